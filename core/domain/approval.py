@@ -1,0 +1,36 @@
+"""A question to people: what exactly, until when, and what the answer was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ApprovalKind(StrEnum):
+    MERGE = "merge"  # may this story go to the main branch?
+    PERMISSION = "permission"  # may the agent do this one thing?
+
+
+class ApprovalState(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"  # the question went away (the turn ended, the story was skipped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    id: str
+    project: str
+    story_id: str
+    kind: ApprovalKind
+    question: str  # one line
+    detail: str  # the whole command or diff
+    reasons: tuple[str, ...]  # why a person is asked: the risk rules' words
+    subject: str  # what is asked about: one pending question for each
+    state: ApprovalState
+    asked_at: datetime
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+    reason: str = ""

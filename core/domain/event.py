@@ -1,0 +1,79 @@
+"""What happened, in the past tense. One row an event, written in the transaction that made it true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    PROJECT_REGISTERED = "project_registered"
+    PROJECT_STARTED = "project_started"
+    PROJECT_STOPPED = "project_stopped"
+    PROJECT_UNAVAILABLE = "project_unavailable"  # data: message, hint
+    WORKFLOW_CHANGED = "workflow_changed"  # data: old, new, cause
+    STORY_ADDED = "story_added"  # data: title
+    SPRINT_PLANNED = "sprint_planned"  # data: sprint, goal, stories
+    SPRINT_STARTED = "sprint_started"
+    SPRINT_FINISHED = "sprint_finished"
+    PHASE_STARTED = "phase_started"  # data: phase, attempt, agent
+    AGENT_SAID = "agent_said"  # data: phase, text (a turn's closing words, shortened)
+    GATE_PASSED = "gate_passed"  # data: phase, attempt, summary, evidence (Evidence as JSON)
+    GATE_REFUSED = "gate_refused"  # data: phase, attempt, summary, refusals (list of Refusal as JSON)
+    STORY_SENT_BACK = "story_sent_back"  # data: from, to, reason
+    APPROVAL_REQUESTED = "approval_requested"  # data: approval, question, reasons
+    APPROVAL_ANSWERED = "approval_answered"  # data: approval, state, by, reason
+    AUTO_APPROVED = "auto_approved"  # data: reasons
+    STORY_BLOCKED = "story_blocked"  # data: phase, reason, tried
+    STORY_UNBLOCKED = "story_unblocked"  # data: by, text
+    STORY_MERGED = "story_merged"  # data: commit, branch
+    STORY_SKIPPED = "story_skipped"  # data: by, reason
+    STORY_ABORTED = "story_aborted"  # data: by, reason
+    WORK_SALVAGED = "work_salvaged"  # data: ref, files
+    WORKER_STARTED = "worker_started"  # data: pid, generation
+    WORKER_LOST = "worker_lost"  # data: pid, cause
+    WORKER_QUARANTINED = "worker_quarantined"  # data: restarts, until
+    PROCESS_REAPED = "process_reaped"  # data: pid, argv
+
+
+# What people are told in Discord; the rest is history and the live feed.
+POSTED = frozenset(
+    {
+        EventKind.PROJECT_STARTED,
+        EventKind.PROJECT_STOPPED,
+        EventKind.PROJECT_UNAVAILABLE,
+        EventKind.SPRINT_PLANNED,
+        EventKind.SPRINT_STARTED,
+        EventKind.SPRINT_FINISHED,
+        EventKind.PHASE_STARTED,
+        EventKind.GATE_PASSED,
+        EventKind.GATE_REFUSED,
+        EventKind.STORY_SENT_BACK,
+        EventKind.APPROVAL_REQUESTED,
+        EventKind.APPROVAL_ANSWERED,
+        EventKind.AUTO_APPROVED,
+        EventKind.STORY_BLOCKED,
+        EventKind.STORY_UNBLOCKED,
+        EventKind.STORY_MERGED,
+        EventKind.STORY_SKIPPED,
+        EventKind.STORY_ABORTED,
+        EventKind.WORK_SALVAGED,
+        EventKind.WORKER_QUARANTINED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`seq` rises with each event of the store; 0 before it is written."""
+
+    kind: EventKind
+    at: datetime
+    project: str | None = None
+    story_id: str | None = None
+    actor: str = "orchard"  # who or what caused it: "discord:<id>", "cli", "gate", "agent", "orchard"
+    data: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0

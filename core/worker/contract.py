@@ -1,0 +1,228 @@
+"""What the control plane and a project's worker say to each other, as JSON-RPC 2.0 lines over stdio.
+
+The worker holds no state of record: a job carries everything it needs, a report carries facts back.
+
+    control plane -> worker   run_phase(PhaseJob) -> PhaseReport, prepare_merge(MergeJob) -> MergeReport,
+                              fast_forward(FastForwardJob) -> FastForwardReport,
+                              remove_worktree(RemoveWorktree), cancel(story_id), ping(), shutdown()
+    worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
+                              process_ended(pid), salvaged(Salvage),
+                              ask(PermissionQuestion) -> PermissionAnswer
+
+Every report and notification carries the job's `generation`; the control plane refuses an old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.domain.evidence import Evidence, Verdict
+from core.domain.lifecycles import Phase
+from core.domain.risk import FileChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectSetup:
+    """What a worker must know of its project; sent with every job, so a changed setting needs no restart."""
+
+    name: str
+    path: Path  # the registered checkout
+    main_branch: str
+    state_path: Path  # Orchard's own folder: worktrees, environments, transcripts, runs live below it
+    folder: str = "."  # the part of a monorepo that is the project, relative to the checkout
+    test_command: str | None = None  # None: detected. May hold {junit} and {python}
+    setup_command: str | None = None
+    environment: str = "auto"  # auto | inherit | make | none
+    isolation: str = "filesystem"  # the level that this machine was found to give
+    test_timeout_seconds: float = 600.0
+    turn_timeout_seconds: float = 1800.0
+    memory_mb: int = 1024
+    design_docs_path: str | None = None
+    extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSetup:
+    """A row of `agents.yaml` with everything resolved."""
+
+    name: str
+    kind: str  # "acp"
+    argv: tuple[str, ...]  # absolute
+    environment: Mapping[str, str] = field(default_factory=dict)
+    home_files: Mapping[str, str] = field(default_factory=dict)  # relative path in its private HOME -> text
+    mode: str | None = None  # the session mode in which it asks
+    read_only_paths: tuple[Path, ...] = ()  # what it needs to see beside the system: its program, its script
+    stop_seconds: tuple[float, float, float] = (2.0, 5.0, 2.0)  # after cancel, after stdin closed, after TERM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryBrief:
+    id: str
+    title: str
+    body: str
+    acceptance_criteria: tuple[str, ...]
+    spec: str = ""  # the design so far, markdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseJob:
+    project: ProjectSetup
+    agent: AgentSetup
+    story: StoryBrief
+    phase: Phase
+    attempt: int
+    generation: int
+    base_commit: str | None  # None: the worker takes the main branch's commit and reports it
+    red_commit: str | None
+    head_commit: str | None  # commit of the last passed gate; the worktree is set to it, anything else salvaged
+    red_evidence: Evidence | None  # of the passed test_red gate; given from code_green on
+    feedback: str = ""
+    session_id: str | None = None
+
+
+class PhaseEnd(StrEnum):
+    PASSED = "passed"
+    REFUSED = "refused"  # the gate said no: verdict holds the evidence
+    AGENT_FAILED = "agent failed"  # no turn worth judging: start, protocol, crash, time-out
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"  # the worker cannot work: git, environment, runner; people must mend it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseReport:
+    story_id: str
+    phase: Phase
+    generation: int
+    end: PhaseEnd
+    verdict: Verdict | None = None
+    base_commit: str | None = None
+    head_commit: str | None = None  # after PASSED: the phase's own commit (design: the base commit)
+    spec: str | None = None  # design only
+    changes: tuple[FileChange, ...] = ()  # of the whole story so far, base to head
+    diff: str = ""  # after refactor: the whole story's diff, for the approval
+    session_id: str | None = None
+    error: str = ""  # one sentence for people when end is AGENT_FAILED or BLOCKED
+    hint: str = ""
+    agent_text: str = ""  # the turn's closing words; untrusted
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by step: worktree, agent, gate, commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeJob:
+    project: ProjectSetup
+    story: StoryBrief
+    generation: int
+    base_commit: str
+    red_commit: str
+    head_commit: str
+    red_evidence: Evidence
+
+
+class MergeEnd(StrEnum):
+    READY = "ready"  # candidate made and its gate passed; nothing merged yet
+    REFUSED = "refused"  # the gate said no on the rebased tree
+    CONFLICT = "conflict"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeReport:
+    story_id: str
+    generation: int
+    end: MergeEnd
+    candidate: str | None = None  # one commit on top of the main branch
+    main_commit: str | None = None  # what the candidate stands on
+    rebased_red: str | None = None  # after REFUSED: where the story goes on
+    rebased_head: str | None = None
+    verdict: Verdict | None = None
+    conflicts: tuple[str, ...] = ()  # files
+    conflict_detail: str = ""  # both sides, for the agent's next prompt
+    error: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastForwardJob:
+    project: ProjectSetup
+    story_id: str
+    generation: int
+    candidate: str
+    main_commit: str
+
+
+class FastForwardEnd(StrEnum):
+    MERGED = "merged"  # the main branch holds the candidate; also when it already did
+    MOVED = "moved"  # the main branch is no longer main_commit: prepare again
+    BLOCKED = "blocked"  # the checkout's own uncommitted changes are in the way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastForwardReport:
+    story_id: str
+    generation: int
+    end: FastForwardEnd
+    error: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveWorktree:
+    project: ProjectSetup
+    story_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    pid: int
+    running: tuple[str, ...]  # story ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is happening inside a phase, for live views; losing one loses nothing."""
+
+    story_id: str
+    phase: Phase
+    generation: int
+    step: str  # "worktree" | "environment" | "agent" | "tool" | "gate" | "commit"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildProcess:
+    pid: int
+    start_ticks: int  # /proc/<pid>/stat field 22: with the pid, an identity
+    group: int
+    kind: str  # "agent" | "test" | "setup"
+    story_id: str | None
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvage:
+    story_id: str
+    ref: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionQuestion:
+    """An agent's request that policy leaves to people."""
+
+    story_id: str
+    phase: Phase
+    generation: int
+    title: str
+    detail: str  # the whole command or diff
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAnswer:
+    allowed: bool
+    reason: str = ""
