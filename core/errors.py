@@ -1,13 +1,13 @@
 """The error tree. Each error has a sentence for the user, a reason, and a next step.
 
-    OrchardError
-    ├── InvalidInput        what was typed or configured cannot be accepted
-    ├── NotFound            no such project, story, approval
-    ├── NotAllowed          the state forbids it now (says state, why, what is allowed)
-    ├── InvalidTransition   a state machine has no such arrow
-    ├── LostRace            the row had moved on when we came to move it
-    ├── Unavailable         something outside is missing or down (git, bubblewrap, an agent)
-    └── SchemaTooNew        the store was written by a newer program
+OrchardError
+├── InvalidInput        what was typed or configured cannot be accepted
+├── NotFound            no such project, story, approval
+├── NotAllowed          the state forbids it now (says state, why, what is allowed)
+├── InvalidTransition   a state machine has no such arrow
+├── LostRace            the row had moved on when we came to move it
+├── Unavailable         something outside is missing or down (git, bubblewrap, an agent)
+└── SchemaTooNew        the store was written by a newer program
 """
 
 from __future__ import annotations

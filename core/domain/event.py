@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     SPRINT_PLANNED = "sprint_planned"  # data: sprint, goal, stories
     SPRINT_STARTED = "sprint_started"
     SPRINT_FINISHED = "sprint_finished"
+    SPRINT_REVIEWED = "sprint_reviewed"  # data: text
     PHASE_STARTED = "phase_started"  # data: phase, attempt, agent
     AGENT_SAID = "agent_said"  # data: phase, text (a turn's closing words, shortened)
     GATE_PASSED = "gate_passed"  # data: phase, attempt, summary, evidence (Evidence as JSON)

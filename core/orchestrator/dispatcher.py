@@ -1,0 +1,444 @@
+"""Takes what is runnable, claims it, has the project's worker do it, and records the report.
+
+Nothing here is the record: a story's place is its cycle row, the right to run it a lease. When this
+process or a worker dies at any line, the lease is released and the story goes on from its last passed gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from core.bus import Bus
+from core.clock import Clock
+from core.domain.approval import ApprovalKind, ApprovalState
+from core.domain.event import Event, EventKind
+from core.domain.lifecycles import CycleState, Phase
+from core.domain.story import Cycle
+from core.errors import LostRace, OrchardError, Unavailable
+from core.executors.local import LocalExecutor, WorkerHandle
+from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.reports import record_phase
+from core.orchestrator.setups import Setups
+from core.orchestrator.slots import choose
+from core.orchestrator.supervisor import Handler, SupervisionTimes, Supervisor
+from core.rpc import PeerGone, RpcError
+from core.store import approvals, cycles, gates, leases, merges, processes, stories, workers
+from core.store.database import Store, Transaction
+from core.store.leases import Lease
+from core.worker.contract import (
+    ChildProcess,
+    Heartbeat,
+    PermissionAnswer,
+    PermissionQuestion,
+    PhaseEnd,
+    PhaseJob,
+    PhaseReport,
+    Progress,
+    RemoveWorktree,
+    Salvage,
+    StoryBrief,
+)
+
+log = logging.getLogger(__name__)
+
+_PHASE_JOB = TypeAdapter(PhaseJob)
+_PHASE_REPORT = TypeAdapter(PhaseReport)
+_HEARTBEAT = TypeAdapter(Heartbeat)
+_PROGRESS = TypeAdapter(Progress)
+_CHILD = TypeAdapter(ChildProcess)
+_SALVAGE = TypeAdapter(Salvage)
+_QUESTION = TypeAdapter(PermissionQuestion)
+_ANSWER = TypeAdapter(PermissionAnswer)
+_REMOVE = TypeAdapter(RemoveWorktree)
+
+RETRY_AFTER_AGENT_FAILURE_SECONDS = (0.0, 2.0, 10.0, 30.0)
+
+
+class Dispatcher:
+    """Wakes on every event and on a timer; one task a story while its phase runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        setups: Setups,
+        executor: LocalExecutor,
+        *,
+        clock: Clock,
+        lease_seconds: float,
+        interval_seconds: float,
+        times: SupervisionTimes,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._setups = setups
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._interval = interval_seconds
+        self.supervisor = Supervisor(executor, self, clock=clock, times=times)
+        self._merges = MergeQueue(store, self.supervisor, setups)
+        self._wake = asyncio.Event()
+        self._drives: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[str, float] = {}
+        self._questions: dict[str, asyncio.Future[PermissionAnswer]] = {}
+        self._waits: Mapping[str, str] = {}
+        self._progress: dict[str, Progress] = {}
+        self._closing = False
+
+    # -- the loop ----------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Runs until cancelled, then stops every worker and waits for what they report."""
+        listening = asyncio.create_task(self._listen(), name="dispatcher: listen")
+        try:
+            while True:
+                self._wake.clear()
+                await self._pass()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._next_look())
+        finally:
+            self._closing = True
+            listening.cancel()
+            await self.supervisor.stop_all()
+            await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
+
+    def _next_look(self) -> float:
+        now = self._clock.monotonic()
+        soon = [at - now for at in self._not_before.values() if at > now]
+        return max(0.01, min([self._interval, *soon]))
+
+    async def _listen(self) -> None:
+        with self._bus.subscribe() as events:
+            async for event in events:
+                if event.kind is EventKind.APPROVAL_ANSWERED:
+                    await self._settle_question(event)
+                self.wake()
+
+    async def _pass(self) -> None:
+        runnable, running, merging = await self._store.read(
+            lambda conn: (cycles.runnable(conn), leases.held(conn), merges.open_of(conn))
+        )
+        now = self._clock.monotonic()
+        waits: dict[str, str] = {}
+        ready: list[Cycle] = []
+        busy = {merge.project: merge.story_id for merge in merging}
+        for cycle in runnable:
+            if cycle.story_id in self._drives:
+                continue
+            if (seconds := self._not_before.get(cycle.story_id, 0.0) - now) > 0:
+                waits[cycle.story_id] = f"waits {seconds:.0f} s after a failure before it tries again."
+            elif (seconds := self.supervisor.ready_in(cycle.project)) > 0:
+                waits[cycle.story_id] = f"waits {seconds:.0f} s: the project's worker ended unexpectedly."
+                self._not_before[cycle.story_id] = now + seconds
+            elif cycle.state is CycleState.COMMIT and busy.setdefault(cycle.project, cycle.story_id) != (
+                cycle.story_id
+            ):
+                waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
+            else:
+                ready.append(cycle)
+        at_work = {lease.story_id: lease.project for lease in running}
+        at_work |= {story: story.rpartition("-")[0] for story in self._drives}
+        counts: dict[str, int] = {}
+        for project in at_work.values():
+            counts[project] = counts.get(project, 0) + 1
+        choice = choose(ready, counts, self._setups.slots())
+        for cycle in choice.start:
+            task = asyncio.create_task(self._drive(cycle), name=f"drive {cycle.story_id}")
+            self._drives[cycle.story_id] = task
+            task.add_done_callback(lambda _, story=cycle.story_id: self._driven(story))
+        self._waits = {**waits, **choice.waits}
+
+    def _driven(self, story: str) -> None:
+        task = self._drives.pop(story)
+        self._progress.pop(story, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("driving %s failed", story, exc_info=error)
+            self._not_before[story] = self._clock.monotonic() + 30.0
+        self.wake()
+
+    # -- one story ---------------------------------------------------------------------------
+
+    async def _drive(self, cycle: Cycle) -> None:
+        try:
+            setup = self._setups.project(cycle.project)
+            agent = self._setups.agent(cycle.project)
+            owner = await self.supervisor.ensure(cycle.project)
+        except Unavailable as error:
+            log.warning("%s cannot start: %s", cycle.story_id, error)
+            self._not_before[cycle.story_id] = self._clock.monotonic() + 10.0
+            return
+        phase = cycle.state.phase
+        assert phase is not None  # runnable cycles are not over
+        try:
+            lease = await self._store.write(lambda tx: self._claim(tx, cycle, phase, owner, agent.name))
+        except LostRace:
+            return
+        try:
+            if phase is Phase.COMMIT:
+                await self._merges.merge(cycle.story_id, lease)
+            else:
+                await self._run_phase(cycle, lease, _job_of(setup, agent))
+        except PeerGone:
+            log.info("%s: the worker ended during %s", cycle.story_id, phase)
+        except LostRace:
+            log.info("%s: an old report was refused", cycle.story_id)
+        if phase is Phase.COMMIT:
+            await self._clean(cycle)
+
+    def _claim(self, tx: Transaction, cycle: Cycle, phase: Phase, owner: str, agent: str) -> Lease:
+        current = cycles.get(tx.conn, cycle.story_id)
+        if current is None or current.state is not cycle.state or current.blocked_reason:
+            raise LostRace(f"{cycle.story_id} moved on.")
+        lease = leases.claim(tx, cycle.story_id, phase=phase, owner=owner, lease_seconds=self._lease_seconds)
+        if phase is Phase.COMMIT:
+            self._merges.open(tx, cycle, lease)
+        data = {"phase": str(phase), "attempt": cycle.attempt}
+        if phase is not Phase.COMMIT:
+            data["agent"] = agent
+        tx.emit(EventKind.PHASE_STARTED, project=cycle.project, story_id=cycle.story_id, data=data)
+        return lease
+
+    async def _run_phase(self, cycle: Cycle, lease: Lease, job_of: Any) -> None:
+        story, red = await self._store.read(
+            lambda conn: (
+                stories.get(conn, cycle.story_id),
+                gates.last_passed(conn, cycle.story_id, Phase.TEST_RED),
+            )
+        )
+        brief = StoryBrief(
+            id=story.id,
+            title=story.title,
+            body=story.body,
+            acceptance_criteria=story.acceptance_criteria,
+            spec=cycle.spec,
+        )
+        job = job_of(cycle, lease, brief, red.verdict.evidence if red and cycle.red_commit else None)
+        try:
+            raw = await self.supervisor.call(
+                cycle.project, "run_phase", _PHASE_JOB.dump_python(job, mode="json")
+            )
+            report = _PHASE_REPORT.validate_python(raw)
+        except PeerGone:
+            raise
+        except (RpcError, OrchardError, ValueError) as error:
+            log.exception("%s: the worker could not run %s", cycle.story_id, job.phase)
+            report = PhaseReport(
+                story_id=cycle.story_id,
+                phase=job.phase,
+                generation=lease.generation,
+                end=PhaseEnd.BLOCKED if isinstance(error, OrchardError) else PhaseEnd.AGENT_FAILED,
+                error=str(error),
+            )
+        if report.generation != lease.generation:
+            raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
+        policy = self._setups.review_policy(cycle.project)
+        after = await self._store.write(lambda tx: self._record(tx, report, policy))
+        if report.end is PhaseEnd.AGENT_FAILED:
+            steps = RETRY_AFTER_AGENT_FAILURE_SECONDS
+            wait = steps[min(after.attempt - 1, len(steps) - 1)]
+            self._not_before[cycle.story_id] = self._clock.monotonic() + wait
+
+    @staticmethod
+    def _record(tx: Transaction, report: PhaseReport, policy: Any) -> Cycle:
+        approvals.cancel_of_story(tx, report.story_id, ApprovalKind.PERMISSION)
+        after = record_phase(tx, report, policy)
+        if report.agent_text:
+            tx.emit(
+                EventKind.AGENT_SAID,
+                project=after.project,
+                story_id=report.story_id,
+                actor="agent",
+                data={"phase": str(report.phase), "text": report.agent_text[:1500]},
+            )
+        return after
+
+    async def _clean(self, cycle: Cycle) -> None:
+        """Removes the worktree of a merged story; what fails here is found again at the next start."""
+        after = await self._store.read(lambda conn: cycles.get(conn, cycle.story_id))
+        if after is None or after.state is not CycleState.DONE:
+            return
+        await self.remove_worktree(cycle.project, cycle.story_id)
+
+    async def remove_worktree(self, project: str, story_id: str) -> None:
+        removal = RemoveWorktree(project=self._setups.project(project), story_id=story_id)
+        try:
+            await self.supervisor.call_if_running(
+                project, "remove_worktree", _REMOVE.dump_python(removal, mode="json")
+            )
+        except (PeerGone, RpcError, OrchardError) as error:
+            log.warning("the worktree of %s stays for now: %s", story_id, error)
+
+    # -- asked by people ---------------------------------------------------------------------
+
+    async def cancel(self, project: str, story_id: str) -> None:
+        """Stops what runs for a story; its report, if one comes, is of an old generation."""
+        with contextlib.suppress(PeerGone, RpcError, OrchardError):
+            await self.supervisor.call_if_running(project, "cancel", {"story_id": story_id}, timeout=60.0)
+
+    def why(self, story_id: str) -> str:
+        """What the story does or waits for now, in one sentence; empty when nothing is known."""
+        if (progress := self._progress.get(story_id)) is not None:
+            return f"{progress.phase}: {progress.text}"
+        return self._waits.get(story_id, "")
+
+    @property
+    def progress(self) -> Mapping[str, Progress]:
+        return self._progress
+
+    # -- said by workers ---------------------------------------------------------------------
+
+    def handlers_for(self, project: str, owner: str) -> Mapping[str, Handler]:
+        async def heartbeat(params: dict[str, Any]) -> None:
+            beat = _HEARTBEAT.validate_python(params)
+            self.supervisor.heard(project, owner)
+            if beat.running:
+                await self._store.write(lambda tx: leases.renew(tx, beat.running, owner, self._lease_seconds))
+
+        async def progress(params: dict[str, Any]) -> None:
+            said = _PROGRESS.validate_python(params)
+            if said.story_id in self._drives:
+                self._progress[said.story_id] = said
+
+        async def process_started(params: dict[str, Any]) -> None:
+            child = _CHILD.validate_python(params)
+            await self._store.write(lambda tx: _register(tx, project, child))
+
+        async def process_ended(params: dict[str, Any]) -> None:
+            await self._store.write(
+                lambda tx: processes.ended(tx, int(params["pid"]), int(params["start_ticks"]))
+            )
+
+        async def salvaged(params: dict[str, Any]) -> None:
+            salvage = _SALVAGE.validate_python(params)
+            await self._store.write(
+                lambda tx: tx.emit(
+                    EventKind.WORK_SALVAGED,
+                    project=project,
+                    story_id=salvage.story_id,
+                    data={"ref": salvage.ref, "files": list(salvage.files[:50])},
+                )
+            )
+
+        async def ask(params: dict[str, Any]) -> Any:
+            question = _QUESTION.validate_python(params)
+            return _ANSWER.dump_python(await self._ask(project, question), mode="json")
+
+        return {
+            "heartbeat": heartbeat,
+            "progress": progress,
+            "process_started": process_started,
+            "process_ended": process_ended,
+            "salvaged": salvaged,
+            "ask": ask,
+        }
+
+    async def _ask(self, project: str, question: PermissionQuestion) -> PermissionAnswer:
+        def asked(tx: Transaction) -> str:
+            leases.check(tx.conn, question.story_id, question.generation)
+            return approvals.ask(
+                tx,
+                project=project,
+                story_id=question.story_id,
+                kind=ApprovalKind.PERMISSION,
+                subject=f"permission:{question.story_id}:{question.generation}:{question.detail}",
+                question=f"May the agent of {question.story_id} do this? {question.title}",
+                detail=question.detail,
+                reasons=question.reasons,
+            ).id
+
+        approval_id = await self._store.write(asked)
+        future = self._questions.setdefault(approval_id, asyncio.get_running_loop().create_future())
+        try:
+            return await asyncio.shield(future)
+        finally:
+            if future.done():
+                self._questions.pop(approval_id, None)
+
+    async def _settle_question(self, event: Event) -> None:
+        future = self._questions.get(str(event.data.get("approval")))
+        if future is None or future.done():
+            return
+        approval = await self._store.read(lambda conn: approvals.get(conn, str(event.data["approval"])))
+        future.set_result(
+            PermissionAnswer(allowed=approval.state is ApprovalState.APPROVED, reason=approval.reason)
+        )
+
+    async def worker_started(self, project: str, owner: str, handle: WorkerHandle) -> None:
+        def record(tx: Transaction) -> None:
+            generation = workers.next_generation(tx, project)
+            processes.started(
+                tx,
+                pid=handle.pid,
+                start_ticks=handle.start_ticks,
+                group=handle.pid,
+                kind="worker",
+                project=project,
+                story_id=None,
+                argv=("orchard worker", project),
+            )
+            tx.emit(
+                EventKind.WORKER_STARTED, project=project, data={"pid": handle.pid, "generation": generation}
+            )
+
+        await self._store.write(record)
+
+    async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None:
+        def record(tx: Transaction) -> None:
+            processes.ended(tx, handle.pid, handle.start_ticks)
+            for lease in leases.held(tx.conn, project):
+                if lease.owner == owner:
+                    approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)
+            leases.release_all_of(tx, owner)
+            tx.emit(EventKind.WORKER_LOST, project=project, data={"pid": handle.pid, "cause": cause})
+
+        await self._store.write(record)
+        self.wake()
+
+    async def worker_quarantined(self, project: str, crashes: int, seconds: float) -> None:
+        await self._store.write(
+            lambda tx: tx.emit(
+                EventKind.WORKER_QUARANTINED, project=project, data={"restarts": crashes, "seconds": seconds}
+            )
+        )
+
+
+def _register(tx: Transaction, project: str, child: ChildProcess) -> None:
+    processes.started(
+        tx,
+        pid=child.pid,
+        start_ticks=child.start_ticks,
+        group=child.group,
+        kind=child.kind,
+        project=project,
+        story_id=child.story_id,
+        argv=child.argv,
+    )
+
+
+def _job_of(setup: Any, agent: Any) -> Any:
+    def build(cycle: Cycle, lease: Lease, brief: StoryBrief, red: Any) -> PhaseJob:
+        return PhaseJob(
+            project=setup,
+            agent=agent,
+            story=brief,
+            phase=lease.phase,
+            attempt=cycle.attempt,
+            generation=lease.generation,
+            base_commit=cycle.base_commit,
+            red_commit=cycle.red_commit,
+            head_commit=cycle.head_commit,
+            red_evidence=red,
+            feedback=cycle.feedback,
+            session_id=cycle.session_id,
+        )
+
+    return build

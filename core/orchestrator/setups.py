@@ -1,0 +1,113 @@
+"""Settings turned into what a worker needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from config.settings import ProjectSettings, Settings
+from core.agents.presets import resolve_agent
+from core.domain.project import Project
+from core.domain.risk import RiskLimits
+from core.errors import NotFound, Unavailable
+from core.isolation.machine import Machine
+from core.isolation.plan import Level
+from core.orchestrator.reports import ReviewPolicy
+from core.orchestrator.slots import ProjectSlots, Slots
+from core.worker.contract import AgentSetup, ProjectSetup
+
+
+class Setups:
+    """Reads the present settings at each call, so a changed file needs no restart once it is loaded."""
+
+    def __init__(self, settings: Callable[[], Settings], *, state_path: Path, machine: Machine) -> None:
+        self._settings = settings
+        self._state_path = state_path
+        self._machine = machine
+        self._projects: dict[str, Project] = {}
+
+    def learn(self, project: Project) -> None:
+        """Takes note of a registered project: its checkout and main branch are not in the settings."""
+        self._projects[project.name] = project
+
+    def settings(self, name: str) -> ProjectSettings:
+        try:
+            return self._settings().projects[name]
+        except KeyError:
+            raise Unavailable(
+                f"Project {name} is registered, but not configured any more.",
+                why="Neither orch-config.yaml nor projects.d names it.",
+                hint=f"Put it back, or register it again: orchard register {name} PATH.",
+            ) from None
+
+    def level(self, name: str) -> Level:
+        """The isolation of a project's agents and tests. Raises Unavailable, never weaker than asked for."""
+        wanted = self.settings(name).isolation
+        if wanted is None and self._settings().global_.enable_project_isolation:
+            return self._machine.strongest
+        level = Level(wanted or Level.PROCESS)
+        if level not in self._machine.levels:
+            raise Unavailable(
+                f"{name} asks for isolation '{level}', which this machine does not give.",
+                why=self._machine.reasons.get(level, ""),
+                hint=f"Run 'orchard doctor', or set 'isolation: {self._machine.strongest}' for the project.",
+            )
+        return level
+
+    def project(self, name: str) -> ProjectSetup:
+        """Raises Unavailable when the settings ask for what this machine does not give."""
+        if name not in self._projects:
+            raise NotFound(f"There is no project {name}.")
+        project, settings = self._projects[name], self.settings(name)
+        return ProjectSetup(
+            name=name,
+            path=project.path,
+            main_branch=project.main_branch,
+            state_path=self._state_path,
+            folder=settings.folder,
+            test_command=settings.test_command,
+            setup_command=settings.setup_command,
+            environment=settings.environment,
+            isolation=self.level(name),
+            test_timeout_seconds=settings.test_timeout_seconds,
+            turn_timeout_seconds=settings.turn_timeout_seconds,
+            memory_mb=settings.resource_limits.max_memory_mb,
+            design_docs_path=settings.design_docs_path,
+            extra_test_paths=settings.extra_test_paths,
+        )
+
+    def agent(self, name: str) -> AgentSetup:
+        """Raises Unavailable when no agent is chosen or the chosen one is not installed."""
+        chosen = self.settings(name).agent or self._settings().global_.default_agent
+        if chosen is None:
+            raise Unavailable(
+                f"Project {name} has no agent.",
+                why="Neither the project's 'agent' nor 'global.default_agent' is set.",
+                hint="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
+            )
+        return resolve_agent(chosen, self._settings().agents)
+
+    def review_policy(self, name: str) -> ReviewPolicy:
+        settings = self.settings(name)
+        return ReviewPolicy(
+            max_auto_retry=settings.ai_settings.max_auto_retry,
+            auto_approve_low_risk=settings.ai_settings.auto_approve_low_risk,
+            require_human_review=settings.ai_settings.require_human_review,
+            limits=RiskLimits(
+                max_lines=settings.risk_limits.max_lines, max_files=settings.risk_limits.max_files
+            ),
+        )
+
+    def slots(self) -> Slots:
+        settings = self._settings()
+        return Slots(
+            max_total_agents=settings.global_.max_total_agents,
+            max_concurrent_projects=settings.global_.max_concurrent_projects,
+            projects={
+                name: ProjectSlots(
+                    max_parallel_agents=project.resource_limits.max_parallel_agents,
+                    max_parallel_cycles=project.resource_limits.max_parallel_cycles,
+                )
+                for name, project in settings.projects.items()
+            },
+        )

@@ -1,0 +1,243 @@
+"""One worker process a project: started when there is work, watched, restarted with back-off, and put into
+quarantine when it crashes in a loop. Knows nothing of stories; what a lost worker means is its owner's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import psutil
+
+from core.clock import Clock
+from core.errors import Unavailable
+from core.executors.local import LocalExecutor, WorkerHandle
+from core.orchestrator.views import WorkerView
+from core.rpc import Peer
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class WorkerState(StrEnum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing off"  # it ended unasked; the next start waits
+    QUARANTINED = "quarantined"  # it crashed too often; a person or time lets it out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionTimes:
+    """All in seconds."""
+
+    heartbeat_timeout: float = 30.0
+    first_back_off: float = 1.0
+    longest_back_off: float = 60.0
+    crash_window: float = 600.0
+    quarantine: float = 1800.0
+    stop_grace: float = 15.0
+    ready_timeout: float = 30.0
+    crashes_to_quarantine: int = 5
+
+
+class WorkerEvents(Protocol):
+    """What the owner hears."""
+
+    def handlers_for(self, project: str, owner: str) -> Mapping[str, Handler]: ...
+    async def worker_started(self, project: str, owner: str, handle: WorkerHandle) -> None: ...
+    async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None: ...
+    async def worker_quarantined(self, project: str, crashes: int, seconds: float) -> None: ...
+
+
+@dataclass(slots=True)
+class _Worker:
+    owner: str  # names this very process in leases
+    handle: WorkerHandle
+    peer: Peer
+    tasks: list[asyncio.Task[None]]
+    last_heard: float
+    stopping: bool = False
+
+
+class Supervisor:
+    """`ensure` gives a project's running worker; it is the only way to get one."""
+
+    def __init__(
+        self, executor: LocalExecutor, owner: WorkerEvents, *, clock: Clock, times: SupervisionTimes
+    ) -> None:
+        self._executor = executor
+        self._events = owner
+        self._clock = clock
+        self._times = times
+        self._workers: dict[str, _Worker] = {}
+        self._starting: dict[str, asyncio.Task[_Worker]] = {}
+        self._crashes: dict[str, deque[float]] = {}
+        self._not_before: dict[str, float] = {}
+        self._quarantined: set[str] = set()
+        self._serial = 0
+
+    # -- use ---------------------------------------------------------------------------------
+
+    def ready_in(self, project: str) -> float:
+        """Seconds until a worker may be started or is there; 0 means now."""
+        if project in self._workers:
+            return 0.0
+        return max(0.0, self._not_before.get(project, 0.0) - self._clock.monotonic())
+
+    async def ensure(self, project: str) -> str:
+        """Starts the project's worker unless it runs. Returns its owner name. Raises Unavailable."""
+        return (await self._worker(project)).owner
+
+    async def call(self, project: str, method: str, params: Any, *, timeout: float | None = None) -> Any:
+        """Asks the project's worker. Raises PeerGone when it ends before it answers."""
+        worker = await self._worker(project)
+        return await worker.peer.call(method, params, timeout)
+
+    async def call_if_running(
+        self, project: str, method: str, params: Any, *, timeout: float | None = None
+    ) -> Any:
+        """As `call`, but None when no worker runs: for what a stopped worker need not be told."""
+        worker = self._workers.get(project)
+        return await worker.peer.call(method, params, timeout) if worker else None
+
+    def release(self, project: str) -> None:
+        """Lets a project out of quarantine and back-off: a person asked for a new start."""
+        self._crashes.pop(project, None)
+        self._not_before.pop(project, None)
+        self._quarantined.discard(project)
+
+    def view(self, project: str) -> WorkerView:
+        if (worker := self._workers.get(project)) is not None:
+            return WorkerView(
+                state=WorkerState.RUNNING, pid=worker.handle.pid, memory_mb=_memory_mb(worker.handle.pid)
+            )
+        if project in self._starting:
+            return WorkerView(state=WorkerState.STARTING)
+        if (seconds := self.ready_in(project)) > 0:
+            if project in self._quarantined:
+                return WorkerView(
+                    state=WorkerState.QUARANTINED,
+                    detail=f"crashed {len(self._crashes[project])} times; starts again in {seconds:.0f} s,"
+                    " or at once with start",
+                )
+            return WorkerView(state=WorkerState.BACKING_OFF, detail=f"starts again in {seconds:.0f} s")
+        return WorkerView(state=WorkerState.STOPPED)
+
+    def heard(self, project: str, owner: str) -> None:
+        worker = self._workers.get(project)
+        if worker is not None and worker.owner == owner:
+            worker.last_heard = self._clock.monotonic()
+
+    def running(self) -> tuple[str, ...]:
+        return tuple(self._workers)
+
+    # -- stop --------------------------------------------------------------------------------
+
+    async def stop(self, project: str) -> None:
+        """Stops the project's worker and all it runs; returns when nothing of it is left."""
+        if (starting := self._starting.get(project)) is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.shield(starting)
+        worker = self._workers.get(project)
+        if worker is None:
+            return
+        worker.stopping = True
+        await worker.handle.stop(self._times.stop_grace)
+        await asyncio.gather(*worker.tasks, return_exceptions=True)
+
+    async def stop_all(self) -> None:
+        await asyncio.gather(*(self.stop(project) for project in list(self._workers)))
+
+    async def kill_silent(self) -> None:
+        """Ends workers whose heartbeats stopped; called by the reconciler."""
+        now = self._clock.monotonic()
+        for project, worker in list(self._workers.items()):
+            if now - worker.last_heard > self._times.heartbeat_timeout and not worker.stopping:
+                log.warning(
+                    "worker of %s (pid %d) has been silent too long: killed", project, worker.handle.pid
+                )
+                await worker.handle.stop(0)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    async def _worker(self, project: str) -> _Worker:
+        if (worker := self._workers.get(project)) is not None:
+            return worker
+        if (seconds := self.ready_in(project)) > 0:
+            raise Unavailable(
+                f"The worker of {project} may not start yet.",
+                why="It ended unexpectedly before.",
+                hint=f"It starts again in {seconds:.0f} s.",
+            )
+        starting = self._starting.get(project)
+        if starting is None:
+            starting = asyncio.create_task(self._start(project), name=f"start worker {project}")
+            self._starting[project] = starting
+            starting.add_done_callback(lambda _: self._starting.pop(project, None))
+        return await asyncio.shield(starting)
+
+    async def _start(self, project: str) -> _Worker:
+        self._serial += 1
+        owner = f"{project}#{self._serial}"
+        try:
+            handle = await self._executor.start(project)
+        except (OSError, Unavailable) as error:
+            await self._crashed(project, f"could not start: {error}")
+            raise Unavailable(f"The worker of {project} could not be started.", why=str(error)) from error
+        peer = Peer(handle.reader, handle.writer, self._events.handlers_for(project, owner))
+        worker = _Worker(owner=owner, handle=handle, peer=peer, tasks=[], last_heard=self._clock.monotonic())
+        reading = asyncio.create_task(peer.run(), name=f"read worker {project}")
+        try:
+            await self._events.worker_started(project, owner, handle)
+            await peer.call("ping", {}, self._times.ready_timeout)
+        except Exception as error:
+            await handle.stop(0)
+            reading.cancel()
+            await self._events.worker_ended(project, owner, handle, f"not ready: {error}")
+            await self._crashed(project, f"not ready: {error}")
+            raise Unavailable(f"The worker of {project} did not become ready.", why=str(error)) from error
+        self._workers[project] = worker
+        worker.tasks.append(
+            asyncio.create_task(self._watch(project, worker, reading), name=f"watch {project}")
+        )
+        return worker
+
+    async def _watch(self, project: str, worker: _Worker, reading: asyncio.Task[None]) -> None:
+        cause = await worker.handle.wait()
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await reading
+        self._workers.pop(project, None)
+        await self._events.worker_ended(project, worker.owner, worker.handle, str(cause))
+        if not worker.stopping:
+            await self._crashed(project, str(cause))
+
+    async def _crashed(self, project: str, cause: str) -> None:
+        now = self._clock.monotonic()
+        crashes = self._crashes.setdefault(project, deque(maxlen=self._times.crashes_to_quarantine))
+        crashes.append(now)
+        log.warning("worker of %s ended: %s", project, cause)
+        recent = [at for at in crashes if now - at <= self._times.crash_window]
+        if len(recent) >= self._times.crashes_to_quarantine:
+            self._quarantined.add(project)
+            self._not_before[project] = now + self._times.quarantine
+            await self._events.worker_quarantined(project, len(recent), self._times.quarantine)
+            return
+        self._quarantined.discard(project)
+        wait = min(self._times.longest_back_off, self._times.first_back_off * 2 ** (len(recent) - 1))
+        self._not_before[project] = now + wait
+
+
+def _memory_mb(pid: int) -> float | None:
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 2**20
+    except psutil.Error:
+        return None
