@@ -1,0 +1,219 @@
+"""Asks this machine which isolation levels it can give, by trying them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from core.errors import Unavailable
+from core.isolation.launch import run
+from core.isolation.plan import DEFAULT_PATH, Level, Machine, Mount, Sandbox, plan_launch
+
+__all__ = ["Machine", "probe_machine", "program_folders"]
+
+_WHOLE = ("/usr", "/opt", "/nix/store")
+_ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+# What programs need of /etc to find users, names, certificates, libraries and the time; no secrets.
+_ETC = (
+    "alternatives",
+    "bash.bashrc",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "group",
+    "host.conf",
+    "hosts",
+    "java-11-openjdk",
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "magic",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "pki",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl",
+    "terminfo",
+    "timezone",
+)
+# Folders that hold more than one program: of a program in their `bin`, only the file itself is shown.
+_SHARED_PREFIXES = (Path("/"), Path("/usr"), Path("/usr/local"))
+
+_NOT_YET = {
+    Level.NETWORK: "The allow-list proxy is not part of this version.",
+    Level.CONTAINER: "Containers are not part of this version.",
+}
+
+
+async def probe_machine(*, search_path: str | None = None, programs: Sequence[Path] = ()) -> Machine:
+    """The machine as it is now. Runs bubblewrap once, with the flags that launches use (about 10 ms).
+
+    `search_path` replaces PATH in looking for bubblewrap and prlimit. `programs` are interpreters or tools
+    outside the system folders which every sandbox should be able to run.
+    """
+    path = os.pathsep.join((DEFAULT_PATH, os.environ.get("PATH", ""))) if search_path is None else search_path
+    bubblewrap, prlimit = (shutil.which(name, path=path) for name in ("bwrap", "prlimit"))
+    system, links = _system_view()
+    shown = [Path(sys.base_prefix).resolve()]
+    for program in programs:
+        shown += program_folders(program)
+    for folder in shown:
+        if not any(folder.is_relative_to(mount.target) for mount in system):
+            system.append(Mount(source=folder, target=folder))
+    machine = Machine(
+        levels=(Level.PROCESS,),
+        reasons=dict(_NOT_YET),
+        strongest=Level.PROCESS,
+        python=Path(sys.executable).resolve(),
+        contain=Path(__file__).with_name("contain.py"),
+        bubblewrap=Path(bubblewrap) if bubblewrap else None,
+        prlimit=Path(prlimit) if prlimit else None,
+        system=tuple(system),
+        links=tuple(links),
+        user_home=Path.home().resolve(),
+    )
+    reason = await _why_not_filesystem(machine)
+    if reason:
+        return replace(machine, reasons={Level.FILESYSTEM: reason, **_NOT_YET})
+    return replace(machine, levels=(Level.PROCESS, Level.FILESYSTEM), strongest=Level.FILESYSTEM)
+
+
+async def _why_not_filesystem(machine: Machine) -> str:
+    """Empty when bubblewrap works with all the flags we use."""
+    if machine.bubblewrap is None:
+        return "bubblewrap is not installed (Debian: apt-get install bubblewrap)."
+    if machine.prlimit is None:
+        return "prlimit is not installed (Debian: apt-get install util-linux)."
+    able = replace(machine, levels=(Level.FILESYSTEM,))
+    with TemporaryDirectory(prefix="orchard-probe-") as folder:
+        home = Path(folder).resolve()
+        sandbox = Sandbox(level=Level.FILESYSTEM, cwd=home, home=home, network=False)
+        trial = plan_launch(["/bin/sh", "-c", "test -r /proc/self/status && echo in"], sandbox, able)
+        try:
+            done = await run(trial, timeout_seconds=30.0)
+        except Unavailable as error:
+            said = error.why.strip()
+            return f"bubblewrap does not work here: {said}. {_cause_of(said)}".strip()
+    if done.exit_code == 0 and done.output.strip() == b"in":
+        return ""
+    return f"bubblewrap does not work here: it ended with code {done.exit_code}."
+
+
+def _cause_of(said: str) -> str:
+    if re.search(r"unknown option.*disable-userns", said, re.IGNORECASE):
+        return "Version 0.8 or newer is needed."
+    if re.search(r"not permitted|permission denied|no space left|namespace", said, re.IGNORECASE):
+        return (
+            "The kernel or a surrounding container forbids user namespaces; see the sysctls "
+            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and "
+            "user.max_user_namespaces, or the container's security options."
+        )
+    return ""
+
+
+def _system_view() -> tuple[list[Mount], list[tuple[Path, str]]]:
+    """The allow-list as this machine has it: (read-only mounts, symbolic links)."""
+    mounts = [_same(Path(name)) for name in _WHOLE if Path(name).is_dir()]
+    links: list[tuple[Path, str]] = [(Path("/var/run"), "/run")]
+    places = [Path("/", name) for name in _ROOT_FOLDERS] + [Path("/etc", name) for name in _ETC]
+    for place in places:
+        real = place.resolve()
+        if not real.exists():
+            continue
+        if place.is_symlink() and any(real.is_relative_to(mount.target) for mount in mounts):
+            links.append((place, str(place.readlink())))
+        else:
+            mounts.append(Mount(source=real, target=place))
+    return mounts, links
+
+
+def _same(path: Path) -> Mount:
+    return Mount(source=path.resolve(), target=path)
+
+
+def program_folders(program: Path) -> tuple[Path, ...]:
+    """The folders (or files) that a sandbox must see, beside the system's, for `program` to run there.
+
+    Follows symbolic links one by one, a virtual environment to its base, and a script to its interpreter.
+    Paths do not overlap with /usr. Raises FileNotFoundError when there is no such program.
+    """
+    found: list[Path] = []
+    seen: set[Path] = set()
+    queue = [Path(os.path.abspath(program))]  # noqa: PTH100 - resolve() would skip the links on the way
+    while queue:
+        step = queue.pop()
+        if step in seen:
+            continue
+        seen.add(step)
+        if not os.path.lexists(step):
+            raise FileNotFoundError(f"{program}: there is no {step}")
+        found.append(_prefix_of(step))
+        if step.is_symlink():
+            queue.append(Path(os.path.normpath(step.parent / step.readlink())))
+        elif interpreter := _interpreter_of(step):
+            queue.append(interpreter)
+        if home := _base_of_environment(step.parent.parent):
+            queue.append(home)
+        if step.parent.resolve() != step.parent:
+            queue.append(step.parent.resolve() / step.name)
+    return tuple(dict.fromkeys(path for path in found if not _in_system(path)))
+
+
+def _prefix_of(program: Path) -> Path:
+    """The folder that a program was installed with, or the file alone where the folder is too much."""
+    if program.parent.name not in ("bin", "sbin"):
+        return program
+    prefix = program.parent.parent
+    homes = (Path.home(), Path.home() / ".local")
+    return program if prefix in (*_SHARED_PREFIXES, *homes) else prefix
+
+
+def _in_system(path: Path) -> bool:
+    return any(path.is_relative_to(whole) for whole in (*_WHOLE, *(f"/{name}" for name in _ROOT_FOLDERS)))
+
+
+def _interpreter_of(program: Path) -> Path | None:
+    """From `#!/absolute/interpreter`; `env` looks in PATH, which is the caller's matter."""
+    try:
+        with program.open("rb") as file:
+            head = file.read(256)
+    except OSError:
+        return None
+    if not head.startswith(b"#!"):
+        return None
+    words = head[2:].split(b"\n", 1)[0].split()
+    interpreter = Path(os.fsdecode(words[0])) if words else None
+    return interpreter if interpreter and interpreter.is_absolute() and interpreter.exists() else None
+
+
+def _base_of_environment(prefix: Path) -> Path | None:
+    """The Python that a virtual environment stands on."""
+    try:
+        lines = (prefix / "pyvenv.cfg").read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    home = Path(values.get("home", ""))
+    for name in ("python3", "python"):
+        if home.is_absolute() and (home / name).exists():
+            return home / name
+    return None
