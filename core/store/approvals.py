@@ -1,0 +1,163 @@
+"""Approvals: durable questions to people, one pending a subject, answered once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from core.domain.approval import Approval, ApprovalKind, ApprovalState
+from core.domain.event import EventKind
+from core.errors import InvalidInput, NotAllowed, NotFound
+from core.ids import new_id
+from core.store.columns import from_list, from_optional_time, from_time, to_list, to_text
+from core.store.transaction import Transaction
+
+
+def from_row(row: sqlite3.Row) -> Approval:
+    return Approval(
+        id=row["id"],
+        project=row["project"],
+        story_id=row["story_id"],
+        kind=ApprovalKind(row["kind"]),
+        question=row["question"],
+        detail=row["detail"],
+        reasons=from_list(row["reasons"]),
+        subject=row["subject"],
+        state=ApprovalState(row["state"]),
+        asked_at=from_time(row["asked_at"]),
+        answered_at=from_optional_time(row["answered_at"]),
+        answered_by=row["answered_by"],
+        reason=row["reason"],
+    )
+
+
+def ask(
+    tx: Transaction,
+    *,
+    project: str,
+    story_id: str,
+    kind: ApprovalKind,
+    subject: str,
+    question: str,
+    detail: str,
+    reasons: Sequence[str],
+) -> Approval:
+    """Asks, and emits APPROVAL_REQUESTED. The subject's pending approval, when there is one, is returned
+    as it is: asking again after a crash asks nobody twice."""
+    pending_row = tx.conn.execute(
+        "SELECT * FROM approvals WHERE subject = ? AND state = 'pending'", (subject,)
+    ).fetchone()
+    if pending_row is not None:
+        return from_row(pending_row)
+    row = tx.conn.execute(
+        "INSERT INTO approvals (id, project, story_id, kind, subject, question, detail, reasons, state,"
+        " asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?) RETURNING *",
+        (
+            new_id("approval"),
+            project,
+            story_id,
+            kind.value,
+            subject,
+            to_text(question),
+            to_text(detail),
+            to_list(reasons),
+            tx.now_text,
+        ),
+    ).fetchone()
+    approval = from_row(row)
+    tx.emit(
+        EventKind.APPROVAL_REQUESTED,
+        project=project,
+        story_id=story_id,
+        data={
+            "approval": approval.id,
+            "kind": kind.value,
+            "question": approval.question,
+            "reasons": list(approval.reasons),
+        },
+    )
+    return approval
+
+
+def answer(tx: Transaction, id: str, *, state: ApprovalState, by: str, reason: str = "") -> Approval:  # noqa: A002
+    """Answers a pending approval, once, and emits APPROVAL_ANSWERED.
+
+    Raises NotAllowed, naming who was first, when it is answered already; NotFound for no such approval.
+    """
+    if state is ApprovalState.PENDING:
+        raise InvalidInput("An answer is approved, rejected or cancelled.")
+    row = tx.conn.execute(
+        "UPDATE approvals SET state = ?, answered_at = ?, answered_by = ?, reason = ?"
+        " WHERE id = ? AND state = 'pending' RETURNING *",
+        (state.value, tx.now_text, by, to_text(reason), id),
+    ).fetchone()
+    if row is None:
+        earlier = get(tx.conn, id)
+        raise NotAllowed(
+            f"This was already {earlier.state} by {earlier.answered_by}.",
+            why=f"The question was: {earlier.question}",
+            hint="The first answer stands.",
+        )
+    approval = from_row(row)
+    _tell(tx, approval)
+    return approval
+
+
+def cancel_of_story(
+    tx: Transaction, story_id: str, kind: ApprovalKind | None = None, *, by: str = "orchard", reason: str = ""
+) -> tuple[Approval, ...]:
+    """Cancels what is pending, since the question went away; each is told as an answer."""
+    where, parameters = ("", ()) if kind is None else (" AND kind = ?", (kind.value,))
+    rows = tx.conn.execute(
+        "UPDATE approvals SET state = 'cancelled', answered_at = ?, answered_by = ?, reason = ?"  # noqa: S608
+        f" WHERE story_id = ? AND state = 'pending'{where} RETURNING *",
+        (tx.now_text, by, to_text(reason), story_id, *parameters),
+    ).fetchall()
+    cancelled = tuple(from_row(row) for row in rows)
+    for approval in cancelled:
+        _tell(tx, approval)
+    return cancelled
+
+
+def find(conn: sqlite3.Connection, id: str) -> Approval | None:  # noqa: A002
+    row = conn.execute("SELECT * FROM approvals WHERE id = ?", (id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def get(conn: sqlite3.Connection, id: str) -> Approval:  # noqa: A002
+    if (approval := find(conn, id)) is None:
+        raise NotFound(f"There is no approval '{id}'.", hint="`orchard approve` lists what is pending.")
+    return approval
+
+
+def pending(conn: sqlite3.Connection, project: str | None = None) -> tuple[Approval, ...]:
+    """Oldest first."""
+    where, parameters = ("", ()) if project is None else (" AND project = ?", (project,))
+    rows = conn.execute(
+        f"SELECT * FROM approvals WHERE state = 'pending'{where} ORDER BY asked_at, id",  # noqa: S608
+        parameters,
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def of_story(conn: sqlite3.Connection, story_id: str) -> tuple[Approval, ...]:
+    """Oldest first, in every state."""
+    rows = conn.execute("SELECT * FROM approvals WHERE story_id = ? ORDER BY asked_at, rowid", (story_id,))
+    return tuple(from_row(row) for row in rows)
+
+
+def _tell(tx: Transaction, approval: Approval) -> None:
+    by = approval.answered_by or "orchard"
+    tx.emit(
+        EventKind.APPROVAL_ANSWERED,
+        project=approval.project,
+        story_id=approval.story_id,
+        actor=by,
+        data={
+            "approval": approval.id,
+            "kind": approval.kind.value,
+            "state": approval.state.value,
+            "by": by,
+            "reason": approval.reason,
+        },
+    )

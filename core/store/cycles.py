@@ -1,0 +1,191 @@
+"""Cycles: where each story stands. Nothing else moves a cycle's row.
+
+Every change is guarded by the state that the caller believes in; the event that tells of it is the
+caller's, emitted in the same transaction, since only the caller knows what it means.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from types import EllipsisType
+from typing import Any, TypedDict, Unpack
+
+from core.domain.lifecycles import CYCLE, CycleEvent, CycleState
+from core.domain.machine import next_state
+from core.domain.story import Cycle, Story
+from core.errors import InvalidInput, LostRace, NotFound
+from core.store.columns import from_time, to_text
+from core.store.transaction import Transaction
+
+# What makes a cycle `c` of story `s` in project `p` runnable. Shared with `leases.claim`, so that a pause,
+# an answer or a skip that came between the look and the claim is a lost race, never a phase too many.
+RUNNABLE = """
+    s.id = c.story_id AND s.state = 'active'
+    AND p.name = c.project AND p.status = 'active' AND p.workflow = 'SPRINT_ACTIVE'
+    AND c.state NOT IN ('done', 'aborted') AND c.blocked_reason = ''
+    AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.story_id = c.story_id AND l.released_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM approvals a
+                    WHERE a.story_id = c.story_id AND a.kind = 'merge' AND a.state = 'pending')
+"""
+
+
+class Changes(TypedDict, total=False):
+    """Columns that a move or a patch may set besides the state."""
+
+    base_commit: str | None
+    red_commit: str | None
+    head_commit: str | None
+    session_id: str | None
+    spec: str
+    feedback: str
+    blocked_reason: str
+    merge_commit: str | None
+
+
+_COLUMNS = frozenset(Changes.__annotations__)
+
+
+def from_row(row: sqlite3.Row) -> Cycle:
+    return Cycle(
+        story_id=row["story_id"],
+        project=row["project"],
+        state=CycleState(row["state"]),
+        attempt=row["attempt"],
+        base_commit=row["base_commit"],
+        red_commit=row["red_commit"],
+        head_commit=row["head_commit"],
+        session_id=row["session_id"],
+        spec=row["spec"],
+        feedback=row["feedback"],
+        blocked_reason=row["blocked_reason"],
+        merge_commit=row["merge_commit"],
+        generation=row["generation"],
+        started_at=from_time(row["started_at"]),
+        updated_at=from_time(row["updated_at"]),
+    )
+
+
+def begin(tx: Transaction, story: Story) -> Cycle:
+    """In DESIGN, attempt 1, generation 0. The story's own state is the caller's.
+
+    Raises LostRace when the story has a cycle, NotFound when there is no such story.
+    """
+    if get(tx.conn, story.id) is not None:
+        raise LostRace(f"Story {story.id} has a cycle already.")
+    try:
+        row = tx.conn.execute(
+            "INSERT INTO cycles (story_id, project, state, attempt, spec, feedback, blocked_reason,"
+            " generation, started_at, updated_at) VALUES (?, ?, ?, 1, '', '', '', 0, ?, ?) RETURNING *",
+            (story.id, story.project, CycleState.DESIGN.value, tx.now_text, tx.now_text),
+        ).fetchone()
+    except sqlite3.IntegrityError as error:
+        raise NotFound(f"There is no story '{story.id}'.") from error
+    return from_row(row)
+
+
+def get(conn: sqlite3.Connection, story_id: str) -> Cycle | None:
+    """None before the story's cycle began."""
+    row = conn.execute("SELECT * FROM cycles WHERE story_id = ?", (story_id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def of_project(conn: sqlite3.Connection, project: str | None = None) -> tuple[Cycle, ...]:
+    """One project's cycles, or all, in the order in which they began."""
+    where, parameters = ("", ()) if project is None else ("WHERE project = ?", (project,))
+    rows = conn.execute(f"SELECT * FROM cycles {where} ORDER BY started_at, story_id", parameters)  # noqa: S608
+    return tuple(from_row(row) for row in rows)
+
+
+def runnable(conn: sqlite3.Connection, *, limit: int | None = None) -> tuple[Cycle, ...]:
+    """Cycles whose next phase may start now, most urgent first, then longest untouched.
+
+    Not over, not blocked, not leased, no merge approval pending; the story ACTIVE, its project ACTIVE
+    and in SPRINT_ACTIVE.
+    """
+    rows = conn.execute(
+        f"SELECT c.* FROM projects p, cycles c, stories s WHERE {RUNNABLE}"  # noqa: S608 - fixed text
+        " ORDER BY s.priority_rank, c.updated_at, s.number, c.story_id LIMIT ?",
+        (-1 if limit is None else limit,),
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def move(
+    tx: Transaction, story_id: str, event: CycleEvent, *, state: CycleState, **changes: Unpack[Changes]
+) -> Cycle:
+    """Follows the arrow from `state`: attempt 1 of the new state, no longer blocked.
+
+    Raises InvalidTransition when there is no such arrow, LostRace when the cycle is not in `state`.
+    """
+    new = next_state(CYCLE, state, event, entity=f"The cycle of {story_id}")
+    return _update(tx, story_id, state, {"blocked_reason": "", **changes, "state": new.value, "attempt": 1})
+
+
+def retry(
+    tx: Transaction,
+    story_id: str,
+    *,
+    state: CycleState,
+    feedback: str,
+    session_id: str | EllipsisType | None = ...,
+) -> Cycle:
+    """The same phase again, attempt + 1, with what to do better. The session is kept unless given."""
+    changes: dict[str, Any] = {"feedback": feedback}
+    if session_id is not ...:
+        changes["session_id"] = session_id
+    return _update(tx, story_id, state, changes, also="attempt = attempt + 1, ")
+
+
+def block(tx: Transaction, story_id: str, *, state: CycleState, reason: str) -> Cycle:
+    """Out of retries: people are asked. Raises LostRace when it is blocked already."""
+    if not reason.strip():
+        raise InvalidInput("A blocked story needs a reason.")
+    return _update(tx, story_id, state, {"blocked_reason": reason}, guard=" AND blocked_reason = ''")
+
+
+def unblock(tx: Transaction, story_id: str, feedback: str) -> Cycle:
+    """A person helped: the same phase from attempt 1. Raises LostRace when it is not blocked."""
+    changes = {"blocked_reason": "", "feedback": feedback, "attempt": 1}
+    guard = " AND blocked_reason <> '' AND state NOT IN ('done', 'aborted')"
+    return _update(tx, story_id, None, changes, guard=guard)
+
+
+def patch(tx: Transaction, story_id: str, *, state: CycleState, **changes: Unpack[Changes]) -> Cycle:
+    """Sets columns without moving."""
+    return _update(tx, story_id, state, {**changes})
+
+
+def _update(
+    tx: Transaction,
+    story_id: str,
+    state: CycleState | None,
+    changes: dict[str, Any],
+    *,
+    also: str = "",
+    guard: str = "",
+) -> Cycle:
+    """The one guarded update. Column names come from this module and `Changes`, never from outside."""
+    if unknown := changes.keys() - _COLUMNS - {"state", "attempt"}:
+        raise TypeError(f"a cycle has no {', '.join(sorted(unknown))} to change")
+    columns = "".join(f"{name} = ?, " for name in changes)
+    values = [to_text(value) if isinstance(value, str) else value for value in changes.values()]
+    parameters = [*values, tx.now_text, story_id]
+    if state is not None:
+        guard += " AND state = ?"
+        parameters.append(state.value)
+    row = tx.conn.execute(
+        f"UPDATE cycles SET {columns}{also}updated_at = ? WHERE story_id = ?{guard} RETURNING *",  # noqa: S608
+        parameters,
+    ).fetchone()
+    if row is None:
+        raise _lost(tx, story_id, state)
+    return from_row(row)
+
+
+def _lost(tx: Transaction, story_id: str, state: CycleState | None) -> LostRace | NotFound:
+    cycle = get(tx.conn, story_id)
+    if cycle is None:
+        return NotFound(f"Story {story_id} has no cycle.", hint="It begins when its sprint starts.")
+    blocked = f", blocked ({cycle.blocked_reason})" if cycle.blocked_reason else ""
+    expected = f"it was expected in {state}" if state is not None else "it was expected to be blocked"
+    return LostRace(f"The cycle of {story_id} moved on.", why=f"It is in {cycle.state}{blocked}; {expected}.")

@@ -1,0 +1,177 @@
+"""Leases: a worker's time-limited right to run one phase. An expired one is released by whoever finds
+it, on the record; until then it still keeps others out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.domain.lifecycles import Phase
+from core.errors import LostRace
+from core.store import cycles
+from core.store.columns import from_time, to_time
+from core.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """`generation` names the claim: reports that carry an older one are refused."""
+
+    story_id: str
+    project: str
+    phase: Phase
+    owner: str
+    generation: int
+    claimed_at: datetime
+    expires_at: datetime
+
+
+def from_row(row: sqlite3.Row) -> Lease:
+    return Lease(
+        story_id=row["story_id"],
+        project=row["project"],
+        phase=Phase(row["phase"]),
+        owner=row["owner"],
+        generation=row["generation"],
+        claimed_at=from_time(row["claimed_at"]),
+        expires_at=from_time(row["expires_at"]),
+    )
+
+
+def claim(tx: Transaction, story_id: str, *, phase: Phase, owner: str, lease_seconds: float) -> Lease:
+    """Takes the next generation of a story that is runnable in this phase (see `cycles.runnable`).
+
+    Raises LostRace, saying which condition no longer holds; then nothing was changed.
+    """
+    taken = tx.conn.execute(
+        "UPDATE cycles AS c SET generation = c.generation + 1, updated_at = ? FROM stories s, projects p"  # noqa: S608
+        f" WHERE c.story_id = ? AND c.state = ? AND {cycles.RUNNABLE} RETURNING generation, project",
+        (tx.now_text, story_id, phase.value),
+    ).fetchone()
+    if taken is None:
+        raise _refused(tx, story_id, phase)
+    expires_at = tx.now + timedelta(seconds=lease_seconds)
+    tx.conn.execute(
+        "INSERT INTO leases (story_id, project, phase, owner, generation, claimed_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            story_id,
+            taken["project"],
+            phase.value,
+            owner,
+            taken["generation"],
+            tx.now_text,
+            to_time(expires_at),
+        ),
+    )
+    return Lease(
+        story_id=story_id,
+        project=taken["project"],
+        phase=phase,
+        owner=owner,
+        generation=taken["generation"],
+        claimed_at=tx.now,
+        expires_at=expires_at,
+    )
+
+
+def renew(tx: Transaction, story_ids: Iterable[str], owner: str, lease_seconds: float) -> tuple[str, ...]:
+    """Prolongs the owner's leases from now; returns the stories that it still holds."""
+    expires_at = to_time(tx.now + timedelta(seconds=lease_seconds))
+    return tuple(
+        story_id
+        for story_id in story_ids
+        if tx.conn.execute(
+            "UPDATE leases SET expires_at = ? WHERE story_id = ? AND owner = ? AND released_at IS NULL",
+            (expires_at, story_id, owner),
+        ).rowcount
+    )
+
+
+def release(tx: Transaction, story_id: str, generation: int) -> Lease:
+    """Raises LostRace when this generation does not hold the story."""
+    row = tx.conn.execute(
+        "UPDATE leases SET released_at = ? WHERE story_id = ? AND generation = ? AND released_at IS NULL"
+        " RETURNING *",
+        (tx.now_text, story_id, generation),
+    ).fetchone()
+    if row is None:
+        raise _not_holder(tx.conn, story_id, generation)
+    return from_row(row)
+
+
+def release_all_of(tx: Transaction, owner: str) -> tuple[Lease, ...]:
+    """What a lost worker held."""
+    rows = tx.conn.execute(
+        "UPDATE leases SET released_at = ? WHERE owner = ? AND released_at IS NULL RETURNING *",
+        (tx.now_text, owner),
+    ).fetchall()
+    return tuple(from_row(row) for row in rows)
+
+
+def check(conn: sqlite3.Connection, story_id: str, generation: int) -> Lease:
+    """The lease, when this generation holds the story, else LostRace. An expired lease that nobody
+    released is still held: its report comes late, but nobody else works on the story."""
+    row = conn.execute(
+        "SELECT * FROM leases WHERE story_id = ? AND generation = ? AND released_at IS NULL",
+        (story_id, generation),
+    ).fetchone()
+    if row is None:
+        raise _not_holder(conn, story_id, generation)
+    return from_row(row)
+
+
+def held(conn: sqlite3.Connection, project: str | None = None) -> tuple[Lease, ...]:
+    """Unreleased leases, oldest first."""
+    where, parameters = ("", ()) if project is None else (" AND project = ?", (project,))
+    rows = conn.execute(
+        f"SELECT * FROM leases WHERE released_at IS NULL{where} ORDER BY id",  # noqa: S608 - fixed texts
+        parameters,
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def expired(conn: sqlite3.Connection, now: datetime) -> tuple[Lease, ...]:
+    """Unreleased leases whose time is over, the longest first."""
+    rows = conn.execute(
+        "SELECT * FROM leases WHERE released_at IS NULL AND expires_at <= ? ORDER BY expires_at, id",
+        (to_time(now),),
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def _not_holder(conn: sqlite3.Connection, story_id: str, generation: int) -> LostRace:
+    row = conn.execute(
+        "SELECT owner, generation FROM leases WHERE story_id = ? AND released_at IS NULL", (story_id,)
+    ).fetchone()
+    why = "Nobody holds it now." if row is None else f"{row['owner']} holds generation {row['generation']}."
+    return LostRace(f"Generation {generation} does not hold story {story_id}.", why=why)
+
+
+def _refused(tx: Transaction, story_id: str, phase: Phase) -> LostRace:
+    row = tx.conn.execute(
+        """
+        SELECT c.state, c.blocked_reason, s.state AS story, p.status, p.workflow,
+               (SELECT owner FROM leases l WHERE l.story_id = c.story_id AND l.released_at IS NULL) AS owner
+        FROM cycles c JOIN stories s ON s.id = c.story_id JOIN projects p ON p.name = c.project
+        WHERE c.story_id = ?
+        """,
+        (story_id,),
+    ).fetchone()
+    if row is None:
+        why = "It has no cycle."
+    elif row["owner"] is not None:
+        why = f"{row['owner']} holds it."
+    elif row["state"] != phase.value:
+        why = f"Its cycle is in {row['state']}."
+    elif row["blocked_reason"]:
+        why = f"It is blocked: {row['blocked_reason']}"
+    elif row["story"] != "active":
+        why = f"The story is {row['story']}."
+    elif (row["status"], row["workflow"]) != ("active", "SPRINT_ACTIVE"):
+        why = f"Its project is {row['status']}, its workflow {row['workflow']}."
+    else:
+        why = "A merge approval is pending."
+    return LostRace(f"Story {story_id} cannot be claimed for {phase}.", why=why)

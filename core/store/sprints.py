@@ -1,0 +1,129 @@
+"""Sprints: a chosen set of stories, one at a time a project."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from core.domain.event import EventKind
+from core.domain.story import Sprint, Story, StoryState
+from core.errors import InvalidInput, LostRace, NotFound
+from core.ids import new_id
+from core.store import projects
+from core.store import stories as stories_table
+from core.store.columns import from_optional_time, from_time, to_text
+from core.store.transaction import Transaction
+
+
+def from_row(row: sqlite3.Row) -> Sprint:
+    return Sprint(
+        id=row["id"],
+        project=row["project"],
+        number=row["number"],
+        goal=row["goal"],
+        planned_at=from_time(row["planned_at"]),
+        started_at=from_optional_time(row["started_at"]),
+        ended_at=from_optional_time(row["ended_at"]),
+    )
+
+
+def plan(tx: Transaction, project: str, story_ids: Sequence[str], goal: str, actor: str) -> Sprint:
+    """Makes the project's next sprint of stories that are in its backlog; they become PLANNED.
+
+    Emits SPRINT_PLANNED. Raises InvalidInput for no stories, a foreign one or one named twice,
+    LostRace for one that is not in the backlog and when a sprint has not ended yet.
+    """
+    name = projects.get(tx.conn, project).name
+    if not story_ids:
+        raise InvalidInput("A sprint needs at least one story.", hint="Add stories to the backlog first.")
+    if len(set(story_ids)) < len(story_ids):
+        raise InvalidInput("A story is named twice.", hint="Name each story once.")
+    if (open_sprint := current(tx.conn, name)) is not None:
+        raise LostRace(
+            f"Project {name} has sprint {open_sprint.number} already.",
+            hint="It must end before the next one.",
+        )
+    number = tx.conn.execute(
+        "UPDATE projects SET sprints_numbered = sprints_numbered + 1"
+        " WHERE name = ? RETURNING sprints_numbered",
+        (name,),
+    ).fetchone()[0]
+    row = tx.conn.execute(
+        "INSERT INTO sprints (id, project, number, goal, planned_at) VALUES (?, ?, ?, ?, ?) RETURNING *",
+        (new_id("sprint"), name, number, to_text(goal), tx.now_text),
+    ).fetchone()
+    sprint = from_row(row)
+    for story_id in story_ids:
+        _take_in(tx, sprint, story_id)
+    tx.emit(
+        EventKind.SPRINT_PLANNED,
+        project=name,
+        actor=actor,
+        data={"sprint": sprint.id, "number": number, "goal": sprint.goal, "stories": list(story_ids)},
+    )
+    return sprint
+
+
+def _take_in(tx: Transaction, sprint: Sprint, story_id: str) -> None:
+    story = stories_table.get(tx.conn, story_id)
+    if story.project != sprint.project:
+        raise InvalidInput(
+            f"Story {story.id} belongs to project {story.project}, not {sprint.project}.",
+            hint="A sprint holds one project's stories.",
+        )
+    stories_table.move(tx, story.id, StoryState.BACKLOG, StoryState.PLANNED)
+    tx.conn.execute("UPDATE stories SET sprint_id = ? WHERE id = ?", (sprint.id, story.id))
+
+
+def get(conn: sqlite3.Connection, sprint_id: str) -> Sprint:
+    row = conn.execute("SELECT * FROM sprints WHERE id = ?", (sprint_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no sprint '{sprint_id}'.")
+    return from_row(row)
+
+
+def current(conn: sqlite3.Connection, project: str) -> Sprint | None:
+    """The project's sprint that has not ended: planned, running or paused."""
+    row = conn.execute("SELECT * FROM sprints WHERE project = ? AND ended_at IS NULL", (project,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def latest(conn: sqlite3.Connection, project: str) -> Sprint | None:
+    """The project's last sprint, also when it has ended."""
+    row = conn.execute(
+        "SELECT * FROM sprints WHERE project = ? ORDER BY number DESC LIMIT 1", (project,)
+    ).fetchone()
+    return None if row is None else from_row(row)
+
+
+def start(tx: Transaction, sprint_id: str) -> Sprint:
+    """Stamps the start. Its stories, its workflow and the event are the caller's. Raises LostRace."""
+    row = tx.conn.execute(
+        "UPDATE sprints SET started_at = ?"
+        " WHERE id = ? AND started_at IS NULL AND ended_at IS NULL RETURNING *",
+        (tx.now_text, sprint_id),
+    ).fetchone()
+    return from_row(row) if row is not None else _lost(tx, sprint_id, "started")
+
+
+def end(tx: Transaction, sprint_id: str) -> Sprint:
+    """Stamps the end; a sprint that never started may end too. Raises LostRace when it has ended."""
+    row = tx.conn.execute(
+        "UPDATE sprints SET ended_at = ? WHERE id = ? AND ended_at IS NULL RETURNING *",
+        (tx.now_text, sprint_id),
+    ).fetchone()
+    return from_row(row) if row is not None else _lost(tx, sprint_id, "ended")
+
+
+def stories(conn: sqlite3.Connection, sprint_id: str) -> tuple[Story, ...]:
+    """Most urgent first, then by number."""
+    rows = conn.execute(
+        "SELECT * FROM stories WHERE sprint_id = ? ORDER BY priority_rank, number", (sprint_id,)
+    )
+    return tuple(stories_table.from_row(row) for row in rows)
+
+
+def _lost(tx: Transaction, sprint_id: str, verb: str) -> Sprint:
+    sprint = get(tx.conn, sprint_id)
+    state = "has ended" if sprint.ended_at else "is running" if sprint.started_at else "is planned"
+    raise LostRace(f"Sprint {sprint.number} of {sprint.project} cannot be {verb}: it {state} already.")
