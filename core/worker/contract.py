@@ -57,6 +57,7 @@ class AgentSetup:
     mode: str | None = None  # the session mode in which it asks
     read_only_paths: tuple[Path, ...] = ()  # what it needs to see beside the system: its program, its script
     stop_seconds: tuple[float, float, float] = (2.0, 5.0, 2.0)  # after cancel, after stdin closed, after TERM
+    quirks: tuple[str, ...] = ()  # what the driver must know of it: see core/agents/presets.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

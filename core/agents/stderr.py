@@ -1,0 +1,35 @@
+"""An agent's stderr, always drained: the head goes to a file, the tail is kept for error messages."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+_FILE_LIMIT_BYTES = 4 << 20
+_TAIL_BYTES = 4 << 10
+
+
+class StderrLog:
+    """Appends to `path`, at most 4 MiB a turn; what comes after is read and dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tail = b""
+
+    async def drain(self, reader: asyncio.StreamReader) -> None:
+        """Read until the end, so that an agent that talks to stderr never blocks."""
+        room = _FILE_LIMIT_BYTES
+        with self._path.open("ab", buffering=0) as file:
+            while chunk := await reader.read(64 << 10):
+                self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
+                if room > 0:
+                    file.write(chunk[:room])
+                    room -= len(chunk)
+                    if room <= 0:
+                        file.write(b"\n[the rest was dropped]\n")
+
+    def last_words(self) -> str:
+        """The last lines in one, at most 300 characters; "" when there were none."""
+        text = self._tail.decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return " | ".join(lines[-3:])[-300:]

@@ -1,0 +1,139 @@
+"""One prompt to an agent: what goes in, what is seen, what comes out. No protocol's names in here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.worker.contract import PermissionAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """`home` is the agent's private HOME and outlives the turn, since agents keep sessions there.
+
+    Beside `transcript` (JSONL) goes what the agent wrote to stderr, with the suffix `.stderr`.
+    """
+
+    prompt: str
+    cwd: Path  # the worktree, absolute
+    home: Path
+    transcript: Path
+    session_id: str | None = None  # to be taken up again where the agent can
+    timeout_seconds: float = 1800.0  # the whole turn; waiting for people is not counted
+    stall_seconds: float = 600.0  # nothing heard, no tool running, nobody asked
+    start_seconds: float = 60.0  # until it has answered `initialize`, and until it has a session
+    output_limit_bytes: int = 512 << 20  # everything it may print to stdout in a turn
+
+
+class TurnKind(StrEnum):
+    IDLE = "idle"  # the agent says it is done; the gate judges the files
+    BLOCKED = "blocked"  # people must mend something first: a login, a usage limit
+    FAILED = "failed"  # no turn worth judging: start, protocol, crash, time-out
+    CANCELLED = "cancelled"  # we ended it
+
+
+class Rung(StrEnum):
+    """The stop ladder."""
+
+    CANCEL = "session/cancel"
+    EOF = "stdin closed"
+    TERM = "SIGTERM"
+    KILL = "tree killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnd:
+    """`text` holds the agent's closing words, untrusted. `usage` is the agent's word, never added up."""
+
+    kind: TurnKind
+    text: str = ""
+    session_id: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""  # one sentence for people, when BLOCKED or FAILED
+    hint: str = ""
+    stop_reason: str = ""  # ACP's, when the prompt was answered
+    rungs: tuple[Rung, ...] = ()  # of the stop ladder that were needed, in order
+    exit_code: int | None = None
+    seconds: float = 0.0
+    tools: int = 0  # tool calls seen
+    malformed: int = 0  # lines that were no message, or too long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    agent: str
+    session_id: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentText:
+    text: str
+    thought: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    id: str
+    title: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEnded:
+    id: str
+    title: str
+    kind: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAsked:
+    """Left to people; `detail` is the whole command or diff."""
+
+    title: str
+    detail: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionDecided:
+    title: str
+    allowed: bool
+    by: str  # "policy" | "people"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnIdle:
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnBlocked:
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFailed:
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnCancelled:
+    pass
+
+
+TurnEvent = (
+    TurnStarted | AgentText | ToolStarted | ToolEnded | PermissionAsked | PermissionDecided
+    | TurnIdle | TurnBlocked | TurnFailed | TurnCancelled
+)  # fmt: skip
+
+OnEvent = Callable[[TurnEvent], Awaitable[None]]
+AskPeople = Callable[[PermissionAsked], Awaitable[PermissionAnswer]]
