@@ -1,0 +1,101 @@
+"""Suggestions while a person types: quick, at most 25, and never an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from cogs.text import one_line
+from core.clock import Clock
+from core.domain.story import Story, StoryStatus
+
+if TYPE_CHECKING:
+    from core.orchestrator.commands import Commands
+
+_log = logging.getLogger(__name__)
+
+CHOICE_LIMIT = 25
+PATIENCE_SECONDS = 2.0  # Discord forgets the question after 3
+KEPT_SECONDS = 2.0  # a name typed letter by letter asks the store once, not once a letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    value: str
+    label: str
+
+
+def matching(options: Iterable[Option], typed: str, limit: int = CHOICE_LIMIT) -> tuple[Option, ...]:
+    """Case is ignored; what starts with the typed text comes first, then what holds it. PURE."""
+    wanted = typed.strip().casefold()
+    starts: list[Option] = []
+    holds: list[Option] = []
+    for option in options:
+        value, label = option.value.casefold(), option.label.casefold()
+        if value.startswith(wanted) or label.startswith(wanted):
+            starts.append(option)
+        elif wanted in value or wanted in label:
+            holds.append(option)
+    return tuple([*starts, *holds][:limit])
+
+
+class Completion:
+    """The names that people may mean, read from the core and kept for a moment."""
+
+    def __init__(self, commands: Commands, clock: Clock) -> None:
+        self._commands = commands
+        self._clock = clock
+        self._projects: tuple[float, tuple[Option, ...]] | None = None
+        self._stories: dict[str | None, tuple[float, tuple[tuple[StoryStatus, Option], ...]]] = {}
+
+    async def projects(self, typed: str) -> tuple[Option, ...]:
+        now = self._clock.monotonic()
+        if self._projects is None or now - self._projects[0] > KEPT_SECONDS:
+            views = await self._commands.projects()
+            names = tuple(
+                Option(
+                    value=v.project.name,
+                    label=f"{v.project.name} ({v.project.status}, {v.project.workflow})",
+                )
+                for v in views
+            )
+            self._projects = (now, names)
+        return matching(self._projects[1], typed)
+
+    async def stories(
+        self, typed: str, project: str | None, statuses: frozenset[StoryStatus]
+    ) -> tuple[Option, ...]:
+        now = self._clock.monotonic()
+        kept = self._stories.get(project)
+        if kept is None or now - kept[0] > KEPT_SECONDS:
+            views = await self._commands.stories(project)
+            kept = (now, tuple((view.status, _story_option(view.story)) for view in views))
+            self._stories = {project: kept}
+        return matching((option for status, option in kept[1] if status in statuses), typed)
+
+
+async def suggest(
+    interaction: discord.Interaction[Any], find: Callable[[], Awaitable[Sequence[Option]]]
+) -> list[app_commands.Choice[str]]:
+    """The choices, or none when finding them fails or takes too long: an error here helps nobody."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            options = await find()
+    except Exception:
+        name = interaction.command.qualified_name if interaction.command else "?"
+        _log.warning("no suggestions for %s", name, exc_info=True)
+        return []
+    return [
+        app_commands.Choice(name=one_line(option.label, 100) or option.value, value=option.value[:100])
+        for option in options[:CHOICE_LIMIT]
+    ]
+
+
+def _story_option(story: Story) -> Option:
+    return Option(value=story.id, label=f"{story.id} {story.title}")

@@ -1,0 +1,101 @@
+"""Messages as discord.py takes them: embeds, files and buttons."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol, Self, cast
+
+import discord
+
+from cogs.message import Button, Card, Look, Message, fit
+
+CUSTOM_ID = re.compile(r"orchard:(?P<verb>[a-z_]{1,20}):(?P<target>.{1,70})")
+
+_STYLES: Mapping[Look, discord.ButtonStyle] = {
+    Look.PRIMARY: discord.ButtonStyle.primary,
+    Look.PLAIN: discord.ButtonStyle.secondary,
+    Look.GOOD: discord.ButtonStyle.success,
+    Look.BAD: discord.ButtonStyle.danger,
+}
+
+
+class Pressable(Protocol):
+    """The client's side of a button: what a verb means is looked up when it is pressed."""
+
+    async def press(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None: ...
+
+
+class OrchardButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=CUSTOM_ID,
+):
+    """A button that carries its whole meaning in its custom id, so that it survives a restart."""
+
+    def __init__(self, button: discord.ui.Button[discord.ui.View], verb: str, target: str) -> None:
+        super().__init__(button)
+        self.verb = verb
+        self.target = target
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(cast("discord.ui.Button[discord.ui.View]", item), match["verb"], match["target"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await cast(Pressable, interaction.client).press(interaction, self.verb, self.target)
+
+
+def custom_id(verb: str, target: str) -> str:
+    return f"orchard:{verb}:{target}"
+
+
+def embed(card: Card) -> discord.Embed:
+    made = discord.Embed(
+        title=card.title or None, description=card.body or None, colour=card.tone.value, timestamp=card.at
+    )
+    for field in card.fields:
+        made.add_field(name=field.name or "\u200b", value=field.value or "\u200b", inline=field.inline)
+    if card.footer:
+        made.set_footer(text=card.footer)
+    return made
+
+
+def view(buttons: tuple[Button, ...]) -> discord.ui.View:
+    made = discord.ui.View(timeout=None)
+    for button in buttons:
+        raw: discord.ui.Button[discord.ui.View] = discord.ui.Button(
+            label=button.label,
+            style=_STYLES[button.look],
+            custom_id=custom_id(button.verb, button.target),
+            disabled=button.disabled,
+        )
+        made.add_item(OrchardButton(raw, button.verb, button.target))
+    return made
+
+
+def sending(message: Message) -> dict[str, Any]:
+    """Keyword arguments for a new message, within Discord's limits."""
+    small = fit(message)
+    made: dict[str, Any] = {"embeds": [embed(card) for card in small.cards]}
+    if small.text:
+        made["content"] = small.text
+    if small.attachments:
+        made["files"] = [
+            discord.File(io.BytesIO(a.text.encode("utf-8", "replace")), filename=a.name)
+            for a in small.attachments
+        ]
+    if small.buttons:
+        made["view"] = view(small.buttons)
+    return made
+
+
+def editing(message: Message) -> dict[str, Any]:
+    """Keyword arguments for an edit: what the new message does not have goes away."""
+    made = sending(message)
+    made["content"] = made.get("content")
+    made["view"] = made.get("view")
+    made["attachments"] = made.pop("files", [])
+    return made

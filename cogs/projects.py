@@ -1,0 +1,94 @@
+"""`/project_...`: which projects there are and whether they work."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs import hybrid, render
+from cogs.completion import suggest
+from cogs.desk import Context, Desk, actor
+from cogs.message import Message
+from cogs.replies import answer
+from core.errors import InvalidInput
+
+
+class Projects(commands.Cog):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        desk.pages["projects"] = self._page
+
+    @hybrid.command("All projects and how they stand")
+    async def project_list(self, ctx: Context) -> None:
+        await answer(ctx, self._page("-", 0))
+
+    @hybrid.command("Add a git checkout of this machine as a project")
+    @app_commands.describe(
+        name="Short name: lower case letters, digits, . _ -", path="Folder of the git checkout"
+    )
+    async def project_register(self, ctx: Context, name: str, *, path: str) -> None:
+        async def register() -> Message:
+            project = await self._desk.commands.register_project(
+                name, Path(path.strip()).expanduser(), actor=actor(ctx.author)
+            )
+            return render.project_registered(project)
+
+        await answer(ctx, register())
+
+    @hybrid.command("Look for projects in folders of this machine")
+    @app_commands.describe(paths="Folders; several by ; or, quoted where they have spaces, by space")
+    async def project_discover(self, ctx: Context, *, paths: str) -> None:
+        async def discover() -> Message:
+            return render.candidates(await self._desk.commands.discover_projects(parse_paths(paths)))
+
+        await answer(ctx, discover())
+
+    @hybrid.command("Let a project work")
+    @app_commands.describe(project="Name; in a project's channel: that project")
+    async def project_start(self, ctx: Context, project: str | None = None) -> None:
+        async def start() -> Message:
+            name = self._desk.project(ctx, project)
+            return render.project_moved(
+                await self._desk.commands.start_project(name, actor=actor(ctx.author))
+            )
+
+        await answer(ctx, start())
+
+    @hybrid.command("Stop a project: its agents end, what they made is kept")
+    @app_commands.describe(project="Name; in a project's channel: that project")
+    async def project_stop(self, ctx: Context, project: str | None = None) -> None:
+        async def stop() -> Message:
+            name = self._desk.project(ctx, project)
+            return render.project_moved(await self._desk.commands.stop_project(name, actor=actor(ctx.author)))
+
+        await answer(ctx, stop())
+
+    @project_start.autocomplete("project")
+    @project_stop.autocomplete("project")
+    async def _names(
+        self, interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await suggest(interaction, lambda: self._desk.completion.projects(typed))
+
+    async def _page(self, _: str, page: int) -> Message:
+        return render.project_list(await self._desk.commands.projects(), page)
+
+
+def parse_paths(text: str) -> tuple[Path, ...]:
+    """Folders split at `;` or line ends where there are any, else as a shell would split. PURE."""
+    if ";" in text or "\n" in text:
+        words = [word.strip() for word in text.replace("\n", ";").split(";")]
+    else:
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise InvalidInput(f"{text!r} is not a list of folders.", why=str(error)) from error
+    paths = tuple(Path(word).expanduser() for word in words if word)
+    if not paths:
+        raise InvalidInput("No folder was named.", hint="For example: /project_discover paths:~/code")
+    return paths
