@@ -17,8 +17,25 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a test failed, as far as the runner's report tells. Paths are relative to the repository's top."""
+
+    exception: str  # the exception's type; "builtins." left out; "" when unknown
+    when: str = "call"  # "collect" | "setup" | "call" | "teardown"
+    group: tuple[str, ...] = ()  # the types inside of an exception group
+    missing: str = ""  # the module or name that could not be found
+    owner: str = ""  # the module that lacks the name, or that the called function belongs to
+    owner_file: str = ""  # its file, when it is one of the repository's
+    owner_foreign: bool = False  # the owner is a module or class from outside of the repository
+    files: tuple[str, ...] = ()  # the repository's files that the traceback passes, innermost last
+    functions: tuple[str, ...] = ()  # the functions of those steps
+    syntax_file: str = ""  # where a syntax error is
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
-    """One JUnit test case. `id` is `classname::name`; a file that could not be collected has its path as id."""
+    """One JUnit test case. `id` is `classname::name`, or the path of a file that could not be collected."""
 
     __test__ = False
 
@@ -29,6 +46,7 @@ class TestResult:
     message: str = ""
     detail: str = ""  # the report's text, shortened to its last 4,000 characters
     collection: bool = False  # stands for a whole file that could not be collected
+    failure: Failure | None = None  # given for FAILED and ERROR where the report says why
 
 
 class RunState(StrEnum):
