@@ -32,6 +32,7 @@ T = TypeVar("T")
 # Works in one commit: bounds how long the group's first waits, and how long other programs do.
 _GROUP_LIMIT = 500
 _READERS = 2
+_OLDEST_SQLITE = (3, 38, 0)  # STRICT, RETURNING, built-in JSON
 _CACHED_STATEMENTS = 512
 _WAL_KEPT_BYTES = 64 * 1024 * 1024
 
@@ -88,7 +89,8 @@ class Store:
             finally:
                 store._closed = True
                 store._wake.set()
-                await committer
+                # A second cancellation must not stop it: accepted works are finished, waiters are answered.
+                await asyncio.shield(committer)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Runs the work in a transaction and returns its value once that is durable.
@@ -154,10 +156,6 @@ class Store:
             job.future.set_result(outcome.value)
         elif isinstance(error, sqlite3.Error) and faults.is_fault(error):
             job.future.set_exception(faults.explain(error, self.path))
-        elif isinstance(error, StopIteration):  # a future refuses to carry one
-            wrapped = RuntimeError("the work raised StopIteration")
-            wrapped.__cause__ = error
-            job.future.set_exception(wrapped)
         else:
             job.future.set_exception(error)
 
@@ -165,7 +163,14 @@ class Store:
 async def _hop(connection: aiosqlite.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
     """Runs the function on the connection's thread. aiosqlite has no public way to run one function in
     one hop; its `execute` and `commit`, each awaited, cost half the rate and leave transactions open."""
-    return cast(T, await connection._execute(lambda: function(connection._conn)))  # type: ignore[no-untyped-call]
+
+    def call() -> T:
+        try:
+            return function(connection._conn)
+        except StopIteration as error:  # a future cannot carry one: the waiter would never be woken
+            raise RuntimeError("StopIteration came out of a transaction") from error
+
+    return cast(T, await connection._execute(call))  # type: ignore[no-untyped-call]
 
 
 @asynccontextmanager
@@ -190,6 +195,11 @@ def _make_file(path: Path) -> None:
 
 
 def _prepare_writer(conn: sqlite3.Connection, *, path: Path) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise Unavailable(
+            f"SQLite {sqlite3.sqlite_version} is too old.",
+            hint=f"Use a Python that brings {'.'.join(map(str, _OLDEST_SQLITE))} or newer.",
+        )
     migrations.check_owner(conn, path)  # before the first pragma that writes to the file
     mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":

@@ -71,8 +71,9 @@ def set_candidate(tx: Transaction, merge_id: str, candidate: str, main_commit: s
     return from_row(row) if row is not None else _lost(tx, merge_id)
 
 
-def finish(tx: Transaction, merge_id: str, state: MergeState) -> Merge:
-    """Closes an open merge. Raises LostRace when it is closed, InvalidInput for MERGED with no candidate."""
+def finish(tx: Transaction, merge_id: str, state: str) -> Merge:
+    """Closes an open merge as a MergeState. Raises LostRace when it is closed, InvalidInput for MERGED
+    without a candidate."""
     state = MergeState(state)
     merge = get(tx.conn, merge_id)
     if state is MergeState.OPEN or (state is MergeState.MERGED and merge.candidate is None):

@@ -99,7 +99,11 @@ def _run_one(conn: sqlite3.Connection, clock: Clock, work: Work, events: list[Ev
     conn.execute("SAVEPOINT work")
     try:
         value = work(tx)
-    except BaseException as error:
+    except BaseException as raised:
+        error: BaseException = raised
+        if isinstance(raised, StopIteration):  # a future cannot carry one
+            error = RuntimeError("StopIteration came out of a transaction")
+            error.__cause__ = raised
         # A full disk or an I/O error can make SQLite roll back everything; then the group is lost.
         if not conn.in_transaction:
             raise

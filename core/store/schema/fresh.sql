@@ -1,0 +1,209 @@
+-- The whole schema in one piece, for reading: what all steps together make. A test holds it to them.
+
+-- What people ask for, and what happened. Times are ISO-8601 UTC text with microseconds: they sort as text.
+
+CREATE TABLE projects (
+    name TEXT PRIMARY KEY CHECK (name <> '' AND name = lower(name)),
+    path TEXT NOT NULL,
+    main_branch TEXT NOT NULL CHECK (main_branch <> ''),
+    status TEXT NOT NULL
+        CHECK (status IN ('initializing', 'active', 'paused', 'maintenance', 'archived')),
+    workflow TEXT NOT NULL
+        CHECK (workflow IN ('IDLE', 'BACKLOG_READY', 'SPRINT_PLANNED', 'SPRINT_ACTIVE', 'SPRINT_PAUSED',
+                            'SPRINT_REVIEW', 'BLOCKED')),
+    registered_at TEXT NOT NULL,
+    stories_numbered INTEGER NOT NULL DEFAULT 0 CHECK (stories_numbered >= 0),
+    sprints_numbered INTEGER NOT NULL DEFAULT 0 CHECK (sprints_numbered >= 0),
+    worker_generation INTEGER NOT NULL DEFAULT 0 CHECK (worker_generation >= 0)
+) STRICT;
+
+CREATE INDEX projects_at_work ON projects (name) WHERE status = 'active' AND workflow = 'SPRINT_ACTIVE';
+
+CREATE TABLE sprints (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name),
+    number INTEGER NOT NULL CHECK (number > 0),
+    goal TEXT NOT NULL,
+    planned_at TEXT NOT NULL,
+    started_at TEXT,
+    ended_at TEXT,
+    UNIQUE (project, number)
+) STRICT;
+
+CREATE UNIQUE INDEX one_sprint_at_a_time ON sprints (project) WHERE ended_at IS NULL;
+
+CREATE TABLE stories (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name),
+    number INTEGER NOT NULL CHECK (number > 0),
+    title TEXT NOT NULL CHECK (title <> ''),
+    body TEXT NOT NULL,
+    acceptance_criteria TEXT NOT NULL CHECK (json_type(acceptance_criteria) = 'array'),
+    priority TEXT NOT NULL CHECK (priority IN ('critical', 'high', 'normal', 'low')),
+    priority_rank INTEGER NOT NULL GENERATED ALWAYS AS (
+        CASE priority WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END
+    ) STORED,
+    state TEXT NOT NULL
+        CHECK (state IN ('backlog', 'planned', 'active', 'done', 'skipped', 'aborted', 'removed')),
+    sprint_id TEXT REFERENCES sprints (id),
+    added_by TEXT NOT NULL,
+    added_at TEXT NOT NULL,
+    UNIQUE (project, number)
+) STRICT;
+
+CREATE INDEX stories_in_order ON stories (project, priority_rank, number);
+CREATE INDEX stories_of_sprint ON stories (sprint_id) WHERE sprint_id IS NOT NULL;
+
+-- History outlives what it is about: no foreign keys. AUTOINCREMENT: a seq is never given twice.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    project TEXT,
+    story_id TEXT,
+    actor TEXT NOT NULL,
+    data TEXT NOT NULL CHECK (json_type(data) = 'object')
+) STRICT;
+
+CREATE INDEX events_of_project ON events (project, seq);
+CREATE INDEX events_of_story ON events (story_id, seq) WHERE story_id IS NOT NULL;
+
+-- `lane`: the project, or '' for what concerns none; rows of one target and lane go out in order.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    dedup_key TEXT NOT NULL UNIQUE,
+    target TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    event_seq INTEGER NOT NULL REFERENCES events (seq),
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    due_at TEXT NOT NULL,
+    settled_at TEXT,
+    last_error TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'pending') = (settled_at IS NULL))
+) STRICT;
+
+CREATE INDEX outbox_pending ON outbox (target, lane, id) WHERE state = 'pending';
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
+
+-- How a story moves: its cycle, who works on it, what the gates saw, what people were asked, its merge.
+
+CREATE TABLE cycles (
+    story_id TEXT PRIMARY KEY REFERENCES stories (id),
+    project TEXT NOT NULL REFERENCES projects (name),
+    state TEXT NOT NULL
+        CHECK (state IN ('design', 'test_red', 'code_green', 'refactor', 'commit', 'done', 'aborted')),
+    attempt INTEGER NOT NULL CHECK (attempt > 0),
+    base_commit TEXT,
+    red_commit TEXT,
+    head_commit TEXT,
+    session_id TEXT,
+    spec TEXT NOT NULL,
+    feedback TEXT NOT NULL,
+    blocked_reason TEXT NOT NULL,
+    merge_commit TEXT,
+    generation INTEGER NOT NULL CHECK (generation >= 0),
+    started_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    CHECK (state <> 'done' OR blocked_reason = '')
+) STRICT;
+
+CREATE INDEX cycles_of_project ON cycles (project);
+CREATE INDEX cycles_open ON cycles (project, updated_at)
+    WHERE state NOT IN ('done', 'aborted') AND blocked_reason = '';
+
+CREATE TABLE leases (
+    id INTEGER PRIMARY KEY,
+    story_id TEXT NOT NULL REFERENCES cycles (story_id),
+    project TEXT NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('design', 'test_red', 'code_green', 'refactor', 'commit')),
+    owner TEXT NOT NULL CHECK (owner <> ''),
+    generation INTEGER NOT NULL CHECK (generation > 0),
+    claimed_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    released_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX one_lease_a_story ON leases (story_id) WHERE released_at IS NULL;
+CREATE UNIQUE INDEX one_lease_a_generation ON leases (story_id, generation);
+CREATE INDEX leases_held ON leases (project) WHERE released_at IS NULL;
+CREATE INDEX leases_expiring ON leases (expires_at) WHERE released_at IS NULL;
+
+CREATE TABLE gates (
+    id INTEGER PRIMARY KEY,
+    story_id TEXT NOT NULL REFERENCES stories (id),
+    phase TEXT NOT NULL CHECK (phase IN ('design', 'test_red', 'code_green', 'refactor', 'commit')),
+    attempt INTEGER NOT NULL CHECK (attempt > 0),
+    at TEXT NOT NULL,
+    passed INTEGER NOT NULL CHECK (passed IN (0, 1)),
+    verdict TEXT NOT NULL CHECK (json_type(verdict) = 'object'),
+    commit_hash TEXT
+) STRICT;
+
+CREATE INDEX gates_of_story ON gates (story_id, phase, passed);
+
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name),
+    story_id TEXT NOT NULL REFERENCES stories (id),
+    kind TEXT NOT NULL CHECK (kind IN ('merge', 'permission')),
+    subject TEXT NOT NULL CHECK (subject <> ''),
+    question TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    reasons TEXT NOT NULL CHECK (json_type(reasons) = 'array'),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'cancelled')),
+    asked_at TEXT NOT NULL,
+    answered_at TEXT,
+    answered_by TEXT,
+    reason TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'pending') = (answered_at IS NULL)),
+    CHECK ((state = 'pending') = (answered_by IS NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX one_pending_approval_a_subject ON approvals (subject) WHERE state = 'pending';
+CREATE INDEX approvals_pending ON approvals (story_id, kind) WHERE state = 'pending';
+CREATE INDEX approvals_of_story ON approvals (story_id);
+
+CREATE TABLE merges (
+    id TEXT PRIMARY KEY,
+    story_id TEXT NOT NULL REFERENCES cycles (story_id),
+    project TEXT NOT NULL REFERENCES projects (name),
+    generation INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'merged', 'refused', 'conflict', 'abandoned')),
+    candidate TEXT,
+    main_commit TEXT,
+    begun_at TEXT NOT NULL,
+    finished_at TEXT,
+    CHECK ((state = 'open') = (finished_at IS NULL)),
+    CHECK ((candidate IS NULL) = (main_commit IS NULL)),
+    CHECK (state <> 'merged' OR candidate IS NOT NULL)
+) STRICT;
+
+CREATE UNIQUE INDEX one_open_merge_a_project ON merges (project) WHERE state = 'open';
+
+-- What Orchard made outside this file and must find again after a crash.
+
+-- Discord objects, by what they stand for here: ("channel", project), ("thread", story), ...
+CREATE TABLE posts (
+    kind TEXT NOT NULL CHECK (kind <> ''),
+    ref TEXT NOT NULL,
+    channel_id INTEGER,
+    message_id INTEGER,
+    thread_id INTEGER,
+    remembered_at TEXT NOT NULL,
+    PRIMARY KEY (kind, ref)
+) STRICT;
+
+-- Living children. A pid alone is no identity: with its start in clock ticks since boot it is.
+CREATE TABLE processes (
+    pid INTEGER NOT NULL CHECK (pid > 0),
+    start_ticks INTEGER NOT NULL CHECK (start_ticks >= 0),
+    process_group INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    project TEXT,
+    story_id TEXT,
+    argv TEXT NOT NULL CHECK (json_type(argv) = 'array'),
+    started_at TEXT NOT NULL,
+    PRIMARY KEY (pid, start_ticks)
+) STRICT;
+
