@@ -1,0 +1,170 @@
+"""Types of settings: plain YAML values, checked without guessing.
+
+Numbers and booleans are strict, since pydantic would otherwise read `true` as 1 agent and "yes" as true.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import zoneinfo
+from collections.abc import Iterable
+from datetime import time
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Strict
+
+STRATEGIES = ("fair_share", "priority_based", "dynamic")
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+PLACEHOLDERS = ("junit", "python")
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)`, or nothing when no known word is near. Case does not count."""
+    words = {each.lower(): each for each in known}
+    found = get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
+    return f" (did you mean '{words[found[0]]}'?)" if found else ""
+
+
+def _address(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            valid = (
+                parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            )
+        except ValueError:
+            valid = False
+        if not valid or re.search(r"\s", value):
+            raise ValueError(
+                f"should be an address that starts with {' or '.join(f'{s}://' for s in schemes)}"
+            )
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _strategy(value: str) -> str:
+    """One of the built-in names, or the import path of a subclass of SchedulingStrategy."""
+    if value in STRATEGIES or re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*", value):
+        return value
+    hint = near(value, STRATEGIES)
+    raise ValueError(
+        f"should be {', '.join(STRATEGIES)} or an import path such as package.module:Strategy, "
+        f"not {value!r}{hint}"
+    )
+
+
+def _snowflake(value: Any) -> Any:
+    """Discord ids are 64-bit numbers; people paste them with and without quotes."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**64:
+        raise ValueError("should be a Discord id: a number of 17 to 20 digits, copied with 'Copy Server ID'")
+    return value
+
+
+def _inside(value: str) -> str:
+    """A path that cannot leave the checkout, in POSIX form."""
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts or "\0" in value or value.startswith("~"):
+        raise ValueError(f"should be a path inside the project, relative and without '..', not {value!r}")
+    return str(path)
+
+
+def _place(value: Any) -> Any:
+    """`~` is expanded here; relative paths are resolved by the loader, which knows the file they stand in."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(f"should be a path, not {value!r}")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"names a home folder that does not exist: {value!r}") from None
+
+
+def _command(value: str) -> str:
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"cannot be read as a command line: {str(error).lower()}") from None
+    if not words or "\0" in value:
+        raise ValueError("is empty: leave the key out, so that the command is detected")
+    for word in re.findall(r"\{([A-Za-z_]+)\}", value):
+        if word not in PLACEHOLDERS and (hint := near(word, PLACEHOLDERS)):
+            raise ValueError(f"holds the unknown placeholder {{{word}}}{hint}")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value == "UTC":
+        return value  # also on a machine without time zone data
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+        if not known:
+            raise ValueError(
+                f"is not known: this machine has no time zone data (install tzdata): {value!r}"
+            ) from None
+        sentence = f"should be a time zone such as Europe/Berlin, not {value!r}{near(value, known)}"
+        raise ValueError(sentence) from None
+    return value
+
+
+def _hour(value: Any) -> Any:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'should be a time of day such as "09:00", from 00:00 to 23:59, not {value!r}')
+    return time(int(match[1]), int(match[2]))
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lower() in DAYS:
+        return value.strip().lower()
+    raise ValueError(f"should be a day such as monday, not {value!r}{near(str(value), DAYS)}")
+
+
+def _channel(value: str) -> str:
+    name = value.removeprefix("#")
+    if not name or len(name) > 100 or re.search(r"\s", name):
+        raise ValueError(f'should be a channel such as "#my-project-dev" or its id, not {value!r}')
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty: leave the key out or set it to null")
+    return value
+
+
+def absolute(path: Path, root: Path) -> Path:
+    """`path` as an absolute path without `..`; symlinks stay as they were written."""
+    return Path(os.path.normpath(root / path))
+
+
+Bool = Annotated[bool, Strict()]
+Int = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Text = Annotated[str, AfterValidator(_text)]
+HttpAddress = Annotated[str, _address("http", "https")]
+SocketAddress = Annotated[str, _address("ws", "wss")]
+Strategy = Annotated[str, AfterValidator(_strategy)]
+Snowflake = Annotated[int, BeforeValidator(_snowflake)]
+InsidePath = Annotated[str, AfterValidator(_inside)]
+Glob = Annotated[str, AfterValidator(_inside)]
+Place = Annotated[Path, BeforeValidator(_place)]
+Command = Annotated[str, AfterValidator(_command)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Hour = Annotated[time, BeforeValidator(_hour)]
+Day = Annotated[str, BeforeValidator(_day)]
+Channel = Annotated[str, AfterValidator(_channel)]
+IsolationLevel = Literal["process", "filesystem", "network", "container"]
+EnvironmentSource = Literal["auto", "inherit", "make", "none"]

@@ -1,0 +1,181 @@
+"""Loading: defaults, orch-config.yaml, registrations, each project's own file, environment and `.env`.
+
+Nothing is written here, whatever is found. Every mistake is reported at once, in one ConfigError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from config.document import Document
+from config.environment import CONFIG_FILE, Variables, read_variables
+from config.fields import HttpAddress, SocketAddress, absolute, near
+from config.findings import Findings
+from config.global_section import read_global
+from config.layers import Layer, section, spoken
+from config.problems import ConfigError, Mark, unreadable
+from config.project_section import OWN_FILE, read_own, read_projects
+from config.settings import GlobalSettings, ProjectSettings, Settings
+
+CONFIG_NAME = "orch-config.yaml"
+REGISTRATIONS = "projects.d"
+
+_HERE = Path(__file__).parent
+_TOP = ("global", "projects", "agents")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What was loaded.
+
+    `not_in_force`: "global" and project names to the dotted keys that people set and whose feature is not
+    there yet. `sources`: the files read, the lowest layer first. `unregistered`: projects that are configured
+    but have no path yet; registering one supplies it. `notes`: sentences worth showing, none an error.
+    """
+
+    settings: Settings
+    root: Path
+    config_file: Path
+    state_path: Path
+    not_in_force: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
+    unregistered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load(
+    root: Path, *, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Configuration:
+    """The settings of the Orchard whose orch-config.yaml stands in `root` (it may have none).
+
+    `environ` is the process's environment; `overrides` has the shape of orch-config.yaml and wins over
+    everything. Raises ConfigError, which holds every mistake found.
+    """
+    root, findings = root.absolute(), Findings()
+    if not root.is_dir():
+        findings.fail(Mark(file=str(root)), "", "is not a folder")
+        raise ConfigError(tuple(findings.problems))
+    variables = read_variables(root / ".env", environ)
+    findings.problems += variables.problems
+    defaults = findings.read(_HERE / "defaults.yaml")
+    config_file = _config_file(findings, root, variables)
+    document = _checked_top(findings, findings.read(config_file))
+    extra = _checked_top(findings, spoken(overrides or {}, "command line"))
+    settings, later = read_global(findings, defaults, document, variables, extra)
+    state_path = absolute(settings.global_state_path, root)
+    # With orch-config.yaml unreadable nobody knows where Orchard's own folder is.
+    registered = {} if document.broken else read_registrations(findings, state_path)
+    projects = read_projects(findings, root, defaults, document, registered, extra)
+    discord = _discord(findings, variables)
+    if findings.problems:
+        raise ConfigError(findings.ordered(str(source) for source in findings.sources))
+    return Configuration(
+        settings=Settings(
+            global_=settings.model_copy(update={"global_state_path": state_path}),
+            projects=projects.settings,
+            agents={**section(document, "agents").data, **section(extra, "agents").data},
+            discord_token=discord["DISCORD_TOKEN"],
+            discord_api_url=discord["DISCORD_API_URL"],
+            discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
+        ),
+        root=root,
+        config_file=config_file,
+        state_path=state_path,
+        not_in_force={name: keys for name, keys in {"global": later, **projects.later}.items() if keys},
+        sources=(*findings.sources, *((root / ".env",) if variables.read_file else ())),
+        unregistered=tuple(projects.unregistered),
+        notes=tuple(findings.notes),
+    )
+
+
+def check_own_file(checkout: Path) -> None:
+    """Raises ConfigError when a checkout's own `.orch-state/config.yaml` could not be loaded."""
+    findings = Findings()
+    own = read_own(findings, checkout).cleaned(ProjectSettings)
+    try:
+        ProjectSettings.model_validate({**own.data, "name": checkout.name, "path": str(checkout)})
+    except ValidationError as error:
+        findings.complain(error, ProjectSettings, (), own, Mark(file=str(checkout / OWN_FILE)))
+    if findings.problems:
+        raise ConfigError(findings.ordered(()))
+
+
+def read_registrations(findings: Findings, state_path: Path) -> dict[str, Document]:
+    """Project name to its file in projects.d; files that are no YAML are reported and left out."""
+    folder = state_path / REGISTRATIONS
+    found: dict[str, Document] = {}
+    try:
+        if not folder.exists():
+            return found
+        files = sorted(each for each in folder.iterdir() if each.suffix == ".yaml" and each.name[0] != ".")
+    except OSError as error:
+        findings.problems.append(unreadable(folder, error))
+        return found
+    for path in files:
+        document = findings.read(path)
+        if not document.broken:
+            found[path.stem] = document
+    return found
+
+
+def _config_file(findings: Findings, root: Path, variables: Variables) -> Path:
+    named = variables.values.get(CONFIG_FILE)
+    if named is None:
+        return root / CONFIG_NAME
+    path = absolute(Path(os.path.expanduser(named)), root)  # noqa: PTH111 - unlike Path's, it never raises
+    if not os.path.lexists(path):
+        findings.fail(variables.marks[CONFIG_FILE], CONFIG_FILE, f"there is no file {path}")
+    return path
+
+
+def _checked_top(findings: Findings, document: Document) -> Document:
+    """The document with everything at its top that has the wrong name or shape reported and left out."""
+    top: dict[str, Any] = {}
+    for key, value in document.data.items():
+        mark = document.marks[(key,)]
+        if key in _TOP:
+            top[key] = findings.mapping(value, mark, key)
+        elif key in GlobalSettings.model_fields:
+            top[key] = value
+        else:
+            findings.fail(mark, key, _unknown_at_top(key))
+    for part in ("projects", "agents"):
+        for name, value in top.get(part, {}).items():
+            mark = document.marks[(part, name)]
+            top[part][name] = findings.mapping(value, mark, f"{part}.{name}")
+    return Document(file=document.file, data=top, marks=document.marks, broken=document.broken)
+
+
+def _unknown_at_top(key: str) -> str:
+    if "token" in key.lower():
+        return "no such key: the token is a secret and stands in .env, as DISCORD_TOKEN"
+    if key in ProjectSettings.model_fields:
+        return "no such key here (it belongs under projects.<name>)"
+    hint = near(key, [*_TOP, *GlobalSettings.model_fields])
+    return f"no such key{hint}" if hint else f"no such key; known are {', '.join(_TOP)}"
+
+
+def _discord(findings: Findings, variables: Variables) -> dict[str, Any]:
+    """Discord's three variables; None where one is not set. A token is never repeated in a message."""
+    values: dict[str, Any] = {"DISCORD_TOKEN": None}
+    if token := variables.values.get("DISCORD_TOKEN"):
+        values["DISCORD_TOKEN"] = SecretStr(token)
+        if re.search(r"\s", token) or not token.isascii() or token[0] in "\"'":
+            sentence = "should be the bare token, without spaces, quotes or the word Bot"
+            findings.fail(variables.marks["DISCORD_TOKEN"], "DISCORD_TOKEN", sentence)
+    for name, kind in (("DISCORD_API_URL", HttpAddress), ("DISCORD_GATEWAY_URL", SocketAddress)):
+        values[name] = None
+        if (text := variables.values.get(name)) is None:
+            continue
+        try:
+            values[name] = TypeAdapter(kind).validate_python(text)
+        except ValidationError as error:
+            findings.complain(error, Settings, (name,), Layer(), variables.marks[name])
+    return values

@@ -1,0 +1,262 @@
+"""Settings: one frozen model a section, every field with a default, a bound and a description.
+
+A field marked by `_later` belongs to a feature that is not there yet: it is read and checked, and the loader
+lists it as not in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import time
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from config.fields import (
+    Bool,
+    Channel,
+    Command,
+    Day,
+    EnvironmentSource,
+    Glob,
+    Hour,
+    HttpAddress,
+    InsidePath,
+    Int,
+    IsolationLevel,
+    Number,
+    Place,
+    Snowflake,
+    SocketAddress,
+    Strategy,
+    Text,
+    TimeZone,
+)
+from core.domain.lifecycles import ProjectStatus
+from core.domain.story import Priority
+
+LATER = {"in_force": False}
+
+
+def _later(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default, description=description, json_schema_extra=dict(LATER), **bounds)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False)
+
+
+class SecuritySettings(Section):
+    encryption_at_rest: Bool = Field(False, description="Encrypt the store's file.")
+    audit_log_retention_days: Int = Field(90, ge=1, le=36500, description="How long the audit log is kept.")
+    require_2fa: Bool = Field(False, description="Ask every user for a second factor.")
+    session_timeout_minutes: Int = Field(
+        480, ge=1, le=525600, description="A web session ends after this long without use."
+    )
+
+
+class DiscordSettings(Section):
+    enabled: Bool = Field(True, description="Connect to Discord when there is a token.")
+    category: Text = Field(
+        "Orchard", max_length=100, description="The category that holds the projects' channels."
+    )
+    roles: tuple[Text, ...] = Field(
+        (), description="Roles, by name or id, that may steer and approve; none: every member of the server."
+    )
+
+
+class GlobalSettings(Section):
+    max_total_agents: Int = Field(20, ge=1, le=10000, description="Agents at work at once, all projects.")
+    max_concurrent_projects: Int = Field(10, ge=1, le=10000, description="Projects at work at once.")
+    global_cpu_cores: Number | None = _later(
+        None, "Processor cores for all projects; null: what there is.", gt=0, le=4096
+    )
+    global_memory_limit_gb: Number | None = _later(
+        None, "Memory for all projects, in GB; null: what there is.", gt=0, le=65536
+    )
+    global_disk_limit_gb: Number | None = _later(
+        None, "Disk for all projects, in GB; null: what there is.", gt=0, le=1048576
+    )
+
+    resource_allocation_strategy: Strategy = _later(
+        "fair_share",
+        "fair_share, priority_based, dynamic, or the import path of a strategy of your own.",
+    )
+    scheduling_interval_seconds: Number = Field(
+        30,
+        ge=0.05,
+        le=3600,
+        description="Look for work at least this often; events make it look at once.",
+    )
+    resource_rebalance_interval_seconds: Number = _later(
+        300, "Share resources anew this often.", ge=1, le=86400
+    )
+
+    enable_cross_project_insights: Bool = _later(True, "Look for patterns across projects.")
+    enable_knowledge_sharing: Bool = _later(True, "Propose to carry a pattern from one project to another.")
+    enable_pattern_learning: Bool = _later(True, "Learn from what people accept.")
+    enable_project_isolation: Bool = Field(
+        True,
+        description="Fence each project in as strongly as the machine can; false: level `process`, "
+        "unless a project asks for more.",
+    )
+
+    global_state_path: Place = Field(
+        ".orch-global",
+        validate_default=True,
+        description="Orchard's own folder; relative to the folder of orch-config.yaml.",
+    )
+
+    global_discord_guild: Snowflake | None = Field(
+        None, description="The id of the Discord server; null: the only one that the bot is in."
+    )
+    monitoring_webhook_url: HttpAddress | None = _later(None, "Alerts are sent there.")
+    external_metrics_endpoint: HttpAddress | None = _later(None, "Metrics are sent there.")
+
+    security: SecuritySettings = _later(SecuritySettings(), "Users and the safety of what is stored.")
+
+    default_agent: Text | None = Field(
+        None, description="The agent of every project that names none; a row of agents.yaml or of `agents:`."
+    )
+    heartbeat_seconds: Number = Field(5, ge=0.1, le=600, description="How often a worker says that it lives.")
+    lease_seconds: Number = Field(
+        60,
+        ge=1,
+        le=3600,
+        validate_default=True,
+        description="A worker that says nothing for this long loses its phase; at least two heartbeats.",
+    )
+    stall_seconds: Number = Field(
+        600, ge=1, le=86400, description="An agent that shows nothing for this long is looked at."
+    )
+    discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
+
+    @field_validator("lease_seconds")
+    @classmethod
+    def _outlives_heartbeats(cls, value: float, info: ValidationInfo) -> float:
+        heartbeat = info.data.get("heartbeat_seconds")
+        if heartbeat is not None and value < 2 * heartbeat:
+            raise ValueError(
+                f"should be at least twice heartbeat_seconds ({heartbeat:g}), not {value:g}: one late "
+                "heartbeat must not cost a worker its phase"
+            )
+        return value
+
+
+class ResourceLimits(Section):
+    max_parallel_agents: Int = Field(3, ge=1, le=1000, description="Agents at work at once.")
+    max_parallel_cycles: Int = Field(2, ge=1, le=1000, description="Stories at work at once.")
+    max_memory_mb: Int = Field(
+        1024, ge=64, le=16777216, description="Memory of an agent or a test run, in MB."
+    )
+    max_disk_mb: Int = _later(2048, "Disk that the project's work may take, in MB.", ge=1, le=1073741824)
+    cpu_priority: Number = _later(1.0, "The project's weight when processors are short.", gt=0, le=100)
+
+
+class AiSettings(Section):
+    auto_approve_low_risk: Bool = Field(
+        True, description="A small, plain change goes in without a person; the risk rules say why."
+    )
+    require_human_review: Bool = Field(False, description="A person approves every change.")
+    max_auto_retry: Int = Field(
+        3, ge=0, le=100, description="Tries after a refused gate, before people are asked."
+    )
+    context_sharing_enabled: Bool = _later(True, "Agents may be told what other projects do.")
+
+
+class RiskSettings(Section):
+    max_lines: Int = Field(
+        200, ge=0, le=1000000, description="A low-risk change adds and removes no more; tests not counted."
+    )
+    max_files: Int = Field(10, ge=0, le=100000, description="A low-risk change touches no more files.")
+
+
+class WorkHours(Section):
+    timezone: TimeZone = Field("UTC", description="Time zone of start and end, such as Europe/Berlin.")
+    start: Hour = Field("09:00", validate_default=True, description="Work starts, HH:MM.")
+    end: Hour = Field(
+        "17:00", validate_default=True, description="Work ends, HH:MM; before start: the next day."
+    )
+    days: tuple[Day, ...] = Field(
+        ("monday", "tuesday", "wednesday", "thursday", "friday"),
+        min_length=1,
+        max_length=7,
+        description="Days on which work starts.",
+    )
+
+    @field_validator("end")
+    @classmethod
+    def _is_not_start(cls, value: time, info: ValidationInfo) -> time:
+        if value == info.data.get("start"):
+            raise ValueError("is the same as start: leave work_hours out to work around the clock")
+        return value
+
+    @field_validator("days")
+    @classmethod
+    def _names_no_day_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a day twice")
+        return value
+
+
+class ProjectSettings(Section):
+    name: str = Field(description="The same as the project's key.")
+    path: Place = Field(description="The git checkout; relative to the folder of orch-config.yaml.")
+    priority: Priority = Field(Priority.NORMAL, description="critical, high, normal or low.")
+    status: ProjectStatus = Field(
+        ProjectStatus.ACTIVE,
+        description="active, paused, maintenance, archived or initializing, when it is first seen.",
+    )
+    resource_limits: ResourceLimits = Field(ResourceLimits(), description="What the project may use.")
+    ai_settings: AiSettings = Field(AiSettings(), description="What agents may decide.")
+    risk_limits: RiskSettings = Field(RiskSettings(), description="How large a low-risk change may be.")
+    work_hours: WorkHours | None = _later(None, "When agents work; null: always.")
+
+    discord_channel: Channel | None = Field(
+        None, description="Name or id of the project's channel; null: proj-<name>."
+    )
+    slack_channel: Channel | None = _later(None, "Name of the project's Slack channel.")
+    team: tuple[Text, ...] = _later((), "People who work on it.")
+    dependencies: tuple[Text, ...] = _later((), "Projects that it needs.")
+
+    agent: Text | None = Field(None, description="Its agent; null: global.default_agent.")
+    main_branch: Text | None = Field(
+        None, description="The branch that stories are merged into; null: what the checkout is on."
+    )
+    folder: InsidePath = Field(".", description="The part of a monorepo that is the project.")
+    test_command: Command | None = Field(
+        None, description="How its tests are run; {junit}: the report's path. null: detected."
+    )
+    setup_command: Command | None = Field(
+        None, description="How its environment is made; null: detected from lock files."
+    )
+    environment: EnvironmentSource = Field(
+        "auto", description="auto, inherit (the checkout's own), make (by setup_command) or none."
+    )
+    isolation: IsolationLevel | None = Field(
+        None,
+        description="process, filesystem, network or container; null: the strongest that the machine gives.",
+    )
+    test_timeout_seconds: Number = Field(
+        600, ge=1, le=86400, description="A test run that takes longer is stopped."
+    )
+    turn_timeout_seconds: Number = Field(
+        1800, ge=1, le=86400, description="An agent's turn that takes longer is stopped."
+    )
+    design_docs_path: InsidePath | None = Field(
+        None, description="Where designs are committed; null: they stay out of the project's commits."
+    )
+    extra_test_paths: tuple[Glob, ...] = Field((), description="More globs whose files count as tests.")
+
+
+class Settings(Section):
+    """Everything Orchard was told. `agents` holds rows as they were written; presets.py reads them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    global_: GlobalSettings = Field(GlobalSettings(), alias="global")
+    projects: Mapping[str, ProjectSettings] = Field(default_factory=dict)
+    agents: Mapping[str, Any] = Field(default_factory=dict)
+    discord_token: SecretStr | None = None
+    discord_api_url: HttpAddress | None = None  # None: Discord's own
+    discord_gateway_url: SocketAddress | None = None  # None: Discord's own
