@@ -127,7 +127,7 @@ def held(conn: sqlite3.Connection, project: str | None = None) -> tuple[Lease, .
     """Unreleased leases, oldest first."""
     where, parameters = ("", ()) if project is None else (" AND project = ?", (project,))
     rows = conn.execute(
-        f"SELECT * FROM leases WHERE released_at IS NULL{where} ORDER BY id",  # noqa: S608 - fixed texts
+        f"SELECT * FROM leases WHERE released_at IS NULL{where} ORDER BY claimed_at, story_id",  # noqa: S608 - fixed texts
         parameters,
     )
     return tuple(from_row(row) for row in rows)
@@ -136,7 +136,7 @@ def held(conn: sqlite3.Connection, project: str | None = None) -> tuple[Lease, .
 def expired(conn: sqlite3.Connection, now: datetime) -> tuple[Lease, ...]:
     """Unreleased leases whose time is over, the longest first."""
     rows = conn.execute(
-        "SELECT * FROM leases WHERE released_at IS NULL AND expires_at <= ? ORDER BY expires_at, id",
+        "SELECT * FROM leases WHERE released_at IS NULL AND expires_at <= ? ORDER BY expires_at, story_id",
         (to_time(now),),
     )
     return tuple(from_row(row) for row in rows)

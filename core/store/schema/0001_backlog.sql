@@ -15,8 +15,6 @@ CREATE TABLE projects (
     worker_generation INTEGER NOT NULL DEFAULT 0 CHECK (worker_generation >= 0)
 ) STRICT;
 
-CREATE INDEX projects_at_work ON projects (name) WHERE status = 'active' AND workflow = 'SPRINT_ACTIVE';
-
 CREATE TABLE sprints (
     id TEXT PRIMARY KEY,
     project TEXT NOT NULL REFERENCES projects (name),

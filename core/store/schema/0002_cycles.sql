@@ -21,11 +21,11 @@ CREATE TABLE cycles (
 ) STRICT;
 
 CREATE INDEX cycles_of_project ON cycles (project);
-CREATE INDEX cycles_open ON cycles (project, updated_at)
+CREATE INDEX cycles_open ON cycles (project)
     WHERE state NOT IN ('done', 'aborted') AND blocked_reason = '';
 
+-- Rows stay after their release, as the story's history of claims.
 CREATE TABLE leases (
-    id INTEGER PRIMARY KEY,
     story_id TEXT NOT NULL REFERENCES cycles (story_id),
     project TEXT NOT NULL,
     phase TEXT NOT NULL CHECK (phase IN ('design', 'test_red', 'code_green', 'refactor', 'commit')),
@@ -33,13 +33,12 @@ CREATE TABLE leases (
     generation INTEGER NOT NULL CHECK (generation > 0),
     claimed_at TEXT NOT NULL,
     expires_at TEXT NOT NULL,
-    released_at TEXT
-) STRICT;
+    released_at TEXT,
+    PRIMARY KEY (story_id, generation)
+) STRICT, WITHOUT ROWID;
 
+-- Also what `held` and `expired` walk: it is as long as there are phases running.
 CREATE UNIQUE INDEX one_lease_a_story ON leases (story_id) WHERE released_at IS NULL;
-CREATE UNIQUE INDEX one_lease_a_generation ON leases (story_id, generation);
-CREATE INDEX leases_held ON leases (project) WHERE released_at IS NULL;
-CREATE INDEX leases_expiring ON leases (expires_at) WHERE released_at IS NULL;
 
 CREATE TABLE gates (
     id INTEGER PRIMARY KEY,
