@@ -46,7 +46,10 @@ _KNOWN: dict[int, tuple[str, str]] = {
 
 def is_fault(error: BaseException) -> bool:
     """Whether the error is the machine's: a lock, the disk, the file. Broken constraints and SQL are not."""
-    return isinstance(error, sqlite3.Error) and _primary(error) in _KNOWN
+    if not isinstance(error, sqlite3.Error) or _primary(error) not in _KNOWN:
+        return False
+    # A cursor that a work left open is our own mistake, though SQLite calls it busy as well.
+    return "statements in progress" not in str(error)
 
 
 def explain(error: sqlite3.Error, path: Path) -> OrchardError:

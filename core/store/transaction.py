@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,6 +108,8 @@ def _run_one(conn: sqlite3.Connection, clock: Clock, work: Work, events: list[Ev
         # A full disk or an I/O error can make SQLite roll back everything; then the group is lost.
         if not conn.in_transaction:
             raise
+        # The traceback keeps the work's cursors alive; one that is not exhausted would bar the COMMIT.
+        traceback.clear_frames(raised.__traceback__)
         conn.execute("ROLLBACK TO work")
         conn.execute("RELEASE work")
         return Outcome(error=error)
