@@ -84,12 +84,19 @@ def _become(command: list[str], limits: dict[str, str], parent: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         for name, value in limits.items():
             _limit(_RESOURCES[name], int(value))
-        os.execvp(command[0], command)  # noqa: S606 - no shell is meant
+        os.execvpe(command[0], command, _given_environment())  # noqa: S606 - no shell is meant
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         os.write(2, f"contain: cannot run {command[0]}: {error.strerror}\n".encode())
     finally:
         os._exit(code)
+
+
+def _given_environment() -> dict[bytes, bytes]:
+    """As this process was started with: Python itself adds LC_CTYPE where no locale is set."""
+    with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+        entries = [entry.partition(b"=") for entry in file.read().split(b"\0") if entry]
+    return {name: value for name, _, value in entries}
 
 
 def _limit(which: int, value: int) -> None:
@@ -170,7 +177,38 @@ def send(pid: int, number: int) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """All living processes below `root`. Zombies are left out, but not what is below them."""
+    """All processes below `root` that are not zombies. (What a zombie leaves behind is its subreaper's.)"""
+    try:
+        return _listed_descendants(root)
+    except OSError:
+        return _searched_descendants(root)
+
+
+def _listed_descendants(root: int) -> list[int]:
+    """From the kernel's own lists, in microseconds: fast enough to catch programs that replace themselves."""
+    with open(f"/proc/{root}/task/{root}/children"):  # noqa: PTH123 - not every kernel has it
+        pass
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = _listed_children(queue.pop())
+        found += below
+        queue += below
+    return [pid for pid in found if (fields := stat_fields(pid)) is not None and fields[0] not in ("Z", "X")]
+
+
+def _listed_children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with open(f"/proc/{pid}/task/{thread}/children") as file:  # noqa: PTH123
+                found += map(int, file.read().split())
+    except OSError:
+        return found  # it ended while we looked
+    return found
+
+
+def _searched_descendants(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     zombies: set[int] = set()
     for name in os.listdir("/proc"):  # noqa: PTH208

@@ -93,14 +93,15 @@ class ContainedProcess:
 
         Raises Unavailable when the sandbox itself could not be made (the reason is on its standard error).
         """
-        code = await asyncio.shield(self._ended)
-        await self._nothing_left()
+        code = await self.wait_gone()
         await self.check_began()
         return code
 
-    async def wait_ended(self) -> int:
-        """The exit code, at once; what it started may still be ending."""
-        return await asyncio.shield(self._ended)
+    async def wait_gone(self) -> int:
+        """As `wait`, without judging whether the sandbox could be made."""
+        code = await asyncio.shield(self._ended)
+        await self._nothing_left()
+        return code
 
     async def check_began(self, said: str = "") -> None:
         """Of an ended program: raises Unavailable when its sandbox could not be made. `said`: its output."""
@@ -303,7 +304,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 if stdin is not None:
                     group.create_task(_feed(process, stdin), name="feed stdin")
-                ending = group.create_task(process.wait_ended(), name="wait for the end")
+                ending = group.create_task(process.wait_gone(), name="wait for the end")
                 flooded = not await _collect(process, output, output_limit_bytes)
                 if flooded:
                     process.begin_kill()

@@ -243,7 +243,9 @@ def _mount_options(sandbox: Sandbox, machine: Machine) -> Iterable[str]:
         yield from ("--ro-bind", str(mount.source), str(mount.target))
     for place, content in machine.links:
         yield from ("--symlink", content, str(place))
-    yield from ("--proc", "/proc", "--dev", "/dev")
+    # Root's sandbox is root by number to /proc/sys and /proc/irq, which ask for no capability: bubblewrap
+    # leaves them writable, so `core_pattern` could name a program for the kernel to run outside.
+    yield from ("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
     size = (sandbox.limits.memory_mb or 1024) << 20
     for path in _TEMPORARY:
         yield from ("--size", str(size), "--tmpfs", path)
