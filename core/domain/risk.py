@@ -27,13 +27,34 @@ class Risk:
     reasons: tuple[str, ...]  # why it is not low, or why it is
 
 
+def _paths(*patterns: str) -> re.Pattern[str]:
+    """Matches a path of which a whole part, or an end made of whole parts, fits one of the patterns."""
+    return re.compile(rf"(?:^|/)(?:{'|'.join(patterns)})", re.IGNORECASE)
+
+
 _SENSITIVE = (
-    ("continuous integration", re.compile(r"(^|/)(\.github|\.gitlab|\.circleci|\.ci)/|(^|/)(\.gitlab-ci\.yml|Jenkinsfile|azure-pipelines\.yml)$")),
-    ("dependencies", re.compile(r"(^|/)(pyproject\.toml|setup\.(py|cfg)|requirements[^/]*\.(txt|lock|in)|Pipfile(\.lock)?|poetry\.lock|uv\.lock|package(-lock)?\.json|yarn\.lock|pnpm-lock\.yaml|Cargo\.(toml|lock)|go\.(mod|sum)|pom\.xml)$")),
-    ("secrets", re.compile(r"(^|/)(\.env[^/]*|[^/]*secret[^/]*|[^/]*credential[^/]*|[^/]*\.(pem|key|p12))$", re.IGNORECASE)),
-    ("migrations", re.compile(r"(^|/)(migrations?|alembic)/|\.sql$")),
-    ("build or deployment", re.compile(r"(^|/)(Dockerfile[^/]*|docker-compose[^/]*|Makefile|.*\.tf|k8s/.*|helm/.*)$")),
-)  # fmt: skip
+    (
+        "continuous integration",
+        _paths(
+            r"\.(github|gitlab|circleci|ci)/", r"\.gitlab-ci\.yml$", r"Jenkinsfile$", r"azure-pipelines\.yml$"
+        ),
+    ),
+    (
+        "dependencies",
+        _paths(
+            r"(pyproject\.toml|setup\.(py|cfg)|requirements[^/]*\.(txt|lock|in)|Pipfile(\.lock)?)$",
+            r"(poetry|uv|pdm|Cargo)\.lock$",
+            r"(package(-lock)?\.json|yarn\.lock|pnpm-lock\.yaml)$",
+            r"(Cargo\.toml|go\.(mod|sum)|pom\.xml)$",
+        ),
+    ),
+    ("secrets", _paths(r"\.env[^/]*$", r"[^/]*(secret|credential)[^/]*$", r"[^/]*\.(pem|key|p12)$")),
+    ("migrations", _paths(r"(migrations?|alembic)/", r"[^/]*\.sql$")),
+    (
+        "build or deployment",
+        _paths(r"(Dockerfile|docker-compose)[^/]*$", r"Makefile$", r"[^/]*\.tf$", r"(k8s|helm)/"),
+    ),
+)
 
 
 def assess(changes: tuple[FileChange, ...], limits: RiskLimits) -> Risk:

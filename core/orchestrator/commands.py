@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ import psutil
 from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.lifecycles import (
+    WORKFLOW,
     CycleEvent,
     CycleState,
     ProjectCommand,
@@ -22,9 +23,8 @@ from core.domain.lifecycles import (
     WorkflowState,
 )
 from core.domain.machine import allowed_commands, next_state
-from core.domain.lifecycles import WORKFLOW
 from core.domain.project import Project
-from core.domain.story import OVER, Priority, Story, StoryState
+from core.domain.story import Priority, Story, StoryState
 from core.errors import InvalidInput, InvalidTransition, NotAllowed, NotFound
 from core.orchestrator import overview
 from core.orchestrator.registry import Registry
@@ -32,6 +32,7 @@ from core.orchestrator.reports import settle_sprint
 from core.orchestrator.views import (
     Candidate,
     ProjectView,
+    Registration,
     SprintView,
     StoryDetail,
     StoryView,
@@ -162,7 +163,7 @@ class Commands:
 
     # -- projects ----------------------------------------------------------------------------
 
-    async def register_project(self, name: str, path: Path, *, actor: str) -> Project:
+    async def register_project(self, name: str, path: Path, *, actor: str) -> Registration:
         return await self._registry.register(name, path, actor=actor)
 
     async def discover_projects(self, paths: Sequence[Path]) -> tuple[Candidate, ...]:

@@ -1,4 +1,4 @@
-"""The running Orchard, spoken to from another process of the same user: `Commands` as JSON-RPC on a unix socket.
+"""The running Orchard, spoken to from another process: `Commands` as JSON-RPC on a unix socket.
 
 Types come from the methods' own annotations, so a method added to `Commands` is served and typed at once.
 """

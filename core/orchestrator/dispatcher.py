@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from core.bus import Bus
 from core.clock import Clock
@@ -26,8 +26,8 @@ from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.reports import record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
-from core.orchestrator.supervisor import Handler, SupervisionTimes, Supervisor
-from core.rpc import PeerGone, RpcError
+from core.orchestrator.supervisor import SupervisionTimes, Supervisor
+from core.rpc import Handler, PeerGone, RpcError, decode
 from core.store import approvals, cycles, gates, leases, merges, processes, stories, workers
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
@@ -47,17 +47,14 @@ from core.worker.contract import (
 
 log = logging.getLogger(__name__)
 
-_PHASE_JOB = TypeAdapter(PhaseJob)
-_PHASE_REPORT = TypeAdapter(PhaseReport)
-_HEARTBEAT = TypeAdapter(Heartbeat)
-_PROGRESS = TypeAdapter(Progress)
-_CHILD = TypeAdapter(ChildProcess)
-_SALVAGE = TypeAdapter(Salvage)
-_QUESTION = TypeAdapter(PermissionQuestion)
-_ANSWER = TypeAdapter(PermissionAnswer)
-_REMOVE = TypeAdapter(RemoveWorktree)
 
 RETRY_AFTER_AGENT_FAILURE_SECONDS = (0.0, 2.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hold:
+    until: float  # monotonic seconds
+    reason: str
 
 
 class Dispatcher:
@@ -78,14 +75,14 @@ class Dispatcher:
         self._store = store
         self._bus = bus
         self._setups = setups
-        self._clock = clock
+        self.clock = clock
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
         self.supervisor = Supervisor(executor, self, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
-        self._not_before: dict[str, float] = {}
+        self._held: dict[str, _Hold] = {}
         self._questions: dict[str, asyncio.Future[PermissionAnswer]] = {}
         self._waits: Mapping[str, str] = {}
         self._progress: dict[str, Progress] = {}
@@ -112,8 +109,8 @@ class Dispatcher:
             await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
 
     def _next_look(self) -> float:
-        now = self._clock.monotonic()
-        soon = [at - now for at in self._not_before.values() if at > now]
+        now = self.clock.monotonic()
+        soon = [hold.until - now for hold in self._held.values() if hold.until > now]
         return max(0.01, min([self._interval, *soon]))
 
     async def _listen(self) -> None:
@@ -127,18 +124,21 @@ class Dispatcher:
         runnable, running, merging = await self._store.read(
             lambda conn: (cycles.runnable(conn), leases.held(conn), merges.open_of(conn))
         )
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         waits: dict[str, str] = {}
         ready: list[Cycle] = []
         busy = {merge.project: merge.story_id for merge in merging}
         for cycle in runnable:
             if cycle.story_id in self._drives:
                 continue
-            if (seconds := self._not_before.get(cycle.story_id, 0.0) - now) > 0:
-                waits[cycle.story_id] = f"waits {seconds:.0f} s after a failure before it tries again."
-            elif (seconds := self.supervisor.ready_in(cycle.project)) > 0:
+            hold = self._held.get(cycle.story_id)
+            if hold is not None and hold.until > now:
+                waits[cycle.story_id] = f"waits {hold.until - now:.0f} s: {hold.reason}"
+                continue
+            self._held.pop(cycle.story_id, None)
+            if (seconds := self.supervisor.ready_in(cycle.project)) > 0:
+                self._hold(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
                 waits[cycle.story_id] = f"waits {seconds:.0f} s: the project's worker ended unexpectedly."
-                self._not_before[cycle.story_id] = now + seconds
             elif cycle.state is CycleState.COMMIT and busy.setdefault(cycle.project, cycle.story_id) != (
                 cycle.story_id
             ):
@@ -154,16 +154,19 @@ class Dispatcher:
         for cycle in choice.start:
             task = asyncio.create_task(self._drive(cycle), name=f"drive {cycle.story_id}")
             self._drives[cycle.story_id] = task
-            task.add_done_callback(lambda _, story=cycle.story_id: self._driven(story))
+            task.add_done_callback(functools.partial(self._driven, cycle.story_id))
         self._waits = {**waits, **choice.waits}
 
-    def _driven(self, story: str) -> None:
-        task = self._drives.pop(story)
+    def _driven(self, story: str, task: asyncio.Task[None]) -> None:
+        self._drives.pop(story, None)
         self._progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("driving %s failed", story, exc_info=error)
-            self._not_before[story] = self._clock.monotonic() + 30.0
+            self._hold(story, 30.0, f"an error of Orchard itself, see the log: {error}")
         self.wake()
+
+    def _hold(self, story_id: str, seconds: float, reason: str) -> None:
+        self._held[story_id] = _Hold(until=self.clock.monotonic() + seconds, reason=reason)
 
     # -- one story ---------------------------------------------------------------------------
 
@@ -174,7 +177,7 @@ class Dispatcher:
             owner = await self.supervisor.ensure(cycle.project)
         except Unavailable as error:
             log.warning("%s cannot start: %s", cycle.story_id, error)
-            self._not_before[cycle.story_id] = self._clock.monotonic() + 10.0
+            self._hold(cycle.story_id, 10.0, str(error))
             return
         phase = cycle.state.phase
         assert phase is not None  # runnable cycles are not over
@@ -223,10 +226,7 @@ class Dispatcher:
         )
         job = job_of(cycle, lease, brief, red.verdict.evidence if red and cycle.red_commit else None)
         try:
-            raw = await self.supervisor.call(
-                cycle.project, "run_phase", _PHASE_JOB.dump_python(job, mode="json")
-            )
-            report = _PHASE_REPORT.validate_python(raw)
+            report = await self.supervisor.request(PhaseReport, cycle.project, "run_phase", job)
         except PeerGone:
             raise
         except (RpcError, OrchardError, ValueError) as error:
@@ -245,7 +245,7 @@ class Dispatcher:
         if report.end is PhaseEnd.AGENT_FAILED:
             steps = RETRY_AFTER_AGENT_FAILURE_SECONDS
             wait = steps[min(after.attempt - 1, len(steps) - 1)]
-            self._not_before[cycle.story_id] = self._clock.monotonic() + wait
+            self._hold(cycle.story_id, wait, "the agent failed; it tries again.")
 
     @staticmethod
     def _record(tx: Transaction, report: PhaseReport, policy: Any) -> Cycle:
@@ -271,9 +271,7 @@ class Dispatcher:
     async def remove_worktree(self, project: str, story_id: str) -> None:
         removal = RemoveWorktree(project=self._setups.project(project), story_id=story_id)
         try:
-            await self.supervisor.call_if_running(
-                project, "remove_worktree", _REMOVE.dump_python(removal, mode="json")
-            )
+            await self.supervisor.call_if_running(project, "remove_worktree", removal)
         except (PeerGone, RpcError, OrchardError) as error:
             log.warning("the worktree of %s stays for now: %s", story_id, error)
 
@@ -298,18 +296,18 @@ class Dispatcher:
 
     def handlers_for(self, project: str, owner: str) -> Mapping[str, Handler]:
         async def heartbeat(params: dict[str, Any]) -> None:
-            beat = _HEARTBEAT.validate_python(params)
+            beat = decode(Heartbeat, params)
             self.supervisor.heard(project, owner)
             if beat.running:
                 await self._store.write(lambda tx: leases.renew(tx, beat.running, owner, self._lease_seconds))
 
         async def progress(params: dict[str, Any]) -> None:
-            said = _PROGRESS.validate_python(params)
+            said = decode(Progress, params)
             if said.story_id in self._drives:
                 self._progress[said.story_id] = said
 
         async def process_started(params: dict[str, Any]) -> None:
-            child = _CHILD.validate_python(params)
+            child = decode(ChildProcess, params)
             await self._store.write(lambda tx: _register(tx, project, child))
 
         async def process_ended(params: dict[str, Any]) -> None:
@@ -318,7 +316,7 @@ class Dispatcher:
             )
 
         async def salvaged(params: dict[str, Any]) -> None:
-            salvage = _SALVAGE.validate_python(params)
+            salvage = decode(Salvage, params)
             await self._store.write(
                 lambda tx: tx.emit(
                     EventKind.WORK_SALVAGED,
@@ -328,9 +326,8 @@ class Dispatcher:
                 )
             )
 
-        async def ask(params: dict[str, Any]) -> Any:
-            question = _QUESTION.validate_python(params)
-            return _ANSWER.dump_python(await self._ask(project, question), mode="json")
+        async def ask(params: dict[str, Any]) -> PermissionAnswer:
+            return await self._ask(project, decode(PermissionQuestion, params))
 
         return {
             "heartbeat": heartbeat,

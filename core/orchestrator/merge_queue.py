@@ -1,4 +1,4 @@
-"""One merge at a time a project: the candidate is proven on top of the main branch, stored, then fast-forwarded.
+"""One merge at a time a project: a candidate is proven on top of the main branch, stored, fast-forwarded.
 
 A crash between the stored candidate and the moved branch is met by the next claim: it finds the open merge
 and fast-forwards the same candidate, which does nothing when the main branch already holds it.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-
-from pydantic import TypeAdapter
 
 from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
@@ -39,11 +37,6 @@ from core.worker.contract import (
 )
 
 log = logging.getLogger(__name__)
-
-_MERGE_JOB = TypeAdapter(MergeJob)
-_MERGE_REPORT = TypeAdapter(MergeReport)
-_FORWARD_JOB = TypeAdapter(FastForwardJob)
-_FORWARD_REPORT = TypeAdapter(FastForwardReport)
 
 
 class MergeQueue:
@@ -85,7 +78,8 @@ class MergeQueue:
             if isinstance(error, LostRace):
                 raise
             log.exception("merging %s failed", story_id)
-            await self._store.write(lambda tx: self._give_up(tx, cycle, merge, lease, str(error)))
+            reason = str(error)
+            await self._store.write(lambda tx: self._give_up(tx, cycle, merge, lease, reason))
 
     async def _prepare(self, cycle: Cycle, lease: Lease) -> MergeReport:
         story, red = await self._store.read(
@@ -113,10 +107,7 @@ class MergeQueue:
             head_commit=cycle.head_commit,
             red_evidence=red.verdict.evidence,
         )
-        raw = await self._supervisor.call(
-            cycle.project, "prepare_merge", _MERGE_JOB.dump_python(job, mode="json")
-        )
-        return _MERGE_REPORT.validate_python(raw)
+        return await self._supervisor.request(MergeReport, cycle.project, "prepare_merge", job)
 
     def _record(self, tx: Transaction, cycle: Cycle, merge: Merge, report: MergeReport) -> bool:
         match report.end:
@@ -143,10 +134,7 @@ class MergeQueue:
             candidate=merge.candidate,
             main_commit=merge.main_commit,
         )
-        raw = await self._supervisor.call(
-            cycle.project, "fast_forward", _FORWARD_JOB.dump_python(job, mode="json")
-        )
-        report = _FORWARD_REPORT.validate_python(raw)
+        report = await self._supervisor.request(FastForwardReport, cycle.project, "fast_forward", job)
         candidate = merge.candidate
         match report.end:
             case FastForwardEnd.MERGED:

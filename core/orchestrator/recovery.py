@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -17,14 +17,13 @@ from core.store.processes import ProcessRow
 log = logging.getLogger(__name__)
 
 
-async def recover(store: Store, *, start_ticks: Callable[[int], int | None]) -> int:
+async def recover(store: Store) -> int:
     """Run once, before anything is dispatched. Returns how many processes it had to end.
 
-    `start_ticks` gives a live process's start time: with the pid it is an identity, so a pid that
-    was given to somebody else is left alone.
+    A pid that was given to somebody else since is left alone: with its start time it is an identity.
     """
     left = await store.read(processes.every)
-    reaped = [row for row in left if start_ticks(row.pid) == row.start_ticks and _kill_tree(row)]
+    reaped = [row for row in left if _start_ticks(row.pid) == row.start_ticks and _kill_tree(row)]
 
     def settle(tx: Transaction) -> None:
         for row in left:
@@ -45,6 +44,15 @@ async def recover(store: Store, *, start_ticks: Callable[[int], int | None]) -> 
 
     await store.write(settle)
     return len(reaped)
+
+
+def _start_ticks(pid: int) -> int | None:
+    """/proc/<pid>/stat, field 22; None when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
 
 
 def _kill_tree(row: ProcessRow) -> bool:

@@ -238,7 +238,7 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
 
 
 def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> None:
-    """The candidate's gate passed. It is stored before the main branch moves, so a crash in between is seen."""
+    """The candidate passed. It is stored before the main branch moves, so a crash in between is seen."""
     assert report.verdict is not None
     assert report.candidate is not None
     assert report.main_commit is not None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from config.settings import ProjectSettings, Settings
-from core.agents.presets import resolve_agent
+from core.agents.presets import load_rows, resolve
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, Unavailable
-from core.isolation.machine import Machine
-from core.isolation.plan import Level
+from core.isolation.plan import Level, Machine
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.slots import ProjectSlots, Slots
 from core.worker.contract import AgentSetup, ProjectSetup
@@ -20,10 +19,19 @@ from core.worker.contract import AgentSetup, ProjectSetup
 class Setups:
     """Reads the present settings at each call, so a changed file needs no restart once it is loaded."""
 
-    def __init__(self, settings: Callable[[], Settings], *, state_path: Path, machine: Machine) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        *,
+        state_path: Path,
+        machine: Machine,
+        environ: Mapping[str, str],
+    ) -> None:
+        """`environ` is where agents' keys come from: the process's environment over `.env`."""
         self._settings = settings
         self._state_path = state_path
         self._machine = machine
+        self._environ = environ
         self._projects: dict[str, Project] = {}
 
     def learn(self, project: Project) -> None:
@@ -85,7 +93,7 @@ class Setups:
                 why="Neither the project's 'agent' nor 'global.default_agent' is set.",
                 hint="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
             )
-        return resolve_agent(chosen, self._settings().agents)
+        return resolve(chosen, load_rows(self._settings().agents), environ=self._environ)
 
     def review_policy(self, name: str) -> ReviewPolicy:
         settings = self.settings(name)

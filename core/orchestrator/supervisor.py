@@ -1,5 +1,6 @@
 """One worker process a project: started when there is work, watched, restarted with back-off, and put into
-quarantine when it crashes in a loop. Knows nothing of stories; what a lost worker means is its owner's affair.
+quarantine when it crashes in a loop. Knows nothing of stories: what a lost worker means is its owner's
+affair.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psutil
 
@@ -19,11 +20,11 @@ from core.clock import Clock
 from core.errors import Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.orchestrator.views import WorkerView
-from core.rpc import Peer
+from core.rpc import Handler, Peer
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[dict[str, Any]], Awaitable[Any]]
+T = TypeVar("T")
 
 
 class WorkerState(StrEnum):
@@ -96,15 +97,15 @@ class Supervisor:
         """Starts the project's worker unless it runs. Returns its owner name. Raises Unavailable."""
         return (await self._worker(project)).owner
 
-    async def call(self, project: str, method: str, params: Any, *, timeout: float | None = None) -> Any:
-        """Asks the project's worker. Raises PeerGone when it ends before it answers."""
+    async def request(self, kind: type[T], project: str, method: str, params: object) -> T:
+        """Asks the project's worker. Raises PeerGone when it ends before it answers, and OrchardError."""
         worker = await self._worker(project)
-        return await worker.peer.call(method, params, timeout)
+        return await worker.peer.request(kind, method, params)
 
     async def call_if_running(
-        self, project: str, method: str, params: Any, *, timeout: float | None = None
+        self, project: str, method: str, params: object, *, timeout: float | None = None
     ) -> Any:
-        """As `call`, but None when no worker runs: for what a stopped worker need not be told."""
+        """The worker's answer as JSON values, or None when none runs: a stopped one need not be told."""
         worker = self._workers.get(project)
         return await worker.peer.call(method, params, timeout) if worker else None
 

@@ -85,6 +85,12 @@ class SystemView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    project: Project
+    notes: tuple[str, ...] = ()  # what its owner should know: uncommitted changes, no tests, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A folder that discovery found."""
 

@@ -1,0 +1,86 @@
+"""The composition root: the runtime and its faces. Nothing else builds services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.discord.service import DiscordService
+from config.loader import Configuration, load
+from core.runtime import Runtime, open_runtime
+
+log = logging.getLogger(__name__)
+
+
+def loader(
+    root: Path, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Callable[[], Configuration]:
+    """Reads the configuration that stands in `root`, anew at each call."""
+    return lambda: load(root, environ=os.environ if environ is None else environ, overrides=overrides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    runtime: Runtime
+    discord: DiscordService | None
+
+
+@asynccontextmanager
+async def open_app(
+    load_configuration: Callable[[], Configuration], *, discord: bool = True
+) -> AsyncIterator[App]:
+    """The whole of Orchard, running. Without a token it runs with everything but Discord."""
+    async with open_runtime(load_configuration) as runtime:
+        settings = runtime.configuration().settings
+        wanted = discord and settings.global_.discord.enabled
+        if not wanted:
+            runtime.commands.discord_status = lambda: "switched off"
+            yield App(runtime=runtime, discord=None)
+            return
+        if settings.discord_token is None:
+            runtime.commands.discord_status = lambda: "no token: running without Discord"
+            yield App(runtime=runtime, discord=None)
+            return
+        service = DiscordService(
+            settings=settings,
+            configuration=runtime.configuration,
+            store=runtime.store,
+            bus=runtime.bus,
+            commands=runtime.commands,
+            clock=runtime.clock,
+        )
+        runtime.commands.discord_status = lambda: service.status
+        task = asyncio.create_task(service.run(), name="discord")
+        task.add_done_callback(_log_end)
+        try:
+            yield App(runtime=runtime, discord=service)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("Discord ended; everything else goes on", exc_info=error)
+
+
+async def until_stopped() -> None:
+    """Waits for SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,54 @@
+"""Where the log goes: one file a component under `<state>/logs`, and to the terminal when asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_FILE_BYTES = 5 * 2**20
+_FILES_KEPT = 3
+
+COMPONENTS = {
+    "global-orchestrator.log": ("core", "bot", "cogs"),
+    "discord.log": ("discord",),
+}
+
+
+@contextmanager
+def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> Iterator[None]:
+    """Logs to rotated files in `folder` until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    level = logging.DEBUG if debug else logging.INFO
+    added: list[tuple[logging.Logger, logging.Handler, int]] = []
+    for file, names in COMPONENTS.items():
+        handler = RotatingFileHandler(
+            folder / file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+        )
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        added += [_attach(name, handler, level) for name in names]
+    if terminal:
+        handler_to_terminal = logging.StreamHandler()
+        handler_to_terminal.setFormatter(logging.Formatter(_FORMAT))
+        handler_to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
+        added += [
+            _attach(name, handler_to_terminal, level) for names in COMPONENTS.values() for name in names
+        ]
+    try:
+        yield
+    finally:
+        for logger, handler, before in reversed(added):
+            logger.removeHandler(handler)
+            logger.setLevel(before)
+            handler.close()
+
+
+def _attach(name: str, handler: logging.Handler, level: int) -> tuple[logging.Logger, logging.Handler, int]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    return logger, handler, before

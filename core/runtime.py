@@ -1,0 +1,250 @@
+"""The headless system as one async context manager: everything but the faces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from dotenv import dotenv_values
+
+from config.loader import Configuration
+from core.bus import Bus
+from core.clock import Clock, SystemClock
+from core.domain.event import EventKind
+from core.domain.lifecycles import ProjectStatus
+from core.domain.project import Project
+from core.errors import OrchardError, Unavailable
+from core.executors.local import LocalExecutor
+from core.isolation.machine import probe_machine
+from core.isolation.plan import Machine
+from core.orchestrator.commands import Commands
+from core.orchestrator.control import serve_control, socket_path
+from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.reconciler import Reconciler
+from core.orchestrator.recovery import recover
+from core.orchestrator.registry import Registry
+from core.orchestrator.setups import Setups
+from core.orchestrator.supervisor import SupervisionTimes
+from core.orchestrator.views import WorkerView
+from core.store import projects
+from core.store.database import Store
+from core.worker.contract import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What the faces are given."""
+
+    configuration: Callable[[], Configuration]
+    store: Store
+    bus: Bus
+    clock: Clock
+    commands: Commands
+    machine: Machine
+    progress: Mapping[str, Progress]  # story id to what happens inside its phase now
+
+
+class _Engine:
+    """The running part, as `Commands` sees it."""
+
+    def __init__(self, dispatcher: Dispatcher, setups: Setups) -> None:
+        self._dispatcher = dispatcher
+        self._setups = setups
+
+    def why(self, story_id: str) -> str:
+        return self._dispatcher.why(story_id)
+
+    def worker_view(self, project: str) -> WorkerView:
+        return self._dispatcher.supervisor.view(project)
+
+    async def prepare(self, project: Project) -> None:
+        self._setups.learn(project)
+        self._setups.project(project.name)
+        self._setups.agent(project.name)
+        self._dispatcher.supervisor.release(project.name)
+        await self._dispatcher.supervisor.ensure(project.name)
+        self._dispatcher.wake()
+
+    async def halt(self, project: str) -> None:
+        await self._dispatcher.supervisor.stop(project)
+
+    async def cancel(self, project: str, story_id: str) -> None:
+        await self._dispatcher.cancel(project, story_id)
+
+
+def state_folder(configuration: Configuration) -> Path:
+    """Orchard's own folder, made when it is not there. Raises Unavailable when it cannot be written."""
+    path = configuration.state_path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Unavailable(
+            f"Orchard cannot write its folder {path}.",
+            why=str(error),
+            hint="Mend its rights, or set global.global_state_path.",
+        ) from error
+    return path
+
+
+def variables(root: Path) -> Mapping[str, str]:
+    """The process's environment over `.env`: where agents find their keys."""
+    from_file = {key: value for key, value in dotenv_values(root / ".env").items() if value is not None}
+    return {**from_file, **os.environ}
+
+
+@contextmanager
+def _only_one(state_path: Path) -> Iterator[None]:
+    """One running Orchard a state folder; the lock dies with the process, however that ends."""
+    with (state_path / "orchard.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise Unavailable(
+                f"Orchard already runs with the folder {state_path} (pid {pid}).",
+                hint="Stop it first, or use another global_state_path.",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@asynccontextmanager
+async def open_runtime(
+    load: Callable[[], Configuration], *, clock: Clock | None = None, times: SupervisionTimes | None = None
+) -> AsyncIterator[Runtime]:
+    """Starts everything; on exit stops it in the opposite order, workers before the store.
+
+    `load` reads the configuration; it is called again when a project is registered. Raises OrchardError
+    when the configuration, the state folder or the store cannot be used.
+    """
+    clock = clock or SystemClock()
+    configuration = load()
+    state_path = state_folder(configuration)
+    bus = Bus()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_only_one(state_path))
+        store = await stack.enter_async_context(Store.open(state_path / "orchard.db", clock=clock, bus=bus))
+        machine = await probe_machine()
+        reaped = await recover(store)
+        if reaped:
+            log.info("ended %d processes that an earlier run left behind", reaped)
+        registry = Registry(store, configuration, load)
+        setups = Setups(
+            lambda: registry.configuration.settings,
+            state_path=state_path,
+            machine=machine,
+            environ=variables(configuration.root),
+        )
+        registry.on_registered(setups.learn)
+        await registry.adopt()
+        executor = await stack.enter_async_context(LocalExecutor.open(state_path / "logs"))
+        settings = configuration.settings.global_
+        dispatcher = Dispatcher(
+            store,
+            bus,
+            setups,
+            executor,
+            clock=clock,
+            lease_seconds=settings.lease_seconds,
+            interval_seconds=settings.scheduling_interval_seconds,
+            times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
+        )
+        await stack.enter_async_context(_running(dispatcher))
+        await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher)))
+        commands = Commands(
+            store,
+            registry,
+            _Engine(dispatcher, setups),
+            started_at=clock.now(),
+            isolation=str(machine.strongest),
+        )
+        await stack.enter_async_context(serve_control(commands, socket_path(state_path)))
+        await _check_projects(store, setups)
+        yield Runtime(
+            configuration=lambda: registry.configuration,
+            store=store,
+            bus=bus,
+            clock=clock,
+            commands=commands,
+            machine=machine,
+            progress=dispatcher.progress,
+        )
+
+
+@asynccontextmanager
+async def _running(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    task = asyncio.create_task(dispatcher.run(), name="dispatcher")
+    owner = asyncio.current_task()
+    assert owner is not None
+
+    def died(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and done.exception() is not None:
+            log.critical("the dispatcher died", exc_info=done.exception())
+            owner.cancel("the dispatcher died")
+
+    task.add_done_callback(died)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _scheduled(reconciler: Reconciler) -> AsyncIterator[None]:
+    scheduler = AsyncIOScheduler()
+    scheduler.add_job(reconciler.tick, "interval", seconds=2, max_instances=1, coalesce=True)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+async def _check_projects(store: Store, setups: Setups) -> None:
+    """Says at start which active projects cannot work here, instead of letting them wait in silence."""
+    for project in await store.read(projects.every):
+        if project.status is not ProjectStatus.ACTIVE:
+            continue
+        try:
+            setups.project(project.name)
+            setups.agent(project.name)
+        except OrchardError as error:
+            await store.write(_unavailable(project.name, error))
+
+
+def _unavailable(name: str, error: OrchardError) -> Callable[..., object]:
+    message, hint = f"{error.message} {error.why}".strip(), error.hint
+    return lambda tx: tx.emit(
+        EventKind.PROJECT_UNAVAILABLE, project=name, data={"message": message, "hint": hint}
+    )
+
+
+@asynccontextmanager
+async def open_commands(
+    configuration: Configuration, load: Callable[[], Configuration]
+) -> AsyncIterator[Commands]:
+    """The commands beside no running Orchard: the store is read and written, nothing is run."""
+    clock = SystemClock()
+    state_path = state_folder(configuration)
+    async with Store.open(state_path / "orchard.db", clock=clock, bus=Bus()) as store:
+        registry = Registry(store, configuration, load)
+        await registry.adopt()
+        yield Commands(store, registry, None)
