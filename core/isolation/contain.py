@@ -12,11 +12,11 @@ Standard library only, and as little of it as can be: it starts with every agent
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without enums, a third of the start
 import ctypes
 import os
 import resource
 import select
-import signal
 import sys
 import time
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if parent and os.getppid() != parent:
-        return 128 + signal.SIGTERM  # the parent died before it could be watched
+        return 128 + int(signal.SIGTERM)  # the parent died before it could be watched
 
     wake, poke = os.pipe()
     os.set_blocking(poke, False)
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         if lifeline in woken and not os.read(lifeline, 1):
             break
     ended = kill_descendants(main_pid)
-    return code if code is not None else ended if ended is not None else 128 + signal.SIGKILL
+    return code if code is not None else ended if ended is not None else 128 + int(signal.SIGKILL)
 
 
 def _become(command: list[str], limits: dict[str, str], parent: int) -> None:

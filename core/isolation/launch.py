@@ -136,7 +136,8 @@ class ContainedProcess:
                 send(pid, signal.SIGKILL)
             await asyncio.shield(self._ended)
         await self._nothing_left()
-        await self._sweep()
+        if self._init_fd is None:
+            await self._sweep()
         await self.close()
 
     async def close(self) -> None:
