@@ -1,19 +1,23 @@
 """What a project's tests and agents need beside its own files: an interpreter, installed packages.
 
-    find_environment()   registered checkout's own (.venv, venv, node_modules)          "inherit"
-                         or made once by its set-up command or from its lock files      "make"
-                         or a python that has pytest                                    "none"
-
 An environment is never written to by a run: it is mounted read-only and shared by all of a project's stories.
+`environments` finds or makes one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH, Mount
+
+_VENVS = (".venv", "venv")
+_MAPPING = re.compile(r"^MAPPING\b[^=]*=\s*(\{.*\})\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +61,124 @@ class Environment:
             place = checkout / target
             if place.parent.is_dir() and not place.exists() and not place.is_symlink():
                 place.symlink_to(source)
+
+
+def installed_in(root: Path, folder: str) -> Environment | None:
+    """The environment that a checkout at `root` has in itself, or None.
+
+    Looked for in the project's `folder` first, then at the top: .venv, venv, node_modules.
+    """
+    places = list(dict.fromkeys([root / folder, root]))
+    venvs = [place / name for place in places for name in _VENVS if is_venv(place / name)]
+    modules = tuple(
+        (place / "node_modules", (place / "node_modules").relative_to(root).as_posix())
+        for place in places
+        if (place / "node_modules").is_dir()
+    )
+    if not venvs and not modules:
+        return None
+    found = [*venvs[:1], *(source for source, _ in modules)]
+    digest = hashlib.sha256()
+    for path in found:
+        _digest_installed(path, digest)
+    path_dirs = tuple(source / ".bin" for source, _ in modules)
+    read_only = tuple(source for source, _ in modules)
+    if not venvs:
+        return Environment(
+            key=digest.hexdigest(),
+            description=", ".join(map(str, found)),
+            path_dirs=path_dirs,
+            read_only=read_only,
+            modules=modules,
+        )
+    venv = venvs[0]
+    return Environment(
+        key=digest.hexdigest(),
+        description=", ".join(map(str, found)),
+        python=venv / "bin" / "python",
+        path_dirs=(venv / "bin", *path_dirs),
+        variables={"VIRTUAL_ENV": str(venv)},
+        read_only=(venv, *program_folders(venv / "bin" / "python"), *read_only),
+        source_roots=source_roots(root, folder, editable_roots(venv, root)),
+        modules=modules,
+    )
+
+
+def of_python(python: Path, *, root: Path, folder: str, description: str) -> Environment:
+    """The environment of an interpreter that knows nothing of the project."""
+    digest = hashlib.sha256(str(python.resolve()).encode())
+    for prefix in dict.fromkeys([python.parent.parent, python.resolve().parent.parent]):
+        _digest_installed(prefix, digest)
+    return Environment(
+        key=digest.hexdigest(),
+        description=description,
+        python=python,
+        path_dirs=(python.parent,),
+        read_only=program_folders(python),
+        source_roots=source_roots(root, folder, ()),
+    )
+
+
+def source_roots(root: Path, folder: str, editable: tuple[str, ...]) -> tuple[str, ...]:
+    """Editable installs' folders, then the project's own.
+
+    The project's own comes in any case, since a copy of it may be installed: the judged files must win.
+    """
+    own = f"{folder}/src" if (root / folder / "src").is_dir() else folder
+    return tuple(dict.fromkeys([*editable, Path(own).as_posix()]))
+
+
+def is_venv(path: Path) -> bool:
+    """Whether a usable Python virtual environment is at `path`."""
+    return (path / "pyvenv.cfg").is_file() and (path / "bin" / "python").exists()
+
+
+def editable_roots(venv: Path, root: Path) -> tuple[str, ...]:
+    """Folders of the checkout at `root` that packages were installed from editably, relative to it."""
+    real = root.resolve()
+    found: dict[str, None] = {}
+    for site in sorted(venv.glob("lib/python3*/site-packages")):
+        for path in _editable_paths(site):
+            try:
+                resolved = path.resolve()
+            except (OSError, ValueError):
+                continue
+            if resolved.is_relative_to(real) and not resolved.is_relative_to(venv.resolve()):
+                found[resolved.relative_to(real).as_posix()] = None
+    return tuple(found)
+
+
+def _editable_paths(site: Path) -> Iterator[Path]:
+    for file in sorted([*site.glob("*.pth"), *site.glob("*.egg-link")]):
+        for line in _text(file).splitlines():
+            if line.startswith("/"):
+                yield Path(line.strip())
+    for file in sorted(site.glob("__editable__*_finder.py")):
+        match = _MAPPING.search(_text(file))
+        try:
+            mapping = ast.literal_eval(match[1]) if match else {}
+        except (ValueError, SyntaxError):
+            continue
+        for name, place in mapping.items() if isinstance(mapping, dict) else ():
+            path = Path(str(place))
+            last = str(name).rpartition(".")[2]
+            if path.is_absolute() and path.name in (last, f"{last}.py"):
+                yield path.parents[str(name).count(".")]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _digest_installed(path: Path, digest: hashlib._Hash) -> None:
+    """What tells one state of installed packages from another, without reading them all."""
+    digest.update(str(path).encode())
+    sites = [*path.glob("lib/python3*/site-packages"), *path.glob("lib/python3*/dist-packages")]
+    for site in sorted(sites) or [path]:
+        for entry in sorted(site.iterdir()):
+            if entry.suffix in (".dist-info", ".egg-info", ".pth") or site is path:
+                stat = entry.lstat()
+                digest.update(f"{entry.name}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
