@@ -20,7 +20,7 @@ from config.problems import Mark, Problem, unreadable
 
 PREFIX = "ORCHARD_"
 CONFIG_FILE = "ORCHARD_CONFIG"
-SECRETS = ("DISCORD_TOKEN",)
+_OTHERS = (CONFIG_FILE, "ORCHARD_ROOT")  # the latter is the command line's
 DISCORD = ("DISCORD_TOKEN", "DISCORD_API_URL", "DISCORD_GATEWAY_URL")
 
 
@@ -56,6 +56,9 @@ def read_variables(env_file: Path, environ: Mapping[str, str]) -> Variables:
         elif binding.key is not None:
             values[binding.key] = (binding.value or "").strip()
             marks[binding.key] = mark
+            hint = near(binding.key, DISCORD, prefix="DISCORD_") if binding.key.startswith("DISCORD_") else ""
+            if hint and binding.key not in DISCORD:
+                problems.append(Problem(mark=mark, key=binding.key, sentence=f"no such variable{hint}"))
     for name, value in environ.items():
         if name in DISCORD or name.startswith(PREFIX):
             values[name] = value.strip()
@@ -94,7 +97,6 @@ class GlobalVariables:
     data: Mapping[str, Any]
     marks: Mapping[KeyPath, Mark]
     problems: tuple[Problem, ...]
-    unknown: tuple[str, ...]  # in the process only, where other programs' names may stand too
 
 
 def global_variables(variables: Variables, known: Mapping[str, tuple[str, ...]]) -> GlobalVariables:
@@ -102,22 +104,20 @@ def global_variables(variables: Variables, known: Mapping[str, tuple[str, ...]])
     data: dict[str, Any] = {}
     marks: dict[KeyPath, Mark] = {}
     problems: list[Problem] = []
-    unknown: list[str] = []
     names = {
         f"{PREFIX}{key.upper()}{'__' + inner.upper() if inner else ''}": (key, inner) if inner else (key,)
         for key, section in known.items()
         for inner in (section or ("",))
     }
     for name, text in variables.values.items():
-        if not name.startswith(PREFIX) or name == CONFIG_FILE:
+        if not name.startswith(PREFIX) or name in _OTHERS:
             continue
         mark = variables.marks[name]
         if name not in names:
-            hint = near(name, names)
+            # The process's environment is shared: there only what looks like a slip is one.
+            hint = near(name, names, prefix=PREFIX)
             if mark.line or hint:
                 problems.append(Problem(mark=mark, key=name, sentence=f"no such variable{hint}"))
-            else:
-                unknown.append(name)
             continue
         document = parse_document(f"value: {text}".encode(), str(mark))
         if document.problems:
@@ -127,4 +127,4 @@ def global_variables(variables: Variables, known: Mapping[str, tuple[str, ...]])
         inside = data.setdefault(path[0], {}) if len(path) > 1 else data
         inside[path[-1]] = document.data["value"]
         marks[path] = mark
-    return GlobalVariables(data=data, marks=marks, problems=tuple(problems), unknown=tuple(unknown))
+    return GlobalVariables(data=data, marks=marks, problems=tuple(problems))

@@ -23,10 +23,13 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 PLACEHOLDERS = ("junit", "python")
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)`, or nothing when no known word is near. Case does not count."""
-    words = {each.lower(): each for each in known}
-    found = get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
+def near(word: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """` (did you mean 'x'?)`, or nothing when no known word is near.
+
+    Case does not count, nor does a `prefix` that all the words have.
+    """
+    words = {each.removeprefix(prefix).lower(): each for each in known}
+    found = get_close_matches(word.removeprefix(prefix).lower(), list(words), n=1, cutoff=0.6)
     return f" (did you mean '{words[found[0]]}'?)" if found else ""
 
 

@@ -18,8 +18,8 @@ from config.settings import GlobalSettings
 
 def read_global(
     findings: Findings, defaults: Document, document: Document, variables: Variables, overrides: Document
-) -> tuple[GlobalSettings, tuple[str, ...]]:
-    """The settings and the dotted keys that people set but that are not in force.
+) -> tuple[GlobalSettings, Layer, tuple[str, ...]]:
+    """The settings, where they come from, and the dotted keys that people set but that are not in force.
 
     With mistakes, which go into `findings`, the settings are what can be made of the rest.
     """
@@ -30,7 +30,6 @@ def read_global(
     }
     by_variable = global_variables(variables, known)
     findings.problems += by_variable.problems
-    findings.notes += [f"{name} is set, but Orchard has no such variable." for name in by_variable.unknown]
     said = merge(
         _loose(findings, document).cleaned(GlobalSettings),
         section(document, "global").cleaned(GlobalSettings),
@@ -41,10 +40,10 @@ def read_global(
     later = tuple(set_later(GlobalSettings, said.data))
     merged = merge(section(defaults, "global"), said)
     try:
-        return GlobalSettings.model_validate(merged.data), later
+        return GlobalSettings.model_validate(merged.data), merged, later
     except ValidationError as error:
         findings.complain(error, GlobalSettings, ("global",), merged, Mark(file=document.file))
-        return _what_is_left(merged.data, error), later
+        return _what_is_left(merged.data, error), merged, later
 
 
 def _loose(findings: Findings, document: Document) -> Layer:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from config.checks import nearest_mark
 from config.document import Document
 from config.environment import CONFIG_FILE, Variables, read_variables
 from config.fields import HttpAddress, SocketAddress, absolute, near
@@ -68,11 +69,16 @@ def load(
     config_file = _config_file(findings, root, variables)
     document = _checked_top(findings, findings.read(config_file))
     extra = _checked_top(findings, spoken(overrides or {}, "command line"))
-    settings, later = read_global(findings, defaults, document, variables, extra)
+    settings, origin, later = read_global(findings, defaults, document, variables, extra)
     state_path = absolute(settings.global_state_path, root)
     # With orch-config.yaml unreadable nobody knows where Orchard's own folder is.
     registered = {} if document.broken else read_registrations(findings, state_path)
     projects = read_projects(findings, root, defaults, document, registered, extra)
+    agents = {**section(document, "agents").data, **section(extra, "agents").data}
+    known = [*section(findings.read(_HERE / "agents.yaml"), "agents").data, *agents]
+    _check_agent(findings, settings.default_agent, "global.default_agent", origin, known)
+    for name, project in projects.settings.items():
+        _check_agent(findings, project.agent, f"projects.{name}.agent", projects.layers[name], known)
     discord = _discord(findings, variables)
     if findings.problems:
         raise ConfigError(findings.ordered(str(source) for source in findings.sources))
@@ -80,7 +86,7 @@ def load(
         settings=Settings(
             global_=settings.model_copy(update={"global_state_path": state_path}),
             projects=projects.settings,
-            agents={**section(document, "agents").data, **section(extra, "agents").data},
+            agents=agents,
             discord_token=discord["DISCORD_TOKEN"],
             discord_api_url=discord["DISCORD_API_URL"],
             discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
@@ -151,6 +157,15 @@ def _checked_top(findings: Findings, document: Document) -> Document:
             mark = document.marks[(part, name)]
             top[part][name] = findings.mapping(value, mark, f"{part}.{name}")
     return Document(file=document.file, data=top, marks=document.marks, broken=document.broken)
+
+
+def _check_agent(
+    findings: Findings, agent: str | None, key: str, layer: Layer, known: Collection[str]
+) -> None:
+    if agent is not None and agent not in known:
+        mark = nearest_mark((key.rpartition(".")[2],), layer.marks, Mark(file=CONFIG_NAME))
+        hint = near(agent, known) or f"; known are {', '.join(sorted(known))}"
+        findings.fail(mark, key, f"there is no agent {agent!r}{hint}")
 
 
 def _unknown_at_top(key: str) -> str:

@@ -1,0 +1,52 @@
+# Everything sets itself up: these need only Python 3.11 or newer, git and make.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Handed on to the program: make demo ARGS=--interactive
+ARGS ?=
+# More for pytest, such as PYTEST_ARGS="-n 2" where pytest-xdist is installed.
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo run test lint real bench lock clean
+
+help:
+	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you approve)"
+	@echo "make run     Orchard for real; DISCORD_TOKEN in .env connects it to Discord"
+	@echo "make test    linters, types, import rules and all tests (ARGS=tests/unit: some of them)"
+	@echo "make real    real projects and their real changes, fetched for it"
+	@echo "make bench   measurements, as ratios of one run"
+	@echo "make setup   the virtual environment only; also: lint, lock, clean"
+
+setup:
+	@VENV="$(VENV)" PYTHON="$(PYTHON)" .ci/setup
+
+demo: setup
+	@"$(BIN)/python" -m bot demo $(ARGS)
+
+run: setup
+	@"$(BIN)/python" -m bot run $(ARGS)
+
+test: lint
+	"$(BIN)/python" -m pytest -q $(PYTEST_ARGS) $(ARGS)
+
+lint: setup
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+
+real: setup
+	@"$(BIN)/python" -m tests.real $(ARGS)
+
+bench: setup
+	@"$(BIN)/python" -m tests.bench $(ARGS)
+
+# Pins every dependency, of every extra, platform and Python, with the hashes of all its files. Names no index.
+lock: setup
+	@[ -x "$(BIN)/uv" ] || "$(BIN)/python" -m pip install --quiet 'uv>=0.9'
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" "$(BIN)/uv" pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --all-extras --output-file requirements.lock pyproject.toml $(ARGS)
+
+clean:
+	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
