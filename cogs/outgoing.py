@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol, Self, cast
 
 import discord
 
-from cogs.message import Button, Card, Look, Message, fit
+from cogs.message import Button, Card, Field, Look, Message, Tone, fit
 
 CUSTOM_ID = re.compile(r"orchard:(?P<verb>[a-z_]{1,20}):(?P<target>.{1,70})")
 
@@ -63,6 +64,41 @@ def embed(card: Card) -> discord.Embed:
     return made
 
 
+def card(shown: discord.Embed) -> Card:
+    """The other way: a posted embed, to post it again with a change."""
+    try:
+        tone = Tone(shown.colour.value if shown.colour else 0)
+    except ValueError:
+        tone = Tone.NEUTRAL
+    return Card(
+        title=shown.title or "",
+        body=shown.description or "",
+        fields=tuple(
+            Field(name=field.name or "", value=field.value or "", inline=bool(field.inline))
+            for field in shown.fields
+        ),
+        footer=shown.footer.text or "",
+        tone=tone,
+        at=shown.timestamp,
+    )
+
+
+def answered(posted: discord.Message, words: str) -> Message:
+    """A posted question with the answer beneath it and its buttons gone."""
+    cards = tuple(card(shown) for shown in posted.embeds) or (Card(),)
+    first = replace(cards[0], fields=(*cards[0].fields, Field(name="Answer", value=words)), tone=Tone.QUIET)
+    return Message(cards=(first, *cards[1:]))
+
+
+def keeping_mark(message: Message, posted: discord.Message) -> Message:
+    """The message with the footer and the time by which the posted one is known."""
+    if not posted.embeds:
+        return message
+    old = card(posted.embeds[0])
+    first = replace(message.cards[0], footer=old.footer, at=old.at)
+    return replace(message, cards=(first, *message.cards[1:]))
+
+
 def view(buttons: tuple[Button, ...]) -> discord.ui.View:
     made = discord.ui.View(timeout=None)
     for button in buttons:
@@ -92,10 +128,15 @@ def sending(message: Message) -> dict[str, Any]:
     return made
 
 
-def editing(message: Message) -> dict[str, Any]:
-    """Keyword arguments for an edit: what the new message does not have goes away."""
+def editing(message: Message, *, keep_files: bool = False) -> dict[str, Any]:
+    """Keyword arguments for an edit: what the new message does not have goes away.
+
+    `keep_files` leaves the attachments of the first posting as they are and sends none again.
+    """
     made = sending(message)
     made["content"] = made.get("content")
     made["view"] = made.get("view")
-    made["attachments"] = made.pop("files", [])
+    files = made.pop("files", [])
+    if not keep_files:
+        made["attachments"] = files
     return made

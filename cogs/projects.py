@@ -33,10 +33,10 @@ class Projects(commands.Cog):
     )
     async def project_register(self, ctx: Context, name: str, *, path: str) -> None:
         async def register() -> Message:
-            project = await self._desk.commands.register_project(
+            registration = await self._desk.commands.register_project(
                 name, Path(path.strip()).expanduser(), actor=actor(ctx.author)
             )
-            return render.project_registered(project)
+            return render.project_registered(registration)
 
         await answer(ctx, register())
 

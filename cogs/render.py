@@ -13,6 +13,7 @@ from core.errors import OrchardError
 from core.orchestrator.views import (
     Candidate,
     ProjectView,
+    Registration,
     SprintView,
     StoryView,
     SystemView,
@@ -117,10 +118,12 @@ def project_list(views: Sequence[ProjectView], page: int = 0) -> Message:
     return _paged("Projects", "", lines, page, what="projects", argument="-")
 
 
-def project_registered(project: Project) -> Message:
+def project_registered(registration: Registration) -> Message:
+    project = registration.project
+    notes = "".join(f"\n⚠️ {plain(note)}" for note in registration.notes)
     return _done(
         f"Registered {code(project.name)}",
-        f"{code(str(project.path))}, branch {code(project.main_branch)}.\n"
+        f"{code(str(project.path))}, branch {code(project.main_branch)}.{notes}\n"
         f"Next: `/project_start` and `/backlog add_story`.",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 import discord
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 1.2  # Discord gives 3 s for the first answer, network and al
 
 
 async def answer(
-    ctx: Context, work: Coroutine[Any, Any, Message], *, patience_seconds: float = PATIENCE_SECONDS
+    ctx: Context, work: Awaitable[Message], *, patience_seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Says what `work` returns. Its exception is raised here, for the error edge to tell."""
     task = asyncio.ensure_future(work)
@@ -35,9 +35,10 @@ async def answer(
 
 async def update(
     interaction: discord.Interaction[Any],
-    work: Coroutine[Any, Any, Message],
+    work: Awaitable[Message],
     *,
     patience_seconds: float = PATIENCE_SECONDS,
+    keep_files: bool = False,
 ) -> None:
     """Replaces the message that the pressed button sits on with what `work` returns."""
     task = asyncio.ensure_future(work)
@@ -49,9 +50,9 @@ async def update(
     finally:
         task.cancel()
     if not interaction.response.is_done():
-        await interaction.response.edit_message(**editing(message))
+        await interaction.response.edit_message(**editing(message, keep_files=keep_files))
     else:
-        await interaction.edit_original_response(**editing(message))
+        await interaction.edit_original_response(**editing(message, keep_files=keep_files))
 
 
 async def whisper(interaction: discord.Interaction[Any], message: Message) -> None:

@@ -22,17 +22,15 @@ _MASS_MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
 
 def length(text: str) -> int:
     """Characters as Discord's clients count them: UTF-16 code units, the stricter of the two readings."""
-    return len(text) + sum(1 for character in text if character > "\uffff")
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, limit: int) -> str:
     """At most `limit` characters; what was cut shows as an ellipsis."""
     if length(text) <= limit:
         return text
-    kept = text[: max(limit - 1, 0)]
-    while length(kept) > limit - 1:
-        kept = kept[:-1]
-    return kept + "…"
+    units = text.encode("utf-16-le", "surrogatepass")[: 2 * max(limit - 1, 0)]
+    return units.decode("utf-16-le", "ignore") + "…"
 
 
 def visible(text: str) -> str:
@@ -48,7 +46,7 @@ def one_line(text: str, limit: int = 200) -> str:
     return cut(" ".join(visible(text).split()), limit)
 
 
-def plain(text: str, limit: int = 4000) -> str:
+def plain(text: str, limit: int = 50_000) -> str:
     """For places with markdown: reads as it was typed, pings nobody, formats nothing."""
     text = cut(visible(text), limit)
     text = _MARKDOWN.sub(r"\\\1", text)

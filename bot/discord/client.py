@@ -1,0 +1,232 @@
+"""The bot: unprivileged intents, mentions as prefix, commands in one server only, buttons by their id."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, cast
+
+import discord
+from discord.ext import commands
+
+from cogs.backlog import Backlog
+from cogs.desk import Desk
+from cogs.errors import Errors, whisper_error
+from cogs.outgoing import CUSTOM_ID, OrchardButton
+from cogs.projects import Projects
+from cogs.rescue import Rescue
+from cogs.sprint import Sprint
+from cogs.state import State
+from cogs.status import Status
+from core.errors import NotFound, OrchardError, Unavailable
+
+_log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 2.5  # what has no answer by then gets ours: Discord gives up after 3
+
+Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
+Submit = Callable[[discord.Interaction[Any], str, str], Awaitable[None]]
+BeforeIdentify = Callable[[], Awaitable[None]]
+
+
+class Forms(Protocol):
+    """What buttons and forms mean: by verb; a form's handler gets its one text as well."""
+
+    presses: Mapping[str, Press]
+    submits: Mapping[str, Submit]
+
+
+class Unanswered(Exception):
+    """A command ended, or hangs, without a word to the person who asked."""
+
+
+class OrchardBot(commands.Bot):
+    """One connection's life; the supervisor makes a new one for the next."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        forms: Forms,
+        *,
+        guild_id: int | None,
+        before_identify: BeforeIdentify,
+        on_home: Callable[[discord.Guild], None] = lambda _guild: None,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True, guild_messages=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_ratelimit_timeout=30.0,  # else a third rename in ten minutes waits for ten minutes
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            guild_ready_timeout=0.5,
+        )
+        self.desk = desk
+        self._forms = forms
+        self._guild_id = guild_id
+        self._before_identify = before_identify
+        self._on_home = on_home
+        self._synced_to: int | None = None
+        self._watches: set[asyncio.Task[None]] = set()
+        self.drops: list[float] = []  # loop times of lost connections, for the supervisor
+
+    async def setup_hook(self) -> None:
+        desk = self.desk
+        self.add_check(desk.check)
+        self.add_dynamic_items(OrchardButton)
+        await self.add_cog(Errors(self, desk))
+        for cog in (Status(desk), Projects(desk), Backlog(desk), Sprint(desk), State(desk), Rescue(desk)):
+            await self.add_cog(cog)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        if not initial:  # "wait a random amount of time between 1 and 5 seconds", says Discord
+            await asyncio.sleep(random.uniform(1, 5))  # noqa: S311
+        await self._before_identify()
+
+    def home(self) -> discord.Guild:
+        """The server that is served. Raises Unavailable, saying what is missing."""
+        if self._guild_id is not None:
+            guild = self.get_guild(self._guild_id)
+            if guild is None:
+                raise Unavailable(
+                    f"The bot is not in the Discord server {self._guild_id}.",
+                    why="`global_discord_guild` names it.",
+                    hint="Invite the bot there, or correct the id.",
+                )
+            return guild
+        if len(self.guilds) == 1:
+            return self.guilds[0]
+        if not self.guilds:
+            raise Unavailable("The bot is in no Discord server.", hint="Invite it to yours.")
+        raise Unavailable(
+            f"The bot is in {len(self.guilds)} Discord servers.",
+            hint="Say which one it serves: `global_discord_guild` in orch-config.yaml.",
+        )
+
+    # -- events of the connection ------------------------------------------------------------
+
+    async def on_ready(self) -> None:
+        await self._settle_in()
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self._settle_in()
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        await self._settle_in()
+
+    async def on_disconnect(self) -> None:
+        self.drops.append(asyncio.get_running_loop().time())
+
+    async def _settle_in(self) -> None:
+        try:
+            guild = self.home()
+        except OrchardError as error:
+            _log.warning("%s", error)
+            return
+        self._on_home(guild)
+        if self._synced_to == guild.id:
+            return
+        self._synced_to = guild.id
+        self.tree.copy_global_to(guild=guild)
+        try:
+            # Only to the one server: synced globally as well, every command would show twice.
+            await self.tree.sync(guild=guild)
+        except (discord.HTTPException, discord.app_commands.AppCommandError) as error:
+            self._synced_to = None
+            _log.error(
+                "Discord did not take the commands for the server %s (%s): was the bot invited with the "
+                "scope applications.commands?",
+                guild.id,
+                error,
+            )
+
+    # -- interactions ------------------------------------------------------------------------
+
+    async def press(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
+        """A button was pressed. Whatever happens, the person hears of it."""
+        try:
+            press = self._forms.presses.get(verb)
+            if press is None:
+                raise NotFound("This button is of another version.", hint="Type / for the commands.")
+            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, verb)
+            await press(interaction, target)
+        except Exception as error:
+            await whisper_error(interaction, error, f"button {verb}")
+
+    async def submit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
+        """A form was sent. Its id says what it was, so it may be sent after a restart too."""
+        try:
+            submit = self._forms.submits.get(verb)
+            if submit is None:
+                raise NotFound("This form is of another version.", hint="Type / for the commands.")
+            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, verb)
+            await submit(interaction, target, form_text(interaction.data))
+        except Exception as error:
+            await whisper_error(interaction, error, f"form {verb}")
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """After discord.py has dispatched it: what nobody else answers is answered here."""
+        kind = interaction.type
+        if kind in (discord.InteractionType.application_command, discord.InteractionType.autocomplete):
+            self._watch(interaction)
+            return
+        custom_id = str(cast(Mapping[str, Any], interaction.data or {}).get("custom_id", ""))
+        match = CUSTOM_ID.fullmatch(custom_id)
+        verb, target = (match["verb"], match["target"]) if match else ("", custom_id)
+        if kind is discord.InteractionType.modal_submit:
+            await self.submit(interaction, verb, target)
+        elif kind is discord.InteractionType.component and not (match and _shows(interaction, custom_id)):
+            # Not ours, or gone from the message while it was pressed: discord.py drops both silently.
+            await self.press(interaction, verb, target)
+
+    def _watch(self, interaction: discord.Interaction[Any]) -> None:
+        task = asyncio.create_task(self._answer_for(interaction), name=f"watch {interaction.id}")
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+
+    async def _answer_for(self, interaction: discord.Interaction[Any]) -> None:
+        await asyncio.sleep(ANSWER_SECONDS)
+        if interaction.response.is_done():
+            return
+        try:
+            if interaction.type is discord.InteractionType.autocomplete:
+                await interaction.response.autocomplete([])
+            else:
+                await whisper_error(interaction, Unanswered(interaction.id), "a command")
+        except (discord.HTTPException, discord.InteractionResponded):
+            _log.debug("answered meanwhile", exc_info=True)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        _log.exception("while handling %s", event_method)
+
+    async def close(self) -> None:
+        for task in self._watches:
+            task.cancel()
+        await super().close()
+
+
+def form_text(data: Any) -> str:
+    """The first text of a sent form, in a label or (older) in an action row; '' when there is none. PURE."""
+    todo = list((data or {}).get("components", ()))
+    while todo:
+        component = todo.pop(0)
+        if not isinstance(component, Mapping):
+            continue
+        if component.get("type") == discord.ComponentType.text_input.value:
+            return str(component.get("value") or "")
+        todo += component.get("components") or []
+        if component.get("component"):
+            todo.append(component["component"])
+    return ""
+
+
+def _shows(interaction: discord.Interaction[Any], custom_id: str) -> bool:
+    """Whether the message still has the component, as discord.py looks it up."""
+    if interaction.message is None:
+        return False
+    shown = discord.ui.View.from_message(interaction.message, timeout=None)
+    return any(getattr(item, "custom_id", None) == custom_id for item in shown.walk_children())

@@ -1,0 +1,48 @@
+"""What the Discord face was told: the part of the settings that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscordOptions:
+    """`channel_of` gives a project's configured channel (name or id), None where none is set.
+
+    `mentions` are Discord mentions (`<@&role>`, `<@user>`) put in front of what needs a person.
+    `roles` may change things; empty: every member of the server may.
+    """
+
+    token: str
+    guild_id: int | None = None
+    api_url: str | None = None
+    gateway_url: str | None = None
+    category: str = "Orchard"
+    channel_of: Callable[[str], str | None] = lambda _project: None
+    mentions: tuple[str, ...] = ()
+    roles: frozenset[str] = frozenset()
+
+
+def options_of(settings: Settings) -> DiscordOptions | None:
+    """None where Discord is switched off or there is no token."""
+    discord = settings.global_.discord
+    token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    if not token or not discord.enabled:
+        return None
+    guild = settings.global_.global_discord_guild
+
+    def channel_of(project: str) -> str | None:
+        found = settings.projects.get(project)
+        return found.discord_channel if found else None
+
+    return DiscordOptions(
+        token=token,
+        guild_id=int(guild) if guild is not None else None,
+        api_url=str(settings.discord_api_url) if settings.discord_api_url else None,
+        gateway_url=str(settings.discord_gateway_url) if settings.discord_gateway_url else None,
+        category=discord.category,
+        channel_of=channel_of,
+    )

@@ -1,0 +1,135 @@
+"""Approvals, the live status and threads as messages. PURE. Events are in `notices`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
+from cogs.render import story_line
+from cogs.text import code, fence, length, one_line, plain, title, visible
+from core.domain.approval import Approval, ApprovalKind, ApprovalState
+from core.domain.story import StoryStatus
+from core.orchestrator.views import SprintView
+
+DETAIL_SHOWN = 2500  # characters of a diff that stand in the message; the whole is attached
+
+_APPROVAL_LOOKS = {
+    ApprovalState.PENDING: ("✋", Tone.ASK),
+    ApprovalState.APPROVED: ("👍", Tone.GOOD),
+    ApprovalState.REJECTED: ("👎", Tone.BAD),
+    ApprovalState.CANCELLED: ("🚫", Tone.QUIET),
+}
+
+
+def approval(asked: Approval, story_title: str = "") -> Message:
+    """The question with its buttons while it is pending, with its answer and none afterwards."""
+    sign, tone = _APPROVAL_LOOKS[asked.state]
+    attachments: tuple[Attachment, ...] = ()
+    body = plain(asked.question, 1200)
+    if asked.detail.strip():
+        shown = visible(asked.detail)
+        body += "\n" + fence(asked.detail, _language(asked), DETAIL_SHOWN)
+        if length(shown) > DETAIL_SHOWN - 20 or "```" in shown:
+            attachments = (Attachment(name=_file_name(asked), text=asked.detail),)
+            body += f"\nThe whole of it is attached: {code(_file_name(asked))}."
+    fields: list[Field] = []
+    if asked.reasons:
+        reasons = "\n".join(f"• {plain(reason)}" for reason in asked.reasons)
+        fields.append(Field(name="Why you are asked", value=reasons))
+    if asked.state is not ApprovalState.PENDING:
+        by = f" by {who(asked.answered_by)}" if asked.answered_by else ""
+        because = f"\n{plain(asked.reason, 900)}" if asked.reason else ""
+        when = f" <t:{int(asked.answered_at.timestamp())}:R>" if asked.answered_at else ""
+        answer = f"**{str(asked.state).capitalize()}**{by}{when}{because}"
+        fields.append(Field(name="Answer", value=answer))
+    heading = f"{sign} {asked.story_id}"
+    if story_title:
+        heading += f" · {title(story_title, 150)}"
+    return Message(
+        cards=(Card(title=heading, body=body, fields=tuple(fields), tone=tone),),
+        attachments=attachments,
+        buttons=approval_buttons(asked),
+    )
+
+
+def approval_buttons(asked: Approval) -> tuple[Button, ...]:
+    if asked.state is not ApprovalState.PENDING:
+        return ()
+    return (
+        Button(label="Approve", verb="approve", target=asked.id, look=Look.GOOD),
+        Button(label="Reject", verb="reject", target=asked.id, look=Look.BAD),
+    )
+
+
+def blocked_buttons(story_id: str) -> tuple[Button, ...]:
+    return (
+        Button(label="Suggest fix", verb="fix", target=story_id, look=Look.PRIMARY),
+        Button(label="Skip", verb="skip", target=story_id),
+    )
+
+
+def live_status(view: SprintView) -> Message:
+    """The one message a channel that is edited as the sprint goes on."""
+    done = sum(story.status is StoryStatus.DONE for story in view.stories)
+    head = f"{_bar(done, len(view.stories))} {done} of {len(view.stories)} done"
+    goal = f"\nGoal: {plain(view.sprint.goal, 300)}" if view.sprint.goal else ""
+    lines: list[str] = []
+    room = 3600 - length(head) - length(goal)
+    for number, story in enumerate(view.stories):
+        line = story_line(story)
+        room -= length(line) + 1
+        if room < 0:
+            lines.append(f"… and {len(view.stories) - number} more: `/sprint status`")
+            break
+        lines.append(line)
+    return Message(
+        cards=(Card(title=f"Sprint {view.sprint.number}", body=f"{head}{goal}\n" + "\n".join(lines)),)
+    )
+
+
+def thread_opener(story_id: str, story_title: str) -> Message:
+    """The message in the project's channel that a story's thread hangs off."""
+    named = f" **{title(story_title, 200)}**" if story_title else ""
+    return Message(text=f"🧵 {code(story_id)}{named}")
+
+
+def thread_name(story_id: str, story_title: str) -> str:
+    return one_line(f"{story_id} {story_title}".strip(), 100)
+
+
+def who(actor: str | None) -> str:
+    """A person as Discord shows them, without pinging: the mention is in an embed."""
+    if not actor:
+        return "somebody"
+    kind, _, name = actor.partition(":")
+    if kind == "discord" and name.isdigit():
+        return f"<@{name}>"
+    return {"cli": "the command line", "shell": "the shell"}.get(actor) or plain(actor, 60)
+
+
+def helped(by: str, text: str) -> str:
+    return f"{who(by)} suggests: {plain(text)}"
+
+
+def skipped(by: str, reason: str = "") -> str:
+    return f"Skipped by {who(by)}." + (f" {plain(reason)}" if reason else "")
+
+
+def mentioned(message: Message, mentions: tuple[str, ...]) -> Message:
+    """The message with the configured mentions in front, where they ping."""
+    if not mentions:
+        return message
+    return replace(message, text=f"{' '.join(mentions)} {message.text}".strip())
+
+
+def _bar(done: int, of: int, width: int = 10) -> str:
+    filled = round(width * done / of) if of else 0
+    return "▰" * filled + "▱" * (width - filled)
+
+
+def _language(asked: Approval) -> str:
+    return "diff" if asked.kind is ApprovalKind.MERGE else ""
+
+
+def _file_name(asked: Approval) -> str:
+    return f"{asked.story_id}.diff" if asked.kind is ApprovalKind.MERGE else f"{asked.story_id}.txt"

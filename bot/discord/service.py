@@ -1,0 +1,136 @@
+"""The Discord face as one long-lived task: connection, outbox, live status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.discord.channels import ProjectChannels
+from bot.discord.client import BeforeIdentify, OrchardBot
+from bot.discord.endpoint import endpoint
+from bot.discord.gateway import Gateway, Link
+from bot.discord.live import PAUSE_SECONDS, LiveStatus
+from bot.discord.notify import Notifier
+from bot.discord.options import DiscordOptions
+from bot.discord.pacing import Backoff
+from bot.discord.views import Counter
+from cogs.completion import Completion
+from cogs.desk import Desk
+from core.bus import Bus
+from core.clock import Clock
+from core.store.database import Store
+
+if TYPE_CHECKING:
+    from core.orchestrator.commands import Commands
+
+_log = logging.getLogger(__name__)
+
+NO_TOKEN = "no token: running without Discord"  # noqa: S105
+
+
+class DiscordService:
+    """Needs a running event loop. `status` is one sentence for people, readable at any time."""
+
+    def __init__(
+        self,
+        options: DiscordOptions,
+        *,
+        store: Store,
+        bus: Bus,
+        commands: Commands,
+        clock: Clock,
+        backoff: Backoff | None = None,
+        live_pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
+        self._options = options
+        self._channels = ProjectChannels(store, category=options.category, channel_of=options.channel_of)
+        self._gateway = Gateway(
+            self._make_bot,
+            options.token,
+            clock=clock,
+            own_gateway=options.gateway_url is not None,
+            backoff=backoff,
+        )
+        self._desk = Desk(
+            commands=commands,
+            channels=self._channels,
+            completion=Completion(commands, clock),
+            guild_id=self._guild_id,
+            roles=options.roles,
+        )
+        self._counter = Counter(self._desk)
+        self._notifier = Notifier(
+            store=store,
+            bus=bus,
+            clock=clock,
+            link=self._gateway,
+            channels=self._channels,
+            mentions=options.mentions,
+        )
+        self._live = LiveStatus(
+            store=store,
+            bus=bus,
+            commands=commands,
+            link=self._gateway,
+            channels=self._channels,
+            pause_seconds=live_pause_seconds,
+        )
+
+    @property
+    def status(self) -> str:
+        return self._gateway.status.sentence
+
+    @property
+    def connected(self) -> bool:
+        """Connected to its server, so that commands are answered and posts go out."""
+        return self._gateway.status.link is Link.CONNECTED and self._gateway.current is not None
+
+    async def run(self) -> None:
+        """Until cancelled. A refused token ends Discord, not Orchard: then this only waits."""
+        with endpoint(self._options.api_url, self._options.gateway_url):
+            await self._channels.load()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._gateway.run(), name="discord: gateway")
+                group.create_task(self._notifier.run(), name="discord: notifier")
+                group.create_task(self._live.run(), name="discord: live status")
+
+    def _guild_id(self) -> int | None:
+        """The configured server, else the only one that the bot is in."""
+        if self._options.guild_id is not None:
+            return self._options.guild_id
+        return self._gateway.current[1].id if self._gateway.current else None
+
+    def _make_bot(
+        self, *, before_identify: BeforeIdentify, on_home: Callable[[discord.Guild], None]
+    ) -> OrchardBot:
+        return OrchardBot(
+            self._desk,
+            self._counter,
+            guild_id=self._options.guild_id,
+            before_identify=before_identify,
+            on_home=on_home,
+        )
+
+
+async def run_discord(
+    options: DiscordOptions | None,
+    store: Store,
+    bus: Bus,
+    commands: Commands,
+    clock: Clock,
+) -> None:
+    """For a composition root: sets `commands.discord_status` and runs until cancelled.
+
+    Without options (no token, or switched off) it says so once and returns.
+    """
+    if options is None:
+        commands.discord_status = lambda: NO_TOKEN
+        _log.info("%s", NO_TOKEN)
+        return
+    service = DiscordService(options, store=store, bus=bus, commands=commands, clock=clock)
+    commands.discord_status = lambda: service.status
+    await service.run()

@@ -1,0 +1,163 @@
+"""What buttons and forms do: answer an approval, help a blocked story, leaf through pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot.discord import render
+from bot.discord.client import Press, Submit
+from cogs.desk import Desk, actor
+from cogs.message import Message
+from cogs.outgoing import answered, custom_id, keeping_mark
+from cogs.render import refusal, story_helped, story_skipped
+from cogs.replies import update, whisper
+from core.domain.approval import Approval, ApprovalState
+from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
+
+if TYPE_CHECKING:
+    from core.orchestrator.commands import Commands
+
+_LOOK_SECONDS = 1.0  # a form cannot follow a deferral, so what is looked up before it must be quick
+
+
+class Form(discord.ui.Modal):
+    """One text field. It keeps nothing: `OrchardBot.submit` reads what was sent by the form's custom id."""
+
+    def __init__(
+        self, *, verb: str, target: str, heading: str, label: str, hint: str, least: int | None = 1
+    ) -> None:
+        super().__init__(title=heading[:45], timeout=None, custom_id=custom_id(verb, target))
+        text: discord.ui.TextInput[Form] = discord.ui.TextInput(
+            style=discord.TextStyle.paragraph,
+            custom_id="text",
+            placeholder=hint[:100],
+            min_length=least,
+            max_length=3000,
+        )
+        self.add_item(discord.ui.Label(text=label[:45], component=text))
+        self.stop()  # so that discord.py does not keep it waiting for an answer that may come after a restart
+
+
+class Counter:
+    """`presses` by a button's verb, `submits` by a form's."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._commands: Commands = desk.commands
+        self.presses: Mapping[str, Press] = {
+            "approve": self._approve,
+            "reject": self._ask_reason,
+            "fix": self._ask_fix,
+            "skip": self._skip,
+            "page": self._turn_page,
+        }
+        self.submits: Mapping[str, Submit] = {"reject": self._reject, "fix": self._fix}
+
+    # -- approvals ---------------------------------------------------------------------------
+
+    async def _approve(self, interaction: discord.Interaction[Any], approval_id: str) -> None:
+        await self._answer(interaction, approval_id, approve=True, reason="")
+
+    async def _ask_reason(self, interaction: discord.Interaction[Any], approval_id: str) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                asked = await self._commands.approval(approval_id)
+        except TimeoutError:
+            pass  # the answer itself will tell
+        else:
+            if asked.state is not ApprovalState.PENDING:
+                await self._show_answered(interaction, asked)
+                return
+        await interaction.response.send_modal(
+            Form(
+                verb="reject",
+                target=approval_id,
+                heading="Reject",
+                label="What should be different?",
+                hint="The agent gets these words and tries again.",
+            )
+        )
+
+    async def _reject(self, interaction: discord.Interaction[Any], approval_id: str, text: str) -> None:
+        await self._answer(interaction, approval_id, approve=False, reason=text)
+
+    async def _answer(
+        self, interaction: discord.Interaction[Any], approval_id: str, *, approve: bool, reason: str
+    ) -> None:
+        late: list[OrchardError] = []
+
+        async def answer() -> Message:
+            try:
+                asked = await self._commands.answer_approval(
+                    approval_id, approve, reason=reason, actor=actor(interaction.user)
+                )
+            except NotAllowed as error:
+                asked = await self._commands.approval(approval_id)
+                if asked.state is ApprovalState.PENDING:
+                    raise
+                late.append(error)
+            return await self._shown(asked, interaction.message)
+
+        await update(interaction, answer(), keep_files=True)
+        if late:
+            await whisper(interaction, refusal(late[0]))
+
+    async def _show_answered(self, interaction: discord.Interaction[Any], asked: Approval) -> None:
+        by = f" by {render.who(asked.answered_by)}" if asked.answered_by else ""
+        await update(interaction, self._shown(asked, interaction.message), keep_files=True)
+        await whisper(interaction, Message(text=f"This was already {asked.state}{by}."))
+
+    async def _shown(self, asked: Approval, posted: discord.Message | None) -> Message:
+        try:
+            title = (await self._commands.story(asked.story_id)).view.story.title
+        except NotFound:
+            title = ""
+        message = render.approval(asked, title)
+        return keeping_mark(message, posted) if posted else message
+
+    # -- blocked stories ---------------------------------------------------------------------
+
+    async def _ask_fix(self, interaction: discord.Interaction[Any], story_id: str) -> None:
+        await interaction.response.send_modal(
+            Form(
+                verb="fix",
+                target=story_id,
+                heading=f"Help {story_id}",
+                label="What should the agent do?",
+                hint="The agent gets these words and new tries.",
+            )
+        )
+
+    async def _fix(self, interaction: discord.Interaction[Any], story_id: str, text: str) -> None:
+        async def help_on() -> Message:
+            by = actor(interaction.user)
+            view = await self._commands.suggest_fix(story_id, text, actor=by)
+            if interaction.message is None:
+                return story_helped(view, text)
+            return answered(interaction.message, render.helped(by, text))
+
+        await update(interaction, help_on(), keep_files=True)
+
+    async def _skip(self, interaction: discord.Interaction[Any], story_id: str) -> None:
+        async def skip() -> Message:
+            by = actor(interaction.user)
+            view = await self._commands.skip_story(story_id, "", actor=by)
+            if interaction.message is None:
+                return story_skipped(view, "")
+            return answered(interaction.message, render.skipped(by))
+
+        await update(interaction, skip(), keep_files=True)
+
+    # -- pages -------------------------------------------------------------------------------
+
+    async def _turn_page(self, interaction: discord.Interaction[Any], target: str) -> None:
+        what, _, rest = target.partition(":")
+        argument, _, number = rest.rpartition(":")
+        page = self._desk.pages.get(what)
+        if page is None or not number.isdigit():
+            raise InvalidInput("This list cannot be leafed through any more.", hint="Ask for it again.")
+        await update(interaction, page(argument, int(number)))
