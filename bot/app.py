@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.discord.service import DiscordService
+from bot.discord.options import options_of
+from bot.discord.service import NO_TOKEN, DiscordService
 from config.loader import Configuration, load
 from core.runtime import Runtime, open_runtime
 
@@ -39,19 +40,17 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """The whole of Orchard, running. Without a token it runs with everything but Discord."""
     async with open_runtime(load_configuration) as runtime:
-        settings = runtime.configuration().settings
-        wanted = discord and settings.global_.discord.enabled
-        if not wanted:
+        options = options_of(runtime.configuration().settings)
+        if not discord:
             runtime.commands.discord_status = lambda: "switched off"
             yield App(runtime=runtime, discord=None)
             return
-        if settings.discord_token is None:
-            runtime.commands.discord_status = lambda: "no token: running without Discord"
+        if options is None:
+            runtime.commands.discord_status = lambda: NO_TOKEN
             yield App(runtime=runtime, discord=None)
             return
         service = DiscordService(
-            settings=settings,
-            configuration=runtime.configuration,
+            options,
             store=runtime.store,
             bus=runtime.bus,
             commands=runtime.commands,

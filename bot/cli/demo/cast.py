@@ -1,0 +1,102 @@
+"""The scripted person: asks for the work by slash commands, and answers what Orchard asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bot.cli.demo.stage import Answer, Play
+from bot.localguild.people import Person, PostedMessage
+from core.errors import Unavailable
+
+READY_SECONDS = 30.0
+QUESTION_SECONDS = 120.0
+APPROVE, REJECT = "Approve", "Reject"
+REFUSED = "⚠️"
+
+
+class Player:
+    """Types, presses and fills in, as a person would; `say` hears each move."""
+
+    def __init__(self, person: Person, play: Play, say: Callable[[str], None]) -> None:
+        self._person = person
+        self._play = play
+        self._say = say
+        self._seen: set[str] = set()
+
+    async def open_sprints(self) -> None:
+        """Registers the projects, fills their backlogs and starts their sprints."""
+        await self._until_commands()
+        for project, path in self._play.projects.items():
+            await self._command("project_register", name=project, path=str(path))
+            await self._command("project_start", project=project)
+            await self._open_sprint(project)
+
+    async def answer_questions(self) -> None:
+        """Waits for each question of the script and answers it, all at once."""
+        async with asyncio.TaskGroup() as group:
+            for title, answers in self._play.answers.items():
+                group.create_task(self._answer_all(title, answers), name=f"answers: {title}")
+
+    async def _until_commands(self) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            while not await self._person.commands():
+                await asyncio.sleep(0.05)
+
+    async def _open_sprint(self, project: str) -> None:
+        channel = f"proj-{project}"
+        await self._person.wait_for_channel(lambda seen: seen.name == channel)
+        for story in self._play.stories[project]:
+            given = {
+                "title": story.title,
+                "body": story.body,
+                "acceptance_criteria": "; ".join(story.criteria),
+                "priority": story.priority,
+            }
+            wanted = {key: value for key, value in given.items() if value}
+            await self._command("backlog add_story", channel=channel, **wanted)
+        await self._command("sprint plan", channel=channel, goal=self._play.goals[project])
+        await self._command("sprint start", channel=channel)
+
+    async def _command(self, command: str, *, channel: str | None = None, **options: str) -> None:
+        shown = " ".join(f"{name}:{_short(value)}" for name, value in options.items())
+        self._say(f"{self._person.name}: /{command} {shown}".rstrip())
+        answer = await self._person.slash(command, options, channel=channel)
+        if answer.text.startswith(REFUSED):
+            raise Unavailable(f"/{command} was refused: {answer.text}")
+
+    async def next_question(self) -> PostedMessage:
+        """The next question in the guild that this player has not seen yet."""
+        question = await self._person.wait_for_message(
+            lambda message: message.id not in self._seen and _asks(message), timeout=QUESTION_SECONDS
+        )
+        self._seen.add(question.id)
+        return question
+
+    async def answer(self, question: PostedMessage, reason: str = "") -> None:
+        """Presses Approve; with a reason, presses Reject and fills it in."""
+        if not reason:
+            await self._person.press(question, APPROVE)
+            return
+        form = await self._person.press(question, REJECT)
+        await self._person.submit(form, {"text": reason})
+
+    async def _answer_all(self, title: str, answers: tuple[Answer, ...]) -> None:
+        seen: set[str] = set()
+        for answer in answers:
+            question = await self._person.wait_for_message(
+                lambda message: message.id not in seen and _asks(message) and title in message.text,
+                timeout=QUESTION_SECONDS,
+            )
+            seen.add(question.id)
+            pressed = f"Reject: {answer.reason}" if answer.reason else APPROVE
+            self._say(f"{self._person.name} presses {pressed} ({title})")
+            await self.answer(question, answer.reason)
+
+
+def _asks(message: PostedMessage) -> bool:
+    return any(button.label == APPROVE and not button.disabled for button in message.buttons)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 40 else f"{value[:39]}…"

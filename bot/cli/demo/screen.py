@@ -1,0 +1,146 @@
+"""What the demo shows in the terminal. Pure: views in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from core.domain.event import Event, EventKind
+from core.domain.evidence import Evidence
+from core.domain.lifecycles import CycleState, Phase
+from core.domain.story import StoryStatus
+from core.orchestrator.views import GateView, StoryDetail, StoryView
+
+_MARK = {
+    StoryStatus.DONE: ("✓", "green"),
+    StoryStatus.BLOCKED: ("✗", "red"),
+    StoryStatus.AWAITING_APPROVAL: ("?", "yellow"),
+    StoryStatus.RUNNING: ("●", "cyan"),
+}
+_SHOWN_TESTS = 2
+_SAID_LINES = 8
+
+
+def progress(stories: Sequence[StoryView], said: Sequence[str], seconds: float) -> RenderableType:
+    """The live view: each story's way through its phases, and what was last said in the guild."""
+    table = Table(box=box.SIMPLE_HEAD, expand=True)
+    table.add_column("Story", no_wrap=True)
+    table.add_column("Title", no_wrap=True, max_width=36, overflow="ellipsis")
+    for phase in Phase:
+        table.add_column(phase.value, justify="center", no_wrap=True)
+    table.add_column("Now", ratio=1, no_wrap=True, overflow="ellipsis")
+    for view in stories:
+        table.add_row(view.story.id, Text(view.story.title), *_way(view), Text(view.why or str(view.status)))
+    lines = Text("\n".join(said[-_SAID_LINES:]) or "…", no_wrap=True, overflow="ellipsis")
+    guild = Panel(lines, title="In the guild", title_align="left", border_style="dim")
+    return Group(Text(f"Orchard at work, {seconds:.0f} s", style="bold"), table, guild)
+
+
+def _way(view: StoryView) -> list[Text]:
+    if view.cycle is None:
+        return [Text("·", style="dim") for _ in Phase]
+    phases = list(Phase)
+    if view.cycle.state is CycleState.DONE:
+        return [Text("✓", style="green") for _ in phases]
+    now = view.cycle.state.phase
+    at = phases.index(now) if now is not None else 0
+    mark, style = _MARK.get(view.status, ("○", "dim"))
+    return [
+        Text("✓", style="green") if i < at else Text(mark, style=style) if i == at else Text("·", style="dim")
+        for i in range(len(phases))
+    ]
+
+
+def told(event: Event) -> Text | None:
+    """One line for a terminal that cannot be drawn on; None for what is no news."""
+    data = event.data
+    match event.kind:
+        case EventKind.GATE_PASSED:
+            return Text.assemble(("✓ ", "green"), f"{event.story_id} {data['phase']}: {data['summary']}")
+        case EventKind.GATE_REFUSED:
+            return Text.assemble(("✗ ", "red"), f"{event.story_id} {data['phase']}: {data['summary']}")
+        case EventKind.APPROVAL_REQUESTED:
+            return Text.assemble(("? ", "yellow"), f"{data['question']} {'; '.join(data['reasons'])}")
+        case EventKind.AUTO_APPROVED:
+            return Text.assemble(("✓ ", "green"), f"{event.story_id} approved: {'; '.join(data['reasons'])}")
+        case EventKind.STORY_BLOCKED:
+            return Text.assemble(("✗ ", "red"), f"{event.story_id} is blocked: {data['reason']}")
+        case EventKind.STORY_MERGED:
+            return Text.assemble(("★ ", "green"), f"{event.story_id} merged as {data['commit'][:8]}")
+        case _:
+            return None
+
+
+def results(details: Sequence[StoryDetail], people: Mapping[str, str]) -> Table:
+    """The last table: each story, what its gates saw, what was merged, and how long it took.
+
+    `people` names who answered, by actor.
+    """
+    table = Table(box=box.ROUNDED, show_lines=True, title="What the gates saw", title_justify="left")
+    table.add_column("Story", max_width=24)
+    table.add_column("Gates, with their evidence", ratio=1)
+    table.add_column("Merged", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    for detail in details:
+        view = detail.view
+        commit = view.cycle.merge_commit[:8] if view.cycle and view.cycle.merge_commit else str(view.status)
+        merged = Text(commit, style="green" if view.status is StoryStatus.DONE else "red")
+        table.add_row(
+            Text.assemble((view.story.id, "bold"), "\n", view.story.title),
+            _evidence(detail, people),
+            merged,
+            f"{_seconds(detail):.1f} s",
+        )
+    return table
+
+
+def _evidence(detail: StoryDetail, people: Mapping[str, str]) -> Text:
+    lines = [(gate.at, _gate_line(gate)) for gate in detail.gates]
+    for approval in detail.approvals:
+        if approval.answered_at is not None and approval.answered_by is not None:
+            who = people.get(approval.answered_by, approval.answered_by)
+            style = "yellow" if approval.reason else "green"
+            reason = f": {approval.reason}" if approval.reason else ""
+            lines.append((approval.answered_at, Text(f"{who} {approval.state}{reason}", style=style)))
+    return Text("\n").join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+
+
+def _gate_line(gate: GateView) -> Text:
+    evidence = gate.verdict.evidence
+    name = f"{gate.phase.value:<10} "
+    if not gate.verdict.passed:
+        return Text.assemble(("✗ ", "red"), name, (gate.verdict.refusals[0].sentence, "red"))
+    match gate.phase:
+        case Phase.DESIGN:
+            said = "the spec has acceptance criteria"
+        case Phase.TEST_RED:
+            said = f"failed: {_names(evidence)}"
+        case Phase.CODE_GREEN:
+            said = f"passed: {_some(evidence.green)}, {evidence.passed_count} in all"
+        case Phase.REFACTOR:
+            said = f"still {evidence.passed_count} passed"
+        case Phase.COMMIT:
+            said = f"{evidence.passed_count} passed on top of main"
+    return Text.assemble(("✓ ", "green"), name, said)
+
+
+def _names(evidence: Evidence) -> str:
+    if evidence.red:
+        return _some(evidence.red)
+    return ", ".join(f"all of {file} (cannot be imported yet)" for file in evidence.red_files)
+
+
+def _some(tests: Sequence[str]) -> str:
+    names = [test.rpartition("::")[2] for test in tests[:_SHOWN_TESTS]]
+    rest = len(tests) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _seconds(detail: StoryDetail) -> float:
+    cycle = detail.view.cycle
+    return (cycle.updated_at - cycle.started_at).total_seconds() if cycle else 0.0

@@ -1,0 +1,177 @@
+"""`orchard demo`: the whole of Orchard on a small stage, with a scripted person or with you."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bot.app import App, loader, open_app
+from bot.cli.demo import screen
+from bot.cli.demo.cast import Player
+from bot.cli.demo.stage import Play, set_stage
+from bot.localguild.people import Person
+from bot.localguild.server import LocalGuild
+from core.domain.story import OVER, StoryStatus
+from core.logs import logging_to
+from core.orchestrator.views import StoryDetail
+
+LONGEST_SECONDS = 180.0
+PERSON = "robin"
+
+
+async def run_demo(*, interactive: bool, keep: bool, picture: Path | None) -> int:
+    """Returns the exit code: 0 when every story was merged."""
+    folder = Path(tempfile.mkdtemp(prefix="orchard-demo-"))
+    try:
+        return await _play(folder, interactive=interactive, picture=picture)
+    finally:
+        if keep:
+            Console().print(f"The demo's projects are kept in {folder}.")
+        else:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int:
+    console = Console(record=picture is not None)
+    console.print(
+        "Two small git projects, three stories each. A [bold]local guild[/bold] stands in for Discord, and a"
+        " [bold]replayed[/bold] agent for a model; git, sandboxes, tests and gates are real."
+    )
+    began = time.monotonic()
+    async with LocalGuild() as guild:
+        play = set_stage(folder, guild.guild_id)
+        load = loader(folder, environ={**os.environ, **guild.environment})
+        with logging_to(folder / "logs"):
+            async with open_app(load) as app:
+                person = guild.person(PERSON)
+                if interactive:
+                    await _with_you(app, person, play, console)
+                else:
+                    await _scripted(app, person, play, console, began)
+                details = await _details(app)
+                people = {f"discord:{await person.user_id()}": PERSON}
+    console.print(screen.results(details, people))
+    merged = sum(detail.view.status is StoryStatus.DONE for detail in details)
+    seconds = time.monotonic() - began
+    style = "bold green" if merged == len(details) and details else "bold red"
+    console.print(Text(f"{merged} of {len(details)} stories merged in {seconds:.0f} s.", style=style))
+    if picture is not None:
+        console.save_svg(str(picture), title="make demo")
+    return 0 if details and (interactive or merged == len(details)) else 1
+
+
+async def _scripted(app: App, person: Person, play: Play, console: Console, began: float) -> None:
+    said: list[str] = []
+    player = Player(person, play, said.append)
+    async with asyncio.timeout(LONGEST_SECONDS), _live(app, said, console, began):
+        await player.open_sprints()
+        answering = asyncio.create_task(player.answer_questions(), name="demo: answers")
+        try:
+            await _until_ended(app, play)
+        finally:
+            answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answering
+
+
+async def _until_ended(app: App, play: Play) -> None:
+    """Returns when every story is over, or when one is out of retries and nobody will help it."""
+    expected = sum(len(stories) for stories in play.stories.values())
+    with app.runtime.bus.subscribe() as events:
+        while True:
+            views = await app.runtime.commands.stories()
+            ended = [view.story.state in OVER or view.status is StoryStatus.BLOCKED for view in views]
+            if len(ended) == expected and all(ended):
+                return
+            await anext(events)
+
+
+@asynccontextmanager
+async def _live(app: App, said: Sequence[str], console: Console, began: float) -> AsyncIterator[None]:
+    """Draws the live view while the block runs; without a terminal, says what happens line by line."""
+    if not console.is_terminal:
+        task = asyncio.create_task(_tell(app, said, console), name="demo: tell")
+    else:
+        task = asyncio.create_task(_draw(app, said, console, began), name="demo: draw")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _draw(app: App, said: Sequence[str], console: Console, began: float) -> None:
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        while True:
+            views = await app.runtime.commands.stories()
+            live.update(screen.progress(views, said, time.monotonic() - began))
+            await asyncio.sleep(0.2)
+
+
+async def _tell(app: App, said: Sequence[str], console: Console) -> None:
+    told = 0
+    with app.runtime.bus.subscribe() as events:
+        async for event in events:
+            for line in said[told:]:
+                console.print(Text(line))
+            told = len(said)
+            if line := screen.told(event):
+                console.print(line)
+
+
+async def _details(app: App) -> tuple[StoryDetail, ...]:
+    commands = app.runtime.commands
+    return tuple([await commands.story(view.story.id) for view in await commands.stories()])
+
+
+async def _with_you(app: App, person: Person, play: Play, console: Console) -> None:
+    """You are the person in the guild: the questions come to your terminal."""
+    said: list[str] = []
+    player = Player(person, play, said.append)
+    console.print(
+        "You are [bold]robin[/bold] in the guild. What Orchard asks you comes here; Ctrl-D ends it."
+    )
+    telling = asyncio.create_task(_tell(app, said, console), name="demo: tell")
+    try:
+        await player.open_sprints()
+        await _ask_you(app, play, player, console)
+    finally:
+        telling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await telling
+
+
+async def _ask_you(app: App, play: Play, player: Player, console: Console) -> None:
+    prompt: PromptSession[str] = PromptSession()
+    ended = asyncio.create_task(_until_ended(app, play), name="demo: until ended")
+    try:
+        while True:
+            asked = asyncio.create_task(player.next_question(), name="demo: next question")
+            await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                asked.cancel()
+                return
+            question = asked.result()
+            console.print(Text(f"\n{question.text}\n", style="yellow"))
+            try:
+                with patch_stdout():
+                    said = await prompt.prompt_async("Enter approves; else say what is wrong> ")
+            except (EOFError, KeyboardInterrupt):
+                return
+            await player.answer(question, said.strip())
+    finally:
+        ended.cancel()

@@ -1,0 +1,146 @@
+"""A whole headless Orchard over small real git projects, driven by the replay agent."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.loader import load
+from core.domain.event import EventKind
+from core.orchestrator.supervisor import SupervisionTimes
+from core.runtime import Runtime, open_runtime
+
+BASE_FILES = {
+    "calc.py": "def add(a, b):\n    return a + b\n",
+    "tests/test_add.py": "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n",
+}
+
+RED = {
+    "write": {
+        "path": "tests/test_{name}.py",
+        "text": "from {name} import {name}\n\n\ndef test_{name}():\n    assert {name}(6, 2) == {result}\n",
+    }
+}
+GREEN = {"write": {"path": "{name}.py", "text": "def {name}(a, b):\n    return a {sign} b\n"}}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def make_project(folder: Path, files: Mapping[str, str] = BASE_FILES) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Dev")
+    git(folder, "config", "user.email", "dev@example.org")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "First commit")
+    return folder
+
+
+def _filled(template: Any, **values: Any) -> Any:
+    if isinstance(template, str):
+        for key, value in values.items():
+            template = template.replace("{" + key + "}", str(value))
+        return template
+    return {key: _filled(value, **values) for key, value in template.items()}
+
+
+def honest(name: str, sign: str, result: int) -> dict[str, Any]:
+    """What an honest agent does for the story 'a function NAME'."""
+    values = {"name": name, "sign": sign, "result": result}
+    return {
+        "test_red": [_filled(RED, **values)],
+        "code_green": [_filled(GREEN, **values)],
+        "refactor": [{"say": "Nothing to say better."}],
+    }
+
+
+HONEST = {
+    "Multiply": honest("multiply", "*", 12),
+    "Subtract": honest("subtract", "-", 4),
+    "Divide": honest("divide", "//", 3),
+}
+
+
+@dataclass
+class Farm:
+    """A folder with projects, a replay script and a configuration."""
+
+    root: Path
+    projects: dict[str, Path] = field(default_factory=dict)
+    script: dict[str, Any] = field(default_factory=lambda: {"stories": dict(HONEST)})
+    settings: dict[str, Any] = field(default_factory=dict)  # of every project
+    global_settings: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, files: Mapping[str, str] = BASE_FILES) -> Path:
+        self.projects[name] = make_project(self.root / name, files)
+        return self.projects[name]
+
+    def write(self) -> None:
+        script = self.root / "replay.yaml"
+        script.write_text(yaml.safe_dump(self.script))
+        configuration = {
+            "global": {"default_agent": "replay", "scheduling_interval_seconds": 1, **self.global_settings},
+            "agents": {"replay": {"variables": {"script": str(script)}}},
+            "projects": {
+                name: {"name": name, "path": str(path), **self.settings}
+                for name, path in self.projects.items()
+            },
+        }
+        (self.root / "orch-config.yaml").write_text(yaml.safe_dump(configuration))
+
+    @asynccontextmanager
+    async def running(self, times: SupervisionTimes | None = None) -> AsyncIterator[Running]:
+        self.write()
+        async with open_runtime(lambda: load(self.root, environ={}), times=times) as runtime:
+            yield Running(runtime)
+
+
+@dataclass
+class Running:
+    runtime: Runtime
+
+    async def sprint(self, project: str, *titles: str, criteria: tuple[str, ...] = ("it works",)) -> list[str]:
+        """Adds stories, plans and starts a sprint of them; returns their ids."""
+        commands = self.runtime.commands
+        stories = [
+            await commands.add_story(project, title, acceptance_criteria=criteria, actor="cli")
+            for title in titles
+        ]
+        await commands.plan_sprint(project, actor="cli")
+        await commands.start_sprint(project, actor="cli")
+        return [story.id for story in stories]
+
+    async def until(self, *kinds: EventKind, story: str | None = None, seconds: float = 50) -> Any:
+        """The first event of these kinds, past ones included."""
+        seen = 0
+        async with asyncio.timeout(seconds):
+            with self.runtime.bus.subscribe() as events:
+                while True:
+                    for event in await self.runtime.commands.events(after=seen, limit=1000):
+                        seen = event.seq
+                        if event.kind in kinds and story in (None, event.story_id):
+                            return event
+                    await anext(events)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Farm:
+    return Farm(root=tmp_path)
+
+
+@pytest.fixture
+def git_in() -> Callable[..., str]:
+    return git

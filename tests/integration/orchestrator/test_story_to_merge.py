@@ -1,0 +1,102 @@
+"""Stories from the backlog to the main branch, with nothing replaced but the model."""
+
+from core.domain.event import EventKind
+from core.domain.lifecycles import Phase, WorkflowState
+from core.domain.story import StoryState
+
+
+async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in):
+    checkout = farm.add("calc")
+    async with farm.running() as orchard:
+        (story,) = await orchard.sprint("calc", "Multiply")
+        await orchard.until(EventKind.SPRINT_FINISHED, EventKind.STORY_BLOCKED)
+        detail = await orchard.runtime.commands.story(story)
+        workflow = await orchard.runtime.commands.workflow("calc")
+    assert detail.view.story.state is StoryState.DONE, detail.view.why
+    assert [gate.phase for gate in detail.gates] == list(Phase)
+    assert all(gate.verdict.passed for gate in detail.gates)
+    assert workflow.state is WorkflowState.SPRINT_REVIEW
+    assert git_in(checkout, "rev-parse", "main") == detail.view.cycle.merge_commit
+    assert "Orchard-Story: calc-1" in git_in(checkout, "log", "-1", "--format=%B")
+    assert git_in(checkout, "status", "--porcelain") == ""
+    assert (checkout / "multiply.py").exists()  # the person's checkout followed
+    assert git_in(checkout, "worktree", "list").count("\n") == 0  # the story's worktree is gone
+
+
+async def test_several_stories_of_several_projects_run_and_all_merge(farm, git_in):
+    checkouts = [farm.add("one"), farm.add("two")]
+    async with farm.running() as orchard:
+        for project in ("one", "two"):
+            await orchard.sprint(project, "Multiply", "Subtract", "Divide")
+        for number in (1, 2, 3):
+            for project in ("one", "two"):
+                merged = await orchard.until(
+                    EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story=f"{project}-{number}"
+                )
+                assert merged.kind is EventKind.STORY_MERGED, merged.data
+    for checkout in checkouts:
+        assert git_in(checkout, "rev-list", "--count", "main") == "4"
+        assert {"multiply.py", "subtract.py", "divide.py"} <= {path.name for path in checkout.iterdir()}
+
+
+async def test_a_refused_gate_feeds_its_evidence_back_and_blocks_after_the_retries(farm):
+    farm.add("calc")
+    farm.settings = {"ai_settings": {"max_auto_retry": 1}}
+    farm.script["stories"]["Lie"] = {"test_red": [{"say": "I wrote a failing test, promise."}]}
+    async with farm.running() as orchard:
+        (story,) = await orchard.sprint("calc", "Lie")
+        blocked = await orchard.until(EventKind.STORY_BLOCKED)
+        detail = await orchard.runtime.commands.story(story)
+        workflow = await orchard.runtime.commands.workflow("calc")
+    refused = [gate for gate in detail.gates if not gate.verdict.passed]
+    assert len(refused) == 2
+    assert "tried 2 times" in blocked.data["reason"]
+    assert detail.view.cycle.feedback == refused[0].verdict.explain()
+    assert workflow.state is WorkflowState.BLOCKED
+
+
+async def test_a_persons_suggestion_reaches_the_agent_and_unblocks_it(farm):
+    farm.add("calc")
+    farm.settings = {"ai_settings": {"max_auto_retry": 0}}
+    honest = farm.script["stories"]["Multiply"]["test_red"]
+    farm.script["stories"]["Multiply"]["test_red"] = [
+        {"when": 'feedback contains "six times two"', "then": honest, "else": [{"say": "What to test?"}]}
+    ]
+    async with farm.running() as orchard:
+        (story,) = await orchard.sprint("calc", "Multiply")
+        await orchard.until(EventKind.STORY_BLOCKED)
+        await orchard.runtime.commands.suggest_fix(story, "Test that six times two is 12.", actor="cli")
+        merged = await orchard.until(EventKind.STORY_MERGED)
+    assert merged.story_id == story
+
+
+async def test_a_rejection_sends_the_story_back_with_the_reason(farm):
+    farm.add("calc")
+    farm.settings = {"ai_settings": {"require_human_review": True}}
+    farm.script["stories"]["Multiply"]["code_green"] = [
+        {
+            "when": 'feedback contains "docstring"',
+            "then": [
+                {
+                    "write": {
+                        "path": "multiply.py",
+                        "text": 'def multiply(a, b):\n    """The product."""\n    return a * b\n',
+                    }
+                }
+            ],
+            "else": farm.script["stories"]["Multiply"]["code_green"],
+        }
+    ]
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("calc", "Multiply")
+        first = await orchard.until(EventKind.APPROVAL_REQUESTED)
+        await commands.answer_approval(first.data["approval"], False, reason="Add a docstring.", actor="cli")
+        await orchard.until(EventKind.STORY_SENT_BACK)
+        while not (pending := await commands.approvals("calc")):
+            await orchard.until(EventKind.STORY_BLOCKED, EventKind.APPROVAL_REQUESTED)
+            await orchard.runtime.store.read(lambda conn: None)
+        assert '+    """The product."""' in pending[0].detail
+        await commands.answer_approval(pending[0].id, True, actor="cli")
+        await orchard.until(EventKind.STORY_MERGED)
+    assert '"""The product."""' in (farm.projects["calc"] / "multiply.py").read_text()
