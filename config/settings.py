@@ -60,6 +60,10 @@ class DiscordSettings(Section):
     category: Text = Field(
         "Orchard", max_length=100, description="The category that holds the projects' channels."
     )
+    mention_roles: tuple[Snowflake, ...] = Field(
+        (), description="Ids of roles to ping when people are needed or a story is done."
+    )
+    mention_users: tuple[Snowflake, ...] = Field((), description="Ids of people to ping likewise.")
     roles: tuple[Text, ...] = Field(
         (), description="Roles, by name or id, that may steer and approve; none: every member of the server."
     )
