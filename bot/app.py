@@ -40,7 +40,7 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """The whole of Orchard, running. Without a token it runs with everything but Discord."""
     async with open_runtime(load_configuration) as runtime:
-        options = options_of(runtime.configuration().settings)
+        options = options_of(lambda: runtime.configuration().settings)
         if not discord:
             runtime.commands.discord_status = lambda: "switched off"
             yield App(runtime=runtime, discord=None)

@@ -25,17 +25,17 @@ def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> 
     level = logging.DEBUG if debug else logging.INFO
     added: list[tuple[logging.Logger, logging.Handler, int]] = []
     for file, names in COMPONENTS.items():
-        handler = RotatingFileHandler(
+        to_file = RotatingFileHandler(
             folder / file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
         )
-        handler.setFormatter(logging.Formatter(_FORMAT))
-        added += [_attach(name, handler, level) for name in names]
+        to_file.setFormatter(logging.Formatter(_FORMAT))
+        added += [_attach(name, to_file, level) for name in names]
     if terminal:
-        handler_to_terminal = logging.StreamHandler()
-        handler_to_terminal.setFormatter(logging.Formatter(_FORMAT))
-        handler_to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
+        to_terminal = logging.StreamHandler()
+        to_terminal.setFormatter(logging.Formatter(_FORMAT))
+        to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
         added += [
-            _attach(name, handler_to_terminal, level) for names in COMPONENTS.values() for name in names
+            _attach(name, to_terminal, level) for names in COMPONENTS.values() for name in names
         ]
     try:
         yield

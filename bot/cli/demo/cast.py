@@ -41,7 +41,7 @@ class Player:
     async def _until_commands(self) -> None:
         async with asyncio.timeout(READY_SECONDS):
             while not await self._person.commands():
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the guild tells nobody of new commands
 
     async def _open_sprint(self, project: str) -> None:
         channel = f"proj-{project}"

@@ -129,8 +129,8 @@ async def _tell(app: App, said: Sequence[str], console: Console) -> None:
             for line in said[told:]:
                 console.print(Text(line))
             told = len(said)
-            if line := screen.told(event):
-                console.print(line)
+            if (news := screen.told(event)) is not None:
+                console.print(news)
 
 
 async def _details(app: App) -> tuple[StoryDetail, ...]:
@@ -143,7 +143,7 @@ async def _with_you(app: App, person: Person, play: Play, console: Console) -> N
     said: list[str] = []
     player = Player(person, play, said.append)
     console.print(
-        "You are [bold]robin[/bold] in the guild. What Orchard asks you comes here; Ctrl-D ends it."
+        "You are [bold]robin[/bold] in the guild; Orchard asks you here. Ctrl-D ends it."
     )
     telling = asyncio.create_task(_tell(app, said, console), name="demo: tell")
     try:
