@@ -23,6 +23,7 @@ from core.store.posts import Post
 
 _log = logging.getLogger(__name__)
 
+GENERAL = "*"  # no project's name: the channel for what belongs to none
 CHANNELS_IN_CATEGORY = 50  # Discord's limit
 KEEP_OPEN_MINUTES: Final = 10080  # a thread without a post is archived after a week
 _THREAD_EXISTS = 160004
@@ -32,7 +33,8 @@ _DASHES = re.compile(r"-{2,}")
 
 def channel_name(project: str, configured: str | None) -> str:
     """A name as Discord keeps it: lower case, no spaces, 1 to 100 characters. PURE."""
-    wanted = configured.lstrip("#") if configured else f"proj-{project}"
+    made_up = "orchard" if project == GENERAL else f"proj-{project}"
+    wanted = configured.lstrip("#") if configured else made_up
     name = _DASHES.sub("-", _SPOILT.sub("-", wanted.strip().lower())).strip("-")[:100]
     return name or "proj"
 
@@ -167,7 +169,9 @@ class ProjectChannels:
         return thread.id
 
     def _know(self, project: str, channel_id: int | None) -> None:
-        if channel_id is not None and project not in self._projects.get(channel_id, set()):
+        if channel_id is None or project == GENERAL:
+            return
+        if project not in self._projects.get(channel_id, set()):
             for owners in self._projects.values():
                 owners.discard(project)
             self._projects[channel_id].add(project)

@@ -35,7 +35,7 @@ class Fault:
 
 def judge(error: Exception, attempts: int) -> Fault:
     """`attempts` failed before this one."""
-    pause = min(2.0**attempts, LONGEST_PAUSE_SECONDS)
+    pause = min(2.0 ** min(attempts, 20), LONGEST_PAUSE_SECONDS)
     if isinstance(error, discord.RateLimited):
         return Fault(remedy=Remedy.RETRY, reason="rate limited", pause_seconds=error.retry_after)
     if isinstance(error, discord.HTTPException):
@@ -60,7 +60,7 @@ def _judge_answer(error: discord.HTTPException, attempts: int, pause: float) -> 
         return Fault(remedy=remedy, reason=reason, pause_seconds=0.0 if attempts == 0 else pause)
     if error.status == 403 or error.code in _SERVER_FULL:
         remedy = Remedy.RETRY if attempts + 1 < TRIES_WHEN_FORBIDDEN else Remedy.DEAD
-        longer = min(5.0 * 2.0**attempts, LONGEST_PAUSE_SECONDS)
+        longer = min(5.0 * pause, LONGEST_PAUSE_SECONDS)
         return Fault(remedy=remedy, reason=reason, pause_seconds=longer, needs_people=True)
     remedy = Remedy.PLAIN if attempts == 0 else Remedy.DEAD
     return Fault(remedy=remedy, reason=reason)

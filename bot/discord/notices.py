@@ -95,8 +95,9 @@ def _project_stopped(event: Event, data: Mapping[str, Any], _: str) -> Notice:
 
 def _project_unavailable(event: Event, data: Mapping[str, Any], _: str) -> Notice:
     hint = f"\n{plain(_text(data, 'hint'))}" if _text(data, "hint") else ""
+    name = event.project or _text(data, "project")
     return _say(
-        f"🛠️ **{event.project}** cannot work: {plain(_text(data, 'message'))}{hint}",
+        f"🛠️ **{title(name, 60)}** cannot work: {plain(_text(data, 'message'))}{hint}",
         place=Place.CHANNEL,
         tone=Tone.BAD,
         pings=True,

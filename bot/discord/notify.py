@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import discord
 
 from bot.discord import notices, render
-from bot.discord.channels import ProjectChannels
+from bot.discord.channels import GENERAL, ProjectChannels
 from bot.discord.faults import Fault, Remedy, judge
 from bot.discord.notices import Notice, Place
 from cogs.message import Message
@@ -144,15 +144,15 @@ class Notifier:
     async def _deliver(self, guild: discord.Guild, row: OutboxRow, lane: str) -> None:
         event = row.event
         notice, post_as = await self._compose(event)
-        if event.project is None or notice is None:
+        if notice is None:
             await self._settle(lambda tx: outbox.sent(tx, row.id))
             return
         await self._close_questions(guild, event)
         title = await self._title(event.story_id)
-        if notice.place is Place.THREAD and event.story_id:
+        if notice.place is Place.THREAD and event.story_id and event.project:
             place = await self._channels.thread(guild, event.project, event.story_id, title)
         else:
-            place = await self._channels.channel(guild, event.project)
+            place = await self._channels.channel(guild, event.project or GENERAL)
         message_id = await self._already_posted(guild, place, row, lane)
         if message_id is None:
             message_id = await self._post(place, row, notice)
@@ -268,8 +268,7 @@ class Notifier:
     async def _forget_place(self, event: Event) -> None:
         if event.story_id:
             await self._channels.forget_thread(event.story_id)
-        if event.project:
-            await self._channels.forget_channel(event.project)
+        await self._channels.forget_channel(event.project or GENERAL)
 
     async def _complain(self, event: Event, fault: Fault) -> None:
         """Says once a project, in the log and where we still may write, what somebody has to mend."""

@@ -26,23 +26,29 @@ class DiscordOptions:
     roles: frozenset[str] = frozenset()
 
 
-def options_of(settings: Settings) -> DiscordOptions | None:
-    """None where Discord is switched off or there is no token."""
+def options_of(current: Callable[[], Settings]) -> DiscordOptions | None:
+    """None where Discord is switched off or there is no token.
+
+    Only a project's channel is read anew each time: projects are registered while Orchard runs.
+    """
+    settings = current()
     discord = settings.global_.discord
     token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
     if not token or not discord.enabled:
         return None
-    guild = settings.global_.global_discord_guild
 
     def channel_of(project: str) -> str | None:
-        found = settings.projects.get(project)
+        found = current().projects.get(project)
         return found.discord_channel if found else None
 
+    roles = tuple(f"<@&{role}>" for role in discord.mention_roles)
     return DiscordOptions(
         token=token,
-        guild_id=int(guild) if guild is not None else None,
-        api_url=str(settings.discord_api_url) if settings.discord_api_url else None,
-        gateway_url=str(settings.discord_gateway_url) if settings.discord_gateway_url else None,
+        guild_id=settings.global_.global_discord_guild,
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url,
         category=discord.category,
         channel_of=channel_of,
+        mentions=roles + tuple(f"<@{user}>" for user in discord.mention_users),
+        roles=frozenset(discord.roles),
     )
