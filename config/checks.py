@@ -94,7 +94,8 @@ def _sentence(detail: dict[str, Any], model: type[BaseModel], place: KeyPath) ->
     expected = _EXPECTED.get(kind)
     if expected is None:
         expected = str(detail["msg"]).removeprefix("Input ").removeprefix("Value ")
-    wanted = expected.format(**{"expected": "", **context})
+    bounds = {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
+    wanted = expected.format(**bounds)
     hint = ""
     if kind in ("literal_error", "enum") and isinstance(detail["input"], str):
         hint = near(detail["input"], [word.strip("' ") for word in wanted.replace(" or ", ", ").split(",")])

@@ -198,7 +198,11 @@ class _Walk:
         try:
             return self._loader.construct_object(node)
         except (yaml.constructor.ConstructorError, ValueError, OverflowError):
-            self._problem(node, path, f"cannot be read as {node.tag.rpartition(':')[2]}: {node.value[:40]!r}")
+            self._problem(
+                node,
+                path,
+                f"cannot be read as {node.tag.removeprefix('tag:yaml.org,2002:')}: {node.value[:40]!r}",
+            )
             return _UNREADABLE
 
     def _list(self, node: yaml.SequenceNode, path: KeyPath) -> list[Any]:

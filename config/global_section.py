@@ -38,11 +38,12 @@ def read_global(
         section(overrides, "global").cleaned(GlobalSettings),
     )
     later = tuple(set_later(GlobalSettings, said.data))
-    merged = merge(section(defaults, "global"), said)
+    merged = merge(section(defaults, "global").unmarked(), said)
     try:
         return GlobalSettings.model_validate(merged.data), merged, later
     except ValidationError as error:
-        findings.complain(error, GlobalSettings, ("global",), merged, Mark(file=document.file))
+        fallback = document.marks.get(("global",)) or Mark(file=document.file)
+        findings.complain(error, GlobalSettings, ("global",), merged, fallback)
         return _what_is_left(merged.data, error), merged, later
 
 

@@ -20,6 +20,10 @@ class Layer:
     data: Mapping[str, Any] = field(default_factory=dict)
     marks: Mapping[KeyPath, Mark] = field(default_factory=dict)
 
+    def unmarked(self) -> Layer:
+        """The data alone: nobody is sent to a file of Orchard's own to mend a mistake."""
+        return Layer(data=self.data)
+
     def but(self, data: Mapping[str, Any]) -> Layer:
         """Other data with the same marks."""
         return Layer(data=data, marks=self.marks)

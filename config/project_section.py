@@ -57,7 +57,9 @@ def read_projects(
             section(overrides, "projects", name),
         )
         _compare_paths(findings, root, name, layers)
-        _read_project(findings, found, root, name, place, section(defaults, "project_defaults"), layers)
+        _read_project(
+            findings, found, root, name, place, section(defaults, "project_defaults").unmarked(), layers
+        )
     _check_paths(findings, found)
     _check_dependencies(findings, found, (*named.data, *registered, *extra.data))
     return found

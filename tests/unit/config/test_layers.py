@@ -1,0 +1,115 @@
+"""Defaults, orch-config.yaml, registrations, a project's own file, environment and .env: the later wins."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_each_layer_wins_over_the_one_before(folder):
+    (folder.root / "shop").mkdir()
+    folder.write("""\
+projects:
+  shop:
+    path: shop
+    priority: low
+    main_branch: a
+    agent: replay
+    resource_limits: {max_parallel_agents: 7, max_memory_mb: 512}
+""")
+    folder.write("name: shop\nmain_branch: b\nagent: codex\n", ".orch-global/projects.d/shop.yaml")
+    folder.write("agent: gemini\nresource_limits: {max_memory_mb: 256}\n", "shop/.orch-state/config.yaml")
+    shop = folder.load(overrides={"projects": {"shop": {"folder": "sub"}}}).settings.projects["shop"]
+    assert (shop.priority, shop.main_branch, shop.agent, shop.folder) == ("low", "b", "gemini", "sub")
+    limits = shop.resource_limits
+    assert (limits.max_parallel_agents, limits.max_memory_mb, limits.max_parallel_cycles) == (7, 256, 2)
+
+
+def test_environment_wins_over_dotenv_over_file(folder):
+    folder.write("global: {max_total_agents: 1, lease_seconds: 20, discord: {category: Mine}}\n")
+    folder.write("export ORCHARD_MAX_TOTAL_AGENTS=2\nORCHARD_LEASE_SECONDS=30 # half a minute\n", ".env")
+    loaded = folder.load(
+        {"ORCHARD_MAX_TOTAL_AGENTS": "3", "ORCHARD_DISCORD__ENABLED": "false", "PATH": "/bin"}
+    )
+    settings = loaded.settings.global_
+    assert (settings.max_total_agents, settings.lease_seconds) == (3, 30)
+    assert (settings.discord.enabled, settings.discord.category) == (False, "Mine")
+    assert folder.load(overrides={"global": {"max_total_agents": 4}}).settings.global_.max_total_agents == 4
+
+
+def test_null_resets_a_key_to_nothing(folder):
+    folder.write("projects:\n  shop: {path: /shop, agent: replay, work_hours: {end: 18:00}}\n")
+    folder.write("agent: null\nwork_hours: null\n", ".orch-global/projects.d/shop.yaml")
+    shop = folder.load().settings.projects["shop"]
+    assert (shop.agent, shop.work_hours) == (None, None)
+
+
+def test_secrets_come_from_dotenv_and_do_not_show(folder):
+    folder.write("DISCORD_TOKEN='s3cret.token'\nDISCORD_API_URL=http://127.0.0.1:1/api/v10/\n", ".env")
+    loaded = folder.load({"DISCORD_GATEWAY_URL": "ws://127.0.0.1:2"})
+    assert loaded.settings.discord_token.get_secret_value() == "s3cret.token"
+    assert loaded.settings.discord_api_url == "http://127.0.0.1:1/api/v10"
+    assert loaded.settings.discord_gateway_url == "ws://127.0.0.1:2"
+    assert "s3cret" not in repr(loaded)
+    assert loaded.sources[-1] == folder.root / ".env"
+
+
+def test_an_empty_variable_switches_a_token_off(folder):
+    folder.write("DISCORD_TOKEN=abc\n", ".env")
+    assert folder.load({"DISCORD_TOKEN": ""}).settings.discord_token is None
+
+
+@pytest.mark.parametrize("token", ["Bot s3cret", "s3\ncret", "s3crét"])
+def test_a_bad_token_is_refused_without_being_repeated(folder, token):
+    (problem,) = folder.problems({"DISCORD_TOKEN": token})
+    assert "should be the bare token" in problem
+    assert "s3" not in problem
+
+
+def test_a_slip_in_a_variable_s_name_is_found(folder):
+    folder.write("# mine\n\nDISCORD_TOKN=abc\nORCHARD_ROOT=.\nANTHROPIC_API_KEY=k\nORCHARD_QQ=1\n", ".env")
+    problems = folder.problems({"ORCHARD_MAX_AGENTS": "3", "ORCHARD_CONTAINED": "1", "DISCORD_API_URL": "x"})
+    assert problems == [
+        ".env:3:1: DISCORD_TOKN: no such variable (did you mean 'DISCORD_TOKEN'?)",
+        ".env:6:1: ORCHARD_QQ: no such variable",
+        "environment variable DISCORD_API_URL: DISCORD_API_URL: should be an address that starts with "
+        "http:// or https://",
+        "environment variable ORCHARD_MAX_AGENTS: ORCHARD_MAX_AGENTS: no such variable "
+        "(did you mean 'ORCHARD_MAX_TOTAL_AGENTS'?)",
+    ]
+
+
+def test_another_file_can_be_named(folder):
+    folder.write("global: {max_total_agents: 9}\n", "conf/mine.yaml")
+    folder.write("ORCHARD_CONFIG=conf/mine.yaml\n", ".env")
+    loaded = folder.load()
+    assert loaded.settings.global_.max_total_agents == 9
+    assert loaded.config_file == folder.root / "conf" / "mine.yaml"
+
+
+@pytest.mark.parametrize("key", ["name: other", "path: /etc", "isolation: process"])
+def test_a_project_s_own_file_cannot_say_who_it_is_or_how_it_is_fenced_in(folder, key):
+    folder.write("projects:\n  shop: {path: shop}\n")
+    folder.write(f"{key}\n", "shop/.orch-state/config.yaml")
+    (problem,) = folder.problems()
+    assert problem.startswith("shop/.orch-state/config.yaml:1:1")
+    assert "is not the project's own to set" in problem
+
+
+def test_a_project_s_own_file_cannot_be_a_link_out_of_it(folder):
+    folder.write("projects:\n  shop: {path: shop}\n")
+    folder.write("root:x:0:0\n", "secret")
+    own = folder.root / "shop" / ".orch-state" / "config.yaml"
+    own.parent.mkdir(parents=True)
+    own.symlink_to("../../secret")
+    assert folder.problems() == ["shop/.orch-state/config.yaml: is a link that leads out of the project"]
+
+
+def test_agents_are_handed_on_as_written(folder):
+    folder.write("agents:\n  mine: {argv: [my-agent, --acp]}\nglobal: {default_agent: mine}\n")
+    assert folder.load().settings.agents == {"mine": {"argv": ["my-agent", "--acp"]}}
+
+
+def test_a_mistake_in_an_override_names_the_command_line(folder):
+    folder.write("global: {max_total_agents: 3}\n")
+    (problem,) = folder.problems(overrides={"global": {"max_total_agents": 0}})
+    assert problem.startswith("command line: global.max_total_agents: should be at least 1")
