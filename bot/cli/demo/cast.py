@@ -40,8 +40,8 @@ class Player:
 
     async def _until_commands(self) -> None:
         async with asyncio.timeout(READY_SECONDS):
-            while not await self._person.commands():
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the guild tells nobody of new commands
+            while not await self._person.commands():  # noqa: ASYNC110 - a guild tells nobody of them
+                await asyncio.sleep(0.05)
 
     async def _open_sprint(self, project: str) -> None:
         channel = f"proj-{project}"
