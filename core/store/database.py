@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -76,7 +77,7 @@ class Store:
         async with AsyncExitStack() as stack:
             try:
                 writer = await stack.enter_async_context(_connect(path, busy_seconds))
-                await _hop(writer, partial(_prepare_writer, path=path))
+                await _hop(writer, partial(_prepare_writer, path=path, busy_seconds=busy_seconds))
                 readers = []
                 for _ in range(_READERS):
                     connection = await stack.enter_async_context(_connect(path, busy_seconds))
@@ -177,10 +178,19 @@ async def _hop(connection: aiosqlite.Connection, function: Callable[[sqlite3.Con
 
 @asynccontextmanager
 async def _connect(path: Path, busy_seconds: float) -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(
+    connection = aiosqlite.connect(
         path, timeout=busy_seconds, isolation_level=None, cached_statements=_CACHED_STATEMENTS
-    ) as connection:
+    )
+    try:
+        await connection
+    except BaseException:
+        # Its thread still reports to this loop, which may close as soon as we have raised.
+        await asyncio.to_thread(connection._thread.join)
+        raise
+    try:
         yield connection
+    finally:
+        await connection.close()
 
 
 def _make_file(path: Path) -> None:
@@ -196,14 +206,14 @@ def _make_file(path: Path) -> None:
         ) from error
 
 
-def _prepare_writer(conn: sqlite3.Connection, *, path: Path) -> None:
+def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise Unavailable(
             f"SQLite {sqlite3.sqlite_version} is too old.",
             hint=f"Use a Python that brings {'.'.join(map(str, _OLDEST_SQLITE))} or newer.",
         )
     migrations.check_owner(conn, path)  # before the first pragma that writes to the file
-    mode = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = _switch_to_wal(conn, busy_seconds)
     if mode != "wal":
         raise Unavailable(
             "The store's folder cannot hold it.",
@@ -216,6 +226,19 @@ def _prepare_writer(conn: sqlite3.Connection, *, path: Path) -> None:
     conn.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     _prepare(conn)
     migrations.migrate(conn, path)
+
+
+def _switch_to_wal(conn: sqlite3.Connection, busy_seconds: float) -> str:
+    """The mode that it came to. Two programs that make the same file can hold each other up here, and
+    SQLite then gives up at once instead of waiting, as it would be a deadlock."""
+    give_up_at = time.monotonic() + busy_seconds
+    while True:
+        try:
+            return str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
 
 
 def _prepare_reader(conn: sqlite3.Connection) -> None:

@@ -56,21 +56,35 @@ def version(conn: sqlite3.Connection) -> int:
 
 def check_owner(conn: sqlite3.Connection, path: Path) -> None:
     """Refuses another program's database and a newer Orchard's, before anything is written to it."""
-    owner = conn.execute("PRAGMA application_id").fetchone()[0]
-    empty = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if owner != APPLICATION_ID and not (owner == 0 and empty and version(conn) == 0):
+    owner, found, empty = _header(conn)
+    if owner != APPLICATION_ID and not (owner == 0 and found == 0 and empty):
         raise Unavailable(
             "The store's file belongs to another program.",
             why=f"{path} is a database with application id {owner:#x}.",
             hint="Move it away or set another global_state_path.",
         )
     newest = steps()[-1].number
-    if (found := version(conn)) > newest:
+    if found > newest:
         raise SchemaTooNew(
             "The store was written by a newer Orchard.",
             why=f"{path} has schema {found}; this program knows up to {newest}.",
             hint="Update Orchard, or restore a backup that was made before the update.",
         )
+
+
+def _header(conn: sqlite3.Connection) -> tuple[int, int, bool]:
+    """Application id, schema number, and whether there is no table: of one moment, since another
+    program may be making the same store right now."""
+    own = not conn.in_transaction
+    if own:
+        conn.execute("BEGIN")
+    try:
+        owner = conn.execute("PRAGMA application_id").fetchone()[0]
+        empty = conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+        return owner, version(conn), empty
+    finally:
+        if own:
+            conn.execute("ROLLBACK")
 
 
 def migrate(conn: sqlite3.Connection, path: Path) -> int:

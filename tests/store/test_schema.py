@@ -56,7 +56,8 @@ def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     broken = migrations.Step(
         number=NEWEST + 1, name="x", statements=("CREATE TABLE half (a)", "CREATE TABLE projects (b)")
     )
-    monkeypatch.setattr(migrations, "steps", lambda all_steps=migrations.steps(): (*all_steps, broken))
+    with_broken = (*migrations.steps(), broken)
+    monkeypatch.setattr(migrations, "steps", lambda: with_broken)
     conn = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
         migrations.migrate(conn, tmp_path / "x.db")
