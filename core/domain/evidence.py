@@ -26,7 +26,7 @@ class Failure:
     missing: str = ""  # the module or name that could not be found
     owner: str = ""  # the module that lacks the name, or that the called function belongs to
     owner_file: str = ""  # its file, when it is one of the repository's
-    owner_foreign: bool = False  # the owner is a module or class from outside of the repository
+    owner_foreign: bool = False  # the owner is a module from outside of the repository
     files: tuple[str, ...] = ()  # the repository's files that the traceback passes, innermost last
     functions: tuple[str, ...] = ()  # the functions of those steps
     syntax_file: str = ""  # where a syntax error is
@@ -69,6 +69,7 @@ class SuiteRun:
     tampering: tuple[str, ...] = ()  # sentences: canary out of place, report rewritten, ...
     seconds: float = 0.0
     output_tail: str = ""
+    problem: str = ""  # why there is no usable result, as the rest of a sentence
 
     @property
     def exit_code_only(self) -> bool:

@@ -1,0 +1,346 @@
+"""PURE: the gate after `code_green` and `refactor`, and again on the rebased tree for `commit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.domain.evidence import Evidence, Outcome, Refusal, RefusalCode, SuiteRun, TestResult, Verdict
+from core.domain.lifecycles import Phase
+from core.domain.risk import FileChange
+from core.worker.gates.runs import BAD, SILENT, by_id, flips, ids, judge_run, seen
+from core.worker.gates.wording import some, with_reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class GreenFacts:
+    """Everything that green is judged by.
+
+    `since_red` are the changes from red's commit (for `commit`: from red's commit as rebased), `config_changed`
+    the files in which the runner's own configuration differs from red's. `base` is the run on the commit that
+    the story stands on now. `again` are further runs: of red's tests, to notice flaky ones, and of tests that
+    seemed broken.
+    """
+
+    phase: Phase
+    red: Evidence
+    since_red: tuple[FileChange, ...]
+    config_changed: tuple[str, ...]
+    base: SuiteRun
+    now: SuiteRun
+    again: tuple[SuiteRun, ...] = ()
+    base_again: tuple[SuiteRun, ...] = ()
+    cached: bool = False
+
+    @property
+    def runs(self) -> tuple[SuiteRun, ...]:
+        return (self.now, *self.again)
+
+
+def judge_changes(since_red: Sequence[FileChange], config_changed: Sequence[str]) -> tuple[Refusal, ...]:
+    """What can be said without running anything."""
+    tests = [change.path for change in since_red if change.is_test]
+    config = [path for path in config_changed if path not in tests]
+    refusals = []
+    if tests:
+        refusals.append(
+            Refusal(
+                code=RefusalCode.TESTS_CHANGED,
+                sentence=(
+                    f"Tests or their support changed after they were seen to fail: {some(tests)}. Put them back as "
+                    "they were; if a test is wrong, say so instead of changing it."
+                ),
+                files=tuple(tests),
+            )
+        )
+    if config:
+        refusals.append(
+            Refusal(
+                code=RefusalCode.TESTS_CHANGED,
+                sentence=(
+                    f"The test runner's configuration changed after red: {some(config)}. Put it back as it was."
+                ),
+                files=tuple(config),
+            )
+        )
+    return tuple(refusals)
+
+
+def judge_green(facts: GreenFacts) -> Verdict:
+    """The base run must be usable; see `evaluate` for what happens otherwise."""
+    refusals = list(judge_changes(facts.since_red, facts.config_changed))
+    unusable = judge_run(facts.now) or tuple(
+        refusal for run in facts.again if run.tampering for refusal in judge_run(run)
+    )
+    if unusable:
+        return Verdict(phase=facts.phase, refusals=(*refusals, *unusable), evidence=_basics(facts))
+    results = _Results(facts)
+    refusals += results.refusals()
+    if refusals and not facts.since_red and facts.phase is Phase.CODE_GREEN:
+        refusals.insert(
+            0,
+            Refusal(
+                code=RefusalCode.NOTHING_CHANGED,
+                sentence="No file changed since the tests were written: write the code that makes them pass.",
+            ),
+        )
+    return Verdict(phase=facts.phase, refusals=tuple(refusals), evidence=results.evidence())
+
+
+def suspects(facts: GreenFacts) -> tuple[str, ...]:
+    """Files (relative to the folder) with tests that passed at the base and fail now: worth another run."""
+    return tuple(sorted({result.file for result, _ in _Results(facts).base_broken if result.file}))
+
+
+class _Results:
+    def __init__(self, facts: GreenFacts) -> None:
+        self.facts = facts
+        self.red = facts.red
+        self.base = by_id(facts.base)
+        self.now = by_id(facts.now)
+        self.dead_files = {
+            result.id: result
+            for result in facts.now.results
+            if result.collection and result.outcome in BAD and result.id not in facts.red.failing_before
+        }
+
+    # --- what must hold
+
+    @cached_property
+    def red_tests(self) -> tuple[str, ...]:
+        """Red's tests by name, and all that are now in files that could not be collected at red."""
+        files = set(self.red.red_files)
+        inside = [result.id for result in self.now.values() if result.file in files and not result.collection]
+        return tuple(dict.fromkeys((*self.red.red, *inside)))
+
+    @cached_property
+    def removed_at_red(self) -> frozenset[str]:
+        """Passed at the base and taken out by the story's own red, in the open."""
+        return frozenset(self.red.base_passed) - frozenset(self.red.red_collected)
+
+    @cached_property
+    def removed_below(self) -> frozenset[str]:
+        """Known to the base that red stood on, and gone from the base that the story stands on now."""
+        known = frozenset(self.red.base_passed) | frozenset(self.red.failing_before)
+        return known - frozenset(self.base)
+
+    @cached_property
+    def must_pass(self) -> tuple[str, ...]:
+        passed = ids(self.facts.base.results, (Outcome.PASSED,))
+        free = {*self.removed_at_red, *self.red.skipped, *self.red.flaky, *self.red_tests}
+        return tuple(
+            test for test in dict.fromkeys((*passed, *self.red.characterisation)) if test not in free
+        )
+
+    @cached_property
+    def must_be_there(self) -> tuple[str, ...]:
+        free = {*self.removed_below, *self.red.skipped}
+        return tuple(
+            test
+            for test in dict.fromkeys((*self.red.red_collected, *self.must_pass))
+            if test not in free and test not in self.red_tests
+        )
+
+    # --- what is
+
+    @cached_property
+    def base_broken(self) -> tuple[tuple[TestResult, str], ...]:
+        """Fails now in every run, although it passed at the base each time that it ran there."""
+        found = []
+        for test in self.must_pass:
+            result = self.now.get(test)
+            if result is None or result.outcome not in BAD or test in self.flaky:
+                continue
+            found.append((result, result.message))
+        return tuple(found)
+
+    @cached_property
+    def flaky(self) -> frozenset[str]:
+        found = set()
+        for test in self.must_pass:
+            result = self.now.get(test)
+            if result is None or result.outcome not in BAD:
+                continue
+            if flips(seen(self.facts.runs, test)) or flips(
+                seen((self.facts.base, *self.facts.base_again), test)
+            ):
+                found.add(test)
+        return frozenset(found)
+
+    @cached_property
+    def red_flaky(self) -> tuple[TestResult, ...]:
+        return tuple(
+            self.now[test]
+            for test in self.red_tests
+            if test in self.now and flips(seen(self.facts.runs, test))
+        )
+
+    def refusals(self) -> Iterable[Refusal]:
+        yield from self._red()
+        yield from self._broken()
+        yield from self._silenced()
+        yield from self._missing()
+
+    def _red(self) -> Iterable[Refusal]:
+        flaky = {result.id for result in self.red_flaky}
+        failing = [
+            self.now[test]
+            for test in self.red_tests
+            if test in self.now and self.now[test].outcome in BAD and test not in flaky
+        ]
+        uncollected = [self.dead_files[file] for file in self.red.red_files if file in self.dead_files]
+        if failing or uncollected:
+            still = [*uncollected, *failing]
+            yield Refusal(
+                code=RefusalCode.STILL_RED,
+                sentence=(
+                    f"These tests still fail: {with_reasons([(r.id, r.message) for r in still])}. "
+                    "Change the code until they pass."
+                ),
+                tests=tuple(result.id for result in still),
+                files=_files(still),
+            )
+        if self.red_flaky:
+            yield Refusal(
+                code=RefusalCode.FLAKY_TEST,
+                sentence=(
+                    "These tests, red before, now pass in one run and fail in another of the same files: "
+                    f"{some(r.id for r in self.red_flaky)}. Make the code behave the same each time."
+                ),
+                tests=tuple(result.id for result in self.red_flaky),
+                files=_files(self.red_flaky),
+            )
+
+    def _broken(self) -> Iterable[Refusal]:
+        dead = [result for file, result in self.dead_files.items() if file not in self.red.red_files]
+        broken = [*((result, result.message) for result in dead), *self.base_broken]
+        if broken:
+            yield Refusal(
+                code=RefusalCode.BASE_BROKEN,
+                sentence=(
+                    f"These tests passed before and fail now: {with_reasons([(r.id, why) for r, why in broken])}. "
+                    "Mend the code, so that they pass again."
+                ),
+                tests=tuple(result.id for result, _ in broken),
+                files=_files(result for result, _ in broken),
+            )
+        known = {*self.base, *self.red.red_collected, *self.red_tests, *self.red.failing_before}
+        new = [
+            result
+            for result in self.now.values()
+            if result.outcome in BAD and result.id not in known and not result.collection
+        ]
+        if new:
+            yield Refusal(
+                code=RefusalCode.BROKEN_TEST,
+                sentence=(
+                    f"These tests came with the code and fail: {with_reasons([(r.id, r.message) for r in new])}. "
+                    "Mend the code or its examples."
+                ),
+                tests=tuple(result.id for result in new),
+                files=_files(new),
+            )
+
+    def _silenced(self) -> Iterable[Refusal]:
+        silent_before = set(ids(self.facts.base.results, SILENT))
+        silenced = [
+            self.now[test]
+            for test in dict.fromkeys((*self.red_tests, *self.must_pass))
+            if test in self.now and self.now[test].outcome in SILENT and test not in silent_before
+        ]
+        silenced += [
+            result
+            for result in self.now.values()
+            if result.collection and result.outcome in SILENT and result.id in self.red.red_files
+        ]
+        if silenced:
+            yield Refusal(
+                code=RefusalCode.TEST_SILENCED,
+                sentence=(
+                    "These tests ran before and are now skipped or expected to fail: "
+                    f"{some(r.id for r in silenced)}. They must run and pass."
+                ),
+                tests=tuple(result.id for result in silenced),
+                files=_files(silenced),
+            )
+
+    def _missing(self) -> Iterable[Refusal]:
+        gone_quiet = {result.id for result in self.now.values() if result.collection}
+        wanted = dict.fromkeys((*self.red.red, *self.must_be_there))
+        missing = [test for test in wanted if test not in self.now and not self._explained(test, gone_quiet)]
+        empty = [
+            file
+            for file in self.red.red_files
+            if file not in gone_quiet and not any(result.file == file for result in self.now.values())
+        ]
+        if missing or empty:
+            yield Refusal(
+                code=RefusalCode.TESTS_MISSING,
+                sentence=(
+                    f"These tests were there at red and do not run now: {some((*missing, *empty))}. "
+                    "They must be collected and run as before."
+                ),
+                tests=tuple(missing),
+                files=tuple(empty),
+            )
+
+    def _explained(self, test: str, quiet_files: set[str]) -> bool:
+        """A test of a file that is reported as a whole is not missing besides."""
+        before = self.base.get(test)
+        if before is not None and before.file is not None:
+            return before.file in quiet_files
+        return any(file.rpartition(".")[0].replace("/", ".") in test for file in quiet_files)
+
+    # --- what is kept
+
+    def evidence(self) -> Evidence:
+        facts, basics = self.facts, _basics(self.facts)
+        passed = ids(facts.now.results, (Outcome.PASSED,))
+        lost = [test for test in self.removed_at_red if test not in self.now]
+        notes = []
+        if self.flaky:
+            notes.append(f"Flaky, before and now: {some(sorted(self.flaky))}.")
+        if lost:
+            notes.append(f"Removed when the tests were written: {some(sorted(lost))}.")
+        if facts.now.exit_code_only:
+            notes.append("Judged by the exit code only: which tests passed is not known.")
+        green = set(passed) & set(self.red_tests)
+        return Evidence(
+            tree=basics.tree,
+            runner=basics.runner,
+            command=basics.command,
+            changed_files=basics.changed_files,
+            seconds=basics.seconds,
+            cached=basics.cached,
+            exit_code_only=basics.exit_code_only,
+            base_passed=ids(facts.base.results, (Outcome.PASSED,)),
+            red=self.red.red,
+            red_files=self.red.red_files,
+            red_collected=self.red.red_collected,
+            green=tuple(test for test in self.red_tests if test in green),
+            characterisation=self.red.characterisation,
+            flaky=tuple(sorted(self.flaky)),
+            failing_before=tuple(
+                test for test in ids(facts.now.results, BAD, files=True) if test in self.red.failing_before
+            ),
+            skipped=ids(facts.now.results, SILENT),
+            passed_count=len(passed),
+            notes=tuple(notes),
+        )
+
+
+def _basics(facts: GreenFacts) -> Evidence:
+    return Evidence(
+        tree=facts.now.tree,
+        runner=facts.now.runner,
+        command=facts.now.command,
+        changed_files=tuple(change.path for change in facts.since_red),
+        seconds=round(sum(run.seconds for run in facts.runs), 3),
+        exit_code_only=facts.now.exit_code_only,
+        cached=facts.cached,
+    )
+
+
+def _files(results: Iterable[TestResult]) -> tuple[str, ...]:
+    return tuple(sorted({result.file for result in results if result.file}))

@@ -1,0 +1,20 @@
+"""PURE: how gates name tests and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+_SHOWN = 5
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    every = list(names)
+    shown = ", ".join(every[:_SHOWN])
+    return shown if len(every) <= _SHOWN else f"{shown} and {len(every) - _SHOWN} more"
+
+
+def with_reasons(reasons: Sequence[tuple[str, str]]) -> str:
+    """`test (reason); test (reason)`, the first few."""
+    shown = "; ".join(f"{name} ({reason})" if reason else name for name, reason in reasons[:_SHOWN])
+    return shown if len(reasons) <= _SHOWN else f"{shown}; and {len(reasons) - _SHOWN} more"

@@ -1,0 +1,67 @@
+"""Starts pytest in the project's interpreter with Orchard's plugin, before any of the project's files is imported.
+
+    <project's python> orchard_start.py        what to do comes as JSON by standard input
+
+By its own path and not by `-m`: the checkout is not on `sys.path` while pytest and the plugin are imported, so
+a `pytest.py` or `sitecustomize.py` in it shadows nothing. Standard library only; Python 3.8 and newer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+_OLDEST = (7, 0)
+
+
+def main() -> int:
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    sys.path[:] = [path for path in sys.path if path != here] + [here]
+    try:
+        import pytest
+    except ImportError as error:
+        return _unavailable(f"pytest cannot be imported by {sys.executable}: {error}")
+    version = tuple(int(part) for part in pytest.__version__.split(".")[:2] if part.isdigit())
+    if version < _OLDEST:
+        return _unavailable(f"pytest {pytest.__version__} of {sys.executable} is older than 7.0")
+    import orchard_settings
+
+    settings = orchard_settings.take()
+    if settings is None:
+        sys.stderr.write("orchard_start: not started by Orchard\n")
+        return 4
+    import orchard_probe
+
+    _enter(settings)
+    probe = orchard_probe.start(settings)
+    orchard_probe._ready.append(probe)
+    send, arguments = probe._send, list(settings["arguments"])
+    del settings, probe
+    code = int(pytest.main(arguments))
+    sys.stdout.flush()
+    if send is not None:
+        send({"kind": "exit", "code": code})
+    return code
+
+
+def _enter(settings: Any) -> None:
+    """The environment as the project's own command would have it."""
+    added = [path for path in settings["python_path"] if path]
+    if added:
+        rest = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(added + ([rest] if rest else []))
+        sys.path[0:0] = added
+    if settings["cwd_on_path"]:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    sys.argv[:] = ["pytest", *settings["shown"]]
+
+
+def _unavailable(reason: str) -> int:
+    """Said without the channel, which needs pytest."""
+    sys.stderr.write(f"orchard_start: {reason}\n")
+    return 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Finds the test runner of a project. Each runner is one small file behind the interface in `contract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import Unavailable
+from core.worker.contract import ProjectSetup
+from core.worker.environment import Environment
+from core.worker.runners.command import CommandRunner
+from core.worker.runners.contract import Ended, Place, Plan, Reading, Runner
+from core.worker.runners.invocation import read_invocation
+from core.worker.runners.pytest import PytestRunner
+
+__all__ = ["Ended", "Place", "Plan", "Reading", "Runner", "detect"]
+
+# What tells that a project is written in something whose runner is not built in yet.
+_OTHERS = (
+    ("package.json", "npx jest --ci --reporters=jest-junit"),
+    ("go.mod", "gotestsum --junitfile {junit} ./..."),
+    ("Cargo.toml", "cargo nextest run --profile ci"),
+    ("pom.xml", "mvn -q test"),
+    ("build.gradle", "gradle test"),
+    ("build.gradle.kts", "gradle test"),
+    ("Gemfile", "bundle exec rspec --format RspecJunitFormatter --out {junit}"),
+    ("composer.json", "phpunit --log-junit {junit}"),
+    ("mix.exs", "mix test"),
+    ("CMakeLists.txt", "ctest --output-junit {junit}"),
+)
+_PYTHON = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "pytest.ini",
+    "tox.ini",
+    "requirements.txt",
+    "Pipfile",
+    "conftest.py",
+)
+
+
+def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Runner:
+    """The runner for the project in `folder` (a checkout's part that is the project).
+
+    `test_command` decides when it is set. Otherwise pytest, also for unittest-style suites and for a project
+    without any file yet. Raises Unavailable with a next step when there is none, InvalidInput for a
+    `test_command` that cannot be read.
+    """
+    if project.test_command is not None and project.test_command.strip():
+        invocation = read_invocation(project.test_command)
+        if invocation.pytest:
+            return _pytest(folder, project, environment, test_command=project.test_command)
+        return CommandRunner(invocation, extra_test_paths=project.extra_test_paths)
+    if not _is_python(folder):
+        for name, example in _OTHERS:
+            if (folder / name).is_file():
+                raise Unavailable(
+                    f"No test runner found for {project.name}.",
+                    why=f"It has a {name}, and only pytest is found without being told.",
+                    hint=f"Set `test_command`, for example `{example}`; {{junit}} stands for the report's path.",
+                )
+    return _pytest(folder, project, environment, test_command=None)
+
+
+def _pytest(
+    folder: Path, project: ProjectSetup, environment: Environment, *, test_command: str | None
+) -> PytestRunner:
+    if environment.python is None:
+        raise Unavailable(
+            f"No test runner found for {project.name}.",
+            why="Its environment has no Python interpreter with pytest.",
+            hint="Install pytest in the project's environment (`.venv`), or set `setup_command` or `test_command`.",
+        )
+    invocation = read_invocation(test_command) if test_command is not None else None
+    return PytestRunner(
+        invocation,
+        python=environment.python,
+        settings=PytestRunner.settings_of(folder),
+        extra_test_paths=project.extra_test_paths,
+    )
+
+
+def _is_python(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in _PYTHON):
+        return True
+    nearby = [*folder.glob("*.py"), *folder.glob("*/*.py")]
+    return bool(nearby)

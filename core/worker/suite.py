@@ -1,0 +1,269 @@
+"""Runs a project's tests on a git tree: a fresh checkout, fresh HOME and caches, in a sandbox, watched.
+
+Suite.run(tree)          one run, from the cache when the same was measured before
+Suite.run_twice(tree)    two runs in one checkout: what the first leaves behind meets the second
+run_suite(...)           the run itself, without a cache
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from core.domain.evidence import RunState, SuiteRun
+from core.errors import InvalidInput, Unavailable
+from core.isolation.launch import Completed, ContainedProcess, run
+from core.isolation.plan import Level, Limits, Machine, Sandbox, plan_launch
+from core.worker.channel import ChannelReader
+from core.worker.contract import ProjectSetup
+from core.worker.environment import Environment
+from core.worker.report import LIMIT_BYTES
+from core.worker.runners.contract import Ended, Place, Plan, Runner
+from core.worker.runs import RunCache, run_key
+
+OUTPUT_LIMIT_BYTES = 256 << 20
+_TAIL_CHARACTERS = 8000
+_UNAVAILABLE = 77  # exit code of orchard_start.py when the interpreter has no usable pytest
+_SAID = "orchard_start: "
+
+OnStart = Callable[[ContainedProcess], Awaitable[None]]
+
+
+class Checkouts(Protocol):
+    """What a run needs of a repository."""
+
+    async def checkout(self, tree: str, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where and how the runs of one project are made."""
+
+    setup: ProjectSetup
+    environment: Environment
+    machine: Machine
+    runner: Runner
+    output_limit_bytes: int = OUTPUT_LIMIT_BYTES
+    on_start: OnStart | None = None
+
+
+class Suite:
+    """The test suite of one project with one environment. Runs of the same thing at the same time are one run."""
+
+    def __init__(self, *, repository: Checkouts, bench: Bench, cache: RunCache) -> None:
+        self._repository = repository
+        self._cache = cache
+        self.bench = bench
+
+    @property
+    def runner(self) -> Runner:
+        return self.bench.runner
+
+    async def run(self, tree: str) -> SuiteRun:
+        """Raises Unavailable when the environment cannot run the tests at all."""
+        (found,) = await self._cached(tree, 1)
+        return found
+
+    async def run_twice(self, tree: str, *, select: tuple[str, ...] = ()) -> tuple[SuiteRun, SuiteRun]:
+        """Two runs one after the other in one checkout, with fresh HOME, temporary folders and caches each."""
+        first, second = await self._cached(tree, 2, select)
+        return first, second
+
+    async def run_again(self, tree: str, *, select: tuple[str, ...]) -> SuiteRun:
+        """A run that no cache answers, only of the tests in some files: to tell flaky from broken."""
+        (found,) = await self._measure(tree, 1, select)
+        return found
+
+    def was_cached(self, tree: str) -> bool:
+        return self._cache.has(self._key(tree, 1, ()))
+
+    async def _cached(self, tree: str, times: int, select: tuple[str, ...] = ()) -> tuple[SuiteRun, ...]:
+        return await self._cache.get(
+            self._key(tree, times, select), lambda: self._measure(tree, times, select)
+        )
+
+    async def _measure(self, tree: str, times: int, select: tuple[str, ...]) -> tuple[SuiteRun, ...]:
+        async with fresh_checkout(self._repository, tree, self.bench.setup.state_path) as checkout:
+            return tuple([await run_suite(self.bench, tree, checkout, select=select) for _ in range(times)])
+
+    def _key(self, tree: str, times: int, select: tuple[str, ...]) -> str:
+        setup = self.bench.setup
+        return run_key(
+            tree=tree,
+            command=self.runner.command,
+            environment=self.bench.environment.key,
+            folder=setup.folder,
+            level=setup.isolation,
+            times=str(times),
+            select=select,
+        )
+
+
+@asynccontextmanager
+async def fresh_checkout(repository: Checkouts, tree: str, state_path: Path) -> AsyncIterator[Path]:
+    """A folder with exactly the tree's files, new, of new file times; gone afterwards."""
+    live = state_path / "runs" / "live"
+    live.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="", dir=live, ignore_cleanup_errors=True) as folder:
+        checkout = Path(folder).resolve() / "tree"
+        await repository.checkout(tree, checkout)
+        await asyncio.to_thread(_drop_compiled, checkout)
+        yield checkout
+
+
+def sweep_checkouts(state_path: Path) -> None:
+    """Removes checkouts that a killed worker left behind. Call at start, before any run."""
+    shutil.rmtree(state_path / "runs" / "live", ignore_errors=True)
+
+
+def _drop_compiled(checkout: Path) -> None:
+    """Compiled Python that was committed could stand in for sources that say something else."""
+    for folder, names, _files in os.walk(checkout):
+        if "__pycache__" in names:
+            names.remove("__pycache__")
+            shutil.rmtree(Path(folder) / "__pycache__", ignore_errors=True)
+
+
+async def run_suite(bench: Bench, tree: str, checkout: Path, *, select: tuple[str, ...] = ()) -> SuiteRun:
+    """One run in a checkout. What goes wrong with the tests is in the run's state.
+
+    Raises Unavailable when the environment or the machine cannot run them, InvalidInput when the project's
+    folder is not in the tree.
+    """
+    setup, runner = bench.setup, bench.runner
+    cwd = checkout / setup.folder
+    if not cwd.is_dir() or not cwd.resolve().is_relative_to(checkout):
+        raise InvalidInput(
+            f"{setup.name} has no folder '{setup.folder}' in this commit.",
+            hint="Correct the project's `folder`, or commit it on the main branch.",
+        )
+    with tempfile.TemporaryDirectory(prefix="", dir=checkout.parent, ignore_cleanup_errors=True) as own:
+        place = _place(Path(own), checkout, cwd.resolve(), setup.folder, select)
+        plan = runner.plan(place, bench.environment)
+        for path, text in plan.files.items():
+            path.write_text(text)
+        completed, channel = await _launch(bench, place, plan)
+        report = await asyncio.to_thread(_read_report, place.report)
+    return _run_of(bench, tree, place, plan, completed, channel, report)
+
+
+def _place(own: Path, checkout: Path, cwd: Path, folder: str, select: tuple[str, ...]) -> Place:
+    for name in ("home", "tmp", "cache", "report"):
+        (own / name).mkdir()
+    report = own / "report" / f"{secrets.token_hex(8)}.xml"
+    return Place(checkout=checkout, cwd=cwd, report=report, cache=own / "cache", folder=folder, select=select)
+
+
+async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, bytes]:
+    setup, own = bench.setup, place.cache.parent
+    level = Level(setup.isolation)
+    variables = {
+        "LANG": "C.UTF-8",
+        **plan.variables,
+        "TMPDIR": str(own / "tmp"),
+        "XDG_CACHE_HOME": str(own / "home" / ".cache"),
+        "GIT_CEILING_DIRECTORIES": str(place.checkout.parent),
+        "CI": "1",
+    }
+    if level is Level.PROCESS:
+        bench.environment.link_into(place.checkout)
+    async with ChannelReader.open(wanted=plan.channel is not None) as channel:
+        if plan.channel is not None:
+            variables[plan.channel] = str(channel.fd)
+        sandbox = Sandbox(
+            level=level,
+            cwd=place.cwd,
+            home=own / "home",
+            writable=(place.checkout, own),
+            read_only=(*bench.environment.read_only, *plan.read_only),
+            mounts=bench.environment.mounts_at(place.checkout) if level is not Level.PROCESS else (),
+            environment=variables,
+            limits=Limits(memory_mb=setup.memory_mb, processes=1024, open_files=4096, file_size_mb=1024),
+        )
+
+        async def started(process: ContainedProcess) -> None:
+            channel.let_go()
+            if bench.on_start is not None:
+                await bench.on_start(process)
+
+        completed = await run(
+            plan_launch(plan.argv, sandbox, bench.machine),
+            timeout_seconds=setup.test_timeout_seconds,
+            output_limit_bytes=bench.output_limit_bytes,
+            stdin=plan.stdin,
+            pass_fds=channel.passed,
+            on_start=started,
+        )
+        return completed, await channel.read()
+
+
+def _read_report(path: Path) -> bytes | None:
+    """One byte more than the limit tells that it is too large. No link is followed, no pipe waited for."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        try:
+            return file.read(LIMIT_BYTES + 1)
+        except OSError:
+            return None
+
+
+def _run_of(
+    bench: Bench,
+    tree: str,
+    place: Place,
+    plan: Plan,
+    completed: Completed,
+    channel: bytes,
+    report: bytes | None,
+) -> SuiteRun:
+    runner, setup = bench.runner, bench.setup
+    output = _clean(completed.output, plan, place)
+
+    def made(state: RunState, problem: str = "", **rest: object) -> SuiteRun:
+        return SuiteRun(
+            tree=tree,
+            command=runner.command,
+            runner=runner.name,
+            state=state,
+            exit_code=completed.exit_code,
+            seconds=round(completed.seconds, 3),
+            output_tail=output,
+            problem=problem,
+            **rest,  # type: ignore[arg-type]
+        )
+
+    if completed.timed_out:
+        return made(RunState.TIMED_OUT, f"it was still running after {setup.test_timeout_seconds:g} seconds")
+    if completed.flooded:
+        return made(RunState.FLOODED, f"it printed more than {bench.output_limit_bytes >> 20} MiB")
+    assert completed.exit_code is not None
+    if completed.exit_code == _UNAVAILABLE and _SAID in output:
+        raise Unavailable(
+            f"The tests of {setup.name} cannot be run.",
+            why=output[output.index(_SAID) + len(_SAID) :].splitlines()[0] + ".",
+            hint="Install pytest 7 or newer in the project's environment, or set `setup_command` or `test_command`.",
+        )
+    reading = runner.read(
+        plan, place, Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)
+    )
+    return made(reading.state, reading.problem, results=reading.results, tampering=reading.tampering)
+
+
+def _clean(output: bytes, plan: Plan, place: Place) -> str:
+    """The end of what was printed, for people: without the canaries, and with paths as the project knows them."""
+    text = output.decode(errors="replace").replace("\0", "")
+    if plan.secret is not None:
+        hidden = (plan.secret.failing, plan.secret.passing)
+        text = "\n".join(line for line in text.splitlines() if not any(name in line for name in hidden))
+    return text.replace(f"{place.checkout}/", "")[-_TAIL_CHARACTERS:]
