@@ -19,7 +19,7 @@ from pathlib import Path
 from core.errors import InvalidInput
 from core.worker.gitcommand import Answer, GitFailed, git_version, run_git, silence_programs
 
-__all__ = ["Change", "Entry", "GitFailed", "Identity", "MergeResult", "Repository", "Staged"]
+__all__ = ["Change", "Entry", "GitFailed", "Identity", "MergeResult", "Repository", "Staged", "find_git_dir"]
 
 GITLINK = "160000"
 SYMLINK = "120000"
@@ -79,16 +79,23 @@ class Repository:
     """
 
     def __init__(
-        self, *, path: Path, git_dir: Path, common_dir: Path, silence: tuple[tuple[str, str], ...] = ()
+        self,
+        *,
+        path: Path,
+        git_dir: Path,
+        common_dir: Path,
+        silence: tuple[tuple[str, str], ...] = (),
+        guard: int | None = None,
     ) -> None:
         self.path = path
         self.git_dir = git_dir
         self.common_dir = common_dir
         self._silence = silence
+        self.pass_fds: tuple[int, ...] = () if guard is None else (guard,)
 
     @classmethod
-    async def open(cls, path: Path) -> Repository:
-        """The repository at `path`.
+    async def open(cls, path: Path, *, guard: int | None = None) -> Repository:
+        """The repository at `path`. `guard` is a file descriptor that every git command inherits.
 
         Raises InvalidInput when that is no checkout of one, GitFailed without git.
         """
@@ -101,7 +108,7 @@ class Repository:
             raise InvalidInput(f"{path} is a damaged git worktree.", why=str(error)) from error
         answer = await run_git(["config", "-z", "--list"], cwd=path, personal=True, environment=_at(git_dir))
         silence = silence_programs(answer.stdout, lfs=shutil.which("git-lfs") is not None)
-        return cls(path=path, git_dir=git_dir, common_dir=shared, silence=silence)
+        return cls(path=path, git_dir=git_dir, common_dir=shared, silence=silence, guard=guard)
 
     async def git(
         self,
@@ -129,6 +136,7 @@ class Repository:
             stdin=stdin,
             check=check,
             ok=ok,
+            pass_fds=self.pass_fds,
         )
 
     # --- commits and refs

@@ -106,6 +106,7 @@ async def run_git(
     personal: bool = False,
     check: bool = True,
     ok: tuple[int, ...] = (0,),
+    pass_fds: tuple[int, ...] = (),
 ) -> Answer:
     """`git <arguments>`, hardened, waited for. `settings` are configuration that wins over the repository's.
 
@@ -125,6 +126,7 @@ async def run_git(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
         )
     except FileNotFoundError as error:
         if not cwd.is_dir():

@@ -64,6 +64,7 @@ class _Found:
     """What stands in a story's place before it is set."""
 
     tree: str  # of the commit that it is to be set to
+    usable: bool  # git can work with it
     head: str | None  # the worktree's commit, or the branch's where there is no usable worktree
     attached: bool  # HEAD is the story's branch
     tip: str | None  # of the story's branch
@@ -102,13 +103,17 @@ class Worktrees:
                 self._forget_refused(story)
                 if staged.tree in (refused, found.tree):
                     resumed = staged.tree == refused
+                    if not resumed:
+                        self._share_index(worktree)
                     if not (resumed and phase is Phase.DESIGN):  # there the draft of the spec is the work
                         self._mirror(worktree, spec)
                     return Prepared(worktree=worktree, resumed=resumed)
         # What an interrupted setting left is nobody's work: the rest was saved before it began.
         salvage = None if unfinished else await self._salvage(story, commit, found)
         self._forget_refused(story)
-        worktree = await self._set(story, worktree, commit, staged.nested if staged else ())
+        worktree = await self._set(
+            story, worktree if found.usable else None, commit, staged.nested if staged else ()
+        )
         self._mirror(worktree, spec)
         return Prepared(worktree=worktree, salvage=salvage)
 
@@ -161,6 +166,21 @@ class Worktrees:
     async def _update_refs(self, lines: list[str]) -> None:
         if lines:
             await self._repository.git("update-ref", "--stdin", stdin="\n".join([*lines, ""]).encode())
+
+    async def position(self, worktree: Worktree) -> tuple[str | None, bool]:
+        """The worktree's own commit, and whether its HEAD is the story's branch."""
+        answer = await self._repository.git(
+            "rev-parse",
+            "HEAD^{commit}",
+            "--symbolic-full-name",
+            "HEAD",
+            git_dir=worktree.git_dir,
+            check=False,
+        )
+        if answer.exit_code != 0:
+            return None, False
+        head, name = answer.stdout.decode().split()
+        return head, name == worktree.branch
 
     def is_swapped(self, worktree: Worktree) -> bool:
         """Whether the worktree's `.git` file is not the one that was put there."""
@@ -225,32 +245,31 @@ class Worktrees:
         branch = f"refs/heads/{branch_of(story)}"
         refs = await self._repository.refs(branch, f"{_MADE}/{story}/", f"{_SALVAGE}/{story}/")
         tip = refs.get(branch)
-        git_dir = worktree.git_dir if worktree else None
-        wanted = [
-            f"{commit}^{{tree}}",
-            *(("HEAD^{commit}", "--symbolic-full-name", "HEAD") if worktree else ()),
-        ]
-        answer = await self._repository.git("rev-parse", *wanted, git_dir=git_dir, check=False)
-        tree, *rest = answer.stdout.decode(errors="replace").split("\n")
-        if len(tree) < len(commit):
-            raise GitFailed(f"Commit {commit} is not in {self._repository.path}.", why=answer.stderr.strip())
-        usable = answer.exit_code == 0 and worktree is not None
-        head = rest[0] if usable else tip
+        tree, head, attached = await self._stands_at(worktree, commit)
         return _Found(
             tree=tree,
-            head=head,
-            attached=usable and rest[1] == branch,
+            usable=head is not None,
+            head=head or tip,
+            attached=attached,
             tip=tip,
-            staged=await self._stage_found(story, head or commit),
+            staged=await self._stage_found(story, head or tip or commit),
             known=frozenset(oid for ref, oid in refs.items() if ref.startswith(_MADE)),
             salvaged=max((_number(ref) for ref in refs if ref.startswith(_SALVAGE)), default=0),
         )
+
+    async def _stands_at(self, worktree: Worktree | None, commit: str) -> tuple[str, str | None, bool]:
+        """The commit's tree, the worktree's own commit, and whether its HEAD is the branch."""
+        head, attached = await self.position(worktree) if worktree is not None else (None, False)
+        try:
+            return await self._repository.tree_of(commit), head, attached
+        except GitFailed as error:
+            raise GitFailed(f"Commit {commit} is not in {self._repository.path}.", why=error.why) from error
 
     async def _stage_found(self, story: str, head: str) -> Staged | None:
         place = self.folder / story
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             self._move_aside(place)
-        if not place.is_dir() or all(entry.name == ".git" for entry in os.scandir(place)):
+        if not place.is_dir() or all(path.name == ".git" for path in place.iterdir()):
             return None
         index = self._index(story)
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # of a git that was killed
@@ -334,8 +353,8 @@ class Worktrees:
         self._setting(story).touch()
         place = self.folder / story
         if worktree is None or not place.is_dir():
-            if worktree is not None:
-                _remove_tree(worktree.git_dir)
+            if (unusable := await self._registered(story)) is not None:
+                _remove_tree(unusable.git_dir)
             _remove_tree(place)  # saved before: what is left are ignored files
             self._index(story).unlink(missing_ok=True)
             await self._repository.git("worktree", "add", "--no-checkout", "--detach", str(place), commit)
@@ -345,7 +364,10 @@ class Worktrees:
         for name in nested:
             _remove_tree(place / name)
         await self._repository.checkout(commit, place, index=worktree.index)
-        await self._update_refs([f"update {worktree.branch} {commit}"])
+        # Known from now on: finding it there later is no foreign work.
+        await self._update_refs(
+            [f"update {_MADE}/{story}/{commit} {commit}", f"update {worktree.branch} {commit}"]
+        )
         await self._repository.git(
             "symbolic-ref", "-m", "orchard", "HEAD", worktree.branch, git_dir=worktree.git_dir
         )

@@ -1,0 +1,204 @@
+"""What an agent did where it had nothing to do: commits and branches, and files outside its worktree.
+
+From level `filesystem` on the sandbox prevents nearly all of it, and only the worktree itself is looked at.
+At level `process` pictures from before and after the turn are compared. Those are cheap, not complete:
+ignored files of the checkout and the rest of the machine are not in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.domain.evidence import Refusal, RefusalCode
+from core.worker.contract import ProjectSetup
+from core.worker.git import Repository
+from core.worker.worktree import Worktree, Worktrees
+
+AGENT_EMAIL = "agent@orchard.localhost"
+
+# Who an agent's own commits are by: so that a person's, made in the checkout meanwhile, are not taken for
+# them.
+AGENT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Orchard agent",
+    "GIT_AUTHOR_EMAIL": AGENT_EMAIL,
+    "GIT_COMMITTER_NAME": "Orchard agent",
+    "GIT_COMMITTER_EMAIL": AGENT_EMAIL,
+}
+
+_WATCHED_REFS = ("refs/heads", "refs/tags", "refs/stash", "refs/replace", "refs/notes")
+_OWN_REFS = ("refs/heads/orchard/", "refs/orchard/")
+# In Orchard's folder these change by themselves.
+_LIVELY = ("orchard.db", "logs", "transcripts", "runs", "environments", "worktrees", "backups", "salvage")
+_SHOWN = 10
+
+Signature = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    refs: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Signature] = field(
+        default_factory=dict
+    )  # absolute path of what could have been touched
+
+
+class Surroundings:
+    """Of one story's turn. `busy`: the stories whose own agents run at the same time."""
+
+    def __init__(
+        self, repository: Repository, worktrees: Worktrees, setup: ProjectSetup, *, story: str
+    ) -> None:
+        self._repository = repository
+        self._worktrees = worktrees
+        self._setup = setup
+        self._story = story
+
+    async def picture(self, busy: Collection[str], *, since: Picture | None = None) -> Picture:
+        """Everything around, as it is now; with `since`, also what stood out then."""
+        refs = await self._repository.refs(*_WATCHED_REFS)
+        siblings = self._siblings(busy)
+        own = self._worktrees.folder / ".orchard"
+        listed = await asyncio.gather(
+            self._dirty(self._repository.path, None),
+            *(self._dirty(place, own / f"{place.name}.index") for place in siblings),
+        )
+        paths = {path for group in listed for path in group}
+        paths.update(self._of_orchard(), (Path(path) for path in (since.files if since else ())))
+        return Picture(
+            refs={name: oid for name, oid in refs.items() if not name.startswith(_OWN_REFS)},
+            files={os.fspath(path): _signature(path) for path in paths},
+            siblings=frozenset(siblings),
+        )
+
+    async def compare(self, before: Picture, after: Picture, *, start: str) -> tuple[Refusal, ...]:
+        """What the turn did around its worktree; `start` is the commit where it began."""
+        refusals = []
+        # A sibling whose own agent started or ended meanwhile changed for reasons of its own.
+        restless = before.siblings ^ after.siblings
+        touched = sorted(
+            path
+            for path in {*before.files, *after.files}
+            if before.files.get(path) != after.files.get(path)
+            and not any(Path(path).is_relative_to(sibling) for sibling in restless)
+        )
+        if touched:
+            refusals.append(
+                Refusal(
+                    code=RefusalCode.WROTE_OUTSIDE,
+                    sentence=f"Files outside the worktree were changed during the turn: {_list(touched)}. "
+                    "Put them back as they were, and change only what is in the worktree.",
+                    files=tuple(touched),
+                )
+            )
+        moved = [name for name in before.refs if name not in after.refs]
+        for name, oid in after.refs.items():
+            if before.refs.get(name) != oid and (oid == start or await self._is_by_agent(oid)):
+                moved.append(name)
+        if moved:
+            refusals.append(
+                Refusal(
+                    code=RefusalCode.FOREIGN_COMMIT,
+                    sentence=f"Branches or tags were made, moved or deleted during the turn: {_list(moved)}. "
+                    "Only Orchard does that; leave your changes uncommitted.",
+                )
+            )
+        return tuple(refusals)
+
+    async def _is_by_agent(self, oid: str) -> bool:
+        answer = await self._repository.git("log", "-1", "--format=%ce", oid, "--", check=False)
+        return answer.stdout.decode(errors="replace").strip() == AGENT_EMAIL
+
+    def _siblings(self, busy: Collection[str]) -> list[Path]:
+        folder = self._worktrees.folder
+        stories = [path.stem for path in (folder / ".orchard").glob("*.index")]
+        return [folder / name for name in stories if name not in busy and (folder / name).is_dir()]
+
+    def _of_orchard(self) -> list[Path]:
+        """
+
+        hat lies openly in Orchard's own folders, where an agent that steps out of its worktree lands first.
+        """
+        state = self._setup.state_path.resolve()
+        folder = self._worktrees.folder
+        known = {path.stem for path in (folder / ".orchard").glob("*.index")}
+        found = [path for path in _listed(state) if not path.name.startswith(_LIVELY)]
+        found += _listed(state / "projects.d")
+        found += [path for path in _listed(state / "worktrees") if not path.is_dir()]
+        found += [path for path in _listed(folder) if path.name not in (*known, ".orchard", self._story)]
+        return [path for path in found if not path.is_dir() or path.parent == folder]
+
+    async def _dirty(self, place: Path, index: Path | None) -> list[Path]:
+        """Files that differ from the index, and untracked ones."""
+        answer = await self._repository.git(
+            "ls-files",
+            "-z",
+            "-m",
+            "-d",
+            "-o",
+            "--exclude-standard",
+            git_dir=self._repository.git_dir,
+            work_tree=place,
+            index=index,
+            check=False,  # a sibling that is being removed is nobody's fault
+        )
+        return [place / os.fsdecode(name) for name in dict.fromkeys(answer.stdout.split(b"\0")) if name]
+
+
+async def foreign_work(
+    repository: Repository, worktrees: Worktrees, worktree: Worktree, *, start: str
+) -> Refusal | None:
+    """Commits or a repository that the agent made in its worktree:
+
+    HEAD, the branch or `.git` is not as it was.
+    """
+    if worktrees.is_swapped(worktree):
+        return Refusal(
+            code=RefusalCode.FOREIGN_COMMIT,
+            sentence="The worktree's `.git` file was replaced. Leave it alone, and make no repository.",
+            files=(".git",),
+        )
+    head, attached = await worktrees.position(worktree)
+    tip = await repository.resolve(worktree.branch)
+    if head == start == tip and attached:
+        return None
+    made = [oid for oid in dict.fromkeys((head, tip)) if oid is not None and oid != start]
+    commits = []
+    for oid in made:
+        answer = await repository.git(
+            "log", f"--max-count={_SHOWN}", "--format=%h %s", f"{start}..{oid}", "--", check=False
+        )
+        commits += answer.stdout.decode(errors="replace").splitlines()
+    what = (
+        f"Commits that Orchard did not make: {_list(dict.fromkeys(commits))}."
+        if commits
+        else "The worktree's HEAD or branch was moved."
+    )
+    return Refusal(
+        code=RefusalCode.FOREIGN_COMMIT,
+        sentence=f"{what} Only Orchard commits, after its gate has passed; leave your changes uncommitted.",
+    )
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        stat = path.lstat()
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _list(names: Collection[str]) -> str:
+    shown = list(names)[:_SHOWN]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
