@@ -41,9 +41,8 @@ Signature = tuple[int, int] | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     refs: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Signature] = field(
-        default_factory=dict
-    )  # absolute path of what could have been touched
+    files: Mapping[str, Signature] = field(default_factory=dict)  # by absolute path: what stands out
+    siblings: frozenset[Path] = frozenset()  # worktrees that were looked into
 
 
 class Surroundings:
