@@ -105,7 +105,8 @@ def _folder(path: Path) -> Path:
     try:
         expanded = path.expanduser().absolute()
     except RuntimeError as error:
-        raise InvalidInput(f"{path} names a home folder that does not exist.", why=f"{error}.") from error
+        hint = "Give the whole path, from / on."
+        raise InvalidInput(f"{path} names a home folder that does not exist.", hint=hint) from error
     try:
         folder = Path(os.path.realpath(expanded, strict=True))
         mode = folder.stat().st_mode

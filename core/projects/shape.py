@@ -30,8 +30,8 @@ MARKERS = {
 FOREIGN = frozenset(
     {
         "node_modules", "bower_components", "jspm_packages", "vendor", "vendored", "third_party",
-        "third-party", "site-packages", "__pycache__", "venv", "virtualenv", "target", "build", "dist", "out", "Pods",
-        "Carthage", "DerivedData",
+        "third-party", "site-packages", "__pycache__", "venv", "virtualenv", "target", "build", "dist", "out",
+        "Pods", "Carthage", "DerivedData",
     }
 )  # fmt: skip
 
