@@ -285,6 +285,7 @@ class _Run:
                     return patience.ended
                 pause = min(patience.seconds, _LOOK_SECONDS)  # the patience changes with what it says
                 await asyncio.wait(waited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                await self._talk.flush()  # live views want text that nothing follows for a while
                 if wish.done():
                     return _Ended(TurnKind.CANCELLED)
                 if climb.exited.done() and not work.done():
@@ -341,7 +342,8 @@ class _Run:
         name = self._agent.name
         if wire.flooded:
             return _Ended(TurnKind.FAILED, f"{name} was stopped: {wire.flooded}.", "See the transcript.")
-        await asyncio.wait({climb.exited}, timeout=2.0)
+        if wire.error is None:
+            await asyncio.wait({climb.exited}, timeout=2.0)
         if not climb.exited.done():
             return _Ended(TurnKind.FAILED, f"{name} closed its output in the middle ({self._stage}).", "")
         if (error := climb.exited.exception()) is not None:
@@ -390,7 +392,10 @@ class _Run:
             outcome = _Ended(TurnKind.FAILED, climb.left.message, climb.left.hint)
         elif outcome is None:
             outcome = await self._judge_answer()
-        usage = {"source": "the agent's word", **self._talk.usage} if self._talk.usage else {}
+        usage = {}
+        if self._talk.usage:
+            meaning = [quirk[6:] for quirk in self._agent.quirks if quirk.startswith("usage:")]
+            usage = {"source": "the agent's word", "meaning": "".join(meaning), **self._talk.usage}
         return TurnEnd(
             kind=outcome.kind,
             text=self._talk.words.strip(),

@@ -99,6 +99,9 @@ def crash(player: Player, each: Step) -> None:
 def hang(player: Player, each: Step) -> None:
     value = each.value if isinstance(each.value, dict) else {}
     player.behaviour.ignored |= set(value.get("ignore", ("cancel", "eof", "term")))
+    if player.session:  # seen by the client, so that a test knows when it hangs
+        ignored = ", ".join(sorted(player.behaviour.ignored)) or "nothing"
+        player.close_tool(player.open_tool(f"Hang, ignoring {ignored}", "think"), "completed", "")
     if "cancel" in player.behaviour.ignored:
         threading.Event().wait(value.get("seconds"))
     else:

@@ -100,8 +100,8 @@ class Player:
         if self.cancelled.is_set() and "cancel" not in self.behaviour.ignored:
             raise Cancelled
 
-    def update(self, kind: str, *, by_byte: bool = False, **fields: Any) -> None:
-        body = {"sessionUpdate": kind, **fields}
+    def update(self, update: str, /, *, by_byte: bool = False, **fields: Any) -> None:
+        body = {"sessionUpdate": update, **fields}
         self.link.notify("session/update", {"sessionId": self.session, "update": body}, by_byte=by_byte)
 
     def say(self, text: str, *, kind: str = "agent_message_chunk", by_byte: bool = False) -> None:
