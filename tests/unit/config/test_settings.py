@@ -115,8 +115,8 @@ def test_two_projects_cannot_share_a_checkout(folder, tmp_path):
 
 
 def test_a_project_cannot_lie_inside_another(refused):
-    (problem,) = refused("projects:\n  a: {path: /work/a/b}\n  b: {path: /work}\n")
-    assert problem == "orch-config.yaml:2:7: projects.a.path: lies inside project b (/work)"
+    (problem,) = refused("projects:\n  a: {path: /srv/a/b}\n  b: {path: /srv}\n")
+    assert problem == "orch-config.yaml:2:7: projects.a.path: lies inside project b (/srv)"
 
 
 def test_a_mistake_in_one_project_makes_no_second_one_elsewhere(refused):

@@ -172,6 +172,16 @@ async def test_a_dirty_tree_is_accepted_with_a_note(repository):
     assert checkout.notes[0].startswith("2 files have uncommitted changes (shop.py, né w.txt). Stories start")
 
 
+async def test_bad_settings_of_its_own_are_refused_before_anything_is_registered(repository):
+    (repository / ".orch-state").mkdir()
+    (repository / ".orch-state" / "config.yaml").write_text(
+        "test_command: pytest\nisolation: process\nagnt: x\n"
+    )
+    answer = await refusal(repository)
+    assert "config.yaml:2:1: isolation: is not the project's own to set" in answer
+    assert "config.yaml:3:1: agnt: no such key (did you mean 'agent'?)" in answer
+
+
 async def test_no_tests_is_accepted_with_a_note_unless_a_command_is_set(make_repository, tmp_path):
     path = make_repository(tmp_path / "bare-code", {"shop.py": ""})
     assert "No tests were found" in (await inspect_checkout(path)).notes[0]
