@@ -373,6 +373,7 @@ def application(guild: Guild, *, public_flags: int) -> Json:
         "install_params": {"scopes": ["applications.commands", "bot"], "permissions": "0"},
         "integration_types_config": {"0": {}},
         "event_webhooks_status": 1,
+        "eligible_oauth2_scopes": ["applications.commands", "bot"],
     }
 
 

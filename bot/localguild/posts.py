@@ -202,7 +202,7 @@ def _mention(world: World, channel: Channel, message: Message, draft: Draft) -> 
 
 def _referenced_author(world: World, reference: Json) -> int | None:
     holder = world.guild.channels.get(int(reference["channel_id"]))
-    found = holder.messages.get(int(reference["message_id"])) if holder else None
+    found = holder.messages.get(int(reference.get("message_id", 0))) if holder else None
     return found.author.id if found else None
 
 

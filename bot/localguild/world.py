@@ -40,6 +40,7 @@ class World:
         self.faults = Faults()
         self.rates = RateLimits(settings.rates, monotonic, lambda: now().timestamp())
         self.files: dict[int, Attachment] = {}
+        self._people_role: Role | None = None
         self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
 
     @property
@@ -76,12 +77,34 @@ class World:
         self.announce(event, data, channel=channel, only_for=message.only_for)
 
     def set_bot_permissions(self, permissions: Permission) -> Permission:
-        """Give the bot's own role other rights, as an administrator would; returns the old ones."""
-        role = next(one for one in self.guild.roles.values() if one.bot_id == self.bot_id)
-        old, role.permissions = role.permissions, permissions
-        data = {"guild_id": str(self.guild.id), "role": payloads.role(role)}
-        self.announce("GUILD_ROLE_UPDATE", data)
+        """Give the bot these rights and no others, as an administrator would; returns the old ones.
+
+        What everyone has, the bot has: rights beyond `permissions` move to a role of the people.
+        """
+        own_role = next(one for one in self.guild.roles.values() if one.bot_id == self.bot_id)
+        old = self.guild.permissions(self.bot_id)
+        everyone = self.guild.roles[self.guild.id]
+        if everyone.permissions & ~permissions:
+            self._move_rights_to_people(everyone)
+            everyone.permissions &= permissions
+            self._announce_role("GUILD_ROLE_UPDATE", everyone)
+        own_role.permissions = permissions
+        self._announce_role("GUILD_ROLE_UPDATE", own_role)
         return old
+
+    def _move_rights_to_people(self, everyone: Role) -> None:
+        if self._people_role is None:
+            self._people_role = Role(id=self.snowflakes.new(), name="people", position=1)
+            self.guild.roles[self._people_role.id] = self._people_role
+            self._announce_role("GUILD_ROLE_CREATE", self._people_role)
+            for member in self.guild.members.values():
+                if not member.user.bot:
+                    member.roles.append(self._people_role.id)
+        self._people_role.permissions |= everyone.permissions
+        self._announce_role("GUILD_ROLE_UPDATE", self._people_role)
+
+    def _announce_role(self, event: str, role: Role) -> None:
+        self.announce(event, {"guild_id": str(self.guild.id), "role": payloads.role(role)})
 
     def add_person(self, name: str, *, roles: tuple[int, ...] = ()) -> Member:
         """A person joins the guild, or is there already under that name."""
@@ -90,6 +113,8 @@ class World:
                 return member
         user = User(id=self.snowflakes.new(), username=name.lower(), global_name=name)
         member = Member(user=user, joined_at=self.now(), roles=list(roles))
+        if self._people_role is not None:
+            member.roles.append(self._people_role.id)
         self.guild.users[user.id] = user
         self.guild.members[user.id] = member
         data = {**payloads.member(member), "guild_id": str(self.guild.id)}
