@@ -63,8 +63,8 @@ class _Drain(asyncio.Protocol):
         self._over = False
 
     def data_received(self, data: bytes) -> None:
-        # Beyond the limit it goes on reading, so that the session does not stand still, but keeps no more: the
-        # last record is then cut and the session counts as broken off.
+        # Beyond the limit it goes on reading, so that the session does not stand still, but keeps no more:
+        # the last record is then cut and the session counts as broken off.
         if not self._over:
             self._content += data
             self._over = len(self._content) > LIMIT_BYTES

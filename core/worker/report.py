@@ -32,9 +32,9 @@ _ORDER = (Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED, Outcome.XFAILED, Outco
 def parse_junit(content: bytes, *, merge: bool = False) -> tuple[TestResult, ...]:
     """The test cases of a report, in its order.
 
-    Cases of the same identity become one with the worst outcome (`merge`, for runners whose names are unique),
-    or are told apart by their file, and then numbered so that the numbers do not depend on the order of runs.
-    Raises InvalidInput for what is no JUnit report, is larger than LIMIT_BYTES, or holds entities.
+    Cases of the same identity become one with the worst outcome (`merge`, for runners whose names are
+    unique), or are told apart by their file, and then numbered so that the numbers do not depend on the order
+    of runs. Raises InvalidInput for what is no JUnit report, is larger than LIMIT_BYTES, or holds entities.
     """
     if len(content) > LIMIT_BYTES:
         raise InvalidInput(f"The test report is larger than {LIMIT_BYTES >> 20} MiB.")

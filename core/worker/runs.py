@@ -64,9 +64,13 @@ class RunCache:
 
     async def _measure(self, key: str, measure: Callable[[], Awaitable[Runs]]) -> Runs:
         runs = await measure()
+        await self.put(key, runs)
+        return runs
+
+    async def put(self, key: str, runs: Runs) -> None:
+        """Keeps runs that can be used; others are dropped, to be measured again."""
         if all(run.state is RunState.COMPLETED and not run.tampering for run in runs):
             await asyncio.to_thread(self._keep, key, runs)
-        return runs
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"

@@ -56,7 +56,9 @@ class Bench:
 
 
 class Suite:
-    """The test suite of one project with one environment. Runs of the same thing at the same time are one run."""
+    """The test suite of one project with one environment. Runs of the same thing at the same time are one
+    run.
+    """
 
     def __init__(self, *, repository: Checkouts, bench: Bench, cache: RunCache) -> None:
         self._repository = repository
@@ -69,32 +71,37 @@ class Suite:
 
     async def run(self, tree: str) -> SuiteRun:
         """Raises Unavailable when the environment cannot run the tests at all."""
-        (found,) = await self._cached(tree, 1)
+        (found,) = await self._cache.get(self._key(tree), lambda: self._measure(tree, ()))
         return found
 
-    async def run_twice(self, tree: str, *, select: tuple[str, ...] = ()) -> tuple[SuiteRun, SuiteRun]:
-        """Two runs one after the other in one checkout, with fresh HOME, temporary folders and caches each."""
-        first, second = await self._cached(tree, 2, select)
-        return first, second
+    async def run_twice(self, tree: str, *, second: tuple[str, ...] = ()) -> tuple[SuiteRun, SuiteRun]:
+        """Two runs one after the other in one checkout, with fresh HOME, temporary folders and caches each: what
+        the first leaves behind in the tree meets the second. `second`: only the tests of these files.
+        """
+
+        async def measure() -> tuple[SuiteRun, ...]:
+            runs = await self._measure(tree, (), second)
+            await self._cache.put(self._key(tree), runs[:1])
+            return runs
+
+        first, again = await self._cache.get(self._key(tree, second=("twice", *second)), measure)
+        return first, again
 
     async def run_again(self, tree: str, *, select: tuple[str, ...]) -> SuiteRun:
         """A run that no cache answers, only of the tests in some files: to tell flaky from broken."""
-        (found,) = await self._measure(tree, 1, select)
+        (found,) = await self._measure(tree, select)
         return found
 
     def was_cached(self, tree: str) -> bool:
-        return self._cache.has(self._key(tree, 1, ()))
+        return self._cache.has(self._key(tree))
 
-    async def _cached(self, tree: str, times: int, select: tuple[str, ...] = ()) -> tuple[SuiteRun, ...]:
-        return await self._cache.get(
-            self._key(tree, times, select), lambda: self._measure(tree, times, select)
-        )
-
-    async def _measure(self, tree: str, times: int, select: tuple[str, ...]) -> tuple[SuiteRun, ...]:
+    async def _measure(self, tree: str, *selections: tuple[str, ...]) -> tuple[SuiteRun, ...]:
+        """One run a selection, all in one checkout."""
         async with fresh_checkout(self._repository, tree, self.bench.setup.state_path) as checkout:
-            return tuple([await run_suite(self.bench, tree, checkout, select=select) for _ in range(times)])
+            runs = [await run_suite(self.bench, tree, checkout, select=select) for select in selections]
+        return tuple(runs)
 
-    def _key(self, tree: str, times: int, select: tuple[str, ...]) -> str:
+    def _key(self, tree: str, *, second: tuple[str, ...] = ()) -> str:
         setup = self.bench.setup
         return run_key(
             tree=tree,
@@ -102,8 +109,7 @@ class Suite:
             environment=self.bench.environment.key,
             folder=setup.folder,
             level=setup.isolation,
-            times=str(times),
-            select=select,
+            second=second,
         )
 
 
@@ -261,7 +267,9 @@ def _run_of(
 
 
 def _clean(output: bytes, plan: Plan, place: Place) -> str:
-    """The end of what was printed, for people: without the canaries, and with paths as the project knows them."""
+    """The end of what was printed, for people: without the canaries, and with paths as the project knows
+    them.
+    """
     text = output.decode(errors="replace").replace("\0", "")
     if plan.secret is not None:
         hidden = (plan.secret.failing, plan.secret.passing)

@@ -61,10 +61,10 @@ async def evaluate_gate(
 ) -> Verdict:
     """The verdict on `candidate_tree`.
 
-    `base_commit` is what the story stands on: for `commit` the main branch's tip, with `red_commit` the story's
-    red as rebased onto it. `red_evidence` is that of the passed red gate; both are needed from `code_green` on.
-    `spec` and `story` are the texts that people and the design agent wrote; `spec_paths` are where a spec may be
-    committed.
+    `base_commit` is what the story stands on: for `commit` the main branch's tip, with `red_commit` the
+    story's red as rebased onto it. `red_evidence` is that of the passed red gate; both are needed from
+    `code_green` on. `spec` and `story` are the texts that people and the design agent wrote; `spec_paths` are
+    where a spec may be committed.
     """
     if phase is Phase.DESIGN:
         changes = await file_changes(repository, suite.runner, base_commit, candidate_tree)
@@ -150,7 +150,13 @@ async def _green(
         return Verdict(phase=phase, refusals=refusals, evidence=kept)
     base = await _base(suite, repository, base_commit)
     cached = suite.was_cached(tree)
-    now = await suite.run(tree)
+    again: tuple[SuiteRun, ...] = ()
+    if phase is Phase.CODE_GREEN and (own := _own_tests(suite, evidence)):
+        # A red test that flips is easiest to see now: the phases after this one run it again anyway.
+        now, *rest = await suite.run_twice(tree, second=own)
+        again = tuple(rest)
+    else:
+        now = await suite.run(tree)
     facts = GreenFacts(
         phase=phase,
         red=evidence,
@@ -158,21 +164,18 @@ async def _green(
         config_changed=config_changed,
         base=base,
         now=now,
+        again=again,
         cached=cached,
     )
-    if not _usable(now) or now.exit_code_only:
-        return judge_green(facts)
-    facts = await _settle(suite, repository, facts, base_commit, tree)
+    if _usable(now) and not now.exit_code_only:
+        facts = await _settle(suite, repository, facts, base_commit, tree)
     return judge_green(facts)
 
 
 async def _settle(
     suite: Suite, repository: Trees, facts: GreenFacts, base_commit: str, tree: str
 ) -> GreenFacts:
-    """Further runs where one is not enough: red's tests once more, and what seems broken, to tell flaky ones."""
-    if facts.phase is Phase.CODE_GREEN and (files := _red_files(facts)):
-        again = await suite.run_again(tree, select=_from_top(suite, files))
-        facts = dataclasses.replace(facts, again=(again,))
+    """Further runs of what seems broken, here and then at the base: one flip tells a flaky test."""
     for _ in range(_RERUNS):
         if not (files := green.suspects(facts)):
             return facts
@@ -187,10 +190,9 @@ async def _settle(
     return facts
 
 
-def _red_files(facts: GreenFacts) -> tuple[str, ...]:
-    red_tests = set(facts.red.red)
-    files = {result.file for result in facts.now.results if result.id in red_tests and result.file}
-    return tuple(sorted(files | set(facts.red.red_files)))
+def _own_tests(suite: Suite, evidence: Evidence) -> tuple[str, ...]:
+    """The files in which red's tests are, from the repository's top."""
+    return tuple(path for path in evidence.changed_files if suite.runner.is_test_path(path))
 
 
 async def _base(suite: Suite, repository: Trees, commit: str) -> SuiteRun:

@@ -17,10 +17,10 @@ from core.worker.gates.wording import some, with_reasons
 class GreenFacts:
     """Everything that green is judged by.
 
-    `since_red` are the changes from red's commit (for `commit`: from red's commit as rebased), `config_changed`
-    the files in which the runner's own configuration differs from red's. `base` is the run on the commit that
-    the story stands on now. `again` are further runs: of red's tests, to notice flaky ones, and of tests that
-    seemed broken.
+    `since_red` are the changes from red's commit (for `commit`: from red's commit as rebased),
+    `config_changed` the files in which the runner's own configuration differs from red's. `base` is the run
+    on the commit that the story stands on now. `again` are further runs: of red's tests, to notice flaky
+    ones, and of tests that seemed broken.
     """
 
     phase: Phase

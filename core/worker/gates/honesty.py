@@ -124,8 +124,8 @@ def _import(failure: Failure, result: TestResult, project: Project) -> str:
 def _is_planned(top: str, result: TestResult, project: Project) -> bool:
     """A top-level module that is not there: to be added by the story, or a dependency that is missing?
 
-    Nothing can tell for sure. It counts as planned when the test file is named after it, the story names it as
-    code, the project is called so, or there is no code yet at all.
+    Nothing can tell for sure. It counts as planned when the test file is named after it, the story names it
+    as code, the project is called so, or there is no code yet at all.
     """
     if normal(top) in project.dependencies or top in sys.stdlib_module_names:
         return False

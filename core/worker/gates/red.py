@@ -118,12 +118,16 @@ class _Sorted:
         elif not self.is_touched(bad[0]):
             self.base_broken.append((bad[0], bad[0].message))
         elif reason := why_broken(bad[0], self.facts.project):
-            self.broken.append((bad[0], reason))
+            # What passed before and was itself left alone is not the new test that must be mended.
+            mine = before is None or self.in_changed_file(bad[0])
+            (self.broken if mine else self.base_broken).append((bad[0], reason))
         else:
             self.red.append(bad[0])
 
     def is_touched(self, result: TestResult) -> bool:
-        """Whether the test was added or changed: by its file, by being new, or by support that it goes through."""
+        """Whether the test was added or changed: by its file, by being new, or by support that it goes
+        through.
+        """
         if self.in_changed_file(result):
             return True
         if result.id not in self.base and not result.collection:
@@ -174,7 +178,9 @@ class _Sorted:
         return found
 
     def was_free(self, before: TestResult) -> bool:
-        """Whether a test of the base could be taken out or weakened: its file was changed, deleted, or is red."""
+        """Whether a test of the base could be taken out or weakened: its file was changed, deleted, or is
+        red.
+        """
         return (
             self.in_changed_file(before)
             or (

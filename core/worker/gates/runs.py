@@ -1,4 +1,6 @@
-"""PURE: what is asked of every run before its results count, and how results of several runs are read together."""
+"""PURE: what is asked of every run before its results count, and how results of several runs are read
+together.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 _SHOWN = 5
+_EXPLAINED = 10
 
 
 def some(names: Iterable[str]) -> str:
@@ -16,5 +17,5 @@ def some(names: Iterable[str]) -> str:
 
 def with_reasons(reasons: Sequence[tuple[str, str]]) -> str:
     """`test (reason); test (reason)`, the first few."""
-    shown = "; ".join(f"{name} ({reason})" if reason else name for name, reason in reasons[:_SHOWN])
-    return shown if len(reasons) <= _SHOWN else f"{shown}; and {len(reasons) - _SHOWN} more"
+    shown = "; ".join(f"{name} ({reason})" if reason else name for name, reason in reasons[:_EXPLAINED])
+    return shown if len(reasons) <= _EXPLAINED else f"{shown}; and {len(reasons) - _EXPLAINED} more"

@@ -3,9 +3,9 @@
 PYTEST_DONT_REWRITE. pytest 7 and newer, Python 3.8 and newer, standard library otherwise.
 
 It adds two canaries to the session, compares what each test raised with what is reported, and writes each
-outcome at once to a pipe that Orchard holds: one line `<mac> <json>` a record, each mac over the one before and
-the record, so that lines written or dropped by somebody else show. What it must know comes by standard input,
-once, and is not kept where `sys.argv`, the environment or a module's globals would show it.
+outcome at once to a pipe that Orchard holds: one line `<mac> <json>` a record, each mac over the one before
+and the record, so that lines written or dropped by somebody else show. What it must know comes by standard
+input, once, and is not kept where `sys.argv`, the environment or a module's globals would show it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ def take() -> Optional[Dict[str, Any]]:  # noqa: UP006, UP045
     settings["fd"] = int(number)
     restored = settings.get("addopts")
     if restored is not None:
-        # PYTEST_ADDOPTS was ours, for a command that starts pytest by itself; not for sessions inside of tests.
+        # PYTEST_ADDOPTS was ours, for a command that starts pytest by itself; not for sessions inside of
+        # tests.
         os.environ["PYTEST_ADDOPTS"] = restored
         if not restored:
             del os.environ["PYTEST_ADDOPTS"]

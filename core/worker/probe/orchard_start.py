@@ -2,8 +2,8 @@
 
     <project's python> orchard_start.py        what to do comes as JSON by standard input
 
-By its own path and not by `-m`: the checkout is not on `sys.path` while pytest and the plugin are imported, so
-a `pytest.py` or `sitecustomize.py` in it shadows nothing. Standard library only; Python 3.8 and newer.
+By its own path and not by `-m`: the checkout is not on `sys.path` while pytest and the plugin are imported,
+so a `pytest.py` or `sitecustomize.py` in it shadows nothing. Standard library only; Python 3.8 and newer.
 """
 
 from __future__ import annotations

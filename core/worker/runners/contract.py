@@ -25,7 +25,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """What code under test is not to know: how the canaries of this run are called, how its channel is signed."""
+    """What code under test is not to know: how the canaries of this run are called, how its channel is
+    signed.
+    """
 
     failing: str
     passing: str

@@ -1,7 +1,7 @@
 """PURE: where pytest's configuration hides, and what of it a file holds.
 
-The first file found wins, so a new hidden one takes over: names that are absent before count as well. Of files
-that hold other things too (`pyproject.toml`, `setup.cfg`, `tox.ini`) only pytest's part is compared.
+The first file found wins, so a new hidden one takes over: names that are absent before count as well. Of
+files that hold other things too (`pyproject.toml`, `setup.cfg`, `tox.ini`) only pytest's part is compared.
 """
 
 from __future__ import annotations
@@ -139,7 +139,9 @@ class PytestSettings:
 
 
 def read_settings(files: Mapping[str, bytes]) -> PytestSettings:
-    """From the configuration files of one folder, by name. The first that holds pytest's part wins, as in pytest."""
+    """From the configuration files of one folder, by name. The first that holds pytest's part wins, as in
+    pytest.
+    """
     for name in (
         "pytest.toml",
         ".pytest.toml",

@@ -23,8 +23,8 @@ _OTHERS = (
 def is_test_path(path: str, *, patterns: Sequence[str] = (), extra: Sequence[str] = ()) -> bool:
     """Whether a path (relative, with "/") is a test, or a fixture or support of tests.
 
-    By folder (`tests/`, `test/`, ...), by the file's name, by `patterns` for names that the project configured,
-    and by `extra`, globs over the whole path in which `**` and `*` cross folders.
+    By folder (`tests/`, `test/`, ...), by the file's name, by `patterns` for names that the project
+    configured, and by `extra`, globs over the whole path in which `**` and `*` cross folders.
     """
     parts = PurePosixPath(path).parts
     if not parts:

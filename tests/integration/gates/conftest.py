@@ -1,0 +1,230 @@
+"""Small real repositories, real pytest runs in the sandbox, judged by the real gates.
+
+Runs are kept in one cache for the whole session, so a base or a red that many tests share is measured once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from core.domain.evidence import Evidence, RefusalCode, Verdict
+from core.domain.lifecycles import Phase
+from core.isolation.machine import Machine, probe_machine, program_folders
+from core.worker.contract import ProjectSetup
+from core.worker.environment import Environment
+from core.worker.gates.evaluate import evaluate_gate
+from core.worker.git import Repository
+from core.worker.runners import detect
+from core.worker.runs import RunCache
+from core.worker.suite import Bench, Suite
+
+Files = Mapping[str, str | None]  # None deletes
+
+_QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the installed plugins are for the tests that want them
+_machine: list[Machine] = []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Red:
+    """A red that passed its gate."""
+
+    base: str
+    commit: str
+    evidence: Evidence
+
+
+class Lab:
+    """One repository. Commits are made from files; gates are asked about them."""
+
+    def __init__(self, folder: Path, state_path: Path, machine: Machine) -> None:
+        self.folder = folder
+        self.machine = machine
+        self.setup = ProjectSetup(
+            name="shop",
+            path=folder,
+            main_branch="main",
+            state_path=state_path,
+            isolation=machine.strongest.value,
+            test_timeout_seconds=50,
+        )
+        self.python = Path(sys.executable)
+        self.variables: dict[str, str] = dict(_QUICK)
+        self.output_limit_bytes = 256 << 20
+        self._git("init", "-q", "-b", "main")
+
+    def _git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self, files: Files, *, on: str | None = None) -> str:
+        """A commit with these files changed from `on`."""
+        if on is None:
+            self._git("read-tree", "--empty")
+        else:
+            self._git("read-tree", on)
+        for path, text in files.items():
+            if text is None:
+                self._git("update-index", "--force-remove", path)
+                continue
+            content = dedent(text).lstrip("\n").encode()
+            done = subprocess.run(
+                ["git", "hash-object", "-w", "--stdin"],
+                cwd=self.folder,
+                input=content,
+                capture_output=True,
+                check=True,
+            )
+            mode = "120000" if path.endswith(".symlink") else "100644"
+            where = path.removesuffix(".symlink")
+            self._git("update-index", "--add", "--cacheinfo", f"{mode},{done.stdout.decode().strip()},{where}")
+        tree = self._git("write-tree")
+        parents = ["-p", on] if on else []
+        who = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        return self._git(*who, "commit-tree", tree, *parents, "-m", "x")
+
+    async def suite(self, commit: str) -> tuple[Suite, Repository]:
+        repository = await Repository.open(self.folder)
+        checkout = self.setup.state_path / "seen" / commit
+        if not checkout.exists():
+            await repository.checkout(commit, checkout)
+        environment = Environment(
+            key=f"test {sorted(self.variables.items())}",
+            description="the tests' own",
+            python=self.python,
+            variables=self.variables,
+            read_only=program_folders(self.python),
+        )
+        bench = Bench(
+            setup=self.setup,
+            environment=environment,
+            machine=self.machine,
+            runner=detect(checkout / self.setup.folder, self.setup, environment),
+            output_limit_bytes=self.output_limit_bytes,
+        )
+        return Suite(repository=repository, bench=bench, cache=RunCache(self.setup.state_path / "runs")), repository
+
+    async def judge(self, phase: Phase, base: str, candidate: str, red: Red | None = None, **rest: Any) -> Verdict:
+        suite, repository = await self.suite(base)
+        return await evaluate_gate(
+            suite,
+            repository,
+            phase=phase,
+            base_commit=base,
+            candidate_tree=await repository.tree_of(candidate),
+            red_commit=red.commit if red else None,
+            red_evidence=red.evidence if red else None,
+            **rest,
+        )
+
+    async def judge_red(self, base: str, changes: Files, **rest: Any) -> Verdict:
+        return await self.judge(Phase.TEST_RED, base, self.commit(changes, on=base), **rest)
+
+    async def red(self, base: str, changes: Files, **rest: Any) -> Red:
+        """A red that must pass."""
+        commit = self.commit(changes, on=base)
+        verdict = await self.judge(Phase.TEST_RED, base, commit, **rest)
+        assert verdict.passed, verdict.explain()
+        return Red(base=base, commit=commit, evidence=verdict.evidence)
+
+    async def judge_green(self, red: Red, changes: Files, phase: Phase = Phase.CODE_GREEN) -> Verdict:
+        return await self.judge(phase, red.base, self.commit(changes, on=red.commit), red)
+
+    def configure(self, **changes: Any) -> None:
+        self.setup = replace(self.setup, **changes)
+
+
+@pytest.fixture(scope="session")
+def gate_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gates").resolve()
+
+
+@pytest.fixture
+async def machine() -> Machine:
+    if not _machine:
+        _machine.append(await probe_machine())
+    return _machine[0]
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, gate_state: Path, machine: Machine) -> Lab:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    return Lab(folder, gate_state, machine)
+
+
+SHOP: dict[str, str | None] = {
+    "shop/__init__.py": "",
+    "shop/price.py": """
+        def gross(net):
+            return net * 2
+        """,
+    "tests/test_price.py": """
+        from shop.price import gross
+
+        def test_gross():
+            assert gross(2) == 4
+
+        def test_zero():
+            assert gross(0) == 0
+        """,
+}
+
+# The red that most tests of green start from: a new function, so its file cannot be collected at first.
+RED: dict[str, str | None] = {
+    "tests/test_discount.py": """
+        from shop.price import discount
+
+        def test_discount():
+            assert discount(100, 10) == 90
+
+        def test_no_discount():
+            assert discount(100, 0) == 100
+        """,
+}
+
+GREEN: dict[str, str | None] = {
+    "shop/price.py": """
+        def gross(net):
+            return net * 2
+
+        def discount(net, percent):
+            return net * (100 - percent) / 100
+        """,
+}
+
+
+@pytest.fixture
+def shop(lab: Lab) -> str:
+    """The base commit of the small project."""
+    return lab.commit(SHOP)
+
+
+@pytest.fixture
+def red_files() -> dict[str, str | None]:
+    return dict(RED)
+
+
+@pytest.fixture
+def green_files() -> dict[str, str | None]:
+    return dict(GREEN)
+
+
+@pytest.fixture
+async def red(lab: Lab, shop: str) -> Red:
+    return await lab.red(shop, RED)
+
+
+@pytest.fixture
+def codes() -> Any:
+    def of(verdict: Verdict) -> set[RefusalCode]:
+        return {refusal.code for refusal in verdict.refusals}
+
+    return of
