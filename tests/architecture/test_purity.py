@@ -17,7 +17,10 @@ OURS = ("bot", "cogs", "config", "core")
 PURE = (
     "core/domain/*.py",
     "core/isolation/plan.py",
-    "core/worker/gates/*.py",
+    "core/worker/gates/design.py",
+    "core/worker/gates/red.py",
+    "core/worker/gates/green.py",
+    "core/worker/gates/honesty.py",
     "core/agents/policy.py",
 )
 
@@ -47,6 +50,7 @@ REACHING_METHODS = frozenset(
         "write_text"
     }
 )
+HARMLESS_OF_SYS = frozenset({"stdlib_module_names", "builtin_module_names"})
 # fmt: on
 
 
@@ -80,14 +84,22 @@ def impurities(source: str) -> Iterator[str]:
             )
             for name in names:
                 top = name.split(".")[0]
-                if top not in HARMLESS and top not in OURS:
+                if top not in HARMLESS and top not in OURS and not _is_plain_sys(node):
                     yield f"line {node.lineno}: imports {name}"
         elif isinstance(node, ast.Name) and node.id in REACHING_NAMES:
             yield f"line {node.lineno}: uses {node.id}"
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in REACHING_METHODS:
             yield f"line {node.lineno}: calls {ast.unparse(node.func)}"
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys":
+            if node.attr not in HARMLESS_OF_SYS:
+                yield f"line {node.lineno}: uses sys.{node.attr}"
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield f"line {node.lineno}: waits"
+
+
+def _is_plain_sys(node: ast.Import | ast.ImportFrom) -> bool:
+    """`import sys` alone: what is used of it is looked at where it is used."""
+    return isinstance(node, ast.Import) and [alias.name for alias in node.names] == ["sys"]
 
 
 def imported_of_ours(path: Path) -> Iterator[Path]:
@@ -148,6 +160,8 @@ def test_every_pattern_means_something() -> None:
     "source",
     [
         "import os",
+        "import sys\nsys.argv",
+        "from sys import stdin",
         "import logging",
         "from random import choice",
         "import time",
@@ -173,6 +187,7 @@ def test_what_reaches_outside_is_seen(source: str) -> None:
     [
         "from pathlib import Path\nPath('a') / 'b'",
         "from datetime import datetime\ndef f(now: datetime) -> str: return now.isoformat()",
+        "import sys\n'os' in sys.stdlib_module_names",
         "import re\nre.compile('x')",
         "from core.errors import OrchardError",
     ],
