@@ -106,6 +106,11 @@ class Environments:
 
     async def find(self, tree: str) -> Environment:
         """The environment for a tree. Raises EnvironmentFailed with the end of the output and a next step."""
+        choice = await self.choose(tree)
+        return await self._make(choice, tree) if isinstance(choice, Recipe) else choice
+
+    async def choose(self, tree: str) -> Environment | Recipe:
+        """What `find` would give for a tree, or how it would make it. Makes nothing; raises EnvironmentFailed."""
         mode = self._setup.environment
         root, folder = self._setup.path, self._setup.folder
         if mode in ("auto", "inherit"):
@@ -120,7 +125,7 @@ class Environments:
         if mode in ("auto", "make"):
             recipe = await self._recipe(tree)
             if recipe is not None:
-                return await self._make(recipe, tree)
+                return recipe
             if mode == "make":
                 raise EnvironmentFailed(
                     f"Nothing says how to make the environment of {self._setup.name}.",
@@ -129,6 +134,9 @@ class Environments:
                 )
         python, description = find_python()
         return of_python(python, root=root, folder=folder, description=description)
+
+    def is_made(self, recipe: Recipe) -> bool:
+        return (self._folder / recipe.key / "ready.json").exists()
 
     # --- what to make
 
@@ -247,6 +255,11 @@ class Environments:
             (place / "ready.json").unlink(missing_ok=True)  # first: what is half gone must not be used
             shutil.rmtree(place, ignore_errors=True)
         return removed
+
+
+def depends_on(path: str) -> bool:
+    """Whether a made environment may depend on the file at `path`."""
+    return PurePosixPath(path).name in _MANIFESTS
 
 
 def plan_recipe(here: dict[str, Entry], requirements: Iterable[str]) -> Recipe | None:
