@@ -151,6 +151,7 @@ class Peer:
         self._ids = itertools.count(1)
         self._drain = asyncio.Lock()
         self._gone = False
+        self.ended = asyncio.Event()  # the other side's stream has ended; handlers are being cancelled
 
     async def run(self) -> None:
         """Read and answer until the stream ends. Open calls then fail with PeerGone."""
@@ -199,6 +200,11 @@ class Peer:
     async def notify(self, method: str, params: object = None) -> None:
         """Tell, without an answer. Raises PeerGone when nobody listens any more."""
         await self._send({"method": method, "params": _params(params)})
+
+    async def settle(self, timeout: float) -> None:
+        """Waits until everything that was asked so far has been answered, `timeout` seconds at most."""
+        if tasks := self._tasks - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=timeout)
 
     async def _send(self, body: dict[str, Any]) -> None:
         if self._gone:
@@ -279,6 +285,7 @@ class Peer:
 
     async def _end(self) -> None:
         self._gone = True
+        self.ended.set()
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(PeerGone("The other side went away before it answered."))

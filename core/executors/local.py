@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.errors import Unavailable
 from core.executors.contract import Exit
@@ -184,9 +185,7 @@ class LocalExecutor:
             self._template_died(template)
             return self._start_plain(stdio, errors)
 
-    async def _fork(
-        self, template: _Template, stdio: socket.socket, errors: int
-    ) -> _Started:
+    async def _fork(self, template: _Template, stdio: socket.socket, errors: int) -> _Started:
         number = next(self._numbers)
         started: asyncio.Future[_Started] = asyncio.get_running_loop().create_future()
         template.starting[number] = started
@@ -204,8 +203,8 @@ class LocalExecutor:
         process = subprocess.Popen(
             [sys.executable, "-m", "core.worker"],
             cwd=_ROOT,
-            stdin=stdio,
-            stdout=stdio,
+            stdin=stdio.fileno(),
+            stdout=stdio.fileno(),
             stderr=errors,
             start_new_session=True,
         )
@@ -279,7 +278,8 @@ class LocalExecutor:
         if not self._closing:
             logger.warning("the worker template (pid %d) has ended", template.process.pid)
         error = ConnectionError("the worker template has ended")
-        for waiting in (template.ready, *template.starting.values()):
+        waits: list[asyncio.Future[Any]] = [template.ready, *template.starting.values()]
+        for waiting in waits:
             if not waiting.done():
                 waiting.set_exception(error)
         for status in template.statuses.values():
@@ -311,7 +311,12 @@ async def _reap(process: subprocess.Popen[bytes], status: asyncio.Future[int] | 
 async def _until_readable(fd: int) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, tell)
     try:
         await ready
     finally:

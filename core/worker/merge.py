@@ -34,7 +34,9 @@ _SIDE_CHARACTERS = 4000  # of one file that conflicts
 _SIDES_CHARACTERS = 16000
 _SHOWN = 10
 
-Judge = Callable[[str, str], Awaitable[Verdict]]  # (candidate, main commit) -> the commit gate's verdict
+Judge = Callable[
+    [str, str, str], Awaitable[Verdict]
+]  # (candidate, main commit, red) -> the commit gate's verdict
 Keep = Callable[..., Awaitable[None]]  # (story id, *commits): protect them from pruning
 
 
@@ -50,9 +52,16 @@ async def prepare_merge(repository: Repository, job: MergeJob, *, judge: Judge, 
     merged = await repository.merge_trees(main, job.head_commit)
     if merged.conflicts:
         return await _conflict(repository, job, main, merged)
+    red = job.red_commit
+    moved = not await repository.is_ancestor(main, job.head_commit)
+    if moved:  # the gate compares with red's tests as they are on this main branch
+        rebased = await repository.merge_trees(main, job.red_commit)
+        if rebased.conflicts:
+            return await _conflict(repository, job, main, rebased)
+        red = await repository.commit_tree(rebased.tree, [main], message_of(job.story, Phase.TEST_RED))
     tree = await _with_spec(repository, job, merged.tree)
     candidate = await repository.commit_tree(tree, [main], message_of(job.story, Phase.COMMIT))
-    verdict = await judge(candidate, main)
+    verdict = await judge(candidate, main, red)
     if verdict.passed:
         await keep(job.story.id, candidate)
         return MergeReport(
@@ -63,12 +72,9 @@ async def prepare_merge(repository: Repository, job: MergeJob, *, judge: Judge, 
             main_commit=main,
             verdict=verdict,
         )
-    red, head = job.red_commit, job.head_commit
-    if not await repository.is_ancestor(main, head):  # else it stands on the tip already
-        rebased = await _rebase(repository, job, main, merged.tree)
-        if isinstance(rebased, MergeResult):
-            return await _conflict(repository, job, main, rebased)
-        red, head = rebased
+    head = job.head_commit
+    if moved:
+        head = await repository.commit_tree(merged.tree, [red], message_of(job.story, Phase.CODE_GREEN))
         await keep(job.story.id, red, head)
     return MergeReport(
         story_id=job.story.id,
@@ -79,18 +85,6 @@ async def prepare_merge(repository: Repository, job: MergeJob, *, judge: Judge, 
         rebased_head=head,
         verdict=verdict,
     )
-
-
-async def _rebase(
-    repository: Repository, job: MergeJob, main: str, head_tree: str
-) -> tuple[str, str] | MergeResult:
-    """The story's two commits on the main branch's tip: where it goes on after the gate said no."""
-    merged = await repository.merge_trees(main, job.red_commit)
-    if merged.conflicts:
-        return merged
-    red = await repository.commit_tree(merged.tree, [main], message_of(job.story, Phase.TEST_RED))
-    head = await repository.commit_tree(head_tree, [red], message_of(job.story, Phase.CODE_GREEN))
-    return red, head
 
 
 async def _with_spec(repository: Repository, job: MergeJob, tree: str) -> str:

@@ -24,7 +24,9 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, NoReturn
 
 # Everything that a phase will import, so that no worker imports it again for itself.
 _WARM = (
@@ -76,7 +78,7 @@ def main(argv: list[str]) -> int:
                         os.close(wake)
                         os.close(waker)
                         _become_worker(fds)
-                        return _run(run_worker)
+                        _run(run_worker)
                     children.add(pid)
                 for fd in fds:
                     os.close(fd)
@@ -113,16 +115,17 @@ def _become_worker(fds: list[int]) -> None:
             os.close(fd)
 
 
-def _run(run_worker: object) -> int:
-    assert callable(run_worker)
+def _run(run_worker: Callable[[], NoReturn]) -> NoReturn:
     try:
-        return int(run_worker())
+        run_worker()
     except BaseException:
         traceback.print_exc()
-        return 1
+    finally:
+        sys.stderr.flush()
+        os._exit(1)  # it ends by itself otherwise; nothing of the template's is to be torn down in a worker
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, object] | None, list[int]]:
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     try:
         message, fds, _, _ = socket.recv_fds(control, _CHUNK, 3)
     except ConnectionError:
@@ -171,6 +174,4 @@ def _last(children: set[int]) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv)
-    sys.stderr.flush()
-    os._exit(code)  # a worker shares this exit: nothing of the template's is to be torn down in it
+    sys.exit(main(sys.argv))

@@ -91,7 +91,7 @@ class Worktrees:
         from `commit` and they are saved.
         """
         self._own.mkdir(parents=True, exist_ok=True)
-        self._exclude()
+        self.exclude(_EXCLUDED)
         worktree = await self._registered(story)
         unfinished = self._setting(story).exists()
         found = await self._look(story, worktree, commit)
@@ -189,6 +189,17 @@ class Worktrees:
             return mark.is_symlink() or not mark.is_file() or mark.read_bytes() != worktree.link.encode()
         except OSError:
             return True
+
+    def exclude(self, *patterns: str) -> None:
+        """Keep files out of the user's commits, by the repository's private ignore file."""
+        path = self._repository.common_dir / "info" / "exclude"
+        text = path.read_text(errors="surrogateescape") if path.exists() else ""
+        missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
+        if missing:
+            path.parent.mkdir(exist_ok=True)
+            gap = "" if not text or text.endswith("\n") else "\n"
+            with path.open("a", errors="surrogateescape") as stream:
+                stream.write(gap + "".join(f"{pattern}\n" for pattern in missing))
 
     # --- notes beside the worktrees
 
@@ -401,16 +412,6 @@ class Worktrees:
             write_text(worktree.path, str(relative), spec)
         elif (worktree.path / relative).is_file():
             (worktree.path / relative).unlink()
-
-    def _exclude(self) -> None:
-        """Keep Orchard's folder out of the user's commits, by the repository's private ignore file."""
-        path = self._repository.common_dir / "info" / "exclude"
-        text = path.read_text(errors="surrogateescape") if path.exists() else ""
-        if _EXCLUDED not in text.splitlines():
-            path.parent.mkdir(exist_ok=True)
-            gap = "" if not text or text.endswith("\n") else "\n"
-            with path.open("a", errors="surrogateescape") as stream:
-                stream.write(f"{gap}{_EXCLUDED}\n")
 
 
 def _number(ref: str) -> int:
