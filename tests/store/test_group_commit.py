@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -236,3 +238,49 @@ async def test_what_is_not_json_is_refused_whole(store: Store) -> None:
     with pytest.raises(TypeError, match="JSON"):
         await store.write(lambda tx: tx.emit(EventKind.AGENT_SAID, data={"path": Path("/")}))
     assert await store.read(lambda conn: events.latest(conn)) == ()
+
+
+FAILING_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from core.bus import Bus
+from core.clock import SystemClock
+from core.domain.event import EventKind
+from core.errors import Unavailable
+from core.store import events
+from core.store.database import Store
+
+def say(text):
+    return lambda tx: tx.emit(EventKind.AGENT_SAID, data={"text": text})
+
+async def main(path):
+    async with Store.open(path, clock=SystemClock(), bus=Bus()) as store:
+        await store.write(say("kept"))
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        written = path.with_name(path.name + "-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (written, hard))
+        small, big = await asyncio.gather(
+            store.write(say("small")), store.write(say("x" * 100_000)), return_exceptions=True
+        )
+        assert isinstance(small, Unavailable) and isinstance(big, Unavailable), (small, big)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        await store.write(say("and on"))
+        texts = [event.data["text"] for event in await store.read(lambda conn: events.since(conn, 0))]
+        assert texts == ["kept", "and on"], texts
+        print(big)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_disk_that_fails_at_the_commit_is_told_to_all_and_survived(path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", FAILING_DISK, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    assert "Reading or writing the store failed." in child.stdout

@@ -121,6 +121,7 @@ def test_a_post_is_remembered_added_to_and_forgotten(tx: Transaction) -> None:
     both = posts.remember(tx, "thread", "shop-1", thread_id=3, message_id=4)
     assert posts.find(tx.conn, "thread", "shop-1") == both
     assert (both.channel_id, both.message_id, both.thread_id) == (snowflake, 4, 3)
+    assert posts.remember(tx, "thread", "shop-1") == both
     posts.remember(tx, "channel", "shop-1", channel_id=9)
     assert posts.every(tx.conn, "thread") == (both,)
     assert posts.forget(tx, "thread", "shop-1")
