@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.projects.doctor import examine_project
-
 from config.loader import Configuration, load
 from core.agents.presets import check_preset, load_rows
 from core.errors import OrchardError
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
+from core.projects.doctor import examine_project
 from core.runtime import state_folder, variables
 
 OLDEST_GIT = (2, 38)  # merge-tree --write-tree
@@ -165,14 +164,18 @@ def _agents(configuration: Configuration) -> list[Check]:
 
 
 async def _project(configuration: Configuration, machine: Machine, name: str) -> list[Check]:
-    settings = configuration.settings.projects.get(name.strip().lower())
-    if settings is None:
+    name = name.strip().lower()
+    if name not in configuration.settings.projects:
         known = ", ".join(configuration.settings.projects) or "none"
         return [Check(name=name, state="missing", found="not configured", mend=f"Configured: {known}.")]
-    try:
-        found = await examine_project(settings, configuration.state_path, machine)
-    except OrchardError as error:
-        return [
-            Check(name=name, state="missing", found=f"{error.message} {error.why}".strip(), mend=error.hint)
-        ]
-    return [Check(name=f"{name}: {what}", state="ok", found=value) for what, value in found.items()]
+    findings = await examine_project(
+        name,
+        configuration.settings,
+        state_path=configuration.state_path,
+        machine=machine,
+        environ=variables(configuration.root),
+    )
+    return [
+        Check(name=f"{name}: {each.topic}", state=each.state, found=each.found, mend=each.mend)
+        for each in findings
+    ]

@@ -110,7 +110,7 @@ class Environments:
         return await self._make(choice, tree) if isinstance(choice, Recipe) else choice
 
     async def choose(self, tree: str) -> Environment | Recipe:
-        """What `find` would give for a tree, or how it would make it. Makes nothing; raises EnvironmentFailed."""
+        """What `find` would give, or how it would make it; makes nothing. Raises EnvironmentFailed."""
         mode = self._setup.environment
         root, folder = self._setup.path, self._setup.folder
         if mode in ("auto", "inherit"):
@@ -309,19 +309,23 @@ def _asks_for_something(content: bytes) -> bool:
 def find_python() -> tuple[Path, str]:
     """An interpreter that has pytest, and a word on which: the first on PATH, else Orchard's own."""
     for name in ("python3", "python"):
-        found = shutil.which(name)
-        if found and Path(found) != Path(sys.executable) and _has_pytest(Path(found)):
-            return Path(found), f"{found} (it has pytest)"
+        if (found := shutil.which(name)) and (python := _with_pytest(found)) is not None:
+            return python, f"{python} (it has pytest)"
     return Path(sys.executable), "Orchard's own interpreter"
 
 
-def _has_pytest(python: Path) -> bool:
-    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pytest') is None)"
+def _with_pytest(command: str) -> Path | None:
+    """The interpreter behind `command`, which may be a shim that no sandbox could run; None without pytest."""
+    look = (
+        "import importlib.util, sys\n"
+        "sys.exit('no pytest') if importlib.util.find_spec('pytest') is None else print(sys.executable)"
+    )
     try:
-        done = subprocess.run([python, "-I", "-c", look], capture_output=True, timeout=20, check=False)
+        done = subprocess.run([command, "-I", "-c", look], capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return None
+    python = Path(os.fsdecode(done.stdout.strip()))
+    return python if done.returncode == 0 and python.is_absolute() and python.exists() else None
 
 
 @asynccontextmanager

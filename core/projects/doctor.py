@@ -1,0 +1,322 @@
+"""One project under examination: what Orchard would work with here, why, and what keeps it from working.
+
+Nothing is changed and nothing is built: what the project would need made is described.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from config.settings import ProjectSettings, Settings
+from core.agents.presets import check_preset, load_rows
+from core.clock import SystemClock
+from core.domain.lifecycles import ProjectStatus, WorkflowState
+from core.domain.project import Project
+from core.errors import OrchardError
+from core.isolation.launch import run
+from core.isolation.plan import Level, Machine, Sandbox, plan_launch
+from core.orchestrator.setups import Setups
+from core.projects.registration import Checkout, inspect_checkout
+from core.worker.contract import ProjectSetup
+from core.worker.environment import Environment, of_python
+from core.worker.environments import Environments, Recipe, find_python
+from core.worker.git import Repository
+from core.worker.runners import Runner, detect
+from core.worker.runners.invocation import read_invocation
+from core.worker.suite import fresh_checkout
+
+_PROBE_SECONDS = 30.0
+_OLDEST_PYTEST = 7
+_HEAD_DIGITS = 10
+# Prints pytest's version, or the reason why there is none, as the last line.
+_PYTEST_VERSION = """\
+try:
+    import pytest
+    print("pytest", pytest.__version__)
+except ImportError as error:
+    print("no pytest:", error)
+"""
+
+
+class State(StrEnum):
+    OK = "ok"
+    NOTE = "note"  # works, but its owner should know
+    MISSING = "missing"  # must be mended before the project can work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`found` and `mend` are sentences or parts of one; `mend` is empty where there is nothing to do."""
+
+    topic: str  # "checkout" | "environment" | "tests" | "isolation" | "agent"
+    state: State
+    found: str
+    mend: str = ""
+
+
+async def examine_project(
+    name: str,
+    settings: Settings,
+    *,
+    state_path: Path,
+    machine: Machine,
+    environ: Mapping[str, str],
+    registered: Mapping[str, Project] | None = None,
+) -> tuple[Finding, ...]:
+    """Findings on a configured project, each topic by itself, so one fault does not hide the next.
+
+    `settings.projects` must hold `name`. `registered`: all registered projects, by name. `environ` is where
+    agents' keys come from. Raises nothing for what is wrong with the project.
+    """
+    configured = settings.projects[name]
+    known = (registered or {}).get(name)
+    isolation = _isolation(name, settings, machine, state_path)
+    findings = [isolation, _agent(name, settings, environ)]
+    try:
+        checkout = await inspect_checkout(
+            Path(configured.path) if known is None else known.path,
+            registered={other: each.path for other, each in (registered or {}).items() if other != name},
+            main_branch=configured.main_branch if known is None else known.main_branch,
+            test_command=configured.test_command,
+            state_path=state_path,
+        )
+        repository = await Repository.open(checkout.path)
+    except OrchardError as error:
+        return (fault("checkout", error), *findings)
+    if isolation.state is State.MISSING:
+        settings = _with_any_isolation(name, settings)  # it must not hide what there is to say of the tests
+    setup = _setup(name, checkout, settings, machine, state_path)
+    tests = await _tests(repository, checkout, setup, machine)
+    return (*await _checkout(repository, checkout), *tests, *findings)
+
+
+def fault(topic: str, error: OrchardError) -> Finding:
+    said = " ".join(part for part in (error.message, error.why) if part)
+    return Finding(topic=topic, state=State.MISSING, found=said, mend=error.hint)
+
+
+async def _checkout(repository: Repository, checkout: Checkout) -> list[Finding]:
+    answer = await repository.git(
+        "symbolic-ref", "--quiet", "--short", "HEAD", git_dir=repository.git_dir, ok=(0, 1)
+    )
+    current = os.fsdecode(answer.stdout).strip()
+    main, head = checkout.main_branch, checkout.head[:_HEAD_DIGITS]
+    clean = "" if checkout.dirty_files else ", clean"
+    findings = [
+        Finding(topic="checkout", state=State.OK, found=f"{checkout.path}, branch {main} at {head}{clean}")
+    ]
+    if current != main and not any(note.startswith("The checkout ") for note in checkout.notes):
+        where = f"is on branch {current}" if current else "has a detached HEAD"
+        findings.append(
+            Finding(
+                topic="checkout",
+                state=State.NOTE,
+                found=f"It {where}: stories are merged into {main}, and its files stay as they are.",
+                mend=f"To see merged stories there: git -C {checkout.path} switch {main}",
+            )
+        )
+    findings += [Finding(topic="checkout", state=State.NOTE, found=note) for note in checkout.notes]
+    return findings
+
+
+def _setup(
+    name: str, checkout: Checkout, settings: Settings, machine: Machine, state_path: Path
+) -> ProjectSetup:
+    setups = Setups(lambda: settings, state_path=state_path, machine=machine, environ={})
+    setups.learn(
+        Project(
+            name=name,
+            path=checkout.path,
+            main_branch=checkout.main_branch,
+            status=ProjectStatus.INITIALIZING,
+            workflow=WorkflowState.IDLE,
+            registered_at=SystemClock().now(),
+        )
+    )
+    return setups.project(name)
+
+
+def _with_any_isolation(name: str, settings: Settings) -> Settings:
+    project = settings.projects[name].model_copy(update={"isolation": None})
+    return settings.model_copy(update={"projects": {**settings.projects, name: project}})
+
+
+async def _tests(
+    repository: Repository, checkout: Checkout, setup: ProjectSetup, machine: Machine
+) -> list[Finding]:
+    """What the tests would be run with."""
+    try:
+        environment, findings = await _environment(repository, checkout, setup, machine)
+    except OrchardError as error:
+        return [fault("environment", error)]
+    try:
+        with TemporaryDirectory(prefix="orchard-doctor-") as folder:
+            async with fresh_checkout(repository, checkout.head, Path(folder)) as tree:
+                if not (tree / setup.folder).is_dir():
+                    return [*findings, _no_folder(setup, checkout)]
+                runner = detect(tree / setup.folder, setup, environment or _stand_in(setup))
+    except OrchardError as error:
+        return [*findings, fault("tests", error)]
+    findings.append(_runner(runner, setup))
+    if environment is not None and runner.name == "pytest" and _is_direct(setup):
+        findings.append(await _pytest(environment, setup, machine))
+    return findings
+
+
+def _no_folder(setup: ProjectSetup, checkout: Checkout) -> Finding:
+    return Finding(
+        topic="tests",
+        state=State.MISSING,
+        found=f"Branch {checkout.main_branch} has no folder '{setup.folder}'.",
+        mend="Correct the project's 'folder', or commit it.",
+    )
+
+
+def _stand_in(setup: ProjectSetup) -> Environment:
+    """In place of an environment that is not made yet: one with an interpreter."""
+    python, description = find_python()
+    return of_python(python, root=setup.path, folder=setup.folder, description=description)
+
+
+async def _environment(
+    repository: Repository, checkout: Checkout, setup: ProjectSetup, machine: Machine
+) -> tuple[Environment | None, list[Finding]]:
+    """None: it would have to be made first. Raises EnvironmentFailed."""
+    environments = Environments(repository, setup, machine)
+    choice = await environments.choose(checkout.head)
+    because = _BECAUSE[setup.environment]
+    if isinstance(choice, Environment):
+        inherited = choice.description.startswith("inherited")
+        why = because if inherited or setup.environment == "none" else _NOTHING_TO_MAKE
+        return choice, [Finding(topic="environment", state=State.OK, found=f"{choice.description}. {why}")]
+    source = "setup_command" if setup.setup_command else ", ".join(entry.path for entry in choice.inputs)
+    if environments.is_made(choice):
+        made = await environments.find(checkout.head)
+        found = f"made from {source} with `{choice.command}`"
+        return made, [Finding(topic="environment", state=State.OK, found=found)]
+    return None, [_to_be_made(choice, source)]
+
+
+_BECAUSE = {
+    "auto": "The checkout has one of its own.",
+    "inherit": "The project asks for the checkout's own ('environment: inherit').",
+    "make": "The project asks for one to be made ('environment: make').",
+    "none": "The project asks for none ('environment: none').",
+}
+_NOTHING_TO_MAKE = (
+    "The checkout has no .venv, venv or node_modules, and no setup_command or lock file says how to make one."
+)
+
+
+def _to_be_made(recipe: Recipe, source: str) -> Finding:
+    absent = [program for program in recipe.programs if shutil.which(program) is None]
+    found = f"not made yet; the first story makes it from {source} with `{recipe.command}`"
+    if not absent:
+        return Finding(topic="environment", state=State.OK, found=found)
+    return Finding(
+        topic="environment",
+        state=State.MISSING,
+        found=f"{found}, but {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed",
+        mend=f"Install {' and '.join(absent)}, set 'setup_command', or make a .venv in the checkout.",
+    )
+
+
+def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
+    command = " ".join(runner.command)
+    if runner.name == "command":
+        return Finding(
+            topic="tests",
+            state=State.NOTE,
+            found=f"test_command `{command}` is judged by its exit code only: no test is known by its name",
+            mend="Let it write a JUnit report where {junit} stands in test_command.",
+        )
+    if runner.name == "junit":
+        found = f"test_command `{command}`, judged by the JUnit report that it writes"
+    elif setup.test_command:
+        found = f"pytest, as test_command says: `{command}`"
+    else:
+        found = f"pytest: `{command}`, since no test_command is set and the project looks like Python"
+    return Finding(topic="tests", state=State.OK, found=found)
+
+
+def _is_direct(setup: ProjectSetup) -> bool:
+    """Whether pytest is the environment's own, and not one that `uv run` or a script brings."""
+    return not setup.test_command or read_invocation(setup.test_command).direct
+
+
+async def _pytest(environment: Environment, setup: ProjectSetup, machine: Machine) -> Finding:
+    """Asks the environment for its pytest, in a sandbox: it is the project's own program."""
+    assert environment.python is not None  # the runner was detected with it
+    with TemporaryDirectory(prefix="orchard-doctor-") as folder:
+        home = Path(folder).resolve()
+        sandbox = Sandbox(
+            level=Level(setup.isolation),
+            cwd=home,
+            home=home,
+            read_only=environment.read_only,
+            environment={"LANG": "C.UTF-8", **environment.variables_at(home)},
+            network=False,
+        )
+        argv = [str(environment.python), "-c", _PYTEST_VERSION]
+        try:
+            done = await run(plan_launch(argv, sandbox, machine), timeout_seconds=_PROBE_SECONDS)
+        except OrchardError as error:
+            return fault("tests", error)
+    said = (done.output.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+    word, _, version = said.partition(" ")
+    major = version.partition(".")[0]
+    if done.exit_code == 0 and word == "pytest" and major.isdigit() and int(major) >= _OLDEST_PYTEST:
+        return Finding(topic="tests", state=State.OK, found=f"{said} in {environment.python}")
+    return Finding(
+        topic="tests",
+        state=State.MISSING,
+        found=f"{environment.python} has no usable pytest: {said}",
+        mend="Install pytest 7 or newer there, or set 'setup_command' or 'test_command' for the project.",
+    )
+
+
+def _isolation(name: str, settings: Settings, machine: Machine, state_path: Path) -> Finding:
+    setups = Setups(lambda: settings, state_path=state_path, machine=machine, environ={})
+    try:
+        level = setups.level(name)
+    except OrchardError as error:
+        return fault("isolation", error)
+    if settings.projects[name].isolation is not None:
+        return Finding(topic="isolation", state=State.OK, found=f"{level}, as the project asks")
+    if level is machine.strongest:
+        found = f"{level}, the strongest that this machine gives"
+        return Finding(topic="isolation", state=State.OK, found=found)
+    return Finding(
+        topic="isolation",
+        state=State.NOTE,
+        found=f"{level}, since 'global.enable_project_isolation' is off; {machine.strongest} is possible",
+        mend="Switch it on, or set 'isolation' for the project.",
+    )
+
+
+def _agent(name: str, settings: Settings, environ: Mapping[str, str]) -> Finding:
+    project: ProjectSettings = settings.projects[name]
+    chosen = project.agent or settings.global_.default_agent
+    if chosen is None:
+        return Finding(
+            topic="agent",
+            state=State.MISSING,
+            found="none is chosen: neither the project's 'agent' nor 'global.default_agent' is set",
+            mend="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
+        )
+    because = "the project's 'agent'" if project.agent else "'global.default_agent'"
+    try:
+        preset = check_preset(chosen, load_rows(settings.agents), environ=environ)
+    except OrchardError as error:
+        return fault("agent", error)
+    if preset.found and not preset.problem:
+        return Finding(topic="agent", state=State.OK, found=f"{chosen} ({because}): {preset.program}")
+    return Finding(
+        topic="agent", state=State.MISSING, found=f"{chosen} ({because}): {preset.problem}", mend=preset.hint
+    )
