@@ -19,9 +19,10 @@ from acp import PROTOCOL_VERSION, Client, RequestError, connect_to_agent, text_b
 from acp.schema import Implementation, PromptResponse
 from pydantic import ValidationError
 
-from core.agents import confined, ladder
+from core.agents import confined, ending, ladder
 from core.agents.conversation import Conversation
-from core.agents.faults import Fault, hidden_fault, request_fault
+from core.agents.ending import Ended
+from core.agents.faults import request_fault
 from core.agents.roles import Rights
 from core.agents.stderr import StderrLog
 from core.agents.transcript import Transcript
@@ -29,12 +30,7 @@ from core.agents.turn import (
     AskPeople,
     OnEvent,
     Turn,
-    TurnBlocked,
-    TurnCancelled,
     TurnEnd,
-    TurnEvent,
-    TurnFailed,
-    TurnIdle,
     TurnKind,
     TurnStarted,
 )
@@ -92,28 +88,8 @@ async def run_turn(
         run = _Run(agent, turn, transcript, rights, level, on_event, ask, cancel or asyncio.Event(), changed)
         end = await run.play(start)
         transcript.add("note", {"end": end.kind.value, "error": end.error, "rungs": list(end.rungs)})
-    await on_event(_closing_event(end))
+    await on_event(ending.closing_event(end))
     return end
-
-
-def _closing_event(end: TurnEnd) -> TurnEvent:
-    if end.kind is TurnKind.IDLE:
-        return TurnIdle(text=end.text)
-    if end.kind is TurnKind.CANCELLED:
-        return TurnCancelled()
-    if end.kind is TurnKind.BLOCKED:
-        return TurnBlocked(error=end.error, hint=end.hint)
-    return TurnFailed(error=end.error, hint=end.hint)
-
-
-class _Ended(Exception):
-    """Not an error of ours: the turn is over before its time, and why."""
-
-    def __init__(self, kind: TurnKind, error: str = "", hint: str = "") -> None:
-        super().__init__(error)
-        self.kind = kind
-        self.error = error
-        self.hint = hint
 
 
 class _Run:
@@ -145,14 +121,17 @@ class _Run:
         began = time.monotonic()
         try:
             process = await self._start(start)
-        except _Ended as ended:
+        except Ended as ended:
             return TurnEnd(kind=ended.kind, error=ended.error, hint=ended.hint)
+        if process.stdin is None or process.stdout is None:
+            await process.kill_tree()
+            raise TypeError("an agent must be started with pipes for stdin and stdout")
         climb = ladder.Ladder(process, self._agent.stop_seconds)
         draining = self._drain(process)
         wire = self._wire(process)
         connection = connect_to_agent(cast(Client, self._talk), wire)
         work = asyncio.ensure_future(self._converse(connection))
-        outcome: _Ended | None = None
+        outcome: Ended | None = None
         try:
             outcome = await self._supervise(work, climb, wire)
         finally:
@@ -163,10 +142,8 @@ class _Run:
 
     async def _start(self, start: Start) -> ContainedProcess:
         agent, turn = self._agent, self._turn
-        program = agent.argv[0]
-        if not os.access(program, os.X_OK):
-            hint = "Install it, or mend its row in the configuration; `orchard doctor` tells what is missing."
-            raise _Ended(TurnKind.FAILED, f"{agent.name}: there is no program {program}.", hint)
+        if not os.access(agent.argv[0], os.X_OK):
+            raise ending.missing(agent)
         environment = {
             "PATH": DEFAULT_PATH,
             "LANG": "C.UTF-8",
@@ -179,7 +156,7 @@ class _Run:
             return await start(agent.argv, environment, turn.home)
         except (OrchardError, OSError) as error:
             hint = error.hint if isinstance(error, OrchardError) else ""
-            raise _Ended(TurnKind.FAILED, f"{agent.name} could not be started: {error}", hint) from error
+            raise ending.failed(f"{agent.name} could not be started: {error}", hint) from error
 
     def _drain(self, process: ContainedProcess) -> asyncio.Task[None] | None:
         if process.stderr is None:
@@ -187,8 +164,8 @@ class _Run:
         return asyncio.create_task(self._stderr.drain(process.stderr), name=f"stderr of {process.pid}")
 
     def _wire(self, process: ContainedProcess) -> Wire:
-        if process.stdin is None or process.stdout is None:
-            raise TypeError("an agent must be started with pipes for stdin and stdout")
+        assert process.stdin is not None
+        assert process.stdout is not None
         return Wire(
             process.stdout,
             process.stdin,
@@ -205,12 +182,7 @@ class _Run:
         info = Implementation(name="orchard", version="0.1.0")
         answer = await connection.initialize(protocol_version=PROTOCOL_VERSION, client_info=info)
         if answer.protocol_version != PROTOCOL_VERSION:
-            name, spoken = self._agent.name, answer.protocol_version
-            raise _Ended(
-                TurnKind.FAILED,
-                f"{name} speaks protocol version {spoken}; Orchard speaks ACP version {PROTOCOL_VERSION}.",
-                "Install a version of the agent that fits.",
-            )
+            raise ending.other_version(self._agent, answer.protocol_version, PROTOCOL_VERSION)
         self._stage = "session"
         offered = answer.model_dump(mode="json", by_alias=True).get("agentCapabilities") or {}
         self._session_id, resumed, modes = await self._open_session(connection, offered)
@@ -258,11 +230,7 @@ class _Run:
         if mode is None:
             return
         if offered and mode not in offered:
-            raise _Ended(
-                TurnKind.FAILED,
-                f"{self._agent.name} has no session mode {mode!r}; it offers {', '.join(offered)}.",
-                f"Set `mode` in the row of {self._agent.name} to the mode in which it asks before it acts.",
-            )
+            raise ending.no_mode(self._agent, offered)
         await connection.set_session_mode(session_id=self._session_id, mode_id=mode)
 
     def _note_usage(self, response: PromptResponse) -> None:
@@ -273,7 +241,7 @@ class _Run:
 
     # Supervision
 
-    async def _supervise(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> _Ended | None:
+    async def _supervise(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> Ended | None:
         """Wait for the conversation, its death, its time-outs, or our wish to end it."""
         began = time.monotonic()
         wish = asyncio.ensure_future(self._cancel.wait())
@@ -287,7 +255,7 @@ class _Run:
                 await asyncio.wait(waited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 await self._talk.flush()  # live views want text that nothing follows for a while
                 if wish.done():
-                    return _Ended(TurnKind.CANCELLED)
+                    return Ended(TurnKind.CANCELLED)
                 if climb.exited.done() and not work.done():
                     await asyncio.wait({work}, timeout=2.0)  # what it said last may still be in the pipe
                     if not work.done():
@@ -301,60 +269,48 @@ class _Run:
         """How long to wait before looking again, and what it means when that is over."""
         now, turn, name = time.monotonic(), self._turn, self._agent.name
         if self._stage != "prompt":
-            what = "answer `initialize`" if self._stage == "initialize" else "open a session"
-            hint = f"Does `{' '.join(self._agent.argv)}` speak the Agent Client Protocol?{self._last_words()}"
-            ended = _Ended(TurnKind.FAILED, f"{name} did not {what} within {turn.start_seconds:g} s.", hint)
+            ended = ending.too_slow(self._agent, self._stage, turn.start_seconds, self._last_words())
             return _Patience(began + turn.start_seconds - now, ended)
         left = began + turn.timeout_seconds + self._talk.asked_seconds() - now
         if left <= 0:
             hint = "Raise the turn time-out, or make the story smaller."
-            ended = _Ended(
-                TurnKind.FAILED, f"{name} did not end its turn in {turn.timeout_seconds:g} s.", hint
-            )
-            return _Patience(0, ended)
+            error = f"{name} did not end its turn in {turn.timeout_seconds:g} s."
+            return _Patience(0, ending.failed(error, hint))
         if self._talk.asking or self._talk.open_tools:
             return _Patience(left, None)
         silence = self._talk.last_heard + turn.stall_seconds - now
         hint = "It may be waiting for its model. See the transcript."
-        ended = _Ended(TurnKind.FAILED, f"{name} said nothing for {turn.stall_seconds:g} s.", hint)
+        ended = ending.failed(f"{name} said nothing for {turn.stall_seconds:g} s.", hint)
         return _Patience(min(left, silence), ended if silence <= 0 else None)
 
-    async def _result(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> _Ended | None:
+    async def _result(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> Ended | None:
         name = self._agent.name
         try:
             work.result()
-        except _Ended as ended:
+        except Ended as ended:
             return ended
         except ConnectionError:
             return await self._died(climb, wire)
         except RequestError as error:
             fault = request_fault(name, error.code, str(error), error.data)
-            return _of_fault(fault, f" It was asked to {self._stage}.{self._last_words()}")
+            return ending.from_fault(fault, f" It was asked to {self._stage}.{self._last_words()}")
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]["msg"]
-            hint = f"Does `{' '.join(self._agent.argv)}` speak the Agent Client Protocol?"
-            return _Ended(
-                TurnKind.FAILED, f"{name} answered {self._stage} with no ACP message: {problem}.", hint
-            )
+            return ending.no_message(self._agent, self._stage, problem)
         return None
 
-    async def _died(self, climb: ladder.Ladder, wire: Wire) -> _Ended:
+    async def _died(self, climb: ladder.Ladder, wire: Wire) -> Ended:
         name = self._agent.name
         if wire.flooded:
-            return _Ended(TurnKind.FAILED, f"{name} was stopped: {wire.flooded}.", "See the transcript.")
+            return ending.failed(f"{name} was stopped: {wire.flooded}.")
         if wire.error is None:
             await asyncio.wait({climb.exited}, timeout=2.0)
         if not climb.exited.done():
-            return _Ended(TurnKind.FAILED, f"{name} closed its output in the middle ({self._stage}).", "")
+            return ending.failed(f"{name} closed its output in the middle ({self._stage}).")
         if (error := climb.exited.exception()) is not None:
-            hint = error.hint if isinstance(error, OrchardError) else ""
-            return _Ended(TurnKind.FAILED, f"{name}: {error}", hint)
-        code = climb.exited.result()
-        how = f"was killed by signal {code - 128}" if code > 128 else f"exited with code {code}"
-        if self._stage == "prompt":
-            return _Ended(TurnKind.FAILED, f"{name} {how} in the middle of its turn.", self._last_words())
-        hint = f"Run `{' '.join(self._agent.argv)}` by hand to see why.{self._last_words()}"
-        return _Ended(TurnKind.FAILED, f"{name} {how} before its turn began ({self._stage}).", hint)
+            return ending.failed(f"{name}: {error}", error.hint if isinstance(error, OrchardError) else "")
+        await self._stderr.settle()
+        return ending.exited(self._agent, self._stage, climb.exited.result(), self._last_words())
 
     def _last_words(self) -> str:
         words = self._stderr.last_words()
@@ -386,12 +342,14 @@ class _Run:
                 draining.cancel()
 
     async def _judge(
-        self, outcome: _Ended | None, climb: ladder.Ladder, wire: Wire, seconds: float
+        self, outcome: Ended | None, climb: ladder.Ladder, wire: Wire, seconds: float
     ) -> TurnEnd:
         if climb.left is not None:
-            outcome = _Ended(TurnKind.FAILED, climb.left.message, climb.left.hint)
+            outcome = ending.failed(climb.left.message, climb.left.hint)
         elif outcome is None:
-            outcome = await self._judge_answer()
+            done = self._talk.changed or (self._changed is not None and await self._changed())
+            text = self._talk.words.strip()
+            outcome = ending.from_answer(self._agent, self._stop_reason, text, did_something=done)
         usage = {}
         if self._talk.usage:
             meaning = [quirk[6:] for quirk in self._agent.quirks if quirk.startswith("usage:")]
@@ -411,33 +369,13 @@ class _Run:
             malformed=wire.malformed,
         )
 
-    async def _judge_answer(self) -> _Ended:
-        """What the prompt's answer means: a normal end can hide a failure when nothing was done."""
-        name, text = self._agent.name, self._talk.words.strip()
-        if self._stop_reason == "refusal":
-            return _Ended(TurnKind.FAILED, f"{name} refused to go on: {text[:300]}", "Reword the story.")
-        if self._stop_reason == "cancelled":
-            return _Ended(TurnKind.FAILED, f"{name} cancelled its own turn.", "See the transcript.")
-        fault = hidden_fault(name, text)
-        if fault is not None and not await self._did_something():
-            return _of_fault(fault, "")
-        return _Ended(TurnKind.IDLE)
-
-    async def _did_something(self) -> bool:
-        return self._talk.changed or (self._changed is not None and await self._changed())
-
 
 class _Patience:
     __slots__ = ("ended", "seconds")
 
-    def __init__(self, seconds: float, ended: _Ended | None) -> None:
+    def __init__(self, seconds: float, ended: Ended | None) -> None:
         self.seconds = seconds
         self.ended = ended
-
-
-def _of_fault(fault: Fault, more: str) -> _Ended:
-    kind = TurnKind.BLOCKED if fault.blocked else TurnKind.FAILED
-    return _Ended(kind, fault.error, fault.hint + more)
 
 
 def _mode_ids(response: Any) -> list[str]:

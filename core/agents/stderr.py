@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 _FILE_LIMIT_BYTES = 4 << 20
@@ -15,9 +16,21 @@ class StderrLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tail = b""
+        self._ended = asyncio.Event()
 
     async def drain(self, reader: asyncio.StreamReader) -> None:
         """Read until the end, so that an agent that talks to stderr never blocks."""
+        try:
+            await self._drain(reader)
+        finally:
+            self._ended.set()
+
+    async def settle(self) -> None:
+        """Wait for what a program that has ended still had in the pipe, half a second at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), 0.5)
+
+    async def _drain(self, reader: asyncio.StreamReader) -> None:
         room = _FILE_LIMIT_BYTES
         with self._path.open("ab", buffering=0) as file:
             while chunk := await reader.read(64 << 10):

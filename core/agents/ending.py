@@ -1,0 +1,92 @@
+"""Why a turn is over, in sentences for people. Pure."""
+
+from __future__ import annotations
+
+from core.agents.faults import Fault, hidden_fault
+from core.agents.turn import (
+    TurnBlocked,
+    TurnCancelled,
+    TurnEnd,
+    TurnEvent,
+    TurnFailed,
+    TurnIdle,
+    TurnKind,
+)
+from core.worker.contract import AgentSetup
+
+
+class Ended(Exception):
+    """The turn is over before its time; no fault of ours."""
+
+    def __init__(self, kind: TurnKind, error: str = "", hint: str = "") -> None:
+        super().__init__(error)
+        self.kind = kind
+        self.error = error
+        self.hint = hint
+
+
+def failed(error: str, hint: str = "See the transcript.") -> Ended:
+    return Ended(TurnKind.FAILED, error, hint)
+
+
+def from_fault(fault: Fault, more: str = "") -> Ended:
+    return Ended(TurnKind.BLOCKED if fault.blocked else TurnKind.FAILED, fault.error, fault.hint + more)
+
+
+def missing(agent: AgentSetup) -> Ended:
+    hint = "Install it, or mend its row in the configuration; `orchard doctor` tells what is missing."
+    return failed(f"{agent.name}: there is no program {agent.argv[0]}.", hint)
+
+
+def too_slow(agent: AgentSetup, stage: str, seconds: float, last_words: str) -> Ended:
+    what = "answer `initialize`" if stage == "initialize" else "open a session"
+    return failed(f"{agent.name} did not {what} within {seconds:g} s.", _speaks(agent) + last_words)
+
+
+def no_message(agent: AgentSetup, stage: str, problem: str) -> Ended:
+    return failed(f"{agent.name} answered {stage} with no ACP message: {problem}.", _speaks(agent))
+
+
+def other_version(agent: AgentSetup, spoken: int, ours: int) -> Ended:
+    error = f"{agent.name} speaks protocol version {spoken}; Orchard speaks ACP version {ours}."
+    return failed(error, "Install a version of the agent that fits.")
+
+
+def no_mode(agent: AgentSetup, offered: list[str]) -> Ended:
+    error = f"{agent.name} has no session mode {agent.mode!r}; it offers {', '.join(offered)}."
+    return failed(
+        error, f"Set `mode` in the row of {agent.name} to the mode in which it asks before it acts."
+    )
+
+
+def exited(agent: AgentSetup, stage: str, code: int, last_words: str) -> Ended:
+    """`code` is 128 + n after signal n."""
+    how = f"was killed by signal {code - 128}" if code > 128 else f"exited with code {code}"
+    if stage == "prompt":
+        return failed(f"{agent.name} {how} in the middle of its turn.", f"See the transcript.{last_words}")
+    hint = f"Run `{' '.join(agent.argv)}` by hand to see why.{last_words}"
+    return failed(f"{agent.name} {how} before its turn began ({stage}).", hint)
+
+
+def from_answer(agent: AgentSetup, stop_reason: str, text: str, *, did_something: bool) -> Ended:
+    """What the prompt's answer means: a normal end can hide a failure when nothing was done."""
+    if stop_reason == "refusal":
+        return failed(f"{agent.name} refused to go on: {text[:300]}", "Reword the story.")
+    if stop_reason == "cancelled":
+        return failed(f"{agent.name} cancelled its own turn.")
+    fault = None if did_something else hidden_fault(agent.name, text)
+    return Ended(TurnKind.IDLE) if fault is None else from_fault(fault)
+
+
+def closing_event(end: TurnEnd) -> TurnEvent:
+    if end.kind is TurnKind.IDLE:
+        return TurnIdle(text=end.text)
+    if end.kind is TurnKind.CANCELLED:
+        return TurnCancelled()
+    if end.kind is TurnKind.BLOCKED:
+        return TurnBlocked(error=end.error, hint=end.hint)
+    return TurnFailed(error=end.error, hint=end.hint)
+
+
+def _speaks(agent: AgentSetup) -> str:
+    return f"Does `{' '.join(agent.argv)}` speak the Agent Client Protocol?"
