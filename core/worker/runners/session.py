@@ -84,6 +84,11 @@ def _crashed(problem: str, tampering: tuple[str, ...] = ()) -> Reading:
 
 
 def _never_began(ended: Ended) -> str:
+    if "No module named 'orchard_" in ended.output:
+        return (
+            "the test command replaces PYTHONPATH, by which Orchard watches pytest: let it add to it, as in "
+            "PYTHONPATH=src:$PYTHONPATH"
+        )
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
     telling = [
         line for line in lines if line.startswith(("E ", "ERROR", "orchard_start:")) or "Error" in line

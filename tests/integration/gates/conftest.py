@@ -96,11 +96,11 @@ class Lab:
         if not checkout.exists():
             await repository.checkout(commit, checkout)
         environment = Environment(
-            key=f"test {sorted(self.variables.items())}",
+            key=f"test {self.python} {sorted(self.variables.items())}",
             description="the tests' own",
             python=self.python,
             variables=self.variables,
-            read_only=program_folders(self.python),
+            read_only=(*program_folders(self.python), *program_folders(Path(sys.executable))),
         )
         bench = Bench(
             setup=self.setup,

@@ -1,0 +1,406 @@
+"""Honest work that looks odd at first, and that no gate may refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.domain.lifecycles import Phase
+
+
+async def _through(lab, base, red_changes, green_changes, **rest):
+    """Red, green and refactor of one story; all must pass. Returns the red and the green verdict's evidence."""
+    red = await lab.red(base, red_changes, **rest)
+    verdict = await lab.judge_green(red, green_changes)
+    assert verdict.passed, verdict.explain()
+    again = await lab.judge_green(red, green_changes, Phase.REFACTOR)
+    assert again.passed, again.explain()
+    return red.evidence, verdict.evidence
+
+
+async def test_a_new_function_keeps_its_test_file_from_being_collected(lab, shop, red_files, green_files):
+    red, green = await _through(lab, shop, red_files, green_files)
+    assert red.red_files == ("tests/test_discount.py",)
+    assert red.red == ()
+    assert set(green.green) == {"tests.test_discount::test_discount", "tests.test_discount::test_no_discount"}
+    assert set(red.base_passed) == {"tests.test_price::test_gross", "tests.test_price::test_zero"}
+
+
+async def test_a_new_module_of_a_package_and_a_new_module_beside_it(lab, shop):
+    red, green = await _through(
+        lab,
+        shop,
+        {
+            "tests/test_stock.py": "from shop.stock import Stock\n\ndef test_it():\n    assert Stock().count == 0\n",
+            "tests/test_money.py": "import money\n\ndef test_it():\n    assert money.cents(1) == 100\n",
+        },
+        {"shop/stock.py": "class Stock:\n    count = 0\n", "money.py": "def cents(x):\n    return 100 * x\n"},
+    )
+    assert set(red.red_files) == {"tests/test_stock.py", "tests/test_money.py"}
+
+
+async def test_changed_expectations_of_tests_that_passed(lab, shop):
+    text = "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 6\n\ndef test_zero():\n    assert gross(0) == 0\n"
+    red, green = await _through(
+        lab, shop, {"tests/test_price.py": text}, {"shop/price.py": "def gross(net):\n    return net * 3\n"}
+    )
+    assert red.red == ("tests.test_price::test_gross",)
+    assert green.green == ("tests.test_price::test_gross",)
+
+
+async def test_names_that_the_project_does_not_have_yet(lab, shop):
+    red, _ = await _through(
+        lab,
+        shop,
+        {
+            "tests/test_names.py": """
+                import shop.price
+                from shop.price import *
+                import pytest
+                from unittest import mock
+
+                @pytest.fixture
+                def cart():
+                    return shop.price.Cart(currency="EUR")
+
+                def test_attribute():
+                    assert shop.price.discount(1) == 1
+
+                def test_star():
+                    assert discount(1) == 1
+
+                def test_signature():
+                    assert gross(2, rate=3) == 6
+
+                def test_fixture(cart):
+                    assert cart.currency == "EUR"
+
+                def test_patched():
+                    with mock.patch("shop.price.discount"):
+                        pass
+
+                def test_late_import():
+                    from shop.late import thing
+
+                def test_raises():
+                    with pytest.raises(ValueError):
+                        gross(-1)
+                """
+        },
+        {
+            "shop/late.py": "thing = 1\n",
+            "shop/price.py": """
+                class Cart:
+                    def __init__(self, currency):
+                        self.currency = currency
+
+                def discount(x):
+                    return x
+
+                def gross(net, rate=2):
+                    if net < 0:
+                        raise ValueError(net)
+                    return net * rate
+                """,
+        },
+    )
+    assert len(red.red) == 7
+
+
+async def test_parametrised_tests_with_odd_names(lab, shop):
+    text = """
+        import pytest
+        from shop.price import gross
+
+        @pytest.mark.parametrize("name", ["a/b", "c::d", "[e]", "f - g", "\\u00fc\\n", "\\x00", ""])
+        @pytest.mark.parametrize("net, wanted", [(1, 3), (0, 0)])
+        def test_gross(net, wanted, name):
+            assert gross(net) == wanted
+        """
+    red, green = await _through(
+        lab, shop, {"tests/test_many.py": text}, {"shop/price.py": "def gross(net):\n    return net * 3 if net != 2 else 4\n"}
+    )
+    assert len(red.red) == 7
+    assert len(red.characterisation) == 7
+    assert set(green.green) == set(red.red)
+
+
+async def test_what_failed_or_was_skipped_at_the_base_may_stay_so(lab, shop, red_files, green_files):
+    base = lab.commit(
+        {
+            "tests/test_old.py": """
+                import pytest
+
+                def test_failing():
+                    assert False
+
+                @pytest.mark.skip
+                def test_skipped():
+                    pass
+
+                @pytest.mark.xfail
+                def test_expected():
+                    assert False
+
+                @pytest.fixture
+                def broken():
+                    raise RuntimeError
+
+                def test_error(broken):
+                    pass
+                """,
+            "tests/test_dead.py": "import not_installed_anywhere\n",
+        },
+        on=shop,
+    )
+    red, green = await _through(lab, base, red_files, green_files)
+    assert set(red.failing_before) == {
+        "tests.test_old::test_failing",
+        "tests.test_old::test_error",
+        "tests/test_dead.py",
+    }
+    assert set(green.failing_before) == set(red.failing_before)
+    assert set(green.skipped) == {"tests.test_old::test_skipped", "tests.test_old::test_expected"}
+
+
+async def test_what_was_flaky_at_the_base_may_stay_so(lab, shop, red_files, green_files):
+    """It fails in each second run of a checkout: passes at the base, and fails once where a gate looks twice."""
+    base = lab.commit(
+        {
+            "tests/test_flaky.py": """
+                from pathlib import Path
+
+                def test_every_other_time():
+                    mark = Path(__file__).with_name("ran-before")
+                    if mark.exists():
+                        mark.unlink()
+                        assert False
+                    mark.touch()
+                """
+        },
+        on=shop,
+    )
+    red, _ = await _through(lab, base, red_files, green_files)
+    assert red.flaky == ("tests.test_flaky::test_every_other_time",)
+
+
+async def test_markers_options_and_a_conftest_plugin(lab, red_files, green_files):
+    """Strict markers, -m, -k, -x, and hooks that reorder and deselect: canaries are not in the way."""
+    base = lab.commit(
+        {
+            "shop/__init__.py": "",
+            "shop/price.py": "def gross(net):\n    return net * 2\n",
+            "pyproject.toml": """
+                [tool.pytest.ini_options]
+                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x -q --junitxml=own.xml"
+                markers = ["slow: takes long"]
+                testpaths = ["tests"]
+                filterwarnings = ["error"]
+                xfail_strict = true
+                """,
+            "tests/__init__.py": "",
+            "tests/conftest.py": """
+                import pytest
+
+                @pytest.fixture(autouse=True)
+                def only_for_own_tests(request):
+                    assert request.module.__name__.startswith("tests."), "not mine"
+                    assert request.node.get_closest_marker("own") is None
+                    yield
+
+                def pytest_collection_modifyitems(config, items):
+                    items.reverse()
+
+                @pytest.hookimpl(hookwrapper=True)
+                def pytest_runtest_makereport(item, call):
+                    outcome = yield
+                    outcome.get_result().sections.append(("extra", "from the project's own plugin"))
+                """,
+            "tests/test_price.py": """
+                import pytest
+                from shop.price import gross
+
+                def test_gross():
+                    assert gross(2) == 4
+
+                @pytest.mark.slow
+                def test_slow():
+                    assert False
+
+                def test_nightly():
+                    assert False
+                """,
+        }
+    )
+    red, green = await _through(lab, base, red_files, green_files)
+    assert set(red.base_passed) == {"tests.test_price::test_gross"}
+    assert green.passed_count == 3
+
+
+async def test_asyncio_and_hypothesis(lab, shop):
+    lab.variables["PYTEST_PLUGINS"] = "pytest_asyncio.plugin,_hypothesis_pytestplugin"
+    red, green = await _through(
+        lab,
+        shop,
+        {
+            "tests/test_plugins.py": """
+                import pytest
+                from hypothesis import given, strategies as st
+                import shop.price
+
+                @given(st.integers(min_value=1, max_value=100))
+                def test_property(net):
+                    assert shop.price.gross(net) == net * 3
+
+                @pytest.mark.asyncio
+                async def test_later():
+                    assert await shop.price.later() == 1
+                """
+        },
+        {
+            "shop/price.py": """
+                def gross(net):
+                    return net * 3 if net != 2 else 6 - 2 * (__import__("sys")._getframe(1).f_code.co_name == "test_gross")
+
+                async def later():
+                    return 1
+                """
+        },
+    )
+    assert len(red.red) == 2
+    assert len(green.green) == 2
+
+
+async def test_xdist(lab, shop, red_files):
+    pytest.importorskip("xdist")
+    lab.variables["PYTEST_PLUGINS"] = "xdist.plugin"
+    lab.configure(test_command="{python} -m pytest -n 2")
+    red = await lab.red(shop, red_files)
+    assert red.evidence.red_files == ("tests/test_discount.py",)
+    assert len(red.evidence.base_passed) == 2
+
+
+async def test_a_folder_of_a_monorepo(lab, red_files, green_files):
+    base = lab.commit(
+        {
+            "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--strict-markers'\n",
+            "packages/shop/shop/__init__.py": "",
+            "packages/shop/shop/price.py": "def gross(net):\n    return net * 2\n",
+            "packages/shop/tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 4\n",
+            "packages/other/tests/test_price.py": "def test_gross():\n    assert False\n",
+        }
+    )
+    lab.configure(folder="packages/shop")
+    inside = "packages/shop/{}".format
+    red, green = await _through(
+        lab,
+        base,
+        {inside(path): text for path, text in red_files.items()},
+        {inside(path): text for path, text in green_files.items()},
+    )
+    assert red.red_files == ("tests/test_discount.py",)
+    assert len(red.base_passed) == 1
+    assert green.passed_count == 3
+
+
+async def test_unittest_style_classes(lab, shop):
+    red, green = await _through(
+        lab,
+        shop,
+        {
+            "tests/test_classes.py": """
+                import unittest
+                from shop import price
+
+                class TestDiscount(unittest.TestCase):
+                    def setUp(self):
+                        self.net = price.gross(50)
+
+                    def test_discount(self):
+                        self.assertEqual(price.discount(self.net, 10), 90)
+
+                    def test_sub(self):
+                        for percent in (0, 50):
+                            with self.subTest(percent=percent):
+                                self.assertEqual(price.discount(self.net, percent), 100 - percent)
+
+                    @unittest.expectedFailure
+                    def test_expected(self):
+                        self.fail()
+                """
+        },
+        green_files_of(),
+    )
+    assert set(red.red) == {"tests.test_classes.TestDiscount::test_discount", "tests.test_classes.TestDiscount::test_sub"}
+    assert len(green.green) == 2
+
+
+def green_files_of():
+    return {
+        "shop/price.py": "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    return net * (100 - percent) / 100\n"
+    }
+
+
+async def test_src_layout_without_being_installed(lab, red_files, green_files):
+    base = lab.commit(
+        {
+            "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['requests']\n",
+            "src/shop/__init__.py": "",
+            "src/shop/price.py": "def gross(net):\n    return net * 2\n",
+            "tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 4\n",
+        }
+    )
+    red, green = await _through(lab, base, red_files, {f"src/{path}": text for path, text in green_files.items()})
+    assert green.passed_count == 3
+
+
+async def test_a_first_story_in_an_empty_repository(lab):
+    base = lab.commit({"README.md": "shop\n"})
+    red, green = await _through(
+        lab,
+        base,
+        {"tests/test_cart.py": "from cart import Cart\n\ndef test_empty():\n    assert len(Cart()) == 0\n"},
+        {"cart.py": "class Cart:\n    def __len__(self):\n        return 0\n"},
+    )
+    assert red.base_passed == ()
+    assert green.green == ("tests.test_cart::test_empty",)
+
+
+async def test_a_changed_helper_that_its_tests_go_through(lab, shop):
+    base = lab.commit(
+        {
+            "tests/helpers.py": "def check(value):\n    assert value == 4\n",
+            "tests/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent))\n",
+            "tests/test_helped.py": "from helpers import check\nfrom shop.price import gross\n\ndef test_it():\n    check(gross(2))\n",
+            "tests/test_price.py": "def test_nothing():\n    pass\n",
+        },
+        on=shop,
+    )
+    red, _ = await _through(
+        lab,
+        base,
+        {"tests/helpers.py": "def check(value):\n    assert value == 6\n"},
+        {"shop/price.py": "def gross(net):\n    return net * 3\n"},
+    )
+    assert red.red == ("tests.test_helped::test_it",)
+
+
+async def test_other_parts_of_shared_configuration_files_may_change(lab, red_files, green_files):
+    base = lab.commit(
+        {
+            "shop/__init__.py": "",
+            "shop/price.py": "def gross(net):\n    return net * 2\n",
+            "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-q'\n",
+            "setup.cfg": "[metadata]\nname = shop\n",
+            "tox.ini": "[testenv]\ncommands = pytest\n",
+            "setup.py": "from setuptools import setup\nsetup()\n",
+        }
+    )
+    changes = {
+        "pyproject.toml": "[project]\nname = 'shop'\nversion = '2'\n\n[tool.pytest.ini_options]\naddopts = '-q'\n",
+        "setup.cfg": "[metadata]\nname = shop\nversion = 2\n",
+        "tox.ini": "[testenv]\ncommands = pytest -v\n",
+        "setup.py": "from setuptools import setup\nsetup(name='shop')\n",
+        "shop/coverage.py": "# the shop's own module, which shadows nothing\n",
+        "shop/pytest_plugin.py": "",
+    }
+    await _through(lab, base, red_files, {**green_files, **changes})
