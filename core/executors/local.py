@@ -298,11 +298,12 @@ class LocalExecutor:
 
 async def _reap(process: subprocess.Popen[bytes], status: asyncio.Future[int] | None) -> None:
     """Waits for a child without a thread."""
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        await _until_readable(pidfd)
-    finally:
-        os.close(pidfd)
+    if process.poll() is None:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            await _until_readable(pidfd)
+        finally:
+            os.close(pidfd)
     code = process.wait()
     if status is not None and not status.done():
         status.set_result(-code if code < 0 else code << 8)

@@ -315,7 +315,7 @@ def find_python() -> tuple[Path, str]:
 
 
 def _with_pytest(command: str) -> Path | None:
-    """The interpreter behind `command`, which may be a shim that no sandbox could run; None without pytest."""
+    """The interpreter behind `command`, which may be a shim that no sandbox can run; None without pytest."""
     look = (
         "import importlib.util, sys\n"
         "sys.exit('no pytest') if importlib.util.find_spec('pytest') is None else print(sys.executable)"

@@ -142,7 +142,7 @@ class _Attempt:
         refusals = [*outside, *_nested(staged)]
         if refusals:
             verdict = Verdict(phase=job.phase, refusals=tuple(refusals), evidence=Evidence(tree=staged.tree))
-            return self._refused(shop, start, verdict)
+            return self._refused(shop, start, staged.tree, verdict)
         return await self._judge(shop, prepared.worktree, start, staged, environment, runner, spec)
 
     async def _agent(
@@ -289,7 +289,7 @@ class _Attempt:
                 )
             )
         if not verdict.passed:
-            return self._refused(shop, start, verdict)
+            return self._refused(shop, start, staged.tree, verdict)
         if job.phase is Phase.DESIGN:
             return self.report(PhaseEnd.PASSED, verdict=verdict, head_commit=start, spec=spec)
         async with self._step("commit", "commits"):
@@ -303,11 +303,9 @@ class _Attempt:
 
     # --- reports
 
-    def _refused(self, shop: Workshop, start: str, verdict: Verdict) -> PhaseReport:
+    def _refused(self, shop: Workshop, start: str, tree: str, verdict: Verdict) -> PhaseReport:
         if not any(refusal.code is RefusalCode.FOREIGN_COMMIT for refusal in verdict.refusals):
-            shop.worktrees.note_refused(
-                self._job.story.id, commit=start, phase=self._job.phase, tree=verdict.evidence.tree
-            )
+            shop.worktrees.note_refused(self._job.story.id, commit=start, phase=self._job.phase, tree=tree)
         return self.report(PhaseEnd.REFUSED, verdict=verdict)
 
     def _without_result(self, turn: TurnEnd) -> PhaseReport:

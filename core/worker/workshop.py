@@ -13,8 +13,9 @@ from typing import Protocol
 
 from core.domain.evidence import Evidence, Verdict
 from core.domain.lifecycles import Phase
+from core.errors import InvalidInput, Unavailable
 from core.isolation.launch import ContainedProcess
-from core.isolation.plan import Machine
+from core.isolation.plan import Level, Machine
 from core.worker.contract import (
     ChildProcess,
     PermissionAnswer,
@@ -130,7 +131,16 @@ class Workshop:
         on_setup: OnStart | None = None,
         on_test: OnStart | None = None,
     ) -> Workshop:
-        """Raises InvalidInput or GitFailed when the registered checkout is not one."""
+        """Raises InvalidInput or GitFailed when the registered checkout is not one, and Unavailable when this
+        machine does not give the isolation that was asked for.
+        """
+        level = Level(setup.isolation)
+        if level not in services.machine.levels:
+            raise Unavailable(
+                f"{setup.name} asks for isolation '{level}', which this machine does not give.",
+                why=services.machine.reasons.get(level, ""),
+                hint=f"Mend that, or set the project's isolation to {services.machine.strongest}.",
+            )
         repository = await Repository.open(setup.path, guard=services.guard)
         return cls(setup, services, repository, on_setup=on_setup, on_test=on_test)
 
@@ -150,9 +160,18 @@ class Workshop:
     async def runner(self, commit: str, environment: Environment, clean: Path | None) -> Runner:
         """The test runner, by the configuration of `commit`; `clean` is a folder that holds exactly that."""
         if clean is not None:
-            return detect(clean / self.setup.folder, self.setup, environment)
+            return self._detect(clean, environment)
         async with fresh_checkout(self.repository, commit, self.setup.state_path) as folder:
-            return detect(folder / self.setup.folder, self.setup, environment)
+            return self._detect(folder, environment)
+
+    def _detect(self, checkout: Path, environment: Environment) -> Runner:
+        folder = checkout / self.setup.folder
+        if not folder.is_dir() or not folder.resolve().is_relative_to(checkout.resolve()):
+            raise InvalidInput(
+                f"{self.setup.name} has no folder '{self.setup.folder}' in this commit.",
+                hint="Correct the project's `folder`, or commit it on the main branch.",
+            )
+        return detect(folder, self.setup, environment)
 
     def suite(self, runner: Runner, environment: Environment) -> Suite:
         bench = Bench(

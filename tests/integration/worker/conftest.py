@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from core.agents.presets import REPLAY
+from core.domain.lifecycles import Phase
+from core.isolation.machine import Machine, probe_machine, program_folders
+from core.isolation.plan import Level
+from core.worker.contract import (
+    AgentSetup,
+    ChildProcess,
+    PermissionAnswer,
+    PermissionQuestion,
+    PhaseJob,
+    Progress,
+    ProjectSetup,
+    Salvage,
+    StoryBrief,
+)
 from core.worker.git import Repository
+from core.worker.workshop import Services
 from core.worker.worktree import Worktrees
 
 _PERSON = {
@@ -135,3 +155,165 @@ def tree_of_folder() -> Callable[[Path], dict[str, tuple[str, bytes]]]:
         return found
 
     return look
+
+
+class Heard:
+    """The control plane's side of a worker's talk: notes everything, answers questions with `answer`."""
+
+    def __init__(self) -> None:
+        self.steps: list[Progress] = []
+        self.salvages: list[Salvage] = []
+        self.started: list[ChildProcess] = []
+        self.ended: list[int] = []
+        self.questions: list[PermissionQuestion] = []
+        self.answer = PermissionAnswer(allowed=True)
+
+    async def progress(self, progress: Progress) -> None:
+        self.steps.append(progress)
+
+    async def salvaged(self, salvage: Salvage) -> None:
+        self.salvages.append(salvage)
+
+    async def process_started(self, process: ChildProcess) -> None:
+        self.started.append(process)
+
+    async def process_ended(self, pid: int) -> None:
+        self.ended.append(pid)
+
+    async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
+        self.questions.append(question)
+        return self.answer
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    return asyncio.run(probe_machine())
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def services(machine: Machine, heard: Heard) -> Services:
+    return Services(machine=machine, tell=heard)
+
+
+@pytest.fixture(params=["filesystem", "process"])
+def level(request: pytest.FixtureRequest, machine: Machine) -> str:
+    """Each isolation level that this machine gives."""
+    if request.param not in machine.levels:
+        pytest.skip(machine.reasons[Level(request.param)])
+    return str(request.param)
+
+
+@pytest.fixture
+def calculator(checkout: Checkout) -> Checkout:
+    """A small Python project with one passing test, committed on main."""
+    checkout.commit(
+        {
+            "calc.py": "def add(a, b):\n    return a + b\n",
+            "tests/test_calc.py": "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n",
+            "pyproject.toml": '[project]\nname = "calc"\nversion = "1"\n',
+            ".gitignore": "__pycache__/\n.pytest_cache/\n",
+        },
+        "first",
+    )
+    return checkout
+
+
+@pytest.fixture
+def setup(checkout: Checkout, state_path: Path, machine: Machine) -> ProjectSetup:
+    return ProjectSetup(
+        name="shop",
+        path=checkout.path,
+        main_branch="main",
+        state_path=state_path,
+        environment="none",
+        isolation=machine.strongest.value,
+        test_timeout_seconds=60.0,
+        turn_timeout_seconds=30.0,
+    )
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., AgentSetup]:
+    """A replay agent that plays these steps by phase; a list of lists is one list an attempt."""
+
+    def make(**phases: object) -> AgentSetup:
+        script = tmp_path / f"script-{len(list(tmp_path.iterdir()))}.yaml"
+        script.write_text(json.dumps({"stories": {"*": phases}}))
+        return AgentSetup(
+            name="replay",
+            kind="acp",
+            argv=(sys.executable, "-I", str(REPLAY), "--script", str(script)),
+            read_only_paths=(script, REPLAY, *program_folders(Path(sys.executable))),
+            stop_seconds=(0.3, 0.3, 0.3),
+        )
+
+    return make
+
+
+STORY = StoryBrief(
+    id="shop-1",
+    title="Multiply numbers",
+    body="The calculator multiplies.",
+    acceptance_criteria=("mul(2, 3) is 6",),
+)
+
+
+@pytest.fixture
+def story() -> StoryBrief:
+    return STORY
+
+
+@pytest.fixture
+def job_of(setup: ProjectSetup, story: StoryBrief) -> Callable[..., PhaseJob]:
+    """A phase job with plain defaults."""
+
+    def make(agent: AgentSetup, phase: Phase = Phase.TEST_RED, **changes: object) -> PhaseJob:
+        job = PhaseJob(
+            project=setup,
+            agent=agent,
+            story=story,
+            phase=phase,
+            attempt=1,
+            generation=1,
+            base_commit=None,
+            red_commit=None,
+            head_commit=None,
+            red_evidence=None,
+        )
+        return replace(job, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def red() -> list[object]:
+    """Steps that write an honest failing test."""
+    test = "from calc import mul\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"
+    return [{"write": {"path": "tests/test_mul.py", "text": test}}, {"say": "A failing test."}]
+
+
+@pytest.fixture
+def green() -> list[object]:
+    """Steps that write the code for it."""
+    return [
+        {"append": {"path": "calc.py", "text": "\n\ndef mul(a, b):\n    return a * b\n"}},
+        {"say": "Done."},
+    ]
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Waits for a condition; gives up after 30 s."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true"
+            await asyncio.sleep(0.01)
+
+    return wait
