@@ -273,7 +273,7 @@ def _from_yaml(file: str, text: str) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         node = loader.get_single_node()
-        return None if node is None else _built(file, loader, node)
+        return None if node is None else _built(file, loader, node, {})
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
@@ -284,22 +284,38 @@ def _from_yaml(file: str, text: str) -> Any:
         loader.dispose()
 
 
-def _built(file: str, loader: Any, node: Any) -> Any:
+def _built(file: str, loader: Any, node: Any, known: dict[int, Any]) -> Any:
+    """`known`: what is built already, by node. An alias stands for the same value, built once."""
+    if id(node) in known:
+        return known[id(node)]
+    built: Any
     if node.id == "mapping":
-        loader.flatten_mapping(node)
+        _check_keys(file, loader, node)
+        loader.flatten_mapping(node)  # what `<<` brings comes first, so that own keys win
         built = Map()
         built.line = node.start_mark.line + 1
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node)
-            if not isinstance(key, (str, int, float, bool)):
-                raise ScriptError(f"{file}:{key_node.start_mark.line + 1}: {key!r} is no name")
-            if key in built:
-                raise ScriptError(f"{file}:{key_node.start_mark.line + 1}: {key!r} is there twice")
-            built[key] = _built(file, loader, value_node)  # type: ignore[index]
-        return built
-    if node.id == "sequence":
-        return [_built(file, loader, each) for each in node.value]
-    return loader.construct_object(node)
+            built[loader.construct_object(key_node)] = _built(file, loader, value_node, known)
+    elif node.id == "sequence":
+        built = [_built(file, loader, each, known) for each in node.value]
+    else:
+        built = loader.construct_object(node)
+    known[id(node)] = built
+    return built
+
+
+def _check_keys(file: str, loader: Any, node: Any) -> None:
+    seen = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node)
+        where = f"{file}:{key_node.start_mark.line + 1}"
+        if not isinstance(key, (str, int, float, bool)):
+            raise ScriptError(f"{where}: {key!r} is no name")
+        if key in seen:
+            raise ScriptError(f"{where}: {key!r} is there twice")
+        seen.add(key)
 
 
 def _line(value: Any) -> int:

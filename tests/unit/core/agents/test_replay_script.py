@@ -115,9 +115,14 @@ def test_json_scripts_mean_the_same(tmp_path):
 
 
 def test_anchors_and_merges_work(tmp_path):
-    text = "stories:\n  a: &a\n    design: [{say: x}]\n  b:\n    <<: *a\n    refactor: [{say: y}]\n"
+    text = "stories:\n  a: &a\n    design: [{say: x}]\n    refactor: [{say: y}]\n"
+    text += "  b: &b\n    <<: *a\n    refactor: [{say: z}]\n  c: *b\n"
 
-    assert load(written(tmp_path, text)).find("b", "", "design", 1)[0].value == "x"
+    script = load(written(tmp_path, text))
+
+    assert [script.find("b", "", phase, 1)[0].value for phase in ("design", "refactor")] == ["x", "z"]
+    assert script.find("a", "", "refactor", 1)[0].value == "y"
+    assert script.find("c", "", "refactor", 1)[0].value == "z"
 
 
 @pytest.mark.parametrize(
