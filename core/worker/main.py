@@ -12,6 +12,8 @@ import fcntl
 import logging
 import os
 import signal
+import socket
+import stat
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -251,6 +253,10 @@ async def _beat(worker: Worker) -> None:
 
 
 async def _streams(incoming: int, outgoing: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if stat.S_ISSOCK(os.fstat(incoming).st_mode):
+        # One socket is both ends. As a write pipe, asyncio would take what comes in for its close.
+        os.close(outgoing)
+        return await asyncio.open_connection(sock=socket.socket(fileno=incoming), limit=LINE_LIMIT)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     protocol = asyncio.StreamReaderProtocol(reader)
