@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
+from core.domain.lifecycles import Phase
+from core.worker.contract import FastForwardEnd, FastForwardJob, MergeEnd, MergeJob
+from core.worker.git import Repository
+from core.worker.merge import fast_forward, prepare_merge
+from core.worker.merging import merge_story
+
+PASSED = Verdict(phase=Phase.COMMIT)
+REFUSED = Verdict(
+    phase=Phase.COMMIT, refusals=(Refusal(code=RefusalCode.BASE_BROKEN, sentence="it broke", tests=("x",)),)
+)
+
+
+class Story:
+    """A story's two commits on main, made with plain git."""
+
+    def __init__(self, checkout, setup, story) -> None:
+        self.checkout = checkout
+        self.base = checkout.git("rev-parse", "main")
+        checkout.git("checkout", "-q", "-b", "orchard/shop-1")
+        self.red = checkout.commit(
+            {"tests/test_mul.py": "from calc import mul\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"}
+        )
+        calc = (checkout.path / "calc.py").read_text()
+        self.head = checkout.commit({"calc.py": f"{calc}\n\ndef mul(a, b):\n    return a * b\n"})
+        checkout.git("checkout", "-q", "main")
+        self.job = MergeJob(
+            project=setup,
+            story=story,
+            generation=3,
+            base_commit=self.base,
+            red_commit=self.red,
+            head_commit=self.head,
+            red_evidence=Evidence(red=("tests.test_mul::test_mul",)),
+        )
+
+    def forward(self, candidate: str, main: str) -> FastForwardJob:
+        return FastForwardJob(
+            project=self.job.project, story_id="shop-1", generation=3, candidate=candidate, main_commit=main
+        )
+
+
+class Keeper:
+    def __init__(self, verdict: Verdict) -> None:
+        self.kept: list[str] = []
+        self.judged: tuple[str, ...] = ()
+        self._verdict = verdict
+
+    async def judge(self, candidate: str, main: str, red: str) -> Verdict:
+        self.judged = (candidate, main, red)
+        return self._verdict
+
+    async def keep(self, story: str, *commits: str) -> None:
+        self.kept += commits
+
+
+@pytest.fixture
+def work(calculator, setup, story) -> Story:
+    return Story(calculator, setup, story)
+
+
+@pytest.fixture
+async def repository(calculator) -> Repository:
+    return await Repository.open(calculator.path)
+
+
+async def _prepare(repository, job, verdict=PASSED):
+    keeper = Keeper(verdict)
+    return await prepare_merge(repository, job, judge=keeper.judge, keep=keeper.keep), keeper
+
+
+async def test_the_candidate_is_one_commit_on_the_tip_with_the_story_s_title(
+    work, repository, calculator
+) -> None:
+    tip = calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    report, keeper = await _prepare(repository, work.job)
+    assert report.end is MergeEnd.READY
+    assert report.main_commit == tip
+    assert report.candidate is not None
+    assert keeper.kept == [report.candidate]
+    assert calculator.git("rev-parse", f"{report.candidate}^@") == tip
+    assert calculator.git(
+        "log", "-1", "--format=%s|%an|%(trailers:key=Orchard-Story,valueonly)", report.candidate
+    ) == ("Multiply numbers|Orchard|shop-1")
+    assert calculator.git("ls-tree", "-r", "--name-only", report.candidate).splitlines() == [
+        ".gitignore", "calc.py", "other.py", "pyproject.toml", "tests/test_calc.py", "tests/test_mul.py",
+    ]  # fmt: skip
+    assert calculator.git("rev-parse", "main") == tip
+    assert calculator.git("diff", "--name-only", f"{keeper.judged[2]}", report.candidate) == "calc.py"
+
+
+async def test_a_refusal_on_a_moved_main_gives_both_commits_on_it(work, repository, calculator) -> None:
+    tip = calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    report, keeper = await _prepare(repository, work.job, REFUSED)
+    assert report.end is MergeEnd.REFUSED
+    assert report.verdict == REFUSED
+    assert report.rebased_red is not None
+    assert report.rebased_head is not None
+    assert keeper.kept == [report.rebased_red, report.rebased_head]
+    assert calculator.git("rev-list", f"{tip}..{report.rebased_head}").splitlines() == [
+        report.rebased_head, report.rebased_red,
+    ]  # fmt: skip
+    assert calculator.git("diff", "--name-only", tip, report.rebased_red) == "tests/test_mul.py"
+    assert calculator.git("diff", "--name-only", report.rebased_red, report.rebased_head) == "calc.py"
+
+
+async def test_a_refusal_on_an_unmoved_main_leaves_the_story_where_it_is(work, repository) -> None:
+    report, _ = await _prepare(repository, work.job, REFUSED)
+    assert (report.rebased_red, report.rebased_head) == (work.red, work.head)
+
+
+async def test_a_conflict_names_the_files_and_shows_both_sides(work, repository, calculator) -> None:
+    calculator.commit({"calc.py": "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n"})
+    report, keeper = await _prepare(repository, work.job)
+    assert report.end is MergeEnd.CONFLICT
+    assert report.conflicts == ("calc.py",)
+    assert "def sub" in report.conflict_detail
+    assert "def mul" in report.conflict_detail
+    assert keeper.judged == ()
+
+
+async def test_the_design_goes_where_the_project_wants_it(work, repository, calculator, setup, story) -> None:
+    job = replace(
+        work.job, project=replace(setup, design_docs_path="docs/design/"), story=replace(story, spec="# D\n")
+    )
+    report, _ = await _prepare(repository, job)
+    assert calculator.git("show", f"{report.candidate}:docs/design/shop-1.md") == "# D"
+
+
+async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
+    work, calculator, services, heard
+) -> None:
+    calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    report = await merge_story(work.job, services, asyncio.Event())
+    assert report.end is MergeEnd.READY, (report.error, report.verdict)
+    calculator.commit(
+        {"tests/test_no_mul.py": "import calc\n\n\ndef test_none():\n    assert not hasattr(calc, 'mul')\n"}
+    )
+    report = await merge_story(work.job, services, asyncio.Event())
+    assert report.end is MergeEnd.REFUSED
+    assert report.verdict is not None
+    assert {refusal.code for refusal in report.verdict.refusals} == {RefusalCode.BASE_BROKEN}
+    assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
+
+
+# --- fast forward
+
+
+async def _candidate(repository, work) -> FastForwardJob:
+    report, _ = await _prepare(repository, work.job)
+    assert report.candidate is not None
+    return work.forward(report.candidate, report.main_commit)
+
+
+async def test_a_checked_out_main_branch_moves_with_its_files_and_no_hook_runs(
+    work, repository, calculator, tmp_path: Path
+) -> None:
+    for hook in ("post-merge", "reference-transaction", "pre-merge-commit", "post-checkout"):
+        path = calculator.path / ".git" / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\n")
+        path.chmod(0o755)
+    job = await _candidate(repository, work)
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    assert calculator.git("rev-parse", "main", "HEAD").splitlines() == [job.candidate] * 2
+    assert calculator.git("status", "--porcelain") == ""
+    assert (calculator.path / "tests" / "test_mul.py").exists()
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    assert not (tmp_path / "hook-ran").exists()
+
+
+async def test_a_main_branch_that_holds_the_candidate_already_is_merged(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    await fast_forward(repository, job)
+    tip = calculator.commit({"later.py": "x = 1\n"}, "later")
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    assert calculator.git("rev-parse", "main") == tip
+
+
+async def test_a_main_branch_that_moved_is_prepared_again(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    tip = calculator.commit({"later.py": "x = 1\n"}, "later")
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MOVED
+    assert calculator.git("rev-parse", "main") == tip
+
+
+@pytest.mark.parametrize("elsewhere", ["detached", "other branch", "other worktree"])
+async def test_a_main_branch_that_is_not_checked_out_here_moves_alone(
+    work, repository, calculator, elsewhere, tmp_path: Path
+) -> None:
+    job = await _candidate(repository, work)
+    head = ["checkout", "-q", *(["--detach"] if elsewhere == "detached" else ["-b", "mine"])]
+    calculator.git(*head)
+    if elsewhere == "other worktree":
+        calculator.git("worktree", "add", "-q", str(tmp_path / "main here"), "main")
+    calculator.write({"calc.py": "my own work\n"})
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    assert calculator.git("rev-parse", "main") == job.candidate
+    assert (calculator.path / "calc.py").read_text() == "my own work\n"
+    if elsewhere == "other worktree":
+        assert calculator.git("status", "--porcelain", at=tmp_path / "main here") == ""
+        assert (tmp_path / "main here" / "tests" / "test_mul.py").exists()
+
+
+async def test_a_person_s_other_changes_stay(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    calculator.write({"pyproject.toml": "mine\n", "notes.txt": "mine\n", "staged.txt": "mine\n"})
+    calculator.git("add", "staged.txt")
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    status = calculator.git("status", "--porcelain", "-z").split("\0")
+    assert {"A  staged.txt", "?? notes.txt"} <= set(status)
+    assert (calculator.path / "pyproject.toml").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["calc.py", "tests/test_mul.py"])
+async def test_changes_in_the_way_block_with_their_names(work, repository, calculator, name) -> None:
+    job = await _candidate(repository, work)
+    calculator.write({name: "mine\n"})
+    report = await fast_forward(repository, job)
+    assert report.end is FastForwardEnd.BLOCKED
+    assert name in report.error
+    assert report.hint
+    assert (calculator.path / name).read_text() == "mine\n"
+    assert calculator.git("rev-parse", "main") == job.main_commit
+
+
+async def test_an_ignored_file_in_the_way_is_not_overwritten(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    (calculator.path / ".git" / "info" / "exclude").write_text("test_mul.py\n")
+    calculator.write({"tests/test_mul.py": "precious\n"})
+    report = await fast_forward(repository, job)
+    assert report.end is FastForwardEnd.BLOCKED
+    assert "tests/test_mul.py" in report.error
+    assert (calculator.path / "tests" / "test_mul.py").read_text() == "precious\n"
+
+
+async def test_a_staged_change_in_the_way_blocks(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    calculator.write({"calc.py": "mine\n"})
+    calculator.git("add", "calc.py")
+    report = await fast_forward(repository, job)
+    assert report.end is FastForwardEnd.BLOCKED
+    assert "calc.py" in report.error
+
+
+async def test_a_rebase_of_main_under_way_blocks(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    (calculator.path / ".git" / "rebase-merge").mkdir()
+    (calculator.path / ".git" / "rebase-merge" / "head-name").write_text("refs/heads/main\n")
+    calculator.git("checkout", "-q", "--detach")
+    report = await fast_forward(repository, job)
+    assert report.end is FastForwardEnd.BLOCKED
+    assert "rebase" in report.error
+
+
+async def test_a_left_over_lock_blocks_and_the_hint_names_it(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    (calculator.path / ".git" / "index.lock").touch()
+    report = await fast_forward(repository, job)
+    assert report.end is FastForwardEnd.BLOCKED
+    assert "index.lock" in report.hint
+
+
+async def test_files_that_arrived_before_the_ref_are_merged_next_time(work, repository, calculator) -> None:
+    job = await _candidate(repository, work)
+    calculator.git("read-tree", "-m", "-u", "main", job.candidate)  # what a crash in the middle leaves
+    assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
+    assert calculator.git("status", "--porcelain") == ""
