@@ -209,6 +209,7 @@ async def _running(dispatcher: Dispatcher) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _scheduled(reconciler: Reconciler) -> AsyncIterator[None]:
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
     scheduler.add_job(reconciler.tick, "interval", seconds=2, max_instances=1, coalesce=True)
     scheduler.start()

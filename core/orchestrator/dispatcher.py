@@ -48,6 +48,7 @@ from core.worker.contract import (
 log = logging.getLogger(__name__)
 
 
+LOOK_AT_MOST = 500  # runnable stories a pass; those behind them wait for the next
 RETRY_AFTER_AGENT_FAILURE_SECONDS = (0.0, 2.0, 10.0, 30.0)
 
 
@@ -122,7 +123,7 @@ class Dispatcher:
 
     async def _pass(self) -> None:
         runnable, running, merging = await self._store.read(
-            lambda conn: (cycles.runnable(conn), leases.held(conn), merges.open_of(conn))
+            lambda conn: (cycles.runnable(conn, limit=LOOK_AT_MOST), leases.held(conn), merges.open_of(conn))
         )
         now = self.clock.monotonic()
         waits: dict[str, str] = {}
@@ -306,14 +307,18 @@ class Dispatcher:
             if said.story_id in self._drives:
                 self._progress[said.story_id] = said
 
+        start_ticks: dict[int, int] = {}
+
         async def process_started(params: dict[str, Any]) -> None:
             child = decode(ChildProcess, params)
+            start_ticks[child.pid] = child.start_ticks
             await self._store.write(lambda tx: _register(tx, project, child))
 
         async def process_ended(params: dict[str, Any]) -> None:
-            await self._store.write(
-                lambda tx: processes.ended(tx, int(params["pid"]), int(params["start_ticks"]))
-            )
+            pid = int(params["pid"])
+            ticks = start_ticks.pop(pid, None)
+            if ticks is not None:
+                await self._store.write(lambda tx: processes.ended(tx, pid, ticks))
 
         async def salvaged(params: dict[str, Any]) -> None:
             salvage = decode(Salvage, params)
