@@ -1,6 +1,9 @@
 """Loading: defaults, orch-config.yaml, registrations, each project's own file, environment and `.env`.
 
 Nothing is written here, whatever is found. Every mistake is reported at once, in one ConfigError.
+
+A mistake in a file that is about one project only, its registration or its checkout's own file (which a
+merged story can change), leaves that project out and keeps none of the others from working.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from config.fields import HttpAddress, SocketAddress, absolute, near
 from config.findings import Findings
 from config.global_section import read_global
 from config.layers import Layer, section, spoken
-from config.problems import ConfigError, Mark, unreadable
-from config.project_section import OWN_FILE, read_own, read_projects
+from config.problems import ConfigError, Mark, Problem, unreadable
+from config.project_section import OWN_FILE, Projects, read_own, read_projects
 from config.settings import GlobalSettings, ProjectSettings, Settings
 
 CONFIG_NAME = "orch-config.yaml"
@@ -38,7 +41,9 @@ class Configuration:
 
     `not_in_force`: "global" and project names to the dotted keys that people set and whose feature is not
     there yet. `sources`: the files read, the lowest layer first. `unregistered`: projects that are configured
-    but have no path yet; registering one supplies it. `notes`: sentences worth showing, none an error.
+    but have no path yet (that of these settings means nothing); registering one supplies it. `broken`: the
+    projects that are left out of the settings because of their own files. `notes`: sentences worth showing,
+    none an error.
     """
 
     settings: Settings
@@ -47,7 +52,8 @@ class Configuration:
     state_path: Path
     not_in_force: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
-    unregistered: tuple[str, ...] = ()
+    unregistered: Mapping[str, ProjectSettings] = field(default_factory=dict)
+    broken: Mapping[str, ConfigError] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -57,7 +63,8 @@ def load(
     """The settings of the Orchard whose orch-config.yaml stands in `root` (it may have none).
 
     `environ` is the process's environment; `overrides` has the shape of orch-config.yaml and wins over
-    everything. Raises ConfigError, which holds every mistake found.
+    everything. Raises ConfigError, which holds every mistake found, unless all of them are in files of single
+    projects: those are left out as `broken`.
     """
     root, findings = root.absolute(), Findings()
     if not root.is_dir():
@@ -80,8 +87,11 @@ def load(
     for name, project in projects.settings.items():
         _check_agent(findings, project.agent, f"projects.{name}.agent", projects.layers[name], known)
     discord = _discord(findings, variables)
-    if findings.problems:
+    if any(problem.mark.file not in projects.owners for problem in findings.problems):
         raise ConfigError(findings.ordered(str(source) for source in findings.sources))
+    broken = _broken(findings, projects)
+    for name in broken:
+        projects.drop(name)
     return Configuration(
         settings=Settings(
             global_=settings.model_copy(update={"global_state_path": state_path}),
@@ -96,25 +106,36 @@ def load(
         state_path=state_path,
         not_in_force={name: keys for name, keys in {"global": later, **projects.later}.items() if keys},
         sources=(*findings.sources, *((root / ".env",) if variables.read_file else ())),
-        unregistered=tuple(projects.unregistered),
+        unregistered=projects.unregistered,
+        broken=broken,
         notes=tuple(findings.notes),
     )
 
 
-def check_own_file(checkout: Path) -> None:
-    """Raises ConfigError when a checkout's own `.orch-state/config.yaml` could not be loaded."""
+def _broken(findings: Findings, projects: Projects) -> dict[str, ConfigError]:
+    problems: dict[str, list[Problem]] = {}
+    for problem in findings.ordered(str(source) for source in findings.sources):
+        for name in sorted(projects.owners[problem.mark.file]):
+            problems.setdefault(name, []).append(problem)
+    return {name: ConfigError(tuple(found), project=name) for name, found in problems.items()}
+
+
+def read_own_file(checkout: Path) -> ProjectSettings:
+    """What a checkout's own `.orch-state/config.yaml` says; the rest are defaults. Raises ConfigError."""
     findings = Findings()
     own = read_own(findings, checkout).cleaned(ProjectSettings)
+    settings = None
     try:
-        ProjectSettings.model_validate({**own.data, "name": checkout.name, "path": str(checkout)})
+        settings = ProjectSettings.model_validate({**own.data, "name": checkout.name, "path": str(checkout)})
     except ValidationError as error:
         findings.complain(error, ProjectSettings, (), own, Mark(file=str(checkout / OWN_FILE)))
-    if findings.problems:
+    if findings.problems or settings is None:
         raise ConfigError(findings.ordered(()))
+    return settings
 
 
 def read_registrations(findings: Findings, state_path: Path) -> dict[str, Document]:
-    """Project name to its file in projects.d; files that are no YAML are reported and left out."""
+    """Project name to its file in projects.d. What is wrong with a file is reported."""
     folder = state_path / REGISTRATIONS
     found: dict[str, Document] = {}
     try:
@@ -125,9 +146,7 @@ def read_registrations(findings: Findings, state_path: Path) -> dict[str, Docume
         findings.problems.append(unreadable(folder, error))
         return found
     for path in files:
-        document = findings.read(path)
-        if not document.broken:
-            found[path.stem] = document
+        found[path.stem] = findings.read(path)
     return found
 
 

@@ -35,16 +35,19 @@ class Problem:
 class ConfigError(InvalidInput):
     """The configuration cannot be accepted. `problems` holds every one of them, in the order of the files.
 
-    `message` counts them, `why` lists one a line (`file:line:column: key: sentence`).
+    `message` counts them, `why` lists one a line (`file:line:column: key: sentence`). `project`: all of them
+    are in files of that project.
     """
 
     slug = "bad_configuration"
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], *, project: str | None = None) -> None:
         self.problems = problems
         count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         super().__init__(
-            f"The configuration has {count}:",
+            f"The configuration has {count}:"
+            if project is None
+            else f"The settings of {project} have {count}:",
             why="\n" + "\n".join(f"  {problem}" for problem in problems) + "\n",
             hint="Nothing was changed. Mend the lines above and try again.",
         )

@@ -26,12 +26,19 @@ NOT_OWN = ("name", "path", "isolation")
 
 @dataclass(slots=True)
 class Projects:
-    """`later`: a project's keys that are not in force. `unregistered`: configured, but without a path yet."""
+    """`later`: a project's keys that are not in force. `unregistered`: configured, but without a path yet
+    (that of its settings means nothing). `owners`: the files that are about one project only, to its name.
+    """
 
     settings: dict[str, ProjectSettings] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     later: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    unregistered: list[str] = field(default_factory=list)
+    unregistered: dict[str, ProjectSettings] = field(default_factory=dict)
+    owners: dict[str, set[str]] = field(default_factory=dict)
+
+    def drop(self, name: str) -> None:
+        for table in (self.settings, self.layers, self.later, self.unregistered):
+            table.pop(name, None)
 
 
 def read_projects(
@@ -49,6 +56,10 @@ def read_projects(
     for name in dict.fromkeys([*named.data, *registered, *extra.data]):
         file = registered[name].file if name in registered else document.file
         place = named.marks.get((name,)) or extra.marks.get((name,)) or Mark(file=file, line=1, column=1)
+        if name in registered:
+            found.owners.setdefault(file, set()).add(name)
+            if registered[name].broken:
+                continue
         if problem := name_problem(name):
             findings.fail(place, f"projects.{name}", f"the name {problem}; '{suggest_name(name)}' would do")
         layers = (
@@ -70,7 +81,7 @@ def read_own(findings: Findings, checkout: Path) -> Layer:
     path = checkout / OWN_FILE
     if not os.path.lexists(path):
         return Layer()
-    if not path.resolve().is_relative_to(checkout.resolve()):
+    if not os.path.realpath(path).startswith(f"{os.path.realpath(checkout)}/"):  # unlike resolve, takes loops
         findings.fail(Mark(file=str(path)), "", "is a link that leads out of the project")
         return Layer()
     document = findings.read(path)
@@ -92,6 +103,8 @@ def _read_project(
 ) -> None:
     written, registration, override = (layer.cleaned(ProjectSettings) for layer in layers)
     checkout = _checkout(root, merge(written, registration, override).data.get("path"))
+    if checkout:
+        found.owners.setdefault(str(checkout / OWN_FILE), set()).add(name)
     own = read_own(findings, checkout).cleaned(ProjectSettings) if checkout else Layer()
     said = merge(written, registration, own, override)
     merged = merge(defaults, said)
@@ -110,7 +123,7 @@ def _read_project(
         found.settings[name] = settings.model_copy(update={"path": absolute(settings.path, root)})
         found.layers[name] = merged
     else:
-        found.unregistered.append(name)
+        found.unregistered[name] = settings
         findings.notes.append(f"{place}: {name} has no path yet: orchard register {name} PATH")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from config.loader import check_own_file
+from config.loader import read_own_file
 from config.names import name_problem, suggest_name
 from core.errors import InvalidInput
 from core.projects.shape import is_like_a_test
@@ -71,17 +71,19 @@ async def inspect_checkout(
     """Looks at a checkout without changing anything in it.
 
     `registered`: the checkouts of the other projects, by name. `main_branch`, `test_command`: what the
-    settings say. `state_path`: Orchard's own folder, in which nothing can be registered. Raises InvalidInput
-    with a next step (ConfigError when its own settings are wrong), GitFailed when git itself fails.
+    settings say; None: what its own file says. `state_path`: Orchard's own folder, in which nothing can be
+    registered. Raises InvalidInput with a next step (ConfigError when its own settings are wrong), GitFailed
+    when git itself fails.
     """
     folder = await asyncio.to_thread(_folder, path)
     await asyncio.to_thread(_check_neighbours, folder, registered or {}, state_path)
     await asyncio.to_thread(_check_is_top, folder)
-    # Accepted with a bad file of its own, the project would keep the next load from working.
-    await asyncio.to_thread(check_own_file, folder)
+    # Accepted with a bad file of its own, the project would be left out at once.
+    own = await asyncio.to_thread(read_own_file, folder)
+    test_command = test_command or own.test_command
     repository = await Repository.open(folder)
     await _check_not_bare(repository)
-    branch, notes = await _main_branch(repository, main_branch)
+    branch, notes = await _main_branch(repository, main_branch or own.main_branch)
     head = await repository.main_commit(branch)
     dirty = await _dirty_files(repository)
     if dirty is None:

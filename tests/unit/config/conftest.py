@@ -33,6 +33,13 @@ class Folder:
             self.load(environ, **more)
         return [str(problem).replace(f"{self.root}/", "") for problem in caught.value.problems]
 
+    def broken(self) -> dict[str, list[str]]:
+        """What is wrong with the projects that are left out, by name."""
+        return {
+            name: [str(problem).replace(f"{self.root}/", "") for problem in error.problems]
+            for name, error in self.load().broken.items()
+        }
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:

@@ -90,7 +90,7 @@ def test_another_file_can_be_named(folder):
 def test_a_project_s_own_file_cannot_say_who_it_is_or_how_it_is_fenced_in(folder, key):
     folder.write("projects:\n  shop: {path: shop}\n")
     folder.write(f"{key}\n", "shop/.orch-state/config.yaml")
-    (problem,) = folder.problems()
+    (problem,) = folder.broken()["shop"]
     assert problem.startswith("shop/.orch-state/config.yaml:1:1")
     assert "is not the project's own to set" in problem
 
@@ -101,7 +101,9 @@ def test_a_project_s_own_file_cannot_be_a_link_out_of_it(folder):
     own = folder.root / "shop" / ".orch-state" / "config.yaml"
     own.parent.mkdir(parents=True)
     own.symlink_to("../../secret")
-    assert folder.problems() == ["shop/.orch-state/config.yaml: is a link that leads out of the project"]
+    assert folder.broken() == {
+        "shop": ["shop/.orch-state/config.yaml: is a link that leads out of the project"]
+    }
 
 
 def test_agents_are_handed_on_as_written(folder):

@@ -29,7 +29,7 @@ def test_a_registration_gives_a_configured_project_its_path(folder):
     folder.write("projects:\n  shop: {priority: high}\n")
     write_registration(folder.load().state_path, "shop", folder.root / "shop")
     loaded = folder.load()
-    assert (loaded.unregistered, loaded.settings.projects["shop"].priority) == ((), "high")
+    assert (loaded.unregistered, loaded.settings.projects["shop"].priority) == ({}, "high")
 
 
 def test_an_update_keeps_the_other_keys_and_leaves_no_temporary_file(tmp_path: Path):

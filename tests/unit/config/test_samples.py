@@ -149,7 +149,7 @@ def test_what_is_not_in_force_is_listed_and_the_rest_is_not(folder):
 def test_a_channel_without_a_path_waits_for_the_registration(folder):
     folder.write(CHANNEL)
     loaded = folder.load()
-    assert loaded.unregistered == ("my-project",)
+    assert list(loaded.unregistered) == ["my-project"]
     assert not loaded.settings.projects
     assert "orchard register my-project PATH" in loaded.notes[0]
 
