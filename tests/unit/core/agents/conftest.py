@@ -76,7 +76,7 @@ class Stage:
             kind="acp",
             argv=(sys.executable, "-I", str(REPLAY), "--script", str(script)),
             read_only_paths=(REPLAY, script),
-            stop_seconds=(0.4, 0.4, 0.4),
+            stop_seconds=(20, 20, 20),
         )
         return replace(setup, **changes)
 
@@ -86,7 +86,7 @@ class Stage:
         path.write_text(source)
         argv = (sys.executable, "-I", "-S", str(path))
         return AgentSetup(
-            name="odd", kind="acp", argv=argv, read_only_paths=(path,), stop_seconds=(0.4, 0.4, 0.4)
+            name="odd", kind="acp", argv=argv, read_only_paths=(path,), stop_seconds=(20, 20, 20)
         )
 
     def turn(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -139,18 +140,18 @@ async def test_the_sandbox_stops_a_write_outside(caged):
 
 
 def test_it_starts_at_once(tmp_path):
-    """The bar is 150 ms on an idle machine; best of several, since others work here too."""
+    """At most 150 ms. Processor time, best of several: other programs work on this machine too."""
     script = tmp_path / "x.yaml"
     script.write_text('stories: {"*": {"*": [{say: x}]}}')
     request = b'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":1}}\n'
-    best = 9.9
+    used = [0.0]
     for _ in range(5):
-        began = time.monotonic()
         argv = [sys.executable, "-I", str(REPLAY), "--script", str(script)]
         done = subprocess.run(argv, input=request, capture_output=True, check=True)
-        best = min(best, time.monotonic() - began)
         assert b'"protocolVersion":1' in done.stdout
-    assert best < 0.5
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(spent.ru_utime + spent.ru_stime)
+    assert min(after - before for before, after in itertools.pairwise(used[1:])) < 0.15
 
 
 def test_it_imports_nothing_of_orchard_and_nothing_heavy(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from core.agents.turn import AgentText, Rung, ToolEnded, ToolStarted, TurnFailed, TurnKind, TurnStarted
 from core.worker.contract import AgentSetup
 
+SHORT = (0.3, 0.3, 0.3)
 WRITE = {"write": {"path": "a", "text": "x"}}
 
 
@@ -50,7 +51,7 @@ async def test_an_agent_that_exits_at_once_shows_its_stderr(caged):
 async def test_an_agent_that_never_answers_initialize_is_stopped_at_every_rung(caged, alive):
     script = caged.steps(start=["hang"])
 
-    end = await caged.play(caged.replay(script), caged.turn(start_seconds=0.5))
+    end = await caged.play(caged.replay(script, stop_seconds=SHORT), caged.turn(start_seconds=0.5))
 
     assert end.kind is TurnKind.FAILED
     assert "did not answer `initialize` within 0.5 s" in end.error
@@ -63,7 +64,7 @@ async def test_a_program_that_speaks_no_acp_is_told_apart(stage):
         "for line in __import__('sys').stdin: print('I am a shell, you said', line, flush=True)"
     )
 
-    end = await stage.play(agent, stage.turn(start_seconds=0.5))
+    end = await stage.play(agent, stage.turn(start_seconds=2))
 
     assert "did not answer `initialize`" in end.error
     assert "speak the Agent Client Protocol?" in end.hint
@@ -148,12 +149,12 @@ async def test_the_turn_has_a_time_out(caged):
 
 
 async def test_silence_is_a_stall_but_not_while_a_tool_runs(stage):
-    script = stage.steps({"run": "sleep 1"}, {"say": "tool over"}, {"sleep": 600})
+    script = stage.steps({"run": "sleep 2"}, {"say": "tool over"}, {"sleep": 600})
 
-    end = await stage.play(stage.replay(script), stage.turn(stall_seconds=0.5))
+    end = await stage.play(stage.replay(script), stage.turn(stall_seconds=1.5))
 
     assert end.kind is TurnKind.FAILED
-    assert "said nothing for 0.5 s" in end.error
+    assert "said nothing for 1.5 s" in end.error
     assert "tool over" in end.text
 
 
@@ -169,7 +170,9 @@ async def test_silence_is_a_stall_but_not_while_a_tool_runs(stage):
 async def test_the_stop_ladder_is_climbed_as_far_as_it_must(caged, alive, ignored, rungs):
     cancel = asyncio.Event()
     script = caged.steps({"hang": {"ignore": ignored}})
-    playing = asyncio.ensure_future(caged.play(caged.replay(script), cancel=cancel))
+    patience = tuple(0.3 if rung in ignored else 20 for rung in ("cancel", "eof", "term"))
+    agent = caged.replay(script, stop_seconds=patience)
+    playing = asyncio.ensure_future(caged.play(agent, cancel=cancel))
     await until(lambda: caged.of(ToolEnded))
     cancel.set()
 
@@ -182,22 +185,25 @@ async def test_the_stop_ladder_is_climbed_as_far_as_it_must(caged, alive, ignore
 async def test_a_stopped_agent_does_not_stop_us(caged, alive):
     """SIGSTOP: it reads nothing, so even writing the cancel may block."""
     script = caged.steps({"run": "sleep 600"})
-    playing = asyncio.ensure_future(caged.play(caged.replay(script), caged.turn(timeout_seconds=1.0)))
+    cancel = asyncio.Event()
+    agent = caged.replay(script, stop_seconds=SHORT)
+    playing = asyncio.ensure_future(caged.play(agent, cancel=cancel))
     await until(lambda: caged.of(ToolStarted))
     for pid in alive(str(script)):
         os.kill(pid, signal.SIGSTOP)
+    cancel.set()
 
     end = await playing
 
-    assert end.kind is TurnKind.FAILED
+    assert end.kind is TurnKind.CANCELLED
     assert Rung.KILL in end.rungs
     assert alive(str(script)) == []
 
 
 async def test_cancelling_the_task_ends_the_agent_first(caged, alive):
     script = caged.steps({"hang": {"ignore": ["cancel", "eof"]}})
-    playing = asyncio.ensure_future(caged.play(caged.replay(script)))
-    await until(lambda: caged.of(TurnStarted))
+    playing = asyncio.ensure_future(caged.play(caged.replay(script, stop_seconds=SHORT)))
+    await until(lambda: caged.of(ToolEnded))
 
     playing.cancel()
     playing.cancel()
@@ -213,7 +219,10 @@ async def test_a_daemon_in_a_session_of_its_own_is_gone_after_the_turn(caged, al
     wait = {"run": "while ! test -e born; do sleep 0.01; done"}
     script = caged.steps(daemon, wait, end)
 
-    await caged.play(caged.replay(script), caged.turn(timeout_seconds=3))
+    cancel = asyncio.Event()
+    if "sleep" in end:
+        caged.on_event = lambda event: cancel.set() if isinstance(event, ToolEnded) else None
+    await caged.play(caged.replay(script), cancel=cancel)
 
     assert (caged.worktree / "born").exists()
     assert alive(token) == []

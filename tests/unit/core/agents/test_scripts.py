@@ -12,6 +12,7 @@ from core.agents.turn import TurnKind
 from core.domain.lifecycles import Phase
 
 GREETER = Path(__file__).parents[3] / "agents_scripts" / "greeter.yaml"
+SHORT = (0.3, 0.3, 0.3)
 PHASES = [phase.value for phase in ROLE_OF]
 
 
@@ -58,6 +59,7 @@ async def test_bad_manners_end_as_they_should(stage, title, kind, rungs):
     (stage.worktree / "greeter.py").write_text("")
     prompt = f"Orchard-Story: greeter-1\nOrchard-Title: {title}\nOrchard-Phase: code_green\n\nGo."
 
-    end = await stage.play(stage.replay(GREETER), stage.turn(prompt=prompt, stall_seconds=1))
+    agent = stage.replay(GREETER, stop_seconds=SHORT if title == "hanging" else (20, 20, 20))
+    end = await stage.play(agent, stage.turn(prompt=prompt, stall_seconds=2 if title == "hanging" else 30))
 
     assert (end.kind, len(end.rungs)) == (kind, rungs)
