@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.domain.event import EventKind
@@ -31,7 +32,7 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
             f"{len(red.red)}" + (f" and {len(red.red_files)} files" if red.red_files else ""),
             str(len(green.green)),
             str(len(red.characterisation)),
-            "the later release" if outcome.held else f"[red]{_verdict(outcome)}[/red]",
+            "the later release" if outcome.held else f"[red]not merged: {outcome.detail.view.status}[/red]",
             f"{outcome.seconds:.0f}",
         )
     return table
@@ -44,7 +45,7 @@ def gates(outcome: Outcome) -> Table:
     for gate in outcome.detail.gates:
         verdict = "passed" if gate.verdict.passed else "[red]refused[/red]"
         said = _sentence(gate.verdict.evidence) if gate.verdict.passed else gate.verdict.explain()
-        table.add_row(gate.phase, str(gate.attempt), verdict, said)
+        table.add_row(gate.phase, str(gate.attempt), verdict, escape(said))
     return table
 
 
@@ -54,7 +55,7 @@ def fates(outcome: Outcome, *, limit: int | None = _SHOWN) -> Table:
     for title in ("test", "before", "at red", "at green"):
         table.add_column(title, overflow="fold")
     for row in rows if limit is None else rows[:limit]:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     if limit is not None and len(rows) > limit:
         table.add_row(f"... and {len(rows) - limit} more, in the text report", "", "", "")
     return table
@@ -65,7 +66,7 @@ def write_text(outcome: Outcome, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         console = Console(file=file, width=160, color_system=None)
-        for line in lines(outcome):
+        for line in lines(outcome, limit=None):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         console.print(gates(outcome))
         console.print(fates(outcome, limit=None))
@@ -80,23 +81,29 @@ _EXPLAINED = {
 }
 
 
-def lines(outcome: Outcome) -> Iterator[str]:
-    """The story in sentences."""
+def lines(outcome: Outcome, *, limit: int | None = _SHOWN) -> Iterator[str]:
+    """The story in sentences; at most `limit` names in each."""
     stage, split = outcome.stage, outcome.stage.split
     yield f"{stage.pair.name} {stage.pair.old} -> {stage.pair.new} ({stage.pair.shape})"
     yield from stage.notes
-    for path, reason in split.by_person.items():
-        yield f"a person's own commit, first: {path} ({reason})"
-    yield f"red's edits: {len(split.red)} files; green's edits: {len(split.green)} files"
-    if not split.green:
-        yield "nothing but tests changed: there is nothing to prove"
+    for reason in dict.fromkeys(split.by_person.values()):
+        paths = [path for path, why in split.by_person.items() if why == reason]
+        yield f"a person's own commit, first ({reason}): {_some(paths, limit)}"
+    yield f"red's edits: {len(split.red)} files: {_some(list(split.red), limit)}"
+    yield f"green's edits: {len(split.green)} files: {_some(list(split.green), limit)}"
     for event in outcome.events:
         if event.kind in _TOLD:
             said = event.data.get("reason") or event.data.get("reasons") or ""
             yield f"{event.kind}: {said if isinstance(said, str) else '; '.join(said)}"
     yield _verdict(outcome)
-    for path in outcome.differing if not outcome.held else ():
-        yield f"differs from {stage.pair.new}: {path}"
+    if not outcome.held:
+        yield f"differs from {stage.pair.new}: {_some(outcome.differing, limit)}"
+
+
+def _some(names: Sequence[str], limit: int | None) -> str:
+    shown = names if limit is None else names[:limit]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -131,9 +138,9 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
         yield test, "-", "flaky", "-"
 
 
-def _inside(green: Evidence, file: str) -> int:
+def _inside(green: Evidence, file: str) -> list[str]:
     module = file.removesuffix(".py").replace("/", ".")
-    return sum(test.startswith((module, file)) for test in green.green)
+    return [test for test in green.green if test.startswith((f"{module}.", f"{module}::", file))]
 
 
 def _evidence(outcome: Outcome, phase: Phase) -> Evidence:
