@@ -19,8 +19,6 @@ from core.ids import new_id
 
 _log = logging.getLogger(__name__)
 
-_ANSWER_IS_GONE = {10062, 40060, 10015}  # too late, answered already, its webhook is gone
-
 
 def explain(error: BaseException) -> OrchardError | None:
     """What a person is told of an exception; None: a fault of ours. PURE."""
@@ -72,14 +70,12 @@ def told(error: BaseException, where: str) -> Message:
 
 
 async def whisper_error(interaction: discord.Interaction[Any], error: BaseException, where: str) -> None:
-    """Tells the person who asked. An interaction that Discord has already given up is only logged."""
+    """Tells the person who asked; where that fails as well (too late, connection lost) the log has it."""
     message = told(error, where)
     try:
         await whisper(interaction, message)
-    except discord.HTTPException as gone:
-        if gone.code not in _ANSWER_IS_GONE:
-            raise
-        _log.warning("%s: the answer came too late (%s)", where, gone)
+    except Exception as gone:
+        _log.warning("%s: nobody could be told: %s (%s)", where, error, gone)
 
 
 class Errors(commands.Cog):

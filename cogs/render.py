@@ -94,6 +94,7 @@ def system_status(view: SystemView, page: int = 0) -> Message:
         f"isolation {plain(view.isolation, 200)} · Discord: {plain(view.discord, 200)}"
     )
     lines = tuple(_project_line(project) for project in view.projects)
+    lines += tuple(f"⚠️ **{title(name, 60)}** {plain(why, 400)}" for name, why in view.unusable.items())
     lines = lines or ("No project yet: `/project_register` adds one.",)
     asked = tuple(
         f"✋ {code(a.story_id)} {title(a.question, 180)} · {_stamp(a.asked_at.timestamp(), 'R')}"
@@ -264,9 +265,10 @@ def _project_line(view: ProjectView) -> str:
     ]
     worker = f" · worker {view.worker.state}" if view.worker.state not in {"stopped", "running"} else ""
     detail = f" ({plain(view.worker.detail, 150)})" if worker and view.worker.detail else ""
+    problem = f"\n  ⚠️ {plain(view.problem, 400)}" if view.problem else ""
     return (
         f"{PROJECT_SIGNS[project.status]} **{project.name}** · {project.status} · {project.workflow} · "
-        f"{', '.join(counts) or 'nothing to do'}{worker}{detail}"
+        f"{', '.join(counts) or 'nothing to do'}{worker}{detail}{problem}"
     )
 
 

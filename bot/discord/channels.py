@@ -10,7 +10,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, cast
 
 import discord
 
@@ -124,12 +124,16 @@ class ProjectChannels:
             if channel_name("", channel.name) == name:
                 return channel
         category = await self._open_category(guild)
-        return await guild.create_text_channel(
-            name,
-            category=category,
+        # discord.py's own method sends the category's id as a number, which Discord's description forbids.
+        made = await guild._state.http.create_channel(
+            guild.id,
+            discord.ChannelType.text.value,
+            name=name,
+            parent_id=str(category.id),
             topic=one_line(f"Orchard: {project}", 200),
             reason="Orchard project channel",
         )
+        return discord.TextChannel(state=guild._state, guild=guild, data=cast(Any, made))
 
     async def _open_category(self, guild: discord.Guild) -> discord.CategoryChannel:
         async with self._locks["category"]:

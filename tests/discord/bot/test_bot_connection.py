@@ -1,0 +1,138 @@
+"""The supervisor: down at start, dropped, refused, and who may do what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot.localguild import GuildSettings, LocalGuild, Person
+from core.domain.event import EventKind
+
+
+async def eventually(condition: Any, what: str, seconds: float = 20.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, what
+        await asyncio.sleep(0.01)
+
+
+async def test_everything_down_at_start_then_up(
+    orchard: Any, run_bot: Any, guild_settings: GuildSettings, checker: Any
+) -> None:
+    guild = LocalGuild(guild_settings, on_exchange=checker)
+    await guild.start()
+    port = guild.port
+    await guild.stop()
+    urls = {"api_url": guild.api_url, "gateway_url": guild.gateway_url, "token": guild.token}
+    async with run_bot(wait=False, guild_id=None, **urls) as service:
+        await eventually(lambda: "next try" in service.status, "a first failure")
+        assert f"nothing answers at 127.0.0.1:{port}" in service.status
+        story = await orchard.running_story()
+        later = LocalGuild(GuildSettings(token=guild.token, rates=guild_settings.rates), port=port)
+        async with later:
+            await eventually(lambda: service.connected, "a connection")
+            await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
+            await orchard.posted()
+            assert (
+                "shop: SPRINT_ACTIVE"
+                in (await later.person("alice").slash("state", channel="proj-shop")).text
+            )
+
+
+async def test_only_the_gateway_down_at_start_then_up(
+    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, unused_tcp_port: int
+) -> None:
+    async with run_bot(wait=False, gateway_url=f"ws://127.0.0.1:{unused_tcp_port}/") as service:
+        await eventually(lambda: "next try" in service.status, "a first failure")
+        server = await asyncio.start_server(_pipe_to(guild.port), "127.0.0.1", unused_tcp_port)
+        async with server:
+            await eventually(lambda: service.connected, "a connection")
+            await orchard.running_story()
+            await orchard.posted()
+
+
+def _pipe_to(port: int) -> Any:
+    """A gateway that comes up late: passes connections on to the guild's own port."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data.replace(b"GET /?", b"GET /gateway/?"))
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+
+    return serve
+
+
+@pytest.mark.parametrize("fault", ["drop", "reconnect", "invalid, resumable", "refused for good"])
+async def test_a_lost_gateway_is_found_again(
+    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, fault: str
+) -> None:
+    async with run_bot() as service:
+        gateway = guild.world.gateway
+        before = {session.id for session in gateway.live_sessions}
+        match fault:
+            case "drop":
+                gateway.drop()
+            case "reconnect":
+                gateway.ask_to_reconnect()
+            case "invalid, resumable":
+                gateway.invalidate_sessions(resumable=True)
+            case _:
+                gateway.drop(4003)
+        story = await orchard.running_story()
+        await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
+        await orchard.posted()
+        await eventually(lambda: service.connected and gateway.live_sessions, "a session")
+        assert before
+        assert "shop: SPRINT_ACTIVE" in (await alice.slash("state", channel="proj-shop")).text
+
+
+async def test_a_wrong_token_ends_discord_and_nothing_else(
+    orchard: Any, run_bot: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run_bot(wait=False, token="wrong") as service:
+        await eventually(lambda: "refuses the token" in service.status, "a refusal")
+        assert not service.connected
+        assert (await orchard.commands.system()).discord == service.status
+        await orchard.running_story()  # the rest goes on
+    assert caplog.text.count("refuses the token") == 1
+
+
+async def test_a_server_that_the_bot_is_not_in_is_named(run_bot: Any) -> None:
+    async with run_bot(wait=False, guild_id=12345678901234567) as service:
+        await eventually(
+            lambda: "not in the Discord server 12345678901234567" in service.status, "a sentence"
+        )
+
+
+async def test_without_a_configured_server_the_only_one_is_served(run_bot: Any, alice: Person) -> None:
+    async with run_bot(guild_id=None):
+        assert not (await alice.slash("project_list")).ephemeral
+
+
+async def test_with_roles_only_some_may_steer(
+    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person
+) -> None:
+    owner = guild.person("owner")
+    async with run_bot(roles=frozenset({"dev"})):
+        assert not (await alice.slash("state", {"project": "shop"})).ephemeral
+        refused = await alice.slash("backlog add_story", {"project": "shop", "title": "x"})
+        assert refused.ephemeral
+        assert "dev" in refused.text
+        assert not (await owner.slash("backlog add_story", {"project": "shop", "title": "x"})).ephemeral
+        approval = await orchard.ask((await orchard.commands.backlog("shop"))[0].story)
+        message = await alice.wait_for_message(lambda m: m.labels == ["Approve", "Reject"])
+        pressed = await alice.press(message, "Approve")
+        assert pressed.ephemeral
+        assert "dev" in pressed.text
+        assert (await orchard.commands.approval(approval.id)).answered_at is None
