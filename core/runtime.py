@@ -150,6 +150,7 @@ async def open_runtime(
             state_path=state_path,
             machine=machine,
             environ=variables(configuration.root),
+            broken=lambda: registry.configuration.broken,
         )
         registry.on_registered(setups.learn)
         await registry.adopt()
@@ -247,5 +248,5 @@ async def open_commands(
     state_path = state_folder(configuration)
     async with Store.open(state_path / "orchard.db", clock=clock, bus=Bus()) as store:
         registry = Registry(store, configuration, load)
-        await registry.adopt()
+        await registry.adopt(announce=False)
         yield Commands(store, registry, None)

@@ -97,6 +97,7 @@ class Commands:
             discord=self.discord_status(),
             cpu_percent=psutil.cpu_percent(),
             memory_percent=psutil.virtual_memory().percent,
+            unusable={name: str(error) for name, error in self._registry.unusable().items()},
         )
 
     async def projects(self) -> tuple[ProjectView, ...]:
@@ -171,6 +172,9 @@ class Commands:
 
     async def start_project(self, name: str, *, actor: str) -> Project:
         project = await self._store.read(lambda conn: _find(conn, name))
+        self._registry.refresh()  # what kept it from starting before may be mended
+        if (problem := self._registry.problem(project.name)) is not None:
+            raise problem
         if project.status is ProjectStatus.ACTIVE and self._engine is None:
             raise NotAllowed(f"{project.name} is started already.", hint="It works while 'orchard run' runs.")
         if self._engine is not None:
@@ -429,6 +433,7 @@ class Commands:
         return view
 
     def _project_view(self, conn: sqlite3.Connection, project: Project) -> ProjectView:
+        problem = self._registry.problem(project.name)
         views = overview.story_views(conn, stories.of_project(conn, project.name), self._why)
         return ProjectView(
             project=project,
@@ -436,6 +441,7 @@ class Commands:
             worker=self._engine.worker_view(project.name) if self._engine else WorkerView(state="stopped"),
             pending_approvals=len(approvals.pending(conn, project.name)),
             not_in_force=self._registry.not_in_force(project.name),
+            problem=str(problem) if problem is not None else "",
             **overview.tally(views),
         )
 

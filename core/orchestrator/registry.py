@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from config.loader import Configuration
-from config.registrations import write_registration
+from config.registrations import registration_path, write_registration
 from core.domain.event import EventKind
 from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority
-from core.errors import OrchardError
+from core.errors import InvalidInput, NotAllowed, OrchardError
+from core.orchestrator.setups import not_configured
 from core.orchestrator.views import Candidate, Registration
 from core.projects.discovery import discover
 from core.projects.registration import Checkout, check_name, inspect_checkout
@@ -32,12 +35,13 @@ _WAY_TO = {
 
 
 class Registry:
-    """Holds the present configuration; it is read anew after each registration."""
+    """Holds the present configuration; it is read anew when a project is registered or started."""
 
     def __init__(self, store: Store, configuration: Configuration, load: Callable[[], Configuration]) -> None:
         self._store = store
         self._load = load
         self.configuration = configuration
+        self._unusable: dict[str, OrchardError] = {}
         self._listeners: list[Callable[[Project], None]] = []
 
     def on_registered(self, listener: Callable[[Project], None]) -> None:
@@ -51,36 +55,131 @@ class Registry:
     def not_in_force(self, name: str) -> tuple[str, ...]:
         return self.configuration.not_in_force.get(name, ())
 
+    def problem(self, name: str) -> OrchardError | None:
+        """Why a registered project's settings cannot be used; None when they can."""
+        if (error := self.configuration.broken.get(name)) is not None:
+            return error
+        return None if name in self.configuration.settings.projects else not_configured(name)
+
+    def unusable(self) -> Mapping[str, OrchardError]:
+        """The projects that are configured, but could not be taken in."""
+        return self._unusable
+
+    def refresh(self) -> None:
+        """Reads the configuration anew. One that cannot be accepted is raised and changes nothing.
+
+        A project whose own files went bad keeps the settings that it had, so that its work can go on.
+        """
+        fresh, before = self._load(), self.configuration
+        if fresh.state_path != before.state_path:
+            raise NotAllowed(
+                f"The settings name another global_state_path, {fresh.state_path}.",
+                why=f"Orchard works with {before.state_path} now.",
+                hint="Restart Orchard, or put it back.",
+            )
+        kept = {
+            name: before.settings.projects[name] for name in fresh.broken if name in before.settings.projects
+        }
+        settings = fresh.settings.model_copy(update={"projects": {**fresh.settings.projects, **kept}})
+        self.configuration = replace(fresh, settings=settings)
+
     async def register(self, name: str, path: Path, *, actor: str) -> Registration:
-        """Checks the folder, writes `projects.d/<name>.yaml`, and the project's row. Raises InvalidInput."""
-        known = {project.name: project.path for project in await self._store.read(projects.every)}
+        """Checks the folder, writes `projects.d/<name>.yaml`, and the project's row.
+
+        What orch-config.yaml says of the name is in force. Raises InvalidInput, ConfigError; then nothing is
+        written.
+        """
+        self.refresh()
+        known = {project.name: project for project in await self._store.read(projects.every)}
+        name, settings = name.strip(), self.configuration.settings
+        if name in known and self.configuration.broken.get(name) is None and name not in settings.projects:
+            return await self._register_again(known[name], path)
         name = check_name(name, known)
-        settings = self.configuration.settings.projects.get(name)
+        if (error := self.configuration.broken.get(name)) is not None:
+            raise error
+        configured = settings.projects.get(name)
+        said = configured or self.configuration.unregistered.get(name)
+        if configured is not None:
+            self._check_path(name, Path(configured.path), path)
+        others = {other: Path(each.path) for other, each in settings.projects.items() if other != name}
         checkout = await inspect_checkout(
             path,
-            registered=known,
-            main_branch=settings.main_branch if settings else None,
-            test_command=settings.test_command if settings else None,
+            registered={**others, **{project.name: project.path for project in known.values()}},
+            main_branch=said.main_branch if said else None,
+            test_command=said.test_command if said else None,
             state_path=self.configuration.state_path,
         )
-        if settings is None:
-            write_registration(self.configuration.state_path, name, checkout.path)
-            self.configuration = self._load()
-        project = await self._insert(name, checkout, (), actor)
+        if configured is None:
+            self._write(name, checkout.path)
+        project = await self._insert(name, checkout, _WAY_TO[said.status] if said else (), actor)
+        self._unusable.pop(name, None)
         return Registration(project=project, notes=checkout.notes)
+
+    async def _register_again(self, project: Project, path: Path) -> Registration:
+        """Gives a project of the store, which no file names any more, its registration back."""
+        if not _same_place(path, project.path):
+            raise InvalidInput(
+                f"There is a project {project.name} already, with the checkout {project.path}.",
+                why="Its stories and their branches are there.",
+                hint=f"Register that one again (orchard register {project.name} {project.path}), "
+                "or choose another name.",
+            )
+        others = {
+            name: Path(each.path)
+            for name, each in self.configuration.settings.projects.items()
+            if name != project.name
+        }
+        checkout = await inspect_checkout(
+            path,
+            registered=others,
+            main_branch=project.main_branch,
+            state_path=self.configuration.state_path,
+        )
+        self._write(project.name, checkout.path)
+        self._tell(project)
+        return Registration(project=project, notes=checkout.notes)
+
+    def _check_path(self, name: str, configured: Path, path: Path) -> None:
+        if _same_place(path, configured):
+            return
+        machine_owned = registration_path(self.configuration.state_path, name)
+        place = machine_owned if machine_owned.exists() else self.configuration.config_file
+        raise InvalidInput(
+            f"{name} is configured with another path, {configured}.",
+            why=f"{place} says so.",
+            hint=f"Change the path there, or register {path} by another name.",
+        )
+
+    def _write(self, name: str, path: Path) -> None:
+        """The registration's file; it is gone again when the settings cannot be used with it."""
+        is_new = not registration_path(self.configuration.state_path, name).exists()
+        file = write_registration(self.configuration.state_path, name, path)
+        try:
+            self.refresh()
+            if (error := self.configuration.broken.get(name)) is not None:
+                raise error
+        except OrchardError:
+            if is_new:
+                file.unlink(missing_ok=True)
+            self.refresh()
+            raise
 
     async def discover(self, paths: Sequence[Path]) -> tuple[Candidate, ...]:
         known = {project.name: project.path for project in await self._store.read(projects.every)}
         return await discover(paths, known, state_path=self.configuration.state_path)
 
-    async def adopt(self) -> None:
+    async def adopt(self, *, announce: bool = True) -> None:
         """Takes in the projects that the configuration names and the store does not know yet.
 
-        One that cannot be used is logged and told to people; it keeps none of the others from starting.
+        One that cannot be used keeps none of the others from starting; with `announce` it is logged and told
+        to people.
         """
         known = {project.name: project for project in await self._store.read(projects.every)}
         for project in known.values():
             self._tell(project)
+        self._unusable = {
+            name: error for name, error in self.configuration.broken.items() if name not in known
+        }
         for name, settings in self.configuration.settings.projects.items():
             if name in known:
                 continue
@@ -94,8 +193,11 @@ class Registry:
                 )
                 known[name] = await self._insert(name, checkout, _WAY_TO[settings.status], "configuration")
             except OrchardError as error:
-                log.warning("project %s cannot be used: %s", name, error)
-                await self._store.write(_unavailable(name, error))
+                self._unusable[name] = error
+        if announce:
+            for name, reason in self._unusable.items():
+                log.warning("project %s cannot be used: %s", name, reason)
+                await self._store.write(_unavailable(name, reason))
 
     async def _insert(
         self, name: str, checkout: Checkout, way: Sequence[ProjectCommand], actor: str
@@ -134,3 +236,7 @@ def _unavailable(name: str, error: OrchardError) -> Callable[[Transaction], obje
     return lambda tx: tx.emit(
         EventKind.PROJECT_UNAVAILABLE, data={"project": name, "message": message, "hint": error.hint}
     )
+
+
+def _same_place(one: Path, other: Path) -> bool:
+    return os.path.realpath(os.path.expanduser(one)) == os.path.realpath(other)  # noqa: PTH111 - never raises

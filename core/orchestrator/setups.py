@@ -9,11 +9,19 @@ from config.settings import ProjectSettings, Settings
 from core.agents.presets import load_rows, resolve
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
-from core.errors import NotFound, Unavailable
+from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.slots import ProjectSlots, Slots
 from core.worker.contract import AgentSetup, ProjectSetup
+
+
+def not_configured(name: str) -> Unavailable:
+    return Unavailable(
+        f"Project {name} is registered, but not configured any more.",
+        why="Neither orch-config.yaml nor projects.d names it.",
+        hint=f"Put it back, or register it again: orchard register {name} PATH.",
+    )
 
 
 class Setups:
@@ -26,9 +34,13 @@ class Setups:
         state_path: Path,
         machine: Machine,
         environ: Mapping[str, str],
+        broken: Callable[[], Mapping[str, OrchardError]] = dict,
     ) -> None:
-        """`environ` is where agents' keys come from: the process's environment over `.env`."""
+        """`environ` is where agents' keys come from: the process's environment over `.env`. `broken`: why
+        projects are left out of the settings.
+        """
         self._settings = settings
+        self._broken = broken
         self._state_path = state_path
         self._machine = machine
         self._environ = environ
@@ -39,14 +51,12 @@ class Setups:
         self._projects[project.name] = project
 
     def settings(self, name: str) -> ProjectSettings:
-        try:
-            return self._settings().projects[name]
-        except KeyError:
-            raise Unavailable(
-                f"Project {name} is registered, but not configured any more.",
-                why="Neither orch-config.yaml nor projects.d names it.",
-                hint=f"Put it back, or register it again: orchard register {name} PATH.",
-            ) from None
+        """Raises Unavailable when a project's settings are not there or cannot be used."""
+        if (found := self._settings().projects.get(name)) is not None:
+            return found
+        if (error := self._broken().get(name)) is not None:
+            raise Unavailable(error.message, why=error.why, hint=error.hint)
+        raise not_configured(name)
 
     def level(self, name: str) -> Level:
         """The isolation of a project's agents and tests. Raises Unavailable, never weaker than asked for."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.domain.approval import Approval
@@ -55,6 +56,7 @@ class ProjectView:
     done: int
     pending_approvals: int
     not_in_force: tuple[str, ...] = ()  # configured keys whose feature is not there yet
+    problem: str = ""  # why its settings cannot be used, in sentences; it goes on with those it had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class SystemView:
     discord: str  # "connected as Orchard" | "no token: running without Discord" | "reconnecting"
     cpu_percent: float
     memory_percent: float
+    # Configured projects that could not be taken in: name to what is wrong, in sentences.
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
