@@ -109,7 +109,9 @@ class Gateway:
         """Send an event to every session whose intents want it; `channel` is where it happened."""
         direct = channel is not None and channel.guild_id is None
         for session in self._sessions.values():
-            if wants(session.intents, event, direct=direct):
+            # its own member's changes reach a bot without the privileged intent too
+            own = event == "GUILD_MEMBER_UPDATE" and data["user"]["id"] == str(self._guild.bot.id)
+            if own or wants(session.intents, event, direct=direct):
                 self._send_event(session, event, self._fitted(session, event, data, direct))
 
     def _send_event(self, session: Session, event: str, data: Any) -> None:

@@ -45,7 +45,10 @@ class LocalGuild:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises OSError when the port is taken.
+
+        After a stop it listens on the same port again, with everything as it was: Discord was down.
+        """
         application = web.Application(client_max_size=_MAX_BODY_BYTES)
         application.add_routes(self._rest.routes())
         application.router.add_get(_GATEWAY_PATH, self.world.gateway.handle)
@@ -57,7 +60,7 @@ class LocalGuild:
         site = web.TCPSite(self._runner, "127.0.0.1", self._wanted_port)
         await site.start()
         address = self._runner.addresses[0]
-        self.port = int(address[1])
+        self.port = self._wanted_port = int(address[1])  # the same again after a stop
         self.world.base_url = f"http://127.0.0.1:{self.port}"
         self.world.gateway.url = self.gateway_url
 

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import discord
 import pytest
 
@@ -100,3 +101,22 @@ async def _until_ready(client: discord.Client, guild: LocalGuild) -> None:
     # discord.py's own wait_until_ready may be called only after its login
     await guild.world.gateway.wait_until(lambda: bool(guild.world.gateway.live_sessions), timeout=30)
     await client.wait_until_ready()
+
+
+Api = Callable[..., Any]
+
+
+@pytest.fixture
+async def api(guild: LocalGuild) -> AsyncIterator[Api]:
+    """`await api("POST", "/channels/1/messages", {...})` gives (status, body) as a bot without a library."""
+    headers = {"Authorization": f"Bot {guild.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def call(method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+            if body is not None:
+                more["json"] = body
+            async with session.request(method, guild.api_url + path, **more) as response:
+                is_json = response.content_type == "application/json"
+                return response.status, (await response.json() if is_json else await response.text())
+
+        yield call

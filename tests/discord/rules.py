@@ -221,9 +221,16 @@ def broken_rules(exchange: Exchange) -> Iterator[BrokenRule]:
     """The rules that an exchange breaks."""
     for rules, body in _applicable(exchange):
         for rule in rules:
-            detail = rule.breaks(body)
+            detail = _detail(rule, body)
             if detail is not None:
                 yield BrokenRule(name=rule.name, source=rule.source, detail=detail, by_bot=rule.by_bot)
+
+
+def _detail(rule: Rule, body: Any) -> str | None:
+    try:
+        return rule.breaks(body)
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        return f"cannot be judged, the body is malformed: {error!r}"
 
 
 def _applicable(exchange: Exchange) -> Iterator[tuple[Sequence[Rule], Any]]:
