@@ -20,7 +20,7 @@ _SHOWN = 12  # rows of tests in the terminal; the text report has all
 
 def summary(outcomes: Sequence[Outcome]) -> Table:
     table = Table(title="Real changes, replayed", show_lines=False)
-    for title in ("project", "releases", "shape", "red", "green", "at once", "merged tree", "seconds"):
+    for title in ("project", "releases", "red", "green", "at once", "merged tree", "seconds"):
         table.add_column(title)
     for outcome in outcomes:
         red, green = _evidence(outcome, Phase.TEST_RED), _evidence(outcome, Phase.CODE_GREEN)
@@ -28,7 +28,6 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         table.add_row(
             pair.name,
             f"{pair.old} -> {pair.new}",
-            pair.shape,
             f"{len(red.red)}" + (f" and {len(red.red_files)} files" if red.red_files else ""),
             str(len(green.green)),
             str(len(red.characterisation)),

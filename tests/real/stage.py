@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -150,8 +151,10 @@ def make_environment(pair: Pair, old: Path, new: Path, checkout: Path) -> tuple[
         except RealInputError as error:
             notes.append(f"not installed: {' '.join(words)} ({str(error).splitlines()[-1]})")
     for release, options in ((new, ()), (old, ("--no-deps", "--force-reinstall"))):
+        copy = checkout.parent / "install" / release.name  # building leaves its own files in the folder
+        shutil.copytree(release, copy, symlinks=True)
         try:
-            _run([*pip, *options, str(release)], "install")
+            _run([*pip, *options, str(copy)], "install")
         except RealInputError as error:
             notes.append(f"{release.name} itself could not be installed ({str(error).splitlines()[-1]})")
     return tuple(notes)

@@ -10,6 +10,8 @@ from core.agents.replay.script import Script
 from core.worker.runners.pytest import PytestRunner
 from tests.real.release import File, RealInputError, read_tree, unpack, write_tree
 from tests.real.split import replay_script, split_change, with_person
+from tests.real.stage import git, set_stage
+from tests.real.table import Pair
 
 
 @pytest.fixture
@@ -66,6 +68,16 @@ def test_a_tree_written_is_the_tree_read(trees, tmp_path) -> None:
     write_tree(trees[1], tmp_path / "there")
     write_tree(tree, tmp_path / "there")
     assert read_tree(tmp_path / "there") == tree
+
+
+def test_making_a_stage_leaves_the_releases_as_they_are(releases, tmp_path) -> None:
+    before = [sorted(map(str, folder.rglob("*"))) for folder in releases]
+    stage = set_stage(
+        Pair(name="tiny", old="1.0", new="1.1"), *releases, tmp_path / "stage", lambda _: None, install=False
+    )
+    assert [sorted(map(str, folder.rglob("*"))) for folder in releases] == before
+    assert git(stage.checkout, "status", "--porcelain") == ""
+    assert len(git(stage.checkout, "log", "--oneline").splitlines()) == 2
 
 
 def test_an_archive_that_reaches_outside_is_refused(tmp_path) -> None:
