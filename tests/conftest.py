@@ -1,0 +1,38 @@
+"""What every test may rely on: bubblewrap where a test is marked with it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.isolation.machine import probe_machine
+from core.isolation.plan import Level
+
+_missing = pytest.StashKey[str]()
+_skipped = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what is marked `bwrap` where bubblewrap cannot be used; asked once, by really running it."""
+    marked = [item for item in items if item.get_closest_marker("bwrap")]
+    if not marked:
+        return
+    machine = asyncio.run(probe_machine())
+    if Level.FILESYSTEM in machine.levels:
+        return
+    reason = f"needs bubblewrap: {machine.reasons[Level.FILESYSTEM]}"
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=reason))
+    config.stash[_missing] = reason
+    config.stash[_skipped] = [item.nodeid for item in marked]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Names every test that was not run because of it; pytest's own summary folds them."""
+    if skipped := config.stash.get(_skipped, None):
+        terminalreporter.section(f"{len(skipped)} tests not run")
+        terminalreporter.line(config.stash[_missing])
+        for name in skipped:
+            terminalreporter.line(f"  {name}")
