@@ -91,7 +91,8 @@ async def test_the_candidate_is_one_commit_on_the_tip_with_the_story_s_title(
         "log", "-1", "--format=%s|%an|%(trailers:key=Orchard-Story,valueonly)", report.candidate
     ) == ("Multiply numbers|Orchard|shop-1")
     assert calculator.git("ls-tree", "-r", "--name-only", report.candidate).splitlines() == [
-        ".gitignore", "calc.py", "other.py", "pyproject.toml", "tests/test_calc.py", "tests/test_mul.py",
+        ".gitignore", "calc.py", "other.py", "pyproject.toml", "run-tests.sh", "tests/test_calc.py",
+        "tests/test_mul.py",
     ]  # fmt: skip
     assert calculator.git("rev-parse", "main") == tip
     assert calculator.git("diff", "--name-only", f"{keeper.judged[2]}", report.candidate) == "calc.py"
@@ -139,12 +140,11 @@ async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
     work, calculator, services, heard
 ) -> None:
     calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
-    report = await merge_story(work.job, services, asyncio.Event())
+    job = replace(work.job, red_evidence=Evidence(red=("tests::tests/test_mul.py",)))
+    report = await merge_story(job, services, asyncio.Event())
     assert report.end is MergeEnd.READY, (report.error, report.verdict)
-    calculator.commit(
-        {"tests/test_no_mul.py": "import calc\n\n\ndef test_none():\n    assert not hasattr(calc, 'mul')\n"}
-    )
-    report = await merge_story(work.job, services, asyncio.Event())
+    calculator.commit({"tests/test_no_mul.py": "import calc\n\nassert not hasattr(calc, 'mul')\n"})
+    report = await merge_story(job, services, asyncio.Event())
     assert report.end is MergeEnd.REFUSED
     assert report.verdict is not None
     assert {refusal.code for refusal in report.verdict.refusals} == {RefusalCode.BASE_BROKEN}

@@ -28,7 +28,7 @@ def _codes(report: PhaseReport) -> set[RefusalCode]:
 async def test_a_story_goes_from_its_criteria_to_code_that_a_person_may_merge(
     calculator, job_of, play, services, heard, setup, level, red, green
 ) -> None:
-    project = replace(setup, isolation=level)
+    project = replace(setup, isolation=level, test_command=None)
     base = calculator.git("rev-parse", "HEAD")
     agent = play(test_red=red, code_green=green, refactor=[{"say": "Nothing to do."}])
 
@@ -114,7 +114,7 @@ async def test_a_design_without_criteria_is_refused_and_its_draft_stays_for_the_
 async def test_a_refused_attempt_is_amended_and_an_agent_s_failure_starts_over(
     calculator, job_of, play, services, heard, red
 ) -> None:
-    passing = {"write": {"path": "tests/test_more.py", "text": "def test_more():\n    assert True\n"}}
+    passing = {"write": {"path": "tests/test_more.py", "text": "assert True\n"}}
     agent = play(test_red=[[passing], ["crash"], red])
     refused = await _run(job_of(agent), services)
     assert (refused.end, _codes(refused)) == (PhaseEnd.REFUSED, {RefusalCode.NO_RED_TEST})
@@ -245,7 +245,7 @@ async def test_a_cancelled_phase_answers_and_leaves_no_process(
     slow = {
         "write": {
             "path": "tests/test_slow.py",
-            "text": "import time\n\ndef test_slow():\n    time.sleep(60)\n",
+            "text": "import time\n\ntime.sleep(60)\n",
         }
     }
     agent = play(test_red=[{"hang": {"ignore": ["cancel", "eof", "term"]}}] if where == "agent" else [slow])

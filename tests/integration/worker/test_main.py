@@ -1,0 +1,234 @@
+"""The worker as its own process, spoken to as the control plane does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from core.domain.lifecycles import Phase
+from core.errors import Unavailable
+from core.executors.local import LocalExecutor, WorkerHandle
+from core.rpc import INVALID_PARAMS, METHOD_NOT_FOUND, Peer, PeerGone, RpcError
+from core.worker.contract import (
+    FastForwardJob,
+    FastForwardReport,
+    MergeEnd,
+    MergeJob,
+    MergeReport,
+    PhaseEnd,
+    PhaseReport,
+    RemoveWorktree,
+)
+from core.worker.main import HEARTBEAT_SECONDS
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+
+class ControlPlane:
+    """Notes what a worker tells."""
+
+    def __init__(self, handle: WorkerHandle) -> None:
+        self.handle = handle
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        names = ("heartbeat", "progress", "process_started", "process_ended", "salvaged")
+        handlers = {name: self._noter(name) for name in names}
+        self.peer = Peer(handle.reader, handle.writer, handlers)
+
+    def _noter(self, name: str) -> Any:
+        async def note(params: dict[str, Any]) -> None:
+            self.told.append((name, params))
+
+        return note
+
+    def heard(self, name: str) -> list[dict[str, Any]]:
+        return [params for told, params in self.told if told == name]
+
+    def children(self, kind: str) -> list[int]:
+        return [child["pid"] for child in self.heard("process_started") if child["kind"] == kind]
+
+    async def run_phase(self, job) -> PhaseReport:
+        return await self.peer.request(PhaseReport, "run_phase", job, 90)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def executor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalExecutor]:
+    """One for all: its template takes a second to warm up."""
+    async with LocalExecutor.open(tmp_path_factory.mktemp("logs")) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _worker(executor: LocalExecutor) -> AsyncIterator[ControlPlane]:
+    plane = ControlPlane(await executor.start("shop"))
+    task = asyncio.create_task(plane.peer.run())
+    try:
+        yield plane
+    finally:
+        await plane.handle.stop(0)
+        await task
+
+
+HANG = {"hang": {"ignore": ["cancel", "eof", "term"]}}
+
+
+async def test_stories_run_side_by_side_while_heartbeats_go_on(
+    executor, calculator, job_of, play, red, story, until
+) -> None:
+    agent = play(test_red=[{"sleep": HEARTBEAT_SECONDS + 0.5}, *red])
+    async with _worker(executor) as plane:
+        stories = [replace(story, id=f"shop-{number}") for number in (1, 2)]
+        work = [asyncio.create_task(plane.run_phase(job_of(agent, story=each))) for each in stories]
+        await until(lambda: any(len(beat["running"]) == 2 for beat in plane.heard("heartbeat")))
+        reports = await asyncio.gather(*work)
+        assert [report.end for report in reports] == [PhaseEnd.PASSED] * 2, reports
+        await until(lambda: plane.heard("heartbeat")[-1]["running"] == [])
+        pids = {child["pid"] for child in plane.heard("process_started")}
+        assert {child["pid"] for child in plane.heard("process_ended")} == pids
+        assert {child["kind"] for child in plane.heard("process_started")} == {"agent", "test"}
+        assert all(child["argv"] and child["start_ticks"] for child in plane.heard("process_started"))
+
+
+async def test_a_story_goes_to_the_main_branch_and_its_worktree_goes(
+    executor, calculator, job_of, play, red, green, setup, story
+) -> None:
+    agent = play(test_red=red, code_green=green)
+    async with _worker(executor) as plane:
+        first = await plane.run_phase(job_of(agent))
+        assert first.verdict is not None
+        facts = {
+            "base_commit": first.base_commit,
+            "red_commit": first.head_commit,
+            "red_evidence": first.verdict.evidence,
+        }
+        second = await plane.run_phase(
+            job_of(agent, Phase.CODE_GREEN, head_commit=first.head_commit, **facts)
+        )
+        assert second.end is PhaseEnd.PASSED, second
+        head = str(second.head_commit)
+        merge = MergeJob(project=setup, story=story, generation=1, head_commit=head, **facts)
+        report = await plane.peer.request(MergeReport, "prepare_merge", merge, 90)
+        assert report.end is MergeEnd.READY, report
+        forward = FastForwardJob(
+            project=setup,
+            story_id="shop-1",
+            generation=1,
+            candidate=str(report.candidate),
+            main_commit=str(report.main_commit),
+        )
+        done = await plane.peer.request(FastForwardReport, "fast_forward", forward, 30)
+        assert done.end == "merged"
+        await plane.peer.call("remove_worktree", RemoveWorktree(project=setup, story_id="shop-1"), 30)
+    assert "def mul" in (calculator.path / "calc.py").read_text()
+    assert not (setup.state_path / "worktrees" / "shop" / "shop-1").exists()
+    assert calculator.git("rev-parse", "refs/orchard/stories/shop-1") == second.head_commit
+    assert calculator.git("worktree", "list").count("\n") == 0
+
+
+async def test_cancel_stops_an_agent_that_ignores_it(executor, calculator, job_of, play, until) -> None:
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
+        await until(lambda: bool(plane.children("agent")))
+        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": True}
+        assert (await work).end is PhaseEnd.CANCELLED
+        assert not psutil.pid_exists(plane.children("agent")[0])
+        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": False}
+
+
+async def test_term_lets_running_phases_answer_first(executor, calculator, job_of, play, until) -> None:
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
+        await until(lambda: bool(plane.children("agent")))
+        stopping = asyncio.create_task(plane.handle.stop(20))
+        assert (await work).end is PhaseEnd.CANCELLED
+        assert (await stopping).code == 0
+
+
+@pytest.mark.parametrize("how", ["killed", "control plane gone"])
+async def test_no_process_is_left_when_the_worker_ends(
+    executor, calculator, job_of, play, setup, level, until, how
+) -> None:
+    agent = play(test_red=[{"spawn_daemon": "echo $$ > daemon.pid; exec sleep 600"}, HANG])
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job_of(agent, project=replace(setup, isolation=level))))
+        place = setup.state_path / "worktrees" / "shop" / "shop-1" / "daemon.pid"
+        await until(lambda: place.exists() and place.read_text().strip() != "")
+        family = psutil.Process(plane.handle.pid).children(recursive=True)
+        assert family
+        if how == "killed":
+            plane.handle.kill()
+        else:
+            plane.handle.writer.close()
+        with pytest.raises(PeerGone):
+            await work
+        await until(lambda: not any(_lives(process) for process in family))
+
+
+@pytest.mark.parametrize("step", ["worktree", "environment", "agent", "gate", "commit"])
+async def test_a_worker_killed_at_any_step_is_taken_over_by_the_next(
+    executor, calculator, job_of, play, red, step, until
+) -> None:
+    agent = play(test_red=[*red, {"sleep": 0.2}])
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job_of(agent)))
+        await until(lambda: work.done() or any(note["step"] == step for note in plane.heard("progress")))
+        plane.handle.kill()
+        with pytest.raises(PeerGone):
+            await work
+    async with _worker(executor) as plane:
+        report = await plane.run_phase(job_of(agent))
+        assert report.end is PhaseEnd.PASSED, report
+        assert [change.path for change in report.changes] == ["tests/test_mul.py"]
+        assert report.head_commit == calculator.git("rev-parse", "orchard/shop-1")
+        assert calculator.git("rev-parse", "orchard/shop-1^") == report.base_commit
+
+
+async def test_a_second_worker_waits_for_what_a_killed_one_left_running(
+    executor, calculator, job_of, play, red, setup, until
+) -> None:
+    agent = play(test_red=[HANG])
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job_of(agent)))
+        await until(lambda: bool(plane.children("agent")))
+        async with _worker(executor) as other:
+            second = asyncio.create_task(other.run_phase(job_of(play(test_red=red))))
+            await asyncio.sleep(0.5)
+            assert not second.done()
+            os.kill(plane.handle.pid, signal.SIGKILL)
+            with pytest.raises(PeerGone):
+                await work
+            assert (await second).end is PhaseEnd.PASSED
+
+
+async def test_bad_calls_are_answered_and_end_nothing(executor, calculator, job_of, play, until) -> None:
+    async with _worker(executor) as plane:
+        for method, params, code in (
+            ("run_phase", {"story": 3}, INVALID_PARAMS),
+            ("cancel", {}, INVALID_PARAMS),
+            ("no_such", {}, METHOD_NOT_FOUND),
+        ):
+            with pytest.raises(RpcError) as caught:
+                await plane.peer.call(method, params, 10)
+            assert caught.value.code == code
+        plane.handle.writer.write(b"\xff\xfe not json\n[1]\n{}\n")
+        work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
+        await until(lambda: bool(plane.children("agent")))
+        with pytest.raises(Unavailable, match="at work already"):
+            await plane.run_phase(job_of(play(test_red=[HANG])))
+        await plane.peer.call("cancel", {"story_id": "shop-1"}, 10)
+        assert (await work).end is PhaseEnd.CANCELLED
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
