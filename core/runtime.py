@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from dotenv import dotenv_values
 
 from config.loader import Configuration
 from core.bus import Bus
@@ -23,8 +22,11 @@ from core.domain.lifecycles import ProjectStatus
 from core.domain.project import Project
 from core.errors import OrchardError, Unavailable
 from core.executors.local import LocalExecutor
+from core.folder import state_folder as state_folder
+from core.folder import variables as variables
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
+from core.offline import open_commands as open_commands
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
@@ -80,29 +82,6 @@ class _Engine:
 
     async def cancel(self, project: str, story_id: str) -> None:
         await self._dispatcher.cancel(project, story_id)
-
-
-def state_folder(configuration: Configuration) -> Path:
-    """Orchard's own folder, made when it is not there. Raises Unavailable when it cannot be written."""
-    path = configuration.state_path
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise Unavailable(
-            f"Orchard cannot write its folder {path}.",
-            why=str(error),
-            hint="Mend its rights, or set global.global_state_path.",
-        ) from error
-    return path
-
-
-def variables(root: Path) -> Mapping[str, str]:
-    """The process's environment over `.env`: where agents find their keys."""
-    from_file = {key: value for key, value in dotenv_values(root / ".env").items() if value is not None}
-    return {**from_file, **os.environ}
 
 
 @contextmanager
@@ -237,16 +216,3 @@ def _unavailable(name: str, error: OrchardError) -> Callable[..., object]:
     return lambda tx: tx.emit(
         EventKind.PROJECT_UNAVAILABLE, project=name, data={"message": message, "hint": hint}
     )
-
-
-@asynccontextmanager
-async def open_commands(
-    configuration: Configuration, load: Callable[[], Configuration]
-) -> AsyncIterator[Commands]:
-    """The commands beside no running Orchard: the store is read and written, nothing is run."""
-    clock = SystemClock()
-    state_path = state_folder(configuration)
-    async with Store.open(state_path / "orchard.db", clock=clock, bus=Bus()) as store:
-        registry = Registry(store, configuration, load)
-        await registry.adopt(announce=False)
-        yield Commands(store, registry, None)

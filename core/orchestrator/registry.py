@@ -15,10 +15,9 @@ from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority
 from core.errors import InvalidInput, NotAllowed, OrchardError
-from core.orchestrator.setups import not_configured
 from core.orchestrator.views import Candidate, Registration
 from core.projects.discovery import discover
-from core.projects.registration import Checkout, check_name, inspect_checkout
+from core.projects.registration import Checkout, check_name, inspect_checkout, not_configured
 from core.store import projects
 from core.store.database import Store, Transaction
 

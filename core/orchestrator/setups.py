@@ -13,15 +13,8 @@ from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.slots import ProjectSlots, Slots
+from core.projects.registration import not_configured
 from core.worker.contract import AgentSetup, ProjectSetup
-
-
-def not_configured(name: str) -> Unavailable:
-    return Unavailable(
-        f"Project {name} is registered, but not configured any more.",
-        why="Neither orch-config.yaml nor projects.d names it.",
-        hint=f"Put it back, or register it again: orchard register {name} PATH.",
-    )
 
 
 class Setups:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from config.loader import read_own_file
 from config.names import name_problem, suggest_name
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.projects.shape import is_like_a_test
 from core.worker.git import Repository
 
@@ -48,6 +48,14 @@ def check_name(name: str, registered: Collection[str] = ()) -> str:
             hint=f"Choose another name, such as '{free_name(name, registered)}'.",
         )
     return name
+
+
+def not_configured(name: str) -> Unavailable:
+    return Unavailable(
+        f"Project {name} is registered, but not configured any more.",
+        why="Neither orch-config.yaml nor projects.d names it.",
+        hint=f"Put it back, or register it again: orchard register {name} PATH.",
+    )
 
 
 def free_name(text: str, taken: Collection[str]) -> str:

@@ -1,0 +1,29 @@
+"""The commands beside no running Orchard: the store is read and written, nothing is run.
+
+Apart from `runtime`, since a command line starts each time anew and should not wait for what it does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from config.loader import Configuration
+from core.bus import Bus
+from core.clock import SystemClock
+from core.folder import state_folder
+from core.orchestrator.commands import Commands
+from core.orchestrator.registry import Registry
+from core.store.database import Store
+
+
+@asynccontextmanager
+async def open_commands(
+    configuration: Configuration, load: Callable[[], Configuration]
+) -> AsyncIterator[Commands]:
+    """Raises Unavailable when the state folder or the store cannot be used."""
+    state_path = state_folder(configuration)
+    async with Store.open(state_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, configuration, load)
+        await registry.adopt(announce=False)
+        yield Commands(store, registry, None)
