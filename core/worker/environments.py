@@ -17,6 +17,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,7 @@ class Environments:
             if PurePosixPath(entry.path).parent == folder
         }
         if self._setup.setup_command:
-            return _recipe(self._setup.setup_command, (), inputs)
+            return _recipe(self._setup.setup_command, _programs_in(self._setup.setup_command), inputs)
         requirements = [name for name in _REQUIREMENTS if name in here]
         stated = await self._repository.read_files(tree, [here[name].path for name in requirements])
         if not any(_asks_for_something(content) for content in stated.values()):
@@ -298,6 +299,13 @@ def _recipe(command: str, programs: tuple[str, ...], inputs: tuple[Entry, ...]) 
     facts = [_RECIPE, command, sys.version, [[entry.path, entry.oid] for entry in inputs]]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
     return Recipe(command=command, programs=programs, inputs=inputs, key=key)
+
+
+def _programs_in(command: str) -> tuple[str, ...]:
+    """Programs of this machine that a shell command names: the sandbox must show them to it."""
+    words = dict.fromkeys(re.findall(r"[A-Za-z][\w.+-]*", command))
+    found = [word for word in words if shutil.which(word)]
+    return tuple([*found, "node"] if {"npm", "npx", "pnpm", "yarn"} & words.keys() else found)
 
 
 def _asks_for_something(content: bytes) -> bool:
