@@ -95,9 +95,16 @@ class RunCache:
         self._prune()
 
     def _prune(self) -> None:
-        kept = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        kept = sorted(self._folder.glob("*.json"), key=_used_at)
         for path in kept[:-_KEPT]:
             path.unlink(missing_ok=True)
+
+
+def _used_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another worker was faster
+        return 0.0
 
 
 def _run_from(entry: dict[str, Any]) -> SuiteRun:

@@ -14,12 +14,13 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from core.domain.evidence import RunState, SuiteRun
+from core.domain.evidence import RunState, SuiteRun, TestResult
 from core.errors import InvalidInput, Unavailable
+from core.isolation.contain import stat_fields
 from core.isolation.launch import Completed, ContainedProcess, run
 from core.isolation.plan import Level, Limits, Machine, Sandbox, plan_launch
 from core.worker.channel import ChannelReader
@@ -75,8 +76,9 @@ class Suite:
         return found
 
     async def run_twice(self, tree: str, *, second: tuple[str, ...] = ()) -> tuple[SuiteRun, SuiteRun]:
-        """Two runs one after the other in one checkout, with fresh HOME, temporary folders and caches each: what
-        the first leaves behind in the tree meets the second. `second`: only the tests of these files.
+        """Two runs one after the other in one checkout, with fresh HOME, temporary folders and caches each.
+
+        What the first leaves behind in the tree meets the second. `second`: only the tests of these files.
         """
 
         async def measure() -> tuple[SuiteRun, ...]:
@@ -124,7 +126,8 @@ async def fresh_checkout(repository: Checkouts, tree: str, state_path: Path) -> 
     """A folder with exactly the tree's files, new, of new file times; gone afterwards."""
     live = state_path / "runs" / "live"
     live.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="", dir=live, ignore_cleanup_errors=True) as folder:
+    owner = f"{os.getpid()}-{_start_ticks(os.getpid())}-"
+    with tempfile.TemporaryDirectory(prefix=owner, dir=live, ignore_cleanup_errors=True) as folder:
         checkout = Path(folder).resolve() / "tree"
         await repository.checkout(tree, checkout)
         await asyncio.to_thread(_drop_compiled, checkout)
@@ -132,8 +135,18 @@ async def fresh_checkout(repository: Checkouts, tree: str, state_path: Path) -> 
 
 
 def sweep_checkouts(state_path: Path) -> None:
-    """Removes checkouts that a killed worker left behind. Call at start, before any run."""
-    shutil.rmtree(state_path / "runs" / "live", ignore_errors=True)
+    """Removes the checkouts of processes that are gone, by their identity. May be called at any time."""
+    live = state_path / "runs" / "live"
+    for folder in live.iterdir() if live.is_dir() else ():
+        pid, ticks, *_ = (*folder.name.split("-"), "", "")
+        if not pid.isdigit() or ticks != _start_ticks(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_ticks(pid: int) -> str:
+    """With the pid, a process's identity; "" when there is none."""
+    fields = stat_fields(pid)
+    return fields[19] if fields else ""
 
 
 def _drop_compiled(checkout: Path) -> None:
@@ -183,7 +196,6 @@ async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, by
         "TMPDIR": str(own / "tmp"),
         "XDG_CACHE_HOME": str(own / "home" / ".cache"),
         "GIT_CEILING_DIRECTORIES": str(place.checkout.parent),
-        "CI": "1",
     }
     if level is Level.PROCESS:
         bench.environment.link_into(place.checkout)
@@ -264,12 +276,21 @@ def _run_of(
         raise Unavailable(
             f"The tests of {setup.name} cannot be run.",
             why=output[output.index(_SAID) + len(_SAID) :].splitlines()[0] + ".",
-            hint="Install pytest 7 or newer in the project's environment, or set `setup_command` or `test_command`.",
+            hint="Install pytest 7 or newer in its environment, or set `setup_command` or `test_command`.",
         )
     reading = runner.read(
         plan, place, Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)
     )
-    return made(reading.state, reading.problem, results=reading.results, tampering=reading.tampering)
+    results = tuple(_at_home(result, place) for result in reading.results)
+    return made(reading.state, reading.problem, results=results, tampering=reading.tampering)
+
+
+def _at_home(result: TestResult, place: Place) -> TestResult:
+    """Without the path of a checkout that will be gone: the same failure then reads the same each time."""
+    if not result.message and not result.detail:
+        return result
+    top = f"{place.checkout}/"
+    return replace(result, message=result.message.replace(top, ""), detail=result.detail.replace(top, ""))
 
 
 def _clean(output: bytes, plan: Plan, place: Place) -> str:

@@ -11,7 +11,7 @@ from core.domain.risk import FileChange
 from core.worker.gates.wording import some
 
 _HEADING = re.compile(
-    r"^\s{0,3}(#{1,6}\s+|\*\*|__)?\s*(acceptance(\s+(criteria|criterion|tests?))?|definition of done)\b[^\n]*$",
+    r"^\s{0,3}(#{1,6}\s+|\*\*|__)?\s*(acceptance(\s+(criteria|criterion|tests?))?|definition of done)\b.*$",
     re.I,
 )
 _ANY_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+\S")
@@ -45,8 +45,9 @@ def acceptance_criteria(spec: str) -> tuple[str, ...]:
 def judge_design(
     *, spec: str, changes: Sequence[FileChange], allowed: Sequence[str] = (), criteria: Sequence[str] = ()
 ) -> Verdict:
-    """Passes when there are acceptance criteria (in the spec, or the story's own `criteria`) and nothing but the
-    spec changed: `allowed` are the paths at which it may be committed."""
+    """Passes when there are acceptance criteria (in the spec, or the story's own `criteria`) and nothing but
+    the spec changed: `allowed` are the paths at which it may be committed.
+    """
     refusals: list[Refusal] = []
     found = acceptance_criteria(spec) or tuple(line for line in criteria if not _EMPTY.match(line))
     if not found:
@@ -54,8 +55,8 @@ def judge_design(
             Refusal(
                 code=RefusalCode.NO_ACCEPTANCE_CRITERIA,
                 sentence=(
-                    "The spec has no acceptance criteria: add a section '## Acceptance criteria' with one item for "
-                    "each thing that a test can check."
+                    "The spec has no acceptance criteria: add a section '## Acceptance criteria' with one "
+                    "item for each thing that a test can check."
                 ),
             )
         )

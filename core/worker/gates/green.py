@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 from core.domain.evidence import Evidence, Outcome, Refusal, RefusalCode, SuiteRun, TestResult, Verdict
 from core.domain.lifecycles import Phase
 from core.domain.risk import FileChange
-from core.worker.gates.runs import BAD, SILENT, by_id, flips, ids, judge_run, seen
+from core.worker.gates.runs import BAD, SILENT, by_id, files_of, flips, histories, ids, judge_run, renamed
 from core.worker.gates.wording import some, with_reasons
 
 
@@ -48,8 +49,8 @@ def judge_changes(since_red: Sequence[FileChange], config_changed: Sequence[str]
             Refusal(
                 code=RefusalCode.TESTS_CHANGED,
                 sentence=(
-                    f"Tests or their support changed after they were seen to fail: {some(tests)}. Put them back as "
-                    "they were; if a test is wrong, say so instead of changing it."
+                    f"Tests or their support changed after they were seen to fail: {some(tests)}. Put them "
+                    "back as they were; if a test is wrong, say so instead of changing it."
                 ),
                 files=tuple(tests),
             )
@@ -59,7 +60,8 @@ def judge_changes(since_red: Sequence[FileChange], config_changed: Sequence[str]
             Refusal(
                 code=RefusalCode.TESTS_CHANGED,
                 sentence=(
-                    f"The test runner's configuration changed after red: {some(config)}. Put it back as it was."
+                    f"The test runner's configuration changed after red: {some(config)}. "
+                    "Put it back as it was."
                 ),
                 files=tuple(config),
             )
@@ -99,10 +101,13 @@ class _Results:
         self.red = facts.red
         self.base = by_id(facts.base)
         self.now = by_id(facts.now)
+        self.runs = histories(facts.runs)
+        self.base_runs = histories((facts.base, *facts.base_again))
+        dead_before = {*facts.red.failing_before, *ids(facts.base.results, BAD, files=True)}
         self.dead_files = {
             result.id: result
             for result in facts.now.results
-            if result.collection and result.outcome in BAD and result.id not in facts.red.failing_before
+            if result.collection and result.outcome in BAD and result.id not in dead_before
         }
 
     # --- what must hold
@@ -162,19 +167,13 @@ class _Results:
             result = self.now.get(test)
             if result is None or result.outcome not in BAD:
                 continue
-            if flips(seen(self.facts.runs, test)) or flips(
-                seen((self.facts.base, *self.facts.base_again), test)
-            ):
+            if flips(self.runs[test]) or flips(self.base_runs.get(test, ())):
                 found.add(test)
         return frozenset(found)
 
     @cached_property
     def red_flaky(self) -> tuple[TestResult, ...]:
-        return tuple(
-            self.now[test]
-            for test in self.red_tests
-            if test in self.now and flips(seen(self.facts.runs, test))
-        )
+        return tuple(self.now[test] for test in self.red_tests if test in self.now and flips(self.runs[test]))
 
     def refusals(self) -> Iterable[Refusal]:
         yield from self._red()
@@ -189,7 +188,7 @@ class _Results:
             for test in self.red_tests
             if test in self.now and self.now[test].outcome in BAD and test not in flaky
         ]
-        uncollected = [self.dead_files[file] for file in self.red.red_files if file in self.dead_files]
+        uncollected = [result for file, result in self.dead_files.items() if self._is_reds(file)]
         if failing or uncollected:
             still = [*uncollected, *failing]
             yield Refusal(
@@ -199,7 +198,7 @@ class _Results:
                     "Change the code until they pass."
                 ),
                 tests=tuple(result.id for result in still),
-                files=_files(still),
+                files=files_of(still),
             )
         if self.red_flaky:
             yield Refusal(
@@ -209,21 +208,27 @@ class _Results:
                     f"{some(r.id for r in self.red_flaky)}. Make the code behave the same each time."
                 ),
                 tests=tuple(result.id for result in self.red_flaky),
-                files=_files(self.red_flaky),
+                files=files_of(self.red_flaky),
             )
 
+    def _is_reds(self, file: str) -> bool:
+        """Whether the story's own red wrote the file. Its changes are named from the repository's top."""
+        ours = self.red.changed_files
+        return file in self.red.red_files or any(path == file or path.endswith(f"/{file}") for path in ours)
+
     def _broken(self) -> Iterable[Refusal]:
-        dead = [result for file, result in self.dead_files.items() if file not in self.red.red_files]
+        dead = [result for file, result in self.dead_files.items() if not self._is_reds(file)]
         broken = [*((result, result.message) for result in dead), *self.base_broken]
         if broken:
             yield Refusal(
                 code=RefusalCode.BASE_BROKEN,
                 sentence=(
-                    f"These tests passed before and fail now: {with_reasons([(r.id, why) for r, why in broken])}. "
+                    "These tests passed before and fail now: "
+                    f"{with_reasons([(r.id, why) for r, why in broken])}. "
                     "Mend the code, so that they pass again."
                 ),
                 tests=tuple(result.id for result, _ in broken),
-                files=_files(result for result, _ in broken),
+                files=files_of(result for result, _ in broken),
             )
         known = {*self.base, *self.red.red_collected, *self.red_tests, *self.red.failing_before}
         new = [
@@ -235,15 +240,16 @@ class _Results:
             yield Refusal(
                 code=RefusalCode.BROKEN_TEST,
                 sentence=(
-                    f"These tests came with the code and fail: {with_reasons([(r.id, r.message) for r in new])}. "
-                    "Mend the code or its examples."
+                    "These tests came with the code and fail: "
+                    f"{with_reasons([(r.id, r.message) for r in new])}. Mend the code or its examples."
                 ),
                 tests=tuple(result.id for result in new),
-                files=_files(new),
+                files=files_of(new),
             )
 
     def _silenced(self) -> Iterable[Refusal]:
-        silent_before = set(ids(self.facts.base.results, SILENT))
+        # Excused is only what was silent at the base in a file that red could not look into.
+        silent_before = set(ids(self.facts.base.results, SILENT)) - set(self.red.red)
         silenced = [
             self.now[test]
             for test in dict.fromkeys((*self.red_tests, *self.must_pass))
@@ -262,13 +268,15 @@ class _Results:
                     f"{some(r.id for r in silenced)}. They must run and pass."
                 ),
                 tests=tuple(result.id for result in silenced),
-                files=_files(silenced),
+                files=files_of(silenced),
             )
 
     def _missing(self) -> Iterable[Refusal]:
         gone_quiet = {result.id for result in self.now.values() if result.collection}
-        wanted = dict.fromkeys((*self.red.red, *self.must_be_there))
-        missing = [test for test in wanted if test not in self.now and not self._explained(test, gone_quiet)]
+        gone = [test for test in self.must_be_there if test not in self.now]
+        moved = renamed(gone, {*self.base, *self.red.red_collected}, self.now.values())
+        wanted = dict.fromkeys((*(test for test in self.red.red if test not in self.now), *gone))
+        missing = [test for test in wanted if test not in moved and not self._explained(test, gone_quiet)]
         empty = [
             file
             for file in self.red.red_files
@@ -295,7 +303,7 @@ class _Results:
     # --- what is kept
 
     def evidence(self) -> Evidence:
-        facts, basics = self.facts, _basics(self.facts)
+        facts = self.facts
         passed = ids(facts.now.results, (Outcome.PASSED,))
         lost = [test for test in self.removed_at_red if test not in self.now]
         notes = []
@@ -306,14 +314,8 @@ class _Results:
         if facts.now.exit_code_only:
             notes.append("Judged by the exit code only: which tests passed is not known.")
         green = set(passed) & set(self.red_tests)
-        return Evidence(
-            tree=basics.tree,
-            runner=basics.runner,
-            command=basics.command,
-            changed_files=basics.changed_files,
-            seconds=basics.seconds,
-            cached=basics.cached,
-            exit_code_only=basics.exit_code_only,
+        return dataclasses.replace(
+            _basics(facts),
             base_passed=ids(facts.base.results, (Outcome.PASSED,)),
             red=self.red.red,
             red_files=self.red.red_files,
@@ -340,7 +342,3 @@ def _basics(facts: GreenFacts) -> Evidence:
         exit_code_only=facts.now.exit_code_only,
         cached=facts.cached,
     )
-
-
-def _files(results: Iterable[TestResult]) -> tuple[str, ...]:
-    return tuple(sorted({result.file for result in results if result.file}))

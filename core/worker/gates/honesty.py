@@ -19,9 +19,9 @@ _NAME = frozenset({"NameError", "UnboundLocalError"})
 _IMPORT = frozenset({"ImportError", "ModuleNotFoundError"})
 # unittest runs these within the test's call.
 _SET_UPS = frozenset(
-    {"setUp", "asyncSetUp", "setUpClass", "setUpModule", "setup_method", "setup_class", "setup_module", "setup_function",
-     "tearDown", "asyncTearDown", "tearDownClass", "tearDownModule", "teardown_method", "teardown_class",
-     "teardown_module", "teardown_function"}
+    {"setUp", "asyncSetUp", "setUpClass", "setUpModule", "setup_method", "setup_class", "setup_module",
+     "setup_function", "tearDown", "asyncTearDown", "tearDownClass", "tearDownModule", "teardown_method",
+     "teardown_class", "teardown_module", "teardown_function"}
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def why_broken(result: TestResult, project: Project) -> str:
     kind = failure.exception.rpartition(".")[2]
     if kind in _SYNTAX and (failure.syntax_file or failure.when == "collect"):
         return f"has a syntax error ({_where(failure.syntax_file)}{failure.message})"
-    if kind == "FixtureLookupError" or "fixture '" in result.detail and "not found" in result.detail:
+    if kind == "FixtureLookupError":
         named = failure.missing or _fixture_in(result.detail)
         return f"asks for a fixture '{named}' that does not exist"
     if kind in _IMPORT:
@@ -116,8 +116,8 @@ def _import(failure: Failure, result: TestResult, project: Project) -> str:
     if top in sys.stdlib_module_names:
         return f"imports '{module}', which this version of Python does not have"
     return (
-        f"imports '{module}', which is neither a module of this project nor installed: if this story is to add it, "
-        f"call the test file test_{top}.py; otherwise do without it"
+        f"imports '{module}', which is neither a module of this project nor installed: if this story is to "
+        f"add it, call the test file test_{top}.py; otherwise do without it"
     )
 
 
@@ -135,8 +135,13 @@ def _is_planned(top: str, result: TestResult, project: Project) -> bool:
     if not project.modules:
         return True
     word = re.escape(top)
-    named = rf"`[^`\n]*\b{word}\b[^`\n]*`|\b{word}(\.py\b|/|\.\w+\()|\b(from|import|module|package)\s+{word}\b|\b{word}\s+(module|package)\b"
-    return re.search(named, project.story) is not None
+    as_code = (
+        rf"`[^`\n]*\b{word}\b[^`\n]*`",
+        rf"\b{word}(\.py\b|/|\.\w+\()",
+        rf"\b(from|import|module|package)\s+{word}\b",
+        rf"\b{word}\s+(module|package)\b",
+    )
+    return any(re.search(pattern, project.story) for pattern in as_code)
 
 
 def _from_product(failure: Failure, project: Project) -> bool:

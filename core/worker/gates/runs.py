@@ -4,7 +4,8 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from core.domain.evidence import Outcome, Refusal, RefusalCode, RunState, SuiteRun, TestResult
 
@@ -30,7 +31,7 @@ def judge_run(run: SuiteRun) -> tuple[Refusal, ...]:
         return (
             Refusal(
                 code=RefusalCode.TAMPERED,
-                sentence=f"{sentence} Take out whatever touches the test runner, its report or its exit code.",
+                sentence=f"{sentence} Take out whatever touches the runner, its report or its exit code.",
             ),
         )
     if run.state is RunState.COMPLETED:
@@ -43,9 +44,34 @@ def by_id(run: SuiteRun) -> Mapping[str, TestResult]:
     return {result.id: result for result in run.results}
 
 
-def seen(runs: Iterable[SuiteRun], test: str) -> tuple[TestResult, ...]:
-    """The results of one test in those runs that had it."""
-    return tuple(result for run in runs for result in run.results if result.id == test)
+def histories(runs: Iterable[SuiteRun]) -> Mapping[str, tuple[TestResult, ...]]:
+    """The results of each test in those runs that had it, in their order."""
+    found: dict[str, list[TestResult]] = {}
+    for run in runs:
+        for result in run.results:
+            found.setdefault(result.id, []).append(result)
+    return {test: tuple(results) for test, results in found.items()}
+
+
+def renamed(missing: Iterable[str], known: Container[str], now: Iterable[TestResult]) -> frozenset[str]:
+    """Those of the `missing` cases of parametrised tests that have a new name: as many new cases of the same
+    function pass now. Names of cases may come from the code under test, or differ from run to run.
+    """
+    spare = Counter(
+        _function(result.id)
+        for result in now
+        if result.outcome is Outcome.PASSED and "[" in result.id and result.id not in known
+    )
+    found = set()
+    for test in missing:
+        if "[" in test and spare[_function(test)] > 0:
+            spare[_function(test)] -= 1
+            found.add(test)
+    return frozenset(found)
+
+
+def _function(test: str) -> str:
+    return test.partition("[")[0]
 
 
 def ids(
@@ -62,3 +88,7 @@ def flips(results: Sequence[TestResult]) -> bool:
     """Passed in one run and failed in another."""
     kinds = {result.outcome in BAD for result in results}
     return len(kinds) > 1
+
+
+def files_of(results: Iterable[TestResult]) -> tuple[str, ...]:
+    return tuple(sorted({result.file for result in results if result.file}))

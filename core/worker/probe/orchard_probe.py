@@ -58,7 +58,7 @@ class Probe:
         self._passing: str = settings["passing"]
         self._root: str = settings["root"]
         self._select: List[str] = settings["select"]  # noqa: UP006
-        self._report: str = settings.get("report", "")
+        self.report: str = settings.get("report", "")
         self._tree = orchard_facts.Tree(self._root)
         self._paths: Dict[str, str] = {}  # noqa: UP006
 
@@ -102,8 +102,8 @@ class Probe:
         if self._send is None:
             return
         digest = ""
-        if self._report and os.path.exists(self._report):  # noqa: PTH110
-            with open(self._report, "rb") as file:  # noqa: PTH123
+        if self.report and os.path.exists(self.report):  # noqa: PTH110
+            with open(self.report, "rb") as file:  # noqa: PTH123
                 digest = hashlib.sha256(file.read()).hexdigest()
         self._send({"kind": "ended", "status": int(session.exitstatus), "report": digest})
 
@@ -169,8 +169,8 @@ class Probe:
         self._send(record)
 
     def _path_of(self, item: Any) -> str:
-        filename = str(getattr(item, "path", "") or "")
-        return self._tree.relative(filename)
+        path: str = self._tree.relative(str(getattr(item, "path", "") or ""))
+        return path
 
 
 class CanaryFile(pytest.Module):
@@ -187,7 +187,7 @@ class Canary(pytest.Function):
     def setup(self) -> None:
         pass
 
-    def repr_failure(self, excinfo: Any) -> Any:
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         return self.name  # one line, which Orchard takes out of what people see
 
 
@@ -206,12 +206,12 @@ def blunted() -> List[str]:  # noqa: UP006
     """Which ways of asserting do not bite any more. Called when all of the project's tests are over."""
     found = []
     try:
-        unittest.TestCase().assertEqual(1, 2)
+        unittest.TestCase().assertEqual(1, 2)  # noqa: PT009
         found.append("unittest.TestCase.assertEqual")
     except AssertionError:
         pass
     try:
-        unittest.TestCase().assertTrue(False)
+        unittest.TestCase().assertTrue(False)  # noqa: PT009
         found.append("unittest.TestCase.assertTrue")
     except AssertionError:
         pass
@@ -274,6 +274,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if hasattr(option, name):
             setattr(option, name, False)
     option.maxfail = 0
+    if _ready[0].report:
+        option.xmlpath = _ready[0].report  # a command's own --junitxml would win over the environment's
+        option.junitprefix = None
     config.pluginmanager.register(_ready.pop(), NAME + "_session")
 
 

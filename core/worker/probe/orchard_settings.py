@@ -1,4 +1,4 @@
-"""What Orchard tells the test process: once, by standard input. Standard library only; Python 3.8 and newer."""
+"""What Orchard tells the test process, once, by standard input. Python 3.8 and newer, nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts pytest in the project's interpreter with Orchard's plugin, before any of the project's files is imported.
+"""Starts pytest in the project's interpreter with Orchard's plugin, before any file of the project.
 
     <project's python> orchard_start.py        what to do comes as JSON by standard input
 

@@ -57,7 +57,7 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
                 raise Unavailable(
                     f"No test runner found for {project.name}.",
                     why=f"It has a {name}, and only pytest is found without being told.",
-                    hint=f"Set `test_command`, for example `{example}`; {{junit}} stands for the report's path.",
+                    hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
                 )
     return _pytest(folder, project, environment, test_command=None)
 
@@ -69,7 +69,7 @@ def _pytest(
         raise Unavailable(
             f"No test runner found for {project.name}.",
             why="Its environment has no Python interpreter with pytest.",
-            hint="Install pytest in the project's environment (`.venv`), or set `setup_command` or `test_command`.",
+            hint="Install pytest in the project's `.venv`, or set `setup_command` or `test_command`.",
         )
     invocation = read_invocation(test_command) if test_command is not None else None
     return PytestRunner(

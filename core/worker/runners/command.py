@@ -105,8 +105,8 @@ class CommandRunner:
             return _crashed("The report tells of failed tests, but the test command ended with exit code 0")
         if not failed and ended.exit_code != 0:
             return _crashed(
-                f"The report tells of no failed test, but the test command ended with exit code {ended.exit_code}: "
-                + _last_line(ended)
+                "The report tells of no failed test, but the test command ended with exit code "
+                f"{ended.exit_code}: {_last_line(ended)}"
             )
         return Reading(state=RunState.COMPLETED, results=results)
 

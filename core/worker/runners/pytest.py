@@ -6,6 +6,7 @@ import json
 import secrets
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment
@@ -115,7 +116,7 @@ class PytestRunner:
         self,
         place: Place,
         variables: dict[str, str],
-        settings: dict[str, object],
+        settings: Mapping[str, object],
         ours: list[str],
         secret: Secret,
     ) -> Plan:
@@ -149,7 +150,7 @@ class PytestRunner:
         invocation: Invocation,
         place: Place,
         variables: dict[str, str],
-        settings: dict[str, object],
+        settings: Mapping[str, object],
         ours: list[str],
         secret: Secret,
     ) -> Plan:
@@ -214,8 +215,7 @@ def _named_files(invocation: Invocation | None) -> frozenset[str]:
     if invocation is None:
         return frozenset()
     named = set()
-    words = [*invocation.arguments, ""]
-    for word, after in zip(words, words[1:], strict=False):
+    for word, after in pairwise((*invocation.arguments, "")):
         if word in ("-c", "--config-file"):
             named.add(str(PurePosixPath(after)))
         elif word.startswith("--config-file="):

@@ -23,9 +23,9 @@ _PARTS = frozenset({"pyproject.toml", "tox.ini", "setup.cfg", "setup.py", "entry
 # Modules of the runner: one of the same name in the checkout could come first.
 _RUNNERS_OWN = frozenset(
     {
-        "pytest", "_pytest", "py", "pluggy", "iniconfig", "unittest", "doctest", "xdist", "execnet", "hypothesis",
-        "_hypothesis_pytestplugin", "anyio", "coverage", "orchard_probe", "orchard_facts", "orchard_settings",
-        "orchard_start",
+        "pytest", "_pytest", "py", "pluggy", "iniconfig", "unittest", "doctest", "xdist", "execnet",
+        "hypothesis", "_hypothesis_pytestplugin", "anyio", "coverage", "orchard_probe", "orchard_facts",
+        "orchard_settings", "orchard_start",
     }
 )  # fmt: skip
 

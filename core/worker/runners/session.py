@@ -158,7 +158,7 @@ def _result(test: str, reports: Sequence[Record], folder: str) -> TestResult:
 
 
 def _telling(reports: Sequence[Record]) -> Record:
-    """The report that decides: a failed call before a failed set-up or tear-down, then a skip, then the call."""
+    """The report that decides: a failed call, a failed set-up or tear-down, a skip, or just the call."""
     failed = [report for report in reports if report["outcome"] == "failed"]
     if failed:
         return next(
@@ -316,8 +316,8 @@ def _exit_differs(ended: Ended, status: int, said: Sequence[Record]) -> Iterable
     expected = int(said[-1].get("code", status)) if said else status
     if ended.exit_code != expected:
         yield (
-            f"The test command ended with exit code {ended.exit_code} where pytest had ended with {expected}: "
-            "something changed it on the way out."
+            f"The test command ended with exit code {ended.exit_code} where pytest had ended with "
+            f"{expected}: something changed it on the way out."
         )
 
 

@@ -61,7 +61,9 @@ class Lab:
         self._git("init", "-q", "-b", "main")
 
     def _git(self, *arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def commit(self, files: Files, *, on: str | None = None) -> str:
@@ -84,7 +86,9 @@ class Lab:
             )
             mode = "120000" if path.endswith(".symlink") else "100644"
             where = path.removesuffix(".symlink")
-            self._git("update-index", "--add", "--cacheinfo", f"{mode},{done.stdout.decode().strip()},{where}")
+            self._git(
+                "update-index", "--add", "--cacheinfo", f"{mode},{done.stdout.decode().strip()},{where}"
+            )
         tree = self._git("write-tree")
         parents = ["-p", on] if on else []
         who = ["-c", "user.name=t", "-c", "user.email=t@t"]
@@ -109,9 +113,13 @@ class Lab:
             runner=detect(checkout / self.setup.folder, self.setup, environment),
             output_limit_bytes=self.output_limit_bytes,
         )
-        return Suite(repository=repository, bench=bench, cache=RunCache(self.setup.state_path / "runs")), repository
+        return Suite(
+            repository=repository, bench=bench, cache=RunCache(self.setup.state_path / "runs")
+        ), repository
 
-    async def judge(self, phase: Phase, base: str, candidate: str, red: Red | None = None, **rest: Any) -> Verdict:
+    async def judge(
+        self, phase: Phase, base: str, candidate: str, red: Red | None = None, **rest: Any
+    ) -> Verdict:
         suite, repository = await self.suite(base)
         return await evaluate_gate(
             suite,

@@ -21,6 +21,7 @@ async def _run(lab, commit):
         "env FLAVOUR=mint {python} -m pytest -k gross",
         "cd tests && PYTHONPATH=..:$PYTHONPATH {python} -m pytest | cat; exit 1",
         "{python} -X dev -m pytest --junitxml={junit}",
+        "{python} -X dev -m pytest --junitxml=own.xml --junitprefix=own -x",
     ],
 )
 async def test_a_command_that_is_a_pytest_call_is_watched(lab, shop, command):
@@ -34,7 +35,10 @@ async def test_a_command_that_is_a_pytest_call_is_watched(lab, shop, command):
 async def test_a_watched_command_that_tampers_is_noticed(lab, shop, red_files, codes):
     lab.configure(test_command="{python} -X dev -m pytest")
     red = await lab.red(shop, red_files)
-    text = "import _pytest.python\n_pytest.python.Function.runtest = lambda self: None\ngross = discount = None\n"
+    text = (
+        "import _pytest.python\n_pytest.python.Function.runtest = lambda self: None\n"
+        "gross = discount = None\n"
+    )
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) == {RefusalCode.TAMPERED}
 
@@ -75,7 +79,8 @@ async def test_a_command_with_a_report_passes_the_gates(lab, green_files, codes)
             "shop/__init__.py": "",
             "shop/price.py": "def gross(net):\n    return 2 * net\n",
             "tests/__init__.py": "",
-            "tests/test_old.py": "import unittest\n\nclass TestOld(unittest.TestCase):\n    def test_old(self):\n        pass\n",
+            "tests/test_old.py": "import unittest\n\nclass TestOld(unittest.TestCase):\n"
+            "    def test_old(self):\n        pass\n",
         }
     )
     red = await lab.red(base, {"tests/test_discount.py": _UNITTEST})
@@ -91,7 +96,13 @@ async def test_a_command_with_a_report_passes_the_gates(lab, green_files, codes)
 
 async def test_exit_code_only_is_allowed_and_shown(lab, shop, green_files, codes):
     lab.configure(test_command="{python} -m unittest discover -s tests -t .")
-    base = lab.commit({"tests/__init__.py": "", "tests/test_old.py": _UNITTEST.replace("discount(100, 10), 90", "gross(1), 2")}, on=shop)
+    base = lab.commit(
+        {
+            "tests/__init__.py": "",
+            "tests/test_old.py": _UNITTEST.replace("discount(100, 10), 90", "gross(1), 2"),
+        },
+        on=shop,
+    )
     red = await lab.red(base, {"tests/test_discount.py": _UNITTEST})
     assert red.evidence.exit_code_only
     assert red.evidence.red == ("exit code",)
@@ -155,7 +166,9 @@ async def test_a_base_that_hangs_is_for_people_to_mend(lab, red_files):
 
 
 async def test_a_command_that_hides_the_plugin_is_told_how_not_to(lab, shop):
-    lab.configure(test_command="PYTHONPATH=. sh -c '{python} -m pytest'; true && PYTHONPATH=. {python} -m pytest")
+    lab.configure(
+        test_command="PYTHONPATH=. sh -c '{python} -m pytest'; true && PYTHONPATH=. {python} -m pytest"
+    )
     run = await _run(lab, shop)
     assert run.state is RunState.CRASHED
     assert ":$PYTHONPATH" in run.problem

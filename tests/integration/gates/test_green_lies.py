@@ -24,7 +24,10 @@ async def test_code_that_does_not_do_it_is_still_red(lab, red, codes):
 
 
 async def test_code_that_breaks_another_test_is_refused(lab, red, codes):
-    text = "def gross(net):\n    return 4\n\ndef discount(net, percent):\n    return net * (100 - percent) / 100\n"
+    text = (
+        "def gross(net):\n    return 4\n\ndef discount(net, percent):\n"
+        "    return net * (100 - percent) / 100\n"
+    )
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) == {RefusalCode.BASE_BROKEN}
     assert verdict.refusals[0].tests == ("tests.test_price::test_zero",)
@@ -44,17 +47,23 @@ _CONFTEST = """
         pytest.param({"tests/test_discount.py": _RED_WEAKENED}, id="weakened"),
         pytest.param({"tests/test_discount.py": None}, id="deleted"),
         pytest.param({"tests/test_discount.py": _RED_SKIPPED}, id="skipped"),
-        pytest.param({"tests/test_discount.py": _RED_SKIPPED.replace("skip", "xfail")}, id="expected to fail"),
+        pytest.param(
+            {"tests/test_discount.py": _RED_SKIPPED.replace("skip", "xfail")}, id="expected to fail"
+        ),
         pytest.param({"tests/test_price.py": None}, id="deleted another"),
         pytest.param({"tests/conftest.py": _CONFTEST}, id="conftest in tests"),
         pytest.param({"conftest.py": _CONFTEST}, id="conftest at the top"),
         pytest.param({"shop/conftest.py": _CONFTEST}, id="conftest beside the code"),
-        pytest.param({"pytest.ini": "[pytest]\naddopts = --deselect tests/test_discount.py\n"}, id="pytest.ini"),
+        pytest.param(
+            {"pytest.ini": "[pytest]\naddopts = --deselect tests/test_discount.py\n"}, id="pytest.ini"
+        ),
         pytest.param({".pytest.ini": "[pytest]\naddopts = -k price\n"}, id="hidden pytest.ini"),
         pytest.param({"pytest.toml": "[pytest]\naddopts = ['-k', 'price']\n"}, id="pytest.toml"),
         pytest.param({"tox.ini": "[pytest]\naddopts = -k price\n"}, id="tox.ini"),
         pytest.param({"setup.cfg": "[tool:pytest]\naddopts = -k price\n"}, id="setup.cfg"),
-        pytest.param({"pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-k price'\n"}, id="pyproject.toml"),
+        pytest.param(
+            {"pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-k price'\n"}, id="pyproject.toml"
+        ),
         pytest.param({"pyproject.toml": "[tool.pytest\n"}, id="pyproject.toml that cannot be read"),
         pytest.param({"sitecustomize.py": "import os\n"}, id="sitecustomize.py"),
         pytest.param({"shop.pth": "import os\n"}, id="pth file"),
@@ -62,7 +71,10 @@ _CONFTEST = """
         pytest.param({"_pytest/__init__.py": ""}, id="a package called _pytest"),
         pytest.param({"src/pluggy.py": ""}, id="pluggy under src"),
         pytest.param(
-            {"x.dist-info/entry_points.txt": "[pytest11]\nx = shop.price\n", "x.dist-info/METADATA": "Name: x\n"},
+            {
+                "x.dist-info/entry_points.txt": "[pytest11]\nx = shop.price\n",
+                "x.dist-info/METADATA": "Name: x\n",
+            },
             id="plugin by entry point",
         ),
     ],
@@ -76,7 +88,9 @@ async def test_tests_and_runner_configuration_stay_as_they_were_at_red(lab, red,
 
 
 async def test_code_that_ends_the_process_is_refused(lab, red, codes):
-    text = "import os\n\ndef gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    os._exit(0)\n"
+    text = (
+        "import os\n\ndef gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    os._exit(0)\n"
+    )
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) == {RefusalCode.NO_REPORT}
     assert "os._exit" in verdict.explain()
@@ -229,7 +243,10 @@ async def test_code_that_skips_its_tests_is_refused(lab, red, codes, trick):
 
 
 async def test_code_that_stops_the_session_is_refused(lab, red, codes):
-    text = "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    import pytest\n    pytest.exit('done', 0)\n"
+    text = (
+        "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    import pytest\n"
+        "    pytest.exit('done', 0)\n"
+    )
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) <= {RefusalCode.TAMPERED, RefusalCode.NO_REPORT}
     assert not verdict.passed
@@ -257,7 +274,10 @@ async def test_a_red_test_that_flips_at_green_is_refused(lab, red, codes):
 
 async def test_a_hanging_suite_is_ended_and_refused(lab, red, codes):
     lab.configure(test_timeout_seconds=2)
-    text = "import time\n\ndef gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    time.sleep(600)\n"
+    text = (
+        "import time\n\ndef gross(net):\n    return net * 2\n\ndef discount(net, percent):\n"
+        "    time.sleep(600)\n"
+    )
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) == {RefusalCode.TIMED_OUT}
     assert "2 seconds" in verdict.explain()

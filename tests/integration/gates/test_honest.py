@@ -8,7 +8,7 @@ from core.domain.lifecycles import Phase
 
 
 async def _through(lab, base, red_changes, green_changes, **rest):
-    """Red, green and refactor of one story; all must pass. Returns the red and the green verdict's evidence."""
+    """Red, green and refactor of one story; all must pass. Returns red's and green's evidence."""
     red = await lab.red(base, red_changes, **rest)
     verdict = await lab.judge_green(red, green_changes)
     assert verdict.passed, verdict.explain()
@@ -26,11 +26,12 @@ async def test_a_new_function_keeps_its_test_file_from_being_collected(lab, shop
 
 
 async def test_a_new_module_of_a_package_and_a_new_module_beside_it(lab, shop):
-    red, green = await _through(
+    red, _ = await _through(
         lab,
         shop,
         {
-            "tests/test_stock.py": "from shop.stock import Stock\n\ndef test_it():\n    assert Stock().count == 0\n",
+            "tests/test_stock.py": "from shop.stock import Stock\n\ndef test_it():\n"
+            "    assert Stock().count == 0\n",
             "tests/test_money.py": "import money\n\ndef test_it():\n    assert money.cents(1) == 100\n",
         },
         {"shop/stock.py": "class Stock:\n    count = 0\n", "money.py": "def cents(x):\n    return 100 * x\n"},
@@ -39,7 +40,10 @@ async def test_a_new_module_of_a_package_and_a_new_module_beside_it(lab, shop):
 
 
 async def test_changed_expectations_of_tests_that_passed(lab, shop):
-    text = "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 6\n\ndef test_zero():\n    assert gross(0) == 0\n"
+    text = (
+        "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 6\n\n"
+        "def test_zero():\n    assert gross(0) == 0\n"
+    )
     red, green = await _through(
         lab, shop, {"tests/test_price.py": text}, {"shop/price.py": "def gross(net):\n    return net * 3\n"}
     )
@@ -117,7 +121,10 @@ async def test_parametrised_tests_with_odd_names(lab, shop):
             assert gross(net) == wanted
         """
     red, green = await _through(
-        lab, shop, {"tests/test_many.py": text}, {"shop/price.py": "def gross(net):\n    return net * 3 if net != 2 else 4\n"}
+        lab,
+        shop,
+        {"tests/test_many.py": text},
+        {"shop/price.py": "def gross(net):\n    return net * 3 if net != 2 else 4\n"},
     )
     assert len(red.red) == 7
     assert len(red.characterisation) == 7
@@ -163,7 +170,7 @@ async def test_what_failed_or_was_skipped_at_the_base_may_stay_so(lab, shop, red
 
 
 async def test_what_was_flaky_at_the_base_may_stay_so(lab, shop, red_files, green_files):
-    """It fails in each second run of a checkout: passes at the base, and fails once where a gate looks twice."""
+    """It fails in each second run of a checkout: not at the base, but where a gate looks twice."""
     base = lab.commit(
         {
             "tests/test_flaky.py": """
@@ -191,7 +198,7 @@ async def test_markers_options_and_a_conftest_plugin(lab, red_files, green_files
             "shop/price.py": "def gross(net):\n    return net * 2\n",
             "pyproject.toml": """
                 [tool.pytest.ini_options]
-                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x -q --junitxml=own.xml"
+                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x --junitxml=own.xml"
                 markers = ["slow: takes long"]
                 testpaths = ["tests"]
                 filterwarnings = ["error"]
@@ -242,6 +249,7 @@ async def test_asyncio_and_hypothesis(lab, shop):
         lab,
         shop,
         {
+            "tests/test_price.py": None,
             "tests/test_plugins.py": """
                 import pytest
                 from hypothesis import given, strategies as st
@@ -254,12 +262,12 @@ async def test_asyncio_and_hypothesis(lab, shop):
                 @pytest.mark.asyncio
                 async def test_later():
                     assert await shop.price.later() == 1
-                """
+                """,
         },
         {
             "shop/price.py": """
                 def gross(net):
-                    return net * 3 if net != 2 else 6 - 2 * (__import__("sys")._getframe(1).f_code.co_name == "test_gross")
+                    return net * 3
 
                 async def later():
                     return 1
@@ -285,7 +293,8 @@ async def test_a_folder_of_a_monorepo(lab, red_files, green_files):
             "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--strict-markers'\n",
             "packages/shop/shop/__init__.py": "",
             "packages/shop/shop/price.py": "def gross(net):\n    return net * 2\n",
-            "packages/shop/tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 4\n",
+            "packages/shop/tests/test_price.py": "from shop.price import gross\n\n"
+            "def test_gross():\n    assert gross(2) == 4\n",
             "packages/other/tests/test_price.py": "def test_gross():\n    assert False\n",
         }
     )
@@ -330,13 +339,17 @@ async def test_unittest_style_classes(lab, shop):
         },
         green_files_of(),
     )
-    assert set(red.red) == {"tests.test_classes.TestDiscount::test_discount", "tests.test_classes.TestDiscount::test_sub"}
+    assert set(red.red) == {
+        "tests.test_classes.TestDiscount::test_discount",
+        "tests.test_classes.TestDiscount::test_sub",
+    }
     assert len(green.green) == 2
 
 
 def green_files_of():
     return {
-        "shop/price.py": "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    return net * (100 - percent) / 100\n"
+        "shop/price.py": "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n"
+        "    return net * (100 - percent) / 100\n"
     }
 
 
@@ -346,10 +359,13 @@ async def test_src_layout_without_being_installed(lab, red_files, green_files):
             "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['requests']\n",
             "src/shop/__init__.py": "",
             "src/shop/price.py": "def gross(net):\n    return net * 2\n",
-            "tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 4\n",
+            "tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n"
+            "    assert gross(2) == 4\n",
         }
     )
-    red, green = await _through(lab, base, red_files, {f"src/{path}": text for path, text in green_files.items()})
+    _, green = await _through(
+        lab, base, red_files, {f"src/{path}": text for path, text in green_files.items()}
+    )
     assert green.passed_count == 3
 
 
@@ -369,8 +385,10 @@ async def test_a_changed_helper_that_its_tests_go_through(lab, shop):
     base = lab.commit(
         {
             "tests/helpers.py": "def check(value):\n    assert value == 4\n",
-            "tests/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent))\n",
-            "tests/test_helped.py": "from helpers import check\nfrom shop.price import gross\n\ndef test_it():\n    check(gross(2))\n",
+            "tests/conftest.py": "import sys, pathlib\n"
+            "sys.path.insert(0, str(pathlib.Path(__file__).parent))\n",
+            "tests/test_helped.py": "from helpers import check\nfrom shop.price import gross\n\n"
+            "def test_it():\n    check(gross(2))\n",
             "tests/test_price.py": "def test_nothing():\n    pass\n",
         },
         on=shop,
@@ -396,7 +414,8 @@ async def test_other_parts_of_shared_configuration_files_may_change(lab, red_fil
         }
     )
     changes = {
-        "pyproject.toml": "[project]\nname = 'shop'\nversion = '2'\n\n[tool.pytest.ini_options]\naddopts = '-q'\n",
+        "pyproject.toml": "[project]\nname = 'shop'\nversion = '2'\n\n[tool.pytest.ini_options]\n"
+        "addopts = '-q'\n",
         "setup.cfg": "[metadata]\nname = shop\nversion = 2\n",
         "tox.ini": "[testenv]\ncommands = pytest -v\n",
         "setup.py": "from setuptools import setup\nsetup(name='shop')\n",

@@ -36,7 +36,10 @@ async def test_a_test_linked_to_code_is_no_test(lab, shop, red_files, codes):
 async def test_tests_that_pass_at_once_are_never_red(lab, shop, codes):
     verdict = await lab.judge_red(
         shop,
-        {"tests/test_more.py": "from shop.price import gross\n\ndef test_again():\n    assert gross(1) == 2\n"},
+        {
+            "tests/test_more.py": "from shop.price import gross\n\ndef test_again():\n"
+            "    assert gross(1) == 2\n"
+        },
     )
     assert codes(verdict) == {RefusalCode.NO_RED_TEST}
     assert verdict.evidence.characterisation == ("tests.test_more::test_again",)
@@ -56,7 +59,8 @@ async def test_broken_tests_are_told_from_red_ones(lab, shop, codes):
         {
             "tests/test_syntax.py": "def test_it(:\n    pass\n",
             "tests/test_dependency.py": "import not_installed_anywhere\n\ndef test_it():\n    assert False\n",
-            "tests/test_support.py": "from tests.helpers import nothing\n\ndef test_it():\n    assert False\n",
+            "tests/test_support.py": "from tests.helpers import nothing\n\ndef test_it():\n"
+            "    assert False\n",
             "tests/test_broken.py": """
                 import math
                 import pytest
@@ -100,7 +104,9 @@ async def test_broken_tests_are_told_from_red_ones(lab, shop, codes):
 
 
 async def test_one_broken_test_spoils_an_honest_red(lab, shop, red_files, codes):
-    verdict = await lab.judge_red(shop, {**red_files, "tests/test_broken.py": "def test_it(missing):\n    pass\n"})
+    verdict = await lab.judge_red(
+        shop, {**red_files, "tests/test_broken.py": "def test_it(missing):\n    pass\n"}
+    )
     assert codes(verdict) == {RefusalCode.BROKEN_TEST}
     assert verdict.evidence.red_files == ("tests/test_discount.py",)
 
@@ -137,7 +143,10 @@ async def test_failing_differently_each_time_is_flaky(lab, shop, red_files, code
 
 
 async def test_a_shared_fixture_that_breaks_other_tests_is_refused(lab, shop, red_files, codes):
-    conftest = "import pytest\n\n@pytest.fixture(autouse=True)\ndef broken():\n    raise RuntimeError('all of you')\n"
+    conftest = (
+        "import pytest\n\n@pytest.fixture(autouse=True)\ndef broken():\n"
+        "    raise RuntimeError('all of you')\n"
+    )
     verdict = await lab.judge_red(shop, {**red_files, "conftest.py": conftest})
     assert RefusalCode.BASE_BROKEN in codes(verdict)
     assert "tests.test_price::test_gross" in verdict.explain()

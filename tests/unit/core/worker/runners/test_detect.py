@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidInput, Unavailable
+from core.worker.contract import ProjectSetup
+from core.worker.environment import Environment
+from core.worker.runners import detect
+
+ENVIRONMENT = Environment(key="k", description="", python=Path("/usr/bin/python3"))
+
+
+def _setup(folder: Path, **changes) -> ProjectSetup:
+    return ProjectSetup(name="shop", path=folder, main_branch="main", state_path=folder, **changes)
+
+
+@pytest.mark.parametrize("name", ["README.md", "setup.py", "shop/__init__.py", "pytest.ini"])
+def test_pytest_is_for_python_and_for_what_is_not_there_yet(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    runner = detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
+    assert (runner.name, runner.command) == ("pytest", ("python", "-m", "pytest"))
+
+
+@pytest.mark.parametrize("name", ["package.json", "go.mod", "Cargo.toml", "pom.xml"])
+def test_other_languages_are_asked_for_a_command(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(Unavailable) as caught:
+        detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
+    assert name in caught.value.why
+    assert "test_command" in caught.value.hint
+    runner = detect(tmp_path, _setup(tmp_path, test_command="make check REPORT={junit}"), ENVIRONMENT)
+    assert runner.name == "junit"
+
+
+def test_without_python_there_is_no_pytest(tmp_path):
+    with pytest.raises(Unavailable) as caught:
+        detect(tmp_path, _setup(tmp_path), Environment(key="k", description=""))
+    assert "Install pytest" in caught.value.hint
+
+
+def test_a_command_without_a_report_is_exit_code_only(tmp_path):
+    runner = detect(tmp_path, _setup(tmp_path, test_command="make test"), ENVIRONMENT)
+    assert runner.name == "command"
+    assert runner.is_runner_config("Makefile")
+    assert not runner.is_runner_config("shop/price.py")
+
+
+def test_a_command_names_its_own_configuration(tmp_path):
+    runner = detect(tmp_path, _setup(tmp_path, test_command="./scripts/check.sh {junit}"), ENVIRONMENT)
+    assert runner.is_runner_config("scripts/check.sh")
+    pytest_runner = detect(tmp_path, _setup(tmp_path, test_command="pytest -c ci.ini"), ENVIRONMENT)
+    assert pytest_runner.is_runner_config("ci.ini")
+
+
+def test_a_command_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(InvalidInput):
+        detect(tmp_path, _setup(tmp_path, test_command="pytest 'open"), ENVIRONMENT)
