@@ -30,6 +30,10 @@ _KEPT_FOR_RESUME = 20_000
 _CLEAN_CLOSE = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
 
+OnEvent = Callable[[str, Any], None]
+"""Sees the name and data of every event sent to a session."""
+
+
 class Op(IntEnum):
     DISPATCH = 0
     HEARTBEAT = 1
@@ -81,6 +85,7 @@ class Gateway:
         self._changed = asyncio.Event()
         self._last_identify = float("-inf")
         self.url = ""
+        self.on_event: OnEvent | None = None
         self.faults = GatewayFaults()
         self.identifies = 0
         self.resumes = 0
@@ -115,6 +120,8 @@ class Gateway:
                 self._send_event(session, event, self._fitted(session, event, data, direct))
 
     def _send_event(self, session: Session, event: str, data: Any) -> None:
+        if self.on_event is not None:
+            self.on_event(event, data)
         session.sequence += 1
         frame = {"op": Op.DISPATCH, "t": event, "s": session.sequence, "d": data}
         text = json.dumps(frame, separators=(",", ":"))

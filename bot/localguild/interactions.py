@@ -66,15 +66,28 @@ class Interaction:
 
 
 class InteractionBook:
-    """All interactions of the last quarter of an hour and more, by id and token."""
+    """All interactions whose tokens live, by id and token; expired ones are forgotten."""
 
     def __init__(self, settings: GuildSettings, monotonic: Callable[[], float]) -> None:
         self._settings = settings
         self._monotonic = monotonic
-        self._by_token: dict[str, Interaction] = {}
+        self._by_token: dict[str, Interaction] = {}  # oldest first
+        self._tokens: dict[str, str] = {}  # by interaction id
 
     def open(self, interaction: Interaction) -> None:
+        self._forget_old()
         self._by_token[interaction.token] = interaction
+        self._tokens[str(interaction.id)] = interaction.token
+
+    def _forget_old(self) -> None:
+        while self._by_token:
+            oldest = next(iter(self._by_token.values()))
+            if self._age(oldest) <= self._settings.token_seconds:
+                return
+            del self._by_token[oldest.token], self._tokens[str(oldest.id)]
+
+    def find(self, interaction_id: str) -> Interaction | None:
+        return self._by_token.get(self._tokens.get(interaction_id, ""))
 
     @staticmethod
     def new_token() -> str:

@@ -91,7 +91,7 @@ def post(
     if only_for is None:
         channel.last_message_id = message.id
     if draft.nonce and draft.enforce_nonce:
-        world.nonces[author.id, draft.nonce] = (world.monotonic(), message)
+        _remember_nonce(world, (author.id, draft.nonce), message)
     _count_in_thread(world, channel, author)
     world.announce_message("MESSAGE_CREATE", message)
     message.nonce = None  # the nonce is for the sender's answer and the event, not for history
@@ -152,6 +152,17 @@ def _repeated(world: World, author: User, draft: Draft) -> Message | None:
     at, message = world.nonces.get((author.id, draft.nonce), (float("-inf"), None))
     fresh = world.monotonic() - at <= world.settings.nonce_window_seconds
     return message if fresh else None
+
+
+def _remember_nonce(world: World, key: tuple[int, str], message: Message) -> None:
+    now = world.monotonic()
+    window = world.settings.nonce_window_seconds
+    while world.nonces:
+        oldest = next(iter(world.nonces))
+        if now - world.nonces[oldest][0] <= window:
+            break
+        del world.nonces[oldest]
+    world.nonces[key] = (now, message)
 
 
 def _resolve_reference(world: World, channel: Channel, wanted: Json) -> Json | None:

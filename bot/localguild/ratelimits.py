@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+_MAX_WINDOWS = 10_000
 _FREE_OF_GLOBAL = ("/interactions/", "/webhooks/")  # interaction endpoints do not count
 
 
@@ -88,6 +89,8 @@ class RateLimits:
         route = f"{method} {template}"
         limit = self._policy.routes.get(route, self._policy.otherwise)
         window = self._windows.get((route, major))
+        if len(self._windows) > _MAX_WINDOWS:
+            self._forget_old(now)
         if window is None or now >= window.started + limit.seconds:
             window = self._windows[(route, major)] = _Window(now)
         allowed = window.used < limit.requests
@@ -101,6 +104,13 @@ class RateLimits:
             "X-RateLimit-Bucket": hashlib.sha256(route.encode()).hexdigest()[:32],
         }
         return RateVerdict(headers=headers, retry_after_seconds=None if allowed else reset_after)
+
+    def _forget_old(self, now: float) -> None:
+        # each interaction's token makes buckets of its own, which would pile up
+        longest = max(
+            [self._policy.otherwise.seconds, *(one.seconds for one in self._policy.routes.values())]
+        )
+        self._windows = {key: one for key, one in self._windows.items() if now < one.started + longest}
 
     def take_rename(self, channel_id: int) -> float | None:
         """Count one change of a channel's name or topic; seconds to wait when that is too many."""

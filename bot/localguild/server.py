@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.localguild.control import Control, Switches
 from bot.localguild.desk import Desk
 from bot.localguild.exchange import OnExchange
+from bot.localguild.gateway import OnEvent
 from bot.localguild.people import InProcess, Person
 from bot.localguild.rest.service import PREFIX, RestService
 from bot.localguild.settings import GuildSettings
@@ -25,7 +26,8 @@ _MAX_BODY_BYTES = 64 << 20
 class LocalGuild:
     """A Discord of one guild on 127.0.0.1. Use as an async context manager, or start() and stop().
 
-    `on_exchange` is called with every REST exchange after it was answered.
+    `on_exchange` is called with every REST exchange after it was answered, `on_event` with the name
+    and data of every gateway event sent.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class LocalGuild:
         settings: GuildSettings | None = None,
         *,
         on_exchange: OnExchange | None = None,
+        on_event: OnEvent | None = None,
         port: int = 0,
     ) -> None:
         self.settings = settings or GuildSettings()
         self.world = World(self.settings, now=lambda: datetime.now(UTC), monotonic=time.monotonic)
+        self.world.gateway.on_event = on_event
         self.desk = Desk(self.world)
         self.switches = Switches(self.world)
         self._rest = RestService(self.world, on_exchange)

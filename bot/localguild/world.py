@@ -128,7 +128,9 @@ def _made_up_token() -> str:
 
 
 def _build_guild(settings: GuildSettings, snowflakes: Snowflakes, now: datetime) -> Guild:
-    owner = User(id=snowflakes.new(), username=settings.owner_name, global_name=settings.owner_name.title())
+    owner = User(
+        id=snowflakes.new(), username=settings.owner_name.lower(), global_name=settings.owner_name.title()
+    )
     bot_id = snowflakes.new()
     bot = User(id=bot_id, username=settings.bot_name, bot=True)
     guild = Guild(

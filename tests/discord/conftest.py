@@ -55,7 +55,7 @@ def guild_settings() -> GuildSettings:
 
 @pytest.fixture
 async def guild(guild_settings: GuildSettings, checker: ExchangeChecker) -> AsyncIterator[LocalGuild]:
-    async with LocalGuild(guild_settings, on_exchange=checker) as guild:
+    async with LocalGuild(guild_settings, on_exchange=checker, on_event=checker.see_event) as guild:
         yield guild
 
 

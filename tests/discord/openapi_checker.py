@@ -21,6 +21,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from bot.localguild.exchange import Exchange
+from tests.discord.events import EVENT_SHAPES, NEEDED_KEYS, parts
 from tests.discord.rules import Rule, broken_rules
 
 _URI = "urn:discord-openapi"
@@ -158,6 +159,22 @@ class OpenApiChecker:
                 refuse("answer", message, by_bot=False)
         return found
 
+    def check_event(self, event: str, data: Any) -> list[Refusal]:
+        """All that is wrong with a gateway event."""
+        route = f"gateway event {event}"
+        found = [
+            Refusal(where="event", route=route, message=f"{key} is missing", by_bot=False)
+            for key in NEEDED_KEYS.get(event, ())
+            if key not in data
+        ]
+        if self.description is None:
+            return found
+        for path, schema in EVENT_SHAPES.get(event, {}).items():
+            for part in parts(data, path):
+                for message in self._faults(_SCHEMAS + schema, part):
+                    found.append(Refusal(where="event", route=route, message=message, by_bot=False))
+        return found
+
     def _operation(self, exchange: Exchange) -> tuple[str, Mapping[str, Any]] | None:
         assert self.description is not None
         path = self.description["paths"].get(exchange.template or "")
@@ -277,6 +294,9 @@ class ExchangeChecker:
         for refusal in self._openapi.check(exchange):
             wrong_on_purpose = self._expecting and refusal.by_bot
             (self.expected if wrong_on_purpose else self.refusals).append(refusal)
+
+    def see_event(self, event: str, data: Any) -> None:
+        self.refusals.extend(self._openapi.check_event(event, data))
 
     @contextmanager
     def wrong_requests(self) -> Iterator[list[Refusal]]:

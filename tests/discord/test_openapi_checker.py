@@ -39,6 +39,7 @@ MESSAGE = {
     "mention_everyone": False,
     "tts": False,
 }
+CHANNEL = {"id": SNOWFLAKE, "type": 0, "flags": 0, "guild_id": SNOWFLAKE, "name": "c", "position": 0}
 HEADERS = {
     "Content-Type": "application/json",
     "X-RateLimit-Limit": "5",
@@ -274,3 +275,22 @@ def test_requests_wrong_on_purpose_are_not_raised_but_wrong_answers_are(openapi:
         checker(WRONG_FOR_RULES["no rate-limit headers"])
     with pytest.raises(AssertionError, match="rate-limit headers"):
         checker.verify()
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "why"),
+    [
+        ("MESSAGE_CREATE", {**MESSAGE, "id": None}, "id"),
+        ("CHANNEL_UPDATE", {**CHANNEL, "position": None}, "position"),
+        ("INTERACTION_CREATE", {"id": SNOWFLAKE, "message": {**MESSAGE, "author": None}}, "author"),
+    ],
+)
+def test_a_malformed_event_is_refused(
+    described_openapi: OpenApiChecker, event: str, data: dict[str, Any], why: str
+) -> None:
+    refusals = described_openapi.check_event(event, data)
+    assert any(why in str(one) for one in refusals)
+
+
+def test_a_right_event_passes(described_openapi: OpenApiChecker) -> None:
+    assert described_openapi.check_event("MESSAGE_CREATE", {**MESSAGE, "guild_id": SNOWFLAKE}) == []
