@@ -200,6 +200,10 @@ class OrchardBot(commands.Bot):
         except (discord.HTTPException, discord.InteractionResponded):
             _log.debug("answered meanwhile", exc_info=True)
 
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
+        if not self.is_closed():  # a command may end after its connection: discord.py has no loop then
+            super().dispatch(event_name, *args, **kwargs)
+
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         _log.exception("while handling %s", event_method)
 

@@ -198,11 +198,9 @@ class Notifier:
         return sent.id
 
     def _may_ping(self, notice: Notice) -> discord.AllowedMentions:
-        if not (notice.pings and self._mentions):
-            return discord.AllowedMentions.none()
-        roles = [discord.Object(int(m[3:-1])) for m in self._mentions if m.startswith("<@&")]
-        users = [discord.Object(int(m[2:-1])) for m in self._mentions if not m.startswith("<@&")]
-        return discord.AllowedMentions(everyone=False, roles=roles, users=users, replied_user=False)
+        # Outside text stands in cards, which never ping, so this lets through the configured mentions only.
+        pings = notice.pings and bool(self._mentions)
+        return discord.AllowedMentions(everyone=False, roles=pings, users=pings, replied_user=False)
 
     async def _already_posted(
         self, guild: discord.Guild, place: discord.abc.Messageable, row: OutboxRow, lane: str

@@ -9,13 +9,7 @@ import pytest
 
 from bot.localguild import GuildSettings, LocalGuild, Person
 from core.domain.event import EventKind
-
-
-async def eventually(condition: Any, what: str, seconds: float = 20.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, what
-        await asyncio.sleep(0.01)
+from tests.discord.bot.real_core import until
 
 
 async def test_everything_down_at_start_then_up(
@@ -27,12 +21,12 @@ async def test_everything_down_at_start_then_up(
     await guild.stop()
     urls = {"api_url": guild.api_url, "gateway_url": guild.gateway_url, "token": guild.token}
     async with run_bot(wait=False, guild_id=None, **urls) as service:
-        await eventually(lambda: "next try" in service.status, "a first failure")
+        await until(lambda: "next try" in service.status, "a first failure")
         assert f"nothing answers at 127.0.0.1:{port}" in service.status
         story = await orchard.running_story()
         later = LocalGuild(GuildSettings(token=guild.token, rates=guild_settings.rates), port=port)
         async with later:
-            await eventually(lambda: service.connected, "a connection")
+            await until(lambda: service.connected, "a connection")
             await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
             await orchard.posted()
             assert (
@@ -45,10 +39,10 @@ async def test_only_the_gateway_down_at_start_then_up(
     orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, unused_tcp_port: int
 ) -> None:
     async with run_bot(wait=False, gateway_url=f"ws://127.0.0.1:{unused_tcp_port}/") as service:
-        await eventually(lambda: "next try" in service.status, "a first failure")
+        await until(lambda: "next try" in service.status, "a first failure")
         server = await asyncio.start_server(_pipe_to(guild.port), "127.0.0.1", unused_tcp_port)
         async with server:
-            await eventually(lambda: service.connected, "a connection")
+            await until(lambda: service.connected, "a connection")
             await orchard.running_story()
             await orchard.posted()
 
@@ -92,7 +86,7 @@ async def test_a_lost_gateway_is_found_again(
         story = await orchard.running_story()
         await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
         await orchard.posted()
-        await eventually(lambda: service.connected and gateway.live_sessions, "a session")
+        await until(lambda: service.connected and gateway.live_sessions, "a session")
         assert before
         assert "shop: SPRINT_ACTIVE" in (await alice.slash("state", channel="proj-shop")).text
 
@@ -101,7 +95,7 @@ async def test_a_wrong_token_ends_discord_and_nothing_else(
     orchard: Any, run_bot: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run_bot(wait=False, token="wrong") as service:
-        await eventually(lambda: "refuses the token" in service.status, "a refusal")
+        await until(lambda: "refuses the token" in service.status, "a refusal")
         assert not service.connected
         assert (await orchard.commands.system()).discord == service.status
         await orchard.running_story()  # the rest goes on
@@ -110,9 +104,7 @@ async def test_a_wrong_token_ends_discord_and_nothing_else(
 
 async def test_a_server_that_the_bot_is_not_in_is_named(run_bot: Any) -> None:
     async with run_bot(wait=False, guild_id=12345678901234567) as service:
-        await eventually(
-            lambda: "not in the Discord server 12345678901234567" in service.status, "a sentence"
-        )
+        await until(lambda: "not in the Discord server 12345678901234567" in service.status, "a sentence")
 
 
 async def test_without_a_configured_server_the_only_one_is_served(run_bot: Any, alice: Person) -> None:

@@ -1,0 +1,114 @@
+"""The real core without workers, and what agents and gates would do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.loader import load
+from core.bus import Bus
+from core.clock import SystemClock
+from core.domain.approval import Approval, ApprovalKind
+from core.domain.event import EventKind
+from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
+from core.domain.project import Project
+from core.domain.story import Story
+from core.orchestrator import reports
+from core.orchestrator.commands import Commands
+from core.orchestrator.registry import Registry
+from core.store import approvals, cycles, outbox, projects
+from core.store.database import Store, Transaction
+
+
+async def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """The condition's first true value; it may be a coroutine function."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        value = condition()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return value
+        assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class Orchard:
+    """The core, and what agents and gates would do to it."""
+
+    store: Store
+    bus: Bus
+    clock: SystemClock
+    commands: Commands
+
+    async def add_project(self, name: str) -> None:
+        def add(tx: Transaction) -> None:
+            projects.add(
+                tx,
+                Project(
+                    name=name,
+                    path=Path("/srv") / name,
+                    main_branch="main",
+                    status=ProjectStatus.INITIALIZING,
+                    workflow=WorkflowState.IDLE,
+                    registered_at=tx.now,
+                ),
+            )
+            projects.move_status(tx, name, ProjectCommand.START)
+
+        await self.store.write(add)
+
+    async def running_story(self, project: str = "shop", title: str = "Add a basket") -> Story:
+        """A story whose sprint has started."""
+        story = await self.commands.add_story(project, title, actor="cli")
+        await self.commands.plan_sprint(project, stories=[story.id], actor="cli")
+        await self.commands.start_sprint(project, actor="cli")
+        return story
+
+    async def emit(self, kind: EventKind, story: Story, **data: Any) -> None:
+        await self.store.write(lambda tx: tx.emit(kind, project=story.project, story_id=story.id, data=data))
+
+    async def block(self, story: Story, reason: str = "tried 4 times") -> None:
+        def block(tx: Transaction) -> None:
+            cycle = cycles.get(tx.conn, story.id)
+            assert cycle is not None
+            reports.block(tx, cycle, reason)
+
+        await self.store.write(block)
+
+    async def ask(self, story: Story, detail: str = "+print(1)\n") -> Approval:
+        """A question as an agent's permission request makes it."""
+        return await self.store.write(
+            lambda tx: approvals.ask(
+                tx,
+                project=story.project,
+                story_id=story.id,
+                kind=ApprovalKind.PERMISSION,
+                subject=f"permission:{story.id}",
+                question="Run rm -rf build?",
+                detail=detail,
+                reasons=["it deletes files"],
+            )
+        )
+
+    async def posted(self) -> None:
+        """Returns when the outbox is empty."""
+
+        async def empty() -> bool:
+            return (await self.store.read(outbox.counts))["pending"] == 0
+
+        await until(empty, "an empty outbox")
+
+
+@asynccontextmanager
+async def open_orchard(folder: Path) -> AsyncIterator[Orchard]:
+    clock, bus = SystemClock(), Bus()
+    async with Store.open(folder / "orchard.db", clock=clock, bus=bus) as store:
+        configuration = load(folder, environ={})
+        registry = Registry(store, configuration, lambda: load(folder, environ={}))
+        yield Orchard(store, bus, clock, Commands(store, registry, None))
