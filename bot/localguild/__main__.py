@@ -26,7 +26,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)
     async with LocalGuild(GuildSettings(token=arguments.token), port=arguments.port) as guild:
-        facts = {**guild.environment, "LOCALGUILD_URL": guild.url, "GUILD_ID": str(guild.guild_id)}
+        facts = {
+            **guild.environment,
+            "LOCALGUILD_URL": guild.url,
+            "ORCHARD_GLOBAL_DISCORD_GUILD": str(guild.guild_id),
+        }
         if arguments.json:
             print(json.dumps(facts), flush=True)
         else:
