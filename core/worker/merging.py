@@ -18,7 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 async def merge_story(job: MergeJob, services: Services, cancel: asyncio.Event) -> MergeReport:
-    """The candidate and the gate's word on it. Setting `cancel` ends it as BLOCKED; nothing was merged."""
+    """The candidate and the gate's word on it.
+
+    Setting `cancel` ends it with PeerGone, as the worker's death would: nothing was merged, nothing is
+    wrong with the story, and whoever asked asks again.
+    """
     async with services.children_of(job.story.id) as child:
         shop = await Workshop.open(job.project, services, on_setup=child("setup"), on_test=child("test"))
 
@@ -51,10 +55,10 @@ async def merge_story(job: MergeJob, services: Services, cancel: asyncio.Event) 
         try:
             await asyncio.wait({work, wish}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                return _blocked(
-                    job, f"The merge of {job.story.id} was stopped.", "It starts again by itself."
-                )
+                raise PeerGone(f"The merge of {job.story.id} was stopped.")
             return work.result()
+        except PeerGone:
+            raise
         except OrchardError as error:
             return _blocked(job, f"{error.message} {error.why}".strip(), error.hint)
         except Exception as error:  # edge: the same as of a phase

@@ -32,7 +32,17 @@ AGENT_IDENTITY = {
 _WATCHED_REFS = ("refs/heads", "refs/tags", "refs/stash", "refs/replace", "refs/notes")
 _OWN_REFS = ("refs/heads/orchard/", "refs/orchard/")
 # In Orchard's folder these change by themselves.
-_LIVELY = ("orchard.db", "logs", "transcripts", "runs", "environments", "worktrees", "backups", "salvage")
+_LIVELY = (
+    "orchard.",
+    "control.sock",
+    "logs",
+    "transcripts",
+    "runs",
+    "environments",
+    "worktrees",
+    "backups",
+    "salvage",
+)
 _SHOWN = 10
 
 Signature = tuple[int, int] | None
@@ -88,8 +98,9 @@ class Surroundings:
             refusals.append(
                 Refusal(
                     code=RefusalCode.WROTE_OUTSIDE,
+                    # Not "put them back": a person may be at work there, and nobody can tell the two apart.
                     sentence=f"Files outside the worktree were changed during the turn: {_list(touched)}. "
-                    "Put them back as they were, and change only what is in the worktree.",
+                    "Leave them as they are now, and change only what is in the worktree.",
                     files=tuple(touched),
                 )
             )
@@ -126,7 +137,7 @@ class Surroundings:
         known = {path.stem for path in (folder / ".orchard").glob("*.index")}
         found = [path for path in _listed(state) if not path.name.startswith(_LIVELY)]
         found += _listed(state / "projects.d")
-        found += [path for path in _listed(state / "worktrees") if not path.is_dir()]
+        found += [path for path in _listed(state / "worktrees") if not path.name.startswith(".")]
         found += [path for path in _listed(folder) if path.name not in (*known, ".orchard", self._story)]
         return [path for path in found if not path.is_dir() or path.parent == folder]
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
+from core.rpc import PeerGone
 from core.worker.contract import FastForwardEnd, FastForwardJob, MergeEnd, MergeJob
 from core.worker.git import Repository
 from core.worker.merge import fast_forward, prepare_merge
@@ -148,6 +149,17 @@ async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
     assert report.end is MergeEnd.REFUSED
     assert report.verdict is not None
     assert {refusal.code for refusal in report.verdict.refusals} == {RefusalCode.BASE_BROKEN}
+    assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
+
+
+async def test_a_stopped_merge_is_as_if_the_worker_had_gone(work, services, heard, setup, until) -> None:
+    stop = asyncio.Event()
+    slow = replace(work.job, project=replace(setup, test_command="sleep 60"))
+    merging = asyncio.create_task(merge_story(slow, services, stop))
+    await until(lambda: bool(heard.started))
+    stop.set()
+    with pytest.raises(PeerGone):
+        await asyncio.wait_for(merging, 20)
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
 
 
