@@ -22,9 +22,9 @@ Page = Callable[[str, int], Awaitable[Message]]
 
 
 class Channels(Protocol):
-    """Which project a channel belongs to."""
+    """Which project a channel, or the channel that a thread hangs off, belongs to."""
 
-    def project_of(self, channel_id: int, parent_id: int | None) -> str | None: ...
+    def project_of(self, channel: Any) -> str | None: ...
 
 
 class NotAdmitted(commands.CheckFailure):
@@ -79,9 +79,7 @@ class Desk:
 
     def implied(self, channel: Any) -> str | None:
         """The project of this channel, or of the channel that this thread hangs off."""
-        if channel is None:
-            return None
-        return self.channels.project_of(channel.id, getattr(channel, "parent_id", None))
+        return self.channels.project_of(channel) if channel is not None else None
 
 
 def actor(user: discord.abc.User) -> str:

@@ -48,6 +48,7 @@ class ProjectChannels:
         self._channel_of = channel_of
         self._projects: dict[int, set[str]] = defaultdict(set)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._being_made: dict[str, str] = {}  # name -> project
         self._threadless: set[int] = set()  # channels in which we may open no thread
 
     async def load(self) -> None:
@@ -55,13 +56,14 @@ class ProjectChannels:
         for post in await self._store.read(lambda conn: posts.every(conn, "channel")):
             self._know(post.ref, post.channel_id)
 
-    def project_of(self, channel_id: int, parent_id: int | None) -> str | None:
+    def project_of(self, channel: Any) -> str | None:
         """The one project of this channel, or of its parent; None where none or several share it."""
-        for candidate in (channel_id, parent_id):
+        for candidate in (channel.id, getattr(channel, "parent_id", None)):
             found = self._projects.get(candidate, set()) if candidate is not None else set()
             if len(found) == 1:
                 return next(iter(found))
-        return None
+        # Somebody may be quicker in a new channel than Discord's answer that it is there.
+        return self._being_made.get(getattr(channel, "name", ""))
 
     async def channel(self, guild: discord.Guild, project: str) -> discord.TextChannel:
         """The project's channel, made where there is none. Raises what Discord answers."""
@@ -124,15 +126,21 @@ class ProjectChannels:
             if channel_name("", channel.name) == name:
                 return channel
         category = await self._open_category(guild)
-        # discord.py's own method sends the category's id as a number, which Discord's description forbids.
-        made = await guild._state.http.create_channel(
-            guild.id,
-            discord.ChannelType.text.value,
-            name=name,
-            parent_id=str(category.id),
-            topic=one_line(f"Orchard: {project}", 200),
-            reason="Orchard project channel",
-        )
+        if project != GENERAL:
+            self._being_made[name] = project
+        try:
+            # discord.py's own method sends the category's id as a number: Discord's description forbids it.
+            made = await guild._state.http.create_channel(
+                guild.id,
+                discord.ChannelType.text.value,
+                name=name,
+                parent_id=str(category.id),
+                topic=one_line(f"Orchard: {project}", 200),
+                reason="Orchard project channel",
+            )
+            self._know(project, int(made["id"]))
+        finally:
+            self._being_made.pop(name, None)
         return discord.TextChannel(state=guild._state, guild=guild, data=cast(Any, made))
 
     async def _open_category(self, guild: discord.Guild) -> discord.CategoryChannel:

@@ -27,6 +27,7 @@ from core.ids import new_id
 _log = logging.getLogger(__name__)
 
 STEADY_SECONDS = 600.0  # a connection that held this long forgets the failures before it
+LOGIN_SECONDS = 60.0
 READY_SECONDS = 90.0
 DROPS_ALLOWED = 5  # lost connections in a minute; discord.py itself knocks again without a pause
 LONGEST_IDENTIFY_WAIT = 30.0  # discord.py gives a connection 60 s to identify
@@ -143,8 +144,9 @@ class Gateway:
         bot = self._make_bot(before_identify=self._before_identify, on_home=self._arrive)
         self._bot = bot
         try:
-            await bot.login(self._token)
-            await self._ask_for_gateway(bot)
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await bot.login(self._token)
+                await self._ask_for_gateway(bot)
             connection = asyncio.create_task(bot.connect(reconnect=False), name="discord: connection")
             watch = asyncio.create_task(self._watch(bot), name="discord: watch")
             try:

@@ -173,7 +173,7 @@ async def test_a_slow_refusal_is_private_too(
 async def test_the_first_answer_is_quick(alice: Person) -> None:
     answers = [await alice.slash("state", {"project": "shop"}) for _ in range(30)]
     times = sorted(answer.acknowledged_after_seconds or 9.0 for answer in answers)
-    assert times[15] < 0.2  # the bar of 50 ms is the benchmark's; this only catches a blocked loop
+    assert times[15] < 0.5  # the bar of 50 ms is the benchmark's; this only catches a blocked loop
 
 
 async def test_suggestions_follow_what_is_typed(orchard: Any, alice: Person) -> None:

@@ -67,9 +67,14 @@ def _pipe_to(port: int) -> Any:
     return serve
 
 
-@pytest.mark.parametrize("fault", ["drop", "reconnect", "invalid, resumable", "refused for good"])
+@pytest.mark.parametrize("fault", ["drop", "reconnect", "invalid, resumable", "invalid", "refused for good"])
 async def test_a_lost_gateway_is_found_again(
-    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, fault: str
+    orchard: Any,
+    run_bot: Any,
+    guild: LocalGuild,
+    alice: Person,
+    fault: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with run_bot() as service:
         gateway = guild.world.gateway
@@ -81,6 +86,9 @@ async def test_a_lost_gateway_is_found_again(
                 gateway.ask_to_reconnect()
             case "invalid, resumable":
                 gateway.invalidate_sessions(resumable=True)
+            case "invalid":
+                monkeypatch.setattr("bot.discord.client.random.uniform", lambda *_: 0.01)
+                gateway.invalidate_sessions(resumable=False)
             case _:
                 gateway.drop(4003)
         story = await orchard.running_story()
@@ -89,6 +97,23 @@ async def test_a_lost_gateway_is_found_again(
         await until(lambda: service.connected and gateway.live_sessions, "a session")
         assert before
         assert "shop: SPRINT_ACTIVE" in (await alice.slash("state", channel="proj-shop")).text
+
+
+async def test_a_connection_that_keeps_dropping_is_given_a_rest(
+    run_bot: Any, guild: LocalGuild, alice: Person
+) -> None:
+    gateway = guild.world.gateway
+
+    async def drop_until_rest() -> bool:
+        await until(lambda: gateway.live_sessions or "dropped" in service.status, "a session")
+        gateway.drop()
+        await asyncio.sleep(0.02)
+        return "dropped" in service.status
+
+    async with run_bot() as service:
+        await until(drop_until_rest, "a rest")
+        await until(lambda: service.connected, "a connection")
+        assert not (await alice.slash("project_list")).ephemeral
 
 
 async def test_a_wrong_token_ends_discord_and_nothing_else(

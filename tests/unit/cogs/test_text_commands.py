@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import discord
 import discord.ext.test as dpytest
@@ -28,8 +29,8 @@ class Channels:
     def __init__(self) -> None:
         self.shop_id: int | None = None
 
-    def project_of(self, channel_id: int, parent_id: int | None) -> str | None:
-        return "shop" if self.shop_id in (channel_id, parent_id) else None
+    def project_of(self, channel: Any) -> str | None:
+        return "shop" if channel.id == self.shop_id else None
 
 
 @pytest.fixture
