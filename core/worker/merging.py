@@ -10,6 +10,7 @@ from contextlib import suppress
 from core.domain.evidence import Verdict
 from core.domain.lifecycles import Phase
 from core.errors import OrchardError
+from core.rpc import PeerGone
 from core.worker.contract import MergeEnd, MergeJob, MergeReport, Progress
 from core.worker.merge import prepare_merge
 from core.worker.workshop import Services, Workshop
