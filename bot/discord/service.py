@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,6 @@ from core.store.database import Store
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
-
-_log = logging.getLogger(__name__)
 
 NO_TOKEN = "no token: running without Discord"  # noqa: S105
 
@@ -114,23 +111,3 @@ class DiscordService:
             before_identify=before_identify,
             on_home=on_home,
         )
-
-
-async def run_discord(
-    options: DiscordOptions | None,
-    store: Store,
-    bus: Bus,
-    commands: Commands,
-    clock: Clock,
-) -> None:
-    """For a composition root: sets `commands.discord_status` and runs until cancelled.
-
-    Without options (no token, or switched off) it says so once and returns.
-    """
-    if options is None:
-        commands.discord_status = lambda: NO_TOKEN
-        _log.info("%s", NO_TOKEN)
-        return
-    service = DiscordService(options, store=store, bus=bus, commands=commands, clock=clock)
-    commands.discord_status = lambda: service.status
-    await service.run()
