@@ -171,7 +171,7 @@ async def run_suite(bench: Bench, tree: str, checkout: Path, *, select: tuple[st
             hint="Correct the project's `folder`, or commit it on the main branch.",
         )
     with tempfile.TemporaryDirectory(prefix="", dir=checkout.parent, ignore_cleanup_errors=True) as own:
-        place = _place(Path(own), checkout, cwd.resolve(), setup.folder, select)
+        place = _place(bench, Path(own), checkout, cwd.resolve(), select)
         plan = runner.plan(place, bench.environment)
         for path, text in plan.files.items():
             path.write_text(text)
@@ -180,11 +180,19 @@ async def run_suite(bench: Bench, tree: str, checkout: Path, *, select: tuple[st
     return _run_of(bench, tree, place, plan, completed, channel, report)
 
 
-def _place(own: Path, checkout: Path, cwd: Path, folder: str, select: tuple[str, ...]) -> Place:
+def _place(bench: Bench, own: Path, checkout: Path, cwd: Path, select: tuple[str, ...]) -> Place:
     for name in ("home", "tmp", "cache", "report"):
         (own / name).mkdir()
     report = own / "report" / f"{secrets.token_hex(8)}.xml"
-    return Place(checkout=checkout, cwd=cwd, report=report, cache=own / "cache", folder=folder, select=select)
+    return Place(
+        checkout=checkout,
+        cwd=cwd,
+        report=report,
+        cache=own / "cache",
+        folder=bench.setup.folder,
+        output_limit_bytes=bench.output_limit_bytes,
+        select=select,
+    )
 
 
 async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, bytes]:

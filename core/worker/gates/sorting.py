@@ -14,7 +14,6 @@ from core.worker.gates.honesty import Project, same_way, why_broken
 from core.worker.gates.runs import BAD, SILENT, by_id, histories, ids, renamed
 from core.worker.gates.wording import some
 
-
 _TELLING = 4  # characters of a data file's name that a test's name does not hold by chance
 
 

@@ -25,6 +25,7 @@ import pytest
 
 NAME = "orchard_probe"
 _TEXT = 4000  # characters of a report's text
+_KEPT_BYTES = 4 << 20  # of what one step of one test prints
 
 Record = Dict[str, Any]  # noqa: UP006
 Send = Callable[[Record], None]
@@ -59,6 +60,7 @@ class Probe:
         self._root: str = settings["root"]
         self._select: List[str] = settings["select"]  # noqa: UP006
         self.report: str = settings.get("report", "")
+        self._output_limit: int = settings.get("output_limit", 1 << 62)
         self._tree = orchard_facts.Tree(self._root)
         self._paths: Dict[str, str] = {}  # noqa: UP006
 
@@ -133,6 +135,39 @@ class Probe:
         self._send(
             {"kind": "collect", "outcome": report.outcome, **_named(report), **facts, "text": _text(report)}
         )
+
+    # --- what tests print
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: Any) -> Generator[None, Any, None]:
+        yield
+        self._shorten_capture(item)
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: Any) -> Generator[None, Any, None]:
+        yield
+        self._shorten_capture(item)
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: Any) -> Generator[None, Any, None]:
+        yield
+        self._shorten_capture(item)
+
+    def _shorten_capture(self, item: Any) -> None:
+        """Before pytest reads what a test printed into memory, as a whole. Innermost of all wrappers."""
+        manager = item.config.pluginmanager.getplugin("capturemanager")
+        captures = getattr(manager, "_global_capturing", None)
+        for name in ("out", "err"):
+            file: Any = getattr(getattr(captures, name, None), "tmpfile", None)
+            try:
+                number = file.fileno()
+                size = os.fstat(number).st_size
+            except (AttributeError, OSError, ValueError):
+                continue  # another way of capturing, in memory
+            if size > _KEPT_BYTES:
+                os.ftruncate(number, _KEPT_BYTES)
+            if self._send is not None and size > self._output_limit:
+                self._send({"kind": "flooded", **_named(item)})
 
     # --- tests
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, List  # noqa: UP035 - read by Python 3.8
 
 _OLDEST = (7, 0)
+_OURS = ("pytest", "_pytest", "py", "__main__")
+_STANDARD = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
 
 
 def main() -> int:
@@ -55,6 +57,21 @@ def _enter(settings: Any) -> None:
     if settings["cwd_on_path"]:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     sys.argv[:] = ["pytest", *settings["shown"]]
+    _give_way([*added, os.getcwd()])  # noqa: PTH109
+
+
+def _give_way(roots: List[str]) -> None:  # noqa: UP006
+    """A project that pytest itself is made with (iniconfig, packaging) must be tested, not the installed
+    copy that pytest has imported by now: the tests' own import then finds the checkout's.
+    """
+    for name in {loaded.partition(".")[0] for loaded in sys.modules}:
+        if name in _OURS or name in _STANDARD or name.startswith("orchard_"):
+            continue
+        paths = [os.path.join(root, name) for root in roots]  # noqa: PTH118
+        files = [file for path in paths for file in (f"{path}.py", f"{path}/__init__.py")]
+        if any(os.path.isfile(file) for file in files):  # noqa: PTH113
+            for loaded in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+                del sys.modules[loaded]
 
 
 def _unavailable(reason: str) -> int:

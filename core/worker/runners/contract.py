@@ -20,6 +20,7 @@ class Place:
     report: Path  # where the JUnit report shall go; not there yet
     cache: Path  # an empty folder for what runners like to keep
     folder: str  # of `cwd` in the repository, "." for its top
+    output_limit_bytes: int = 256 << 20
     select: tuple[str, ...] = ()  # only the tests of these files (relative to the top); empty: all
 
 

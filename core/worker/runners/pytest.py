@@ -84,6 +84,7 @@ class PytestRunner:
             "root": str(place.checkout),
             "select": list(place.select),
             "report": str(place.report),
+            "output_limit": place.output_limit_bytes,
         }
         ours = self._arguments(place)
         if self._invocation is None or self._invocation.direct:

@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from core.worker.report import clean_id, parse_junit, worst
 from core.worker.runners.contract import Ended, Reading, Secret
 
+_SUCCESS = 0
 _TESTS_FAILED = 1  # pytest's exit code: always, since one canary fails
 
 Record = Mapping[str, Any]
@@ -58,6 +59,8 @@ def read_session(ended: Ended, secret: Secret, *, folder: str) -> Reading:
     finish = _of(records, "ended")
     if not finish:
         return _crashed(_broken_off(ended))
+    if flooded := _of(records, "flooded"):
+        return Reading(state=RunState.FLOODED, problem=f"{_id(flooded[0])} printed too much")
     if internal := _of(records, "internal"):
         last = str(internal[-1].get("text", "")).strip().splitlines()[-1:] or [""]
         return _crashed(f"pytest had an internal error: {last[0]}")
@@ -68,7 +71,8 @@ def read_session(ended: Ended, secret: Secret, *, folder: str) -> Reading:
         *_report_differs(ended, finish[-1], results),
     ]
     status = int(finish[-1].get("status", -1))
-    if not tampering and status != _TESTS_FAILED:
+    if status not in (_TESTS_FAILED, _SUCCESS) or (not tampering and status == _SUCCESS):
+        # Stopped on the way: that canaries are missing then tells nothing.
         return _crashed(_stopped(status, ended))
     tampering += _exit_differs(ended, status, _of(records, "exit"))
     own = tuple(result for result in results.values() if not _is_canary(result, secret))

@@ -283,14 +283,14 @@ async def test_a_hanging_suite_is_ended_and_refused(lab, red, codes):
     assert "2 seconds" in verdict.explain()
 
 
-async def test_a_suite_that_prints_without_end_is_ended_and_refused(lab, red, codes):
+@pytest.mark.parametrize(("options", "times"), [("-s", 10**9), ("", 100)], ids=["shown", "captured"])
+async def test_a_suite_that_prints_too_much_is_refused(lab, red, codes, options, times):
     lab.output_limit_bytes = 2 << 20
+    lab.variables["PYTEST_ADDOPTS"] = options
     text = (
         "import os\n\ndef gross(net):\n    return net * 2\n\n"
-        "def discount(net, percent):\n    while True:\n        os.write(2, b'x' * 65536)\n"
+        f"def discount(net, percent):\n    for _ in range({times}):\n        os.write(2, b'x' * 65536)\n"
     )
-    # Captured output goes to a file, whose size the sandbox limits; what pytest prints itself goes to us.
-    lab.variables["PYTEST_ADDOPTS"] = "-s"
     verdict = await lab.judge_green(red, {"shop/price.py": text})
     assert codes(verdict) == {RefusalCode.FLOODED}
 

@@ -198,7 +198,7 @@ async def test_markers_options_and_a_conftest_plugin(lab, red_files, green_files
             "shop/price.py": "def gross(net):\n    return net * 2\n",
             "pyproject.toml": """
                 [tool.pytest.ini_options]
-                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x --junitxml=own.xml"
+                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x -q"
                 markers = ["slow: takes long"]
                 testpaths = ["tests"]
                 filterwarnings = ["error"]
@@ -367,6 +367,23 @@ async def test_src_layout_without_being_installed(lab, red_files, green_files):
         lab, base, red_files, {f"src/{path}": text for path, text in green_files.items()}
     )
     assert green.passed_count == 3
+
+
+async def test_a_project_that_the_runner_is_made_with(lab):
+    """pytest has imported iniconfig before the project's own is on the path."""
+    base = lab.commit(
+        {
+            "src/iniconfig/__init__.py": "OWN = 1\n",
+            "tests/test_own.py": "import iniconfig\n\ndef test_own():\n    assert iniconfig.OWN == 1\n",
+        }
+    )
+    red, green = await _through(
+        lab,
+        base,
+        {"tests/test_own.py": "import iniconfig\n\ndef test_own():\n    assert iniconfig.OWN == 2\n"},
+        {"src/iniconfig/__init__.py": "OWN = 2\n"},
+    )
+    assert red.base_passed == red.red == green.green == ("tests.test_own::test_own",)
 
 
 async def test_a_first_story_in_an_empty_repository(lab):

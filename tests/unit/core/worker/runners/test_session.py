@@ -151,6 +151,12 @@ def test_a_session_that_never_began_says_why(exit_code, output, words):
     assert words in reading.problem
 
 
+def test_a_test_that_prints_too_much_is_named(written):
+    ended = _session(written, [{"kind": "flooded", "classname": "t", "name": "loud"}], _junit())
+    reading = read_session(ended, SECRET, folder=".")
+    assert (reading.state, reading.problem) == (RunState.FLOODED, "t::loud printed too much")
+
+
 def test_two_sessions_cannot_be_judged(written):
     channel = written({"kind": "began"}, {"kind": "began"})
     reading = read_session(Ended(exit_code=1, report=None, channel=channel, output=""), SECRET, folder=".")
