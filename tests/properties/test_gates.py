@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from core.domain.evidence import Failure, Outcome, RunState, SuiteRun, TestResult
@@ -14,6 +14,9 @@ from core.worker.gates.red import RedFacts, judge_red
 from core.worker.runners.testpaths import is_test_path
 
 BAD = (Outcome.FAILED, Outcome.ERROR)
+# A busy machine is no reason to fail.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
 PROJECT = Project(is_test_path=is_test_path, modules=frozenset({"shop"}), name="shop")
 
 files = st.sampled_from(["tests/test_a.py", "tests/test_b.py", "tests/test_new.py"])
@@ -78,6 +81,7 @@ def _all_passing(red: RedFacts) -> dict[tuple[str, str], Outcome]:
     return {(result.file or "", result.id.partition("::")[2]): Outcome.PASSED for result in red.first.results}
 
 
+@calm
 @given(suites, suites, suites)
 def test_red_passes_only_with_a_test_that_failed_in_both_runs(base, first, second):
     facts = _red(base, first, second)
@@ -89,6 +93,7 @@ def test_red_passes_only_with_a_test_that_failed_in_both_runs(base, first, secon
             assert next(result for result in run.results if result.id == test).outcome in BAD
 
 
+@calm
 @given(suites, suites, suites)
 def test_red_never_counts_what_passed_at_once(base, first, second):
     evidence = judge_red(_red(base, first, second)).evidence
@@ -97,6 +102,7 @@ def test_red_never_counts_what_passed_at_once(base, first, second):
     assert not set(evidence.red) & set(evidence.failing_before)
 
 
+@calm
 @given(suites, suites)
 def test_a_passed_red_left_all_other_tests_alone(base, after):
     facts = _red(base, after, after)
@@ -107,11 +113,13 @@ def test_a_passed_red_left_all_other_tests_alone(base, after):
                 assert result.id in passed
 
 
+@calm
 @given(reds(), phases)
 def test_green_passes_when_everything_passes(red, phase):
     assert judge_green(_green(red, _run(_all_passing(red)), phase)).passed
 
 
+@calm
 @given(reds(), phases, st.data())
 def test_green_never_passes_without_every_red_test(red, phase, data):
     now = _all_passing(red)
@@ -129,6 +137,7 @@ def test_green_never_passes_without_every_red_test(red, phase, data):
     assert any(spoiled in refusal.tests for refusal in verdict.refusals)
 
 
+@calm
 @given(reds(), suites, phases)
 def test_a_passed_green_keeps_all_that_passed_before(red, now, phase):
     facts = _green(red, _run({**_all_passing(red), **now}), phase)
@@ -142,6 +151,7 @@ def test_a_passed_green_keeps_all_that_passed_before(red, now, phase):
     assert set(facts.red.red) <= passing
 
 
+@calm
 @given(reds(), suites, st.randoms())
 def test_the_order_of_tests_and_an_unrelated_passing_test_change_nothing(red, now, random):
     mixed = list({**_all_passing(red), **now}.items())

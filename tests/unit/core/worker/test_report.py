@@ -5,13 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.domain.evidence import Outcome
 from core.errors import InvalidInput
 from core.worker import report
 from core.worker.report import clean_id, parse_junit
+
+
+# A busy machine is no reason to fail.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def _suite(cases: str) -> bytes:
@@ -110,6 +114,7 @@ def test_merged_duplicates_take_the_worst_outcome():
     assert case.outcome is Outcome.ERROR
 
 
+@calm
 @given(st.text(max_size=3000), st.text(max_size=3000))
 def test_ids_are_printable_and_bounded(classname, name):
     found = clean_id(classname, name)
@@ -119,6 +124,7 @@ def test_ids_are_printable_and_bounded(classname, name):
     assert "\0" not in found
 
 
+@calm
 @given(st.text(min_size=1200, max_size=1500), st.text(min_size=1200, max_size=1500))
 def test_long_ids_stay_different(one, other):
     assert (clean_id("", one) == clean_id("", other)) <= (
@@ -126,6 +132,7 @@ def test_long_ids_stay_different(one, other):
     )
 
 
+@calm
 @given(st.binary(max_size=400))
 def test_no_bytes_make_the_parser_fall_over(content):
     with suppress(InvalidInput):
