@@ -13,7 +13,6 @@ from core.errors import InvalidInput
 from core.worker import report
 from core.worker.report import clean_id, parse_junit
 
-
 # A busy machine is no reason to fail.
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
