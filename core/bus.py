@@ -4,9 +4,8 @@ the event table and the outbox are the record."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 
 from core.domain.event import Event
 

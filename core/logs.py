@@ -34,9 +34,7 @@ def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> 
         to_terminal = logging.StreamHandler()
         to_terminal.setFormatter(logging.Formatter(_FORMAT))
         to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
-        added += [
-            _attach(name, to_terminal, level) for names in COMPONENTS.values() for name in names
-        ]
+        added += [_attach(name, to_terminal, level) for names in COMPONENTS.values() for name in names]
     try:
         yield
     finally:

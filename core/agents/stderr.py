@@ -28,7 +28,8 @@ class StderrLog:
     async def settle(self) -> None:
         """Wait for what a program that has ended still had in the pipe, half a second at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), 0.5)
+            async with asyncio.timeout(0.5):
+                await self._ended.wait()
 
     async def _drain(self, reader: asyncio.StreamReader) -> None:
         room = _FILE_LIMIT_BYTES

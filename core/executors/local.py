@@ -77,7 +77,8 @@ class WorkerHandle:
         if grace_seconds > 0 and not self._ended.done():
             self._signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(self.wait(), grace_seconds)
+                async with asyncio.timeout(grace_seconds):
+                    return await self.wait()
             logger.warning("worker %d did not stop within %g s", self.pid, grace_seconds)
         self.kill()
         return await self.wait()
@@ -94,7 +95,8 @@ class WorkerHandle:
             os.close(self._pidfd)
         status: int | None = None
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            status = await asyncio.wait_for(asyncio.shield(self._status), _REPORT_SECONDS)
+            async with asyncio.timeout(_REPORT_SECONDS):
+                status = await asyncio.shield(self._status)
         self.writer.close()
         if status is None:
             return Exit(detail=self._last_words())
@@ -178,7 +180,8 @@ class LocalExecutor:
                 self._spawn_template()
             return self._start_plain(stdio, errors)
         try:
-            await asyncio.wait_for(asyncio.shield(template.ready), _READY_SECONDS)
+            async with asyncio.timeout(_READY_SECONDS):
+                await asyncio.shield(template.ready)
             return await self._fork(template, stdio, errors)
         except (OSError, TimeoutError) as error:
             logger.warning("the template did not start a worker (%s); starting a plain process", error)
@@ -195,7 +198,8 @@ class LocalExecutor:
                 [json.dumps({"start": number}).encode()],
                 [stdio.fileno(), stdio.fileno(), errors],
             )
-            return await asyncio.wait_for(started, _FORK_SECONDS)
+            async with asyncio.timeout(_FORK_SECONDS):
+                return await started
         finally:
             template.starting.pop(number, None)
 

@@ -108,7 +108,8 @@ class ContainedProcess:
         if self._status is None or self._killed or self._popen.returncode != 1:
             return
         if self._status_rest is None:
-            self._status_rest = await asyncio.wait_for(self._status.read_all(), _GONE_SECONDS)
+            async with asyncio.timeout(_GONE_SECONDS):
+                self._status_rest = await self._status.read_all()
         if b'"exit-code"' not in self._status_rest:  # bubblewrap reports it of what it could start
             raise Unavailable(
                 "The sandbox could not be made.",
@@ -130,7 +131,8 @@ class ContainedProcess:
         """
         self.begin_kill()
         try:
-            await asyncio.wait_for(asyncio.shield(self._ended), _GONE_SECONDS)
+            async with asyncio.timeout(_GONE_SECONDS):
+                await asyncio.shield(self._ended)
         except TimeoutError:
             for pid in (*descendants(self.pid), self.pid):
                 send(pid, signal.SIGKILL)
@@ -177,7 +179,8 @@ class ContainedProcess:
     async def _nothing_left(self) -> None:
         """A PID namespace's first process is only gone when all others are."""
         if self._init_fd is not None:
-            await asyncio.wait_for(until_readable(os.dup(self._init_fd)), _GONE_SECONDS)
+            async with asyncio.timeout(_GONE_SECONDS):
+                await until_readable(os.dup(self._init_fd))
         elif self._popen.returncode is not None and self._popen.returncode < 0:
             await self._sweep()  # the keeper was killed before it could clean up
 
@@ -200,7 +203,8 @@ class ContainedProcess:
     async def _meet_init(self) -> None:
         """Learns the pid of the sandbox's first process from bubblewrap's status."""
         assert self._status is not None
-        line = await asyncio.wait_for(self._status.reader.readline(), _START_SECONDS)
+        async with asyncio.timeout(_START_SECONDS):
+            line = await self._status.reader.readline()
         if not line:
             return
         pid = int(json.loads(line)["child-pid"])

@@ -87,6 +87,8 @@ async def serve_control(commands: Commands, path: Path) -> AsyncIterator[None]:
         finally:
             peers.discard(task)
             writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
 
     server = await asyncio.start_unix_server(connected, path, limit=64 << 20)
     path.chmod(0o600)

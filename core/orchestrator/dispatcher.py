@@ -102,7 +102,8 @@ class Dispatcher:
                 self._wake.clear()
                 await self._pass()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._next_look())
+                    async with asyncio.timeout(self._next_look()):
+                        await self._wake.wait()
         finally:
             self._closing = True
             listening.cancel()

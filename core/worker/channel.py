@@ -51,7 +51,8 @@ class ChannelReader:
             return b""
         self.let_go()
         try:
-            return await asyncio.wait_for(self._drained, _REST_SECONDS)
+            async with asyncio.timeout(_REST_SECONDS):
+                return await self._drained
         except TimeoutError:
             return b""
 

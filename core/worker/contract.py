@@ -79,7 +79,9 @@ class PhaseJob:
     generation: int
     base_commit: str | None  # None: the worker takes the main branch's commit and reports it
     red_commit: str | None
-    head_commit: str | None  # commit of the last passed gate; the worktree is set to it, anything else salvaged
+    head_commit: (
+        str | None
+    )  # commit of the last passed gate; the worktree is set to it, anything else salvaged
     red_evidence: Evidence | None  # of the passed test_red gate; given from code_green on
     feedback: str = ""
     session_id: str | None = None

@@ -241,7 +241,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await worker.kill()
         writer.close()
         with suppress(TimeoutError, ConnectionError):
-            await asyncio.wait_for(writer.wait_closed(), _FLUSH_SECONDS)
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await writer.wait_closed()
     for task in tasks:
         task.cancel()
 

@@ -112,7 +112,9 @@ class Farm:
 class Running:
     runtime: Runtime
 
-    async def sprint(self, project: str, *titles: str, criteria: tuple[str, ...] = ("it works",)) -> list[str]:
+    async def sprint(
+        self, project: str, *titles: str, criteria: tuple[str, ...] = ("it works",)
+    ) -> list[str]:
         """Adds stories, plans and starts a sprint of them; returns their ids."""
         commands = self.runtime.commands
         stories = [
