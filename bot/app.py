@@ -5,27 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from bot.configuration import loader as loader
 from bot.discord.options import options_of
 from bot.discord.service import NO_TOKEN, DiscordService
-from config.loader import Configuration, load
+from config.loader import Configuration
 from core.runtime import Runtime, open_runtime
 
 log = logging.getLogger(__name__)
-
-
-def loader(
-    root: Path, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
-) -> Callable[[], Configuration]:
-    """Reads the configuration that stands in `root`, anew at each call."""
-    return lambda: load(root, environ=os.environ if environ is None else environ, overrides=overrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,59 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import socket
+import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from bot.cli.discordcheck import check_discord
+from bot.cli.findings import Check, Report
+from bot.cli.session import open_session, running_pid
 from config.loader import Configuration, load
 from core.agents.presets import check_preset, load_rows
+from core.domain.project import Project
 from core.errors import OrchardError
+from core.folder import variables
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
 from core.projects.doctor import examine_project
-from core.runtime import state_folder, variables
 
 OLDEST_GIT = (2, 38)  # merge-tree --write-tree
 FREE_DISK_GB = 2
 WEB_PORT = 8765
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    name: str
-    state: str  # "ok" | "note" (works, less well) | "missing" (must be mended)
-    found: str
-    mend: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    checks: tuple[Check, ...]
-
-    @property
-    def healthy(self) -> bool:
-        return all(check.state != "missing" for check in self.checks)
-
-
 async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -> Report:
-    """Looks at the machine, the configuration, the agents and, when named, one project."""
+    """Looks at the machine, the configuration, the agents and, when named, one project. Changes nothing."""
     checks = [_python(), await _git()]
     machine = await probe_machine()
     checks.append(_isolation(machine))
     try:
         configuration = load(root, environ=environ)
     except OrchardError as error:
-        checks.append(Check(name="configuration", state="missing", found=str(error.message), mend=error.hint))
+        checks.append(_fault("configuration", error))
         return Report(checks=tuple(checks))
-    checks += [_configuration(configuration), _folder(configuration), _discord(configuration), _port()]
+    checks += [*_configuration(configuration), _folder(configuration)]
+    store, registered = await _store(configuration, root)
+    checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
     checks += _agents(configuration)
     if project is not None:
-        checks += await _project(configuration, machine, project)
+        checks += await _project(configuration, machine, project.strip().lower(), registered)
     return Report(checks=tuple(checks))
+
+
+def _fault(name: str, error: OrchardError) -> Check:
+    """With every line of what is wrong: a configuration error lists its mistakes in `why`."""
+    said = "\n".join(part for part in (error.message, error.why.strip("\n")) if part)
+    return Check(name=name, state="missing", found=said, mend=error.hint)
 
 
 def _python() -> Check:
@@ -71,54 +67,126 @@ async def _git() -> Check:
     said = (await process.communicate())[0].decode(errors="replace").strip()
     match = re.search(r"(\d+)\.(\d+)", said)
     if match is None or (int(match[1]), int(match[2])) < OLDEST_GIT:
-        return Check(name="git", state="missing", found=said, mend="Install git 2.38 or newer.")
-    return Check(name="git", state="ok", found=said)
+        return Check(
+            name="git", state="missing", found=said or "no version", mend="Install git 2.38 or newer."
+        )
+    return Check(name="git", state="ok", found=said.removeprefix("git version "))
 
 
 def _isolation(machine: Machine) -> Check:
     levels = ", ".join(machine.levels)
     if Level.FILESYSTEM in machine.levels:
-        return Check(name="isolation", state="ok", found=f"{levels}; used: {machine.strongest}")
+        found = f"{levels} (bubblewrap at {machine.bubblewrap}); used: {machine.strongest}"
+        return Check(name="isolation", state="ok", found=found)
     reason = machine.reasons.get(Level.FILESYSTEM, "")
     return Check(
         name="isolation",
         state="note",
         found=f"{levels} only: agents and tests see the whole file system. {reason}",
-        mend="Install bubblewrap (Debian: apt-get install bubblewrap).",
+        mend="Install bubblewrap (Debian: apt-get install bubblewrap)."
+        if machine.bubblewrap is None
+        else "Mend that, so that agents see their own worktree only.",
     )
 
 
-def _configuration(configuration: Configuration) -> Check:
+def _configuration(configuration: Configuration) -> list[Check]:
     count = len(configuration.settings.projects)
-    files = ", ".join(str(path) for path in configuration.sources[1:]) or "defaults only"
+    here = Path(__file__).resolve().parents[2]
+    files = [
+        str(path) for path in configuration.sources if not path.resolve().is_relative_to(here / "config")
+    ]
     later = sorted({key for keys in configuration.not_in_force.values() for key in keys})
-    mend = f"Read, but not yet in force: {', '.join(later)}." if later else ""
-    return Check(name="configuration", state="ok", found=f"{count} projects; {files}", mend=mend)
+    projects = f"{count} {'project' if count == 1 else 'projects'}"
+    found = f"{projects}; {', '.join(files) or f'defaults only: there is no {configuration.config_file}'}"
+    checks = [Check(name="configuration", state="ok", found=found)]
+    if later:
+        checks.append(
+            Check(
+                name="configuration",
+                state="note",
+                found=f"Read and checked, but not yet in force: {', '.join(later)}.",
+            )
+        )
+    checks += [Check(name="configuration", state="note", found=note) for note in configuration.notes]
+    checks += [_fault(name, error) for name, error in configuration.broken.items()]
+    return checks
 
 
 def _folder(configuration: Configuration) -> Check:
-    try:
-        path = state_folder(configuration)
-    except OrchardError as error:
-        return Check(name="state folder", state="missing", found=str(error), mend=error.hint)
-    free = shutil.disk_usage(path).free / 1e9
-    state = "ok" if free >= FREE_DISK_GB else "note"
-    mend = "" if state == "ok" else "Make room: worktrees and environments live there."
-    return Check(name="state folder", state=state, found=f"{path}, {free:.0f} GB free", mend=mend)
-
-
-def _discord(configuration: Configuration) -> Check:
-    settings = configuration.settings
-    if settings.discord_token is None:
+    """The state folder, or the one in which it would be made."""
+    path = configuration.state_path
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir():
         return Check(
-            name="discord",
-            state="note",
-            found="no token: Orchard runs without Discord",
-            mend="Put DISCORD_TOKEN into .env; the README says how to make a bot.",
+            name="state folder",
+            state="missing",
+            found=f"{there} is in the way of {path}",
+            mend="Move it away, or set global.global_state_path.",
         )
-    server = settings.discord_api_url or "discord.com"
-    guild = settings.global_.global_discord_guild or "the only one that the bot is in"
-    return Check(name="discord", state="ok", found=f"token set, server {server}, guild {guild}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Check(
+            name="state folder",
+            state="missing",
+            found=f"{there} cannot be written by this user",
+            mend="Mend its rights, or set global.global_state_path.",
+        )
+    free = shutil.disk_usage(there).free / 1e9
+    new = "" if there == path else ", made at the first start"
+    enough = free >= FREE_DISK_GB
+    return Check(
+        name="state folder",
+        state="ok" if enough else "note",
+        found=f"{path}{new}; {free:.0f} GB free",
+        mend="" if enough else "Make room: worktrees and environments live there.",
+    )
+
+
+async def _store(configuration: Configuration, root: Path) -> tuple[list[Check], dict[str, Project]]:
+    """Whether Orchard runs, what it holds, and what it could not take in."""
+    try:
+        async with open_session(root, looking=True) as session:
+            view = await session.commands.system()
+    except OrchardError as error:
+        return [_fault("store", error)], {}
+    pid = running_pid(configuration.state_path) if view.running else None
+    runs = f"Orchard runs (pid {pid})" if pid else "Orchard does not run"
+    count = len(view.projects)
+    checks = [
+        Check(
+            name="store",
+            state="ok",
+            found=f"{runs}; {count} {'project' if count == 1 else 'projects'} registered",
+        )
+    ]
+    checks += [
+        Check(name=name, state="missing", found=" ".join(why.split()))
+        for name, why in view.unusable.items()
+        if name not in configuration.broken
+    ]
+    checks += [
+        Check(name=each.project.name, state="missing", found=" ".join(each.problem.split()))
+        for each in view.projects
+        if each.problem and each.project.name not in configuration.broken
+    ]
+    return checks, {each.project.name: each.project for each in view.projects}
+
+
+def _secrets(configuration: Configuration) -> list[Check]:
+    path = configuration.root / ".env"
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return []
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return [Check(name="secrets", state="ok", found=f"only you can read {path}")]
+    return [
+        Check(
+            name="secrets",
+            state="note",
+            found=f"other users of this machine can read {path}",
+            mend=f"chmod 600 {path}",
+        )
+    ]
 
 
 def _port() -> Check:
@@ -130,50 +198,81 @@ def _port() -> Check:
             return Check(
                 name=f"port {WEB_PORT}",
                 state="note",
-                found=f"in use: {error.strerror}",
+                found=f"cannot be used: {error.strerror}",
                 mend="Nothing needs it yet; the web face will. Stop what holds it.",
             )
     return Check(name=f"port {WEB_PORT}", state="ok", found="free on 127.0.0.1, for the web face to come")
 
 
 def _agents(configuration: Configuration) -> list[Check]:
+    """Each preset; one that a project uses must be there, the others may."""
     settings = configuration.settings
     try:
         rows = load_rows(settings.agents)
     except OrchardError as error:
-        return [Check(name="agents", state="missing", found=error.message, mend=error.hint)]
-    chosen = {project.agent or settings.global_.default_agent for project in settings.projects.values()}
+        return [_fault("agents", error)]
+    users: dict[str | None, list[str]] = {}
+    for name, project in settings.projects.items():
+        users.setdefault(project.agent or settings.global_.default_agent, []).append(name)
+    chosen = {*users, *([settings.global_.default_agent] if settings.global_.default_agent else [])}
     checks = []
     for name in sorted(rows):
         preset = check_preset(name, rows, environ=variables(configuration.root))
-        state = "ok" if preset.found and not preset.problem else "missing" if name in chosen else "note"
-        found = preset.program if preset.found else preset.problem
-        if preset.found and preset.problem:
-            found = f"{preset.program}. {preset.problem}"
-        checks.append(Check(name=f"agent {name}", state=state, found=found, mend=preset.hint))
-    if None in chosen:
+        usable = preset.found and not preset.problem
+        found = f"{preset.program}. {preset.problem}" if preset.found and preset.problem else ""
+        checks.append(
+            Check(
+                name=f"agent {name}",
+                state="ok" if usable else "missing" if name in chosen else "note",
+                found=found or (preset.program if preset.found else preset.problem),
+                mend=preset.hint,
+            )
+        )
+    if without := users.get(None):
         checks.append(
             Check(
                 name="agents",
                 state="missing",
-                found="a project has no agent",
+                found=f"no agent is chosen for {', '.join(without)}",
                 mend="Set 'global.default_agent', or the project's 'agent', in orch-config.yaml.",
             )
         )
     return checks
 
 
-async def _project(configuration: Configuration, machine: Machine, name: str) -> list[Check]:
-    name = name.strip().lower()
+async def _project(
+    configuration: Configuration, machine: Machine, name: str, registered: Mapping[str, Project]
+) -> list[Check]:
+    if name in configuration.broken:
+        return [_fault(f"{name}: settings", configuration.broken[name])]
+    if name in configuration.unregistered:
+        return [
+            Check(
+                name=name,
+                state="missing",
+                found="configured, but without a path",
+                mend=f"orchard register {name} PATH",
+            )
+        ]
     if name not in configuration.settings.projects:
         known = ", ".join(configuration.settings.projects) or "none"
-        return [Check(name=name, state="missing", found="not configured", mend=f"Configured: {known}.")]
+        if name in registered:
+            return []  # the store's findings have it
+        return [
+            Check(
+                name=name,
+                state="missing",
+                found="there is no such project",
+                mend=f"Known: {known}. A new one: orchard register NAME PATH",
+            )
+        ]
     findings = await examine_project(
         name,
         configuration.settings,
         state_path=configuration.state_path,
         machine=machine,
         environ=variables(configuration.root),
+        registered=registered,
     )
     return [
         Check(name=f"{name}: {each.topic}", state=each.state, found=each.found, mend=each.mend)

@@ -1,33 +1,39 @@
-"""What the terminal shows: values from core as rich renderables or JSON. Text is never read as markup."""
+"""What the terminal shows: values from core as rich renderables. Pure.
+
+Text that came from outside (titles, paths, an agent's words) goes through `clean`: it is never read as
+markup, and cannot send control sequences to a terminal. 80 columns are enough.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pydantic_core import to_jsonable_python
-from rich.console import Console, Group, RenderableType
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.doctor import Report
-from core.domain.approval import Approval
 from core.domain.lifecycles import ProjectStatus
-from core.domain.project import Project
 from core.domain.story import Priority, StoryStatus
-from core.errors import OrchardError
-from core.orchestrator.commands import Commands
-from core.orchestrator.views import (
-    Candidate,
-    ProjectView,
-    Registration,
-    SprintView,
-    StoryView,
-    SystemView,
-    WorkflowView,
-)
+
+if TYPE_CHECKING:
+    from bot.cli.findings import Report
+    from bot.cli.questions import Discovered, ProjectReport
+    from core.domain.approval import Approval
+    from core.domain.project import Project
+    from core.domain.story import Story
+    from core.errors import OrchardError
+    from core.orchestrator.views import (
+        ProjectView,
+        Registration,
+        SprintView,
+        StoryDetail,
+        StoryView,
+        SystemView,
+        WorkflowView,
+    )
 
 PRIORITY_SIGN = {Priority.CRITICAL: "🔴", Priority.HIGH: "🟠", Priority.NORMAL: "🟡", Priority.LOW: "🟢"}
 STATUS_SIGN = {
@@ -45,24 +51,38 @@ STORY_STYLE = {
 }
 
 
-def data_of(value: Any) -> Any:
-    """Plain JSON values."""
-    return to_jsonable_python(value)
+def clean(text: str) -> str:
+    """Without what steers a terminal, and without characters that turn the reading direction."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
-def error_data(error: OrchardError) -> dict[str, str]:
-    return {"error": error.slug, "message": error.message, "why": error.why, "hint": error.hint}
-
-
-def print_error(error: OrchardError, console: Console) -> None:
-    console.print(Text.assemble(("✗ ", "bold red"), (error.message, "bold")))
-    if error.why:
-        console.print(Text(f"  {error.why}"))
+def failure(error: OrchardError) -> RenderableType:
+    """What happened, why, what to do: each on lines of its own."""
+    parts: list[RenderableType] = [Text.assemble(("✗ ", "bold red"), (clean(error.message), "bold"))]
+    if why := error.why.strip("\n"):
+        parts += [_indented(line.strip()) for line in why.splitlines()]
     if error.hint:
-        console.print(Text(f"  → {error.hint}", style="green"))
+        parts.append(_next(error.hint))
+    return Group(*parts)
 
 
-def system(view: SystemView) -> RenderableType:
+def _indented(text: str, style: str = "") -> Padding:
+    return Padding(Text(clean(text), style=style), (0, 0, 0, 2), expand=False)
+
+
+def _next(hint: str) -> Padding:
+    return _indented(f"→ {hint}", "green")
+
+
+def _done(sentence: str) -> Text:
+    return Text.assemble(("✓ ", "green"), clean(sentence))
+
+
+# -- the whole -------------------------------------------------------------------------------------
+
+
+def system(view: SystemView, *, prefix: str = "orchard ", root: str = "") -> RenderableType:
+    """`prefix` stands before a command in hints; `root`: where nothing runs."""
     head = Text.assemble(
         ("🎛️  Multi-Project Orchestrator Status\n", "bold"),
         f"Running: {view.running}\n",
@@ -74,74 +94,90 @@ def system(view: SystemView) -> RenderableType:
         head.append(f"Isolation: {view.isolation}\nDiscord: {view.discord}\n")
         head.append(f"Machine: CPU {view.cpu_percent:.0f} %, memory {view.memory_percent:.0f} %")
     else:
-        head.append("Nothing runs now. Start it: orchard run.", style="dim")
+        where = f" in {clean(root)}" if root else ""
+        head.append(f"Nothing runs{where} now. Start it: orchard run", style="dim")
     parts: list[RenderableType] = [head]
     if view.projects:
         parts.append(_project_table(view.projects))
+    parts += faults(view)
     if view.pending_approvals:
-        parts.append(approvals(view.pending_approvals))
+        parts.append(approvals(view.pending_approvals, prefix=prefix))
     return Group(*parts)
 
 
+def faults(view: SystemView) -> list[RenderableType]:
+    """What keeps configured projects from working, one block a project."""
+    wrong = {each.project.name: each.problem for each in view.projects if each.problem} | dict(view.unusable)
+    return [_fault(name, why) for name, why in wrong.items()]
+
+
+def _fault(name: str, why: str) -> RenderableType:
+    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
+    head = Text.assemble(("⚠ ", "yellow"), (f"{clean(name)}: ", "bold"), clean(lines[0]))
+    return Group(head, *(_indented(line) for line in lines[1:]))
+
+
 def _project_table(views: Sequence[ProjectView]) -> Table:
-    table = Table("Project", "Status", "Workflow", "Worker", "Runs", "Waits", "Blocked", "Done", "Asks you")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Project", style="bold", overflow="fold")
+    for name in ("Status", "Workflow"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("Stories", overflow="fold")
+    with_worker = any(view.worker.state not in ("stopped", "running") for view in views)
+    if with_worker:
+        table.add_column("Worker", overflow="fold")
     for view in views:
+        worker = [Text(clean(f"{view.worker.state} {view.worker.detail}".strip()))] if with_worker else []
         table.add_row(
-            Text(view.project.name, style="bold"),
-            str(view.project.status),
-            str(view.project.workflow),
-            Text(f"{view.worker.state} {view.worker.detail}".strip()),
-            str(view.running),
-            str(view.waiting),
-            Text(str(view.blocked), style="red" if view.blocked else ""),
-            str(view.done),
-            Text(str(view.pending_approvals), style="yellow" if view.pending_approvals else ""),
+            view.project.name, str(view.project.status), str(view.project.workflow), _counts(view), *worker
         )
     return table
 
 
-def projects(views: Sequence[ProjectView]) -> RenderableType:
+def _counts(view: ProjectView) -> Text:
+    said = [
+        (f"{number} {word}", style)
+        for number, word, style in (
+            (view.running, "running", "cyan"),
+            (view.waiting, "waiting", ""),
+            (view.blocked, "blocked", "red"),
+            (view.done, "done", "green"),
+            (view.pending_approvals, "to approve", "yellow"),
+        )
+        if number
+    ]
+    return Text(", ").join(Text(words, style=style) for words, style in said)
+
+
+# -- projects --------------------------------------------------------------------------------------
+
+
+def projects(views: Sequence[ProjectView], *, prefix: str = "orchard ") -> RenderableType:
     if not views:
-        return Text("No project is registered yet. Register one: orchard register NAME PATH")
-    text = Text("📋 Registered Projects:", style="bold")
+        return Text(f"No project is registered yet. Register one: {prefix}register NAME PATH")
+    parts: list[RenderableType] = [Text("📋 Registered Projects:", style="bold")]
     for view in views:
         project = view.project
-        sign = STATUS_SIGN[project.status]
-        text.append(
-            f"\n  {sign} {project.name} ({PRIORITY_SIGN[view.priority]} {view.priority})", style="not bold"
-        )
-        text.append(f"\n    Path: {project.path}\n    Status: {project.status}", style="not bold dim")
+        sign = f"{PRIORITY_SIGN[view.priority]} {view.priority}"
+        text = Text(f"  {STATUS_SIGN[project.status]} {project.name} ({sign})")
+        text.append(f"\n    Path: {clean(str(project.path))}\n    Status: {project.status}", style="dim")
         if view.not_in_force:
-            text.append(f"\n    Not yet in force: {', '.join(view.not_in_force)}", style="not bold dim")
-    return text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectReport:
-    project: ProjectView
-    workflow: WorkflowView
-    backlog: tuple[StoryView, ...]
-    sprint: SprintView | None
-
-
-async def project_report(commands: Commands, name: str) -> ProjectReport:
-    view = await commands.project(name)
-    workflow = await commands.workflow(name)
-    return ProjectReport(
-        project=view,
-        workflow=workflow,
-        backlog=await commands.backlog(name),
-        sprint=await commands.sprint(name) if workflow.sprint else None,
-    )
+            text.append(f"\n    Not yet in force: {', '.join(view.not_in_force)}", style="dim")
+        parts.append(text)
+        if view.problem:
+            parts += [_indented(f"  ⚠ {line}", "yellow") for line in view.problem.split("\n") if line.strip()]
+    return Group(*parts)
 
 
 def report(value: ProjectReport) -> RenderableType:
-    parts: list[RenderableType] = [
-        _project_table([value.project]),
-        Text(f"Possible now: {', '.join(value.workflow.allowed)}", style="dim"),
-    ]
+    """One project: its counts, sprint and backlog."""
+    allowed = ", ".join(value.workflow.allowed)
+    parts: list[RenderableType] = [_project_table([value.project])]
+    if value.project.problem:
+        parts.append(_fault(value.project.project.name, value.project.problem))
+    parts.append(Text(f"Possible now: {allowed}", style="dim"))
     if value.sprint is not None:
-        goal = f": {value.sprint.sprint.goal}" if value.sprint.sprint.goal else ""
+        goal = f": {clean(value.sprint.sprint.goal)}" if value.sprint.sprint.goal else ""
         parts.append(_story_table(f"Sprint {value.sprint.sprint.number}{goal}", value.sprint.stories))
     planned = {view.story.id for view in value.sprint.stories} if value.sprint else set()
     rest = [view for view in value.backlog if view.story.id not in planned]
@@ -150,119 +186,167 @@ def report(value: ProjectReport) -> RenderableType:
     return Group(*parts)
 
 
-def _story_table(title: str, views: Sequence[StoryView]) -> Table:
-    table = Table("Story", "Title", "Priority", "Status", "Why", title=Text(title), title_justify="left")
-    for view in views:
-        table.add_row(
-            view.story.id,
-            Text(view.story.title),
-            str(view.story.priority),
-            Text(str(view.status), style=STORY_STYLE.get(view.status, "")),
-            Text(view.why),
-        )
-    return table
-
-
-def registered(value: Registration) -> RenderableType:
+def registered(value: Registration, *, prefix: str = "orchard ") -> RenderableType:
     project = value.project
-    text = Text.assemble(
-        ("✓ ", "green"), f"{project.name} is registered: {project.path}, main branch {project.main_branch}."
-    )
-    for note in value.notes:
-        text.append(f"\n  • {note}", style="yellow")
-    return text.append(f"\n  → Let it work: orchard start {project.name}", style="green")
+    parts: list[RenderableType] = [
+        _done(f"{project.name} is registered: {project.path}, main branch {project.main_branch}.")
+    ]
+    parts += [_indented(f"• {note}", "yellow") for note in value.notes]
+    if project.status is not ProjectStatus.ACTIVE:
+        parts.append(_next(f"Let it work: {prefix}start {project.name}"))
+    else:
+        parts.append(_indented(f"It is {project.status}, as its settings say.", "dim"))
+    return Group(*parts)
 
 
 def started(project: Project, *, running: bool) -> RenderableType:
-    text = Text.assemble(("✓ ", "green"), f"{project.name} is {project.status}.")
+    text = _done(f"{project.name} is {project.status}.")
     if not running:
         text.append("\n  Nothing runs now; it works once Orchard does: orchard run", style="dim")
     return text
 
 
 def stopped(project: Project) -> RenderableType:
-    return Text.assemble(
-        ("✓ ", "green"), f"{project.name} is {project.status}; what its agents left is kept."
-    )
+    return _done(f"{project.name} is {project.status}; what its agents left is kept.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discovered:
-    candidates: tuple[Candidate, ...]
-    registered: tuple[str, ...]
-    refused: tuple[str, ...]
-
-
-async def discover(commands: Commands, paths: Sequence[Path], *, register: bool, actor: str) -> Discovered:
-    candidates = await commands.discover_projects(paths)
-    done: list[str] = []
-    refused: list[str] = []
-    for candidate in candidates if register else ():
-        if candidate.registered_as is not None:
-            continue
-        try:
-            await commands.register_project(candidate.name, Path(candidate.path), actor=actor)
-            done.append(candidate.name)
-        except OrchardError as error:
-            refused.append(f"{candidate.path}: {error}")
-    return Discovered(candidates=candidates, registered=tuple(done), refused=tuple(refused))
-
-
-def discovered(value: Discovered) -> RenderableType:
+def discovered(value: Discovered, *, prefix: str = "orchard ") -> RenderableType:
     if not value.candidates:
         return Text(
-            "No project found there. Name folders that hold git repositories: orchard discover PATH ..."
+            f"No project found there. Name folders that hold git repositories: {prefix}discover PATH ..."
         )
-    table = Table("Name", "Path", "Why", "Registered")
+    parts: list[RenderableType] = []
     for candidate in value.candidates:
         name = candidate.registered_as or (candidate.name if candidate.name in value.registered else "")
-        table.add_row(
-            Text(candidate.name),
-            Text(candidate.path),
-            Text(", ".join(candidate.reasons)),
-            f"yes, as {name}" if name else "no",
-        )
-    parts: list[RenderableType] = [table]
-    parts += [Text(f"✗ {sentence}", style="red") for sentence in value.refused]
+        new = "" if candidate.registered_as or not name else " now"
+        state = (f" (registered{new} as {name})", "green") if name else (" (not registered)", "yellow")
+        parts.append(Text.assemble((clean(candidate.name), "bold"), state))
+        parts.append(_indented(candidate.path))
+        parts.append(_indented("; ".join(candidate.reasons), "dim"))
+    parts += [Text(clean(f"✗ {sentence}"), style="red") for sentence in value.refused]
     if not value.registered and any(candidate.registered_as is None for candidate in value.candidates):
-        parts.append(
-            Text(
-                "→ Register them: orchard discover --register PATH ..., or one: orchard register NAME PATH",
-                style="green",
-            )
-        )
+        parts.append(_next(f"Register them: {prefix}discover --register PATH ..."))
+        parts.append(_next(f"Or one: {prefix}register NAME PATH"))
     return Group(*parts)
 
 
-def approvals(pending: Sequence[Approval]) -> RenderableType:
+# -- stories ---------------------------------------------------------------------------------------
+
+
+def _story_table(title: str, views: Sequence[StoryView]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
+    table.add_column("Story", overflow="fold")
+    table.add_column("Title", overflow="fold", max_width=32)
+    table.add_column("Priority", no_wrap=True)
+    table.add_column("Status", overflow="fold")
+    table.add_column("Why", overflow="fold")
+    for view in views:
+        table.add_row(
+            view.story.id,
+            Text(clean(view.story.title)),
+            str(view.story.priority),
+            Text(str(view.status), style=STORY_STYLE.get(view.status, "")),
+            Text(clean(view.why)),
+        )
+    return table
+
+
+def story_added(story: Story) -> RenderableType:
+    return _done(f"{story.id}: {story.title}")
+
+
+def story_moved(view: StoryView) -> RenderableType:
+    return _done(f"{view.story.id} is {view.status}.")
+
+
+def story(value: StoryDetail) -> RenderableType:
+    """A story with what was proven of it so far."""
+    view = value.view
+    status = (str(view.status), STORY_STYLE.get(view.status, ""))
+    parts: list[RenderableType] = [
+        Text.assemble((view.story.id, "bold"), f": {clean(view.story.title)} (", status, ")")
+    ]
+    if view.story.body:
+        parts.append(_indented(view.story.body))
+    parts += [_indented(f"• {criterion}") for criterion in view.story.acceptance_criteria]
+    if view.why:
+        parts.append(_indented(view.why))
+    for gate in value.gates:
+        sign = ("✓", "green") if gate.verdict.passed else ("✗", "red")
+        parts.append(Text.assemble("  ", sign, f" {gate.phase}, attempt {gate.attempt}"))
+        parts.append(Padding(Text(clean(gate.verdict.explain())), (0, 0, 0, 4), expand=False))
+    return Group(*parts)
+
+
+def planned(view: SprintView, *, prefix: str = "orchard ") -> RenderableType:
+    count = f"{len(view.stories)} {'story' if len(view.stories) == 1 else 'stories'}"
+    name = view.sprint.project
+    return Group(_done(f"Sprint {view.sprint.number} of {name}: {count}."), _next(f"{prefix}sprint {name}"))
+
+
+def workflow(view: WorkflowView) -> RenderableType:
+    return _done(f"{view.project.name} is {view.state}.")
+
+
+# -- approvals -------------------------------------------------------------------------------------
+
+
+def approvals(pending: Sequence[Approval], *, prefix: str = "orchard ") -> RenderableType:
+    """Blocks, since questions and reasons are long."""
     if not pending:
         return Text("Nothing waits for an answer.")
-    table = Table(
-        "Approval", "Story", "Question", "Why you", "Asked", title="Waits for you", title_justify="left"
-    )
+    parts: list[RenderableType] = [Text("Waits for you:", style="bold")]
     for approval in pending:
-        table.add_row(
-            approval.id,
-            approval.story_id,
-            Text(approval.question),
-            Text("; ".join(approval.reasons)),
-            f"{approval.asked_at:%Y-%m-%d %H:%M} UTC",
-        )
-    hint = Text("→ orchard approve ID, or orchard approve ID --reject 'what is wrong'", style="green")
-    return Group(table, hint)
+        asked = f"asked {approval.asked_at:%Y-%m-%d %H:%M} UTC"
+        head = Text.assemble("  ", (approval.id, "bold"), f"  {approval.story_id}, {asked}")
+        question = Padding(Text(clean(approval.question)), (0, 0, 0, 4), expand=False)
+        parts += [head, question]
+        if approval.reasons:
+            why = Text(clean(f"Why you: {'; '.join(approval.reasons)}"), style="dim")
+            parts.append(Padding(why, (0, 0, 0, 4), expand=False))
+    first = pending[0].id
+    show, reject = (
+        (f"{prefix}approve {first} --show", f"{prefix}approve {first} --reject REASON")
+        if prefix
+        else (f"show {first}", f"reject {first} REASON")
+    )
+    parts += [_next(f"What it is about: {show}"), _next(f"{prefix}approve {first}"), _next(reject)]
+    return Group(*parts)
+
+
+def approval(value: Approval, *, prefix: str = "orchard ") -> RenderableType:
+    """With the whole command or diff."""
+    detail = Text()
+    for line in clean(value.detail).splitlines():
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        detail.append(f"{line}\n", style=style)
+    waiting = [approvals([value], prefix=prefix)] if value.answered_at is None else []
+    return Group(detail, *(waiting or [_done(f"{value.story_id} is {value.state}.")]))
 
 
 def answered(approval: Approval) -> RenderableType:
     reason = f": {approval.reason}" if approval.reason else ""
-    return Text.assemble(("✓ ", "green"), f"{approval.story_id} is {approval.state}{reason}.")
+    return _done(f"{approval.story_id} is {approval.state}{reason}.")
+
+
+# -- doctor ----------------------------------------------------------------------------------------
 
 
 def doctor(value: Report) -> RenderableType:
     signs = {"ok": ("✓", "green"), "note": ("•", "yellow"), "missing": ("✗", "red")}
-    parts: list[RenderableType] = []
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column()
     for check in value.checks:
         sign, style = signs[check.state]
-        parts.append(Text.assemble((f"{sign} ", style), (f"{check.name}: ", "bold"), check.found))
+        text = Text.assemble((f"{clean(check.name)}: ", "bold"), clean(check.found))
+        table.add_row(Text(sign, style=style), text)
         if check.mend:
-            parts.append(Text(f"    → {check.mend}", style="green"))
-    return Group(*parts)
+            table.add_row("", Text(f"→ {clean(check.mend)}", style="green"))
+    missing = sum(check.state == "missing" for check in value.checks)
+    end = (
+        Text("Ready.", style="bold green")
+        if not missing
+        else Text(f"{missing} {'thing' if missing == 1 else 'things'} to mend.", style="bold red")
+    )
+    return Group(table, end)

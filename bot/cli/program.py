@@ -1,21 +1,24 @@
-"""`orchard`: commands for a terminal and for scripts. Thin: parse, one core call, print."""
+"""`orchard`: commands for a terminal and for scripts. Thin: parse, one core call, print.
+
+What a command needs is imported when it runs, so `orchard --help` imports none of it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 
-from bot.cli import output
-from bot.cli.session import Session, open_session
-from core.errors import OrchardError
+from bot.cli.terminal import console, execute
+
+if TYPE_CHECKING:
+    from bot.cli.session import Session
 
 T = TypeVar("T")
 
@@ -25,21 +28,39 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
+NoDiscord = Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")]
+NoIntelligence = Annotated[bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")]
 ACTOR = "cli"
 
 
-class Place:
-    """What the options before the command say."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What stands before the command."""
 
     root: Path = Path()
     debug: bool = False
 
 
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib import metadata
+
+    try:
+        print(f"orchard {metadata.version('orchard')}")
+    except metadata.PackageNotFoundError:
+        print("orchard, run from its source folder")
+    raise typer.Exit
+
+
 @app.callback()
 def main_options(
+    ctx: typer.Context,
     root: Annotated[
         Path,
         typer.Option(
@@ -47,162 +68,241 @@ def main_options(
         ),
     ] = Path(),
     debug: Annotated[bool, typer.Option("--debug", help="Log everything, also to the terminal.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
-    Place.root, Place.debug = root, debug
+    ctx.obj = Options(root=root, debug=debug)
 
 
-def execute(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
-    """Runs to the end; an OrchardError becomes a sentence and exit code 1, Ctrl-C exit code 130."""
-    try:
-        return asyncio.run(work)
-    except OrchardError as error:
-        if as_json:
-            print(json.dumps(output.error_data(error)))
-        else:
-            output.print_error(error, Console(stderr=True))
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+def options(ctx: typer.Context) -> Options:
+    found: Options = ctx.find_object(Options) or Options()
+    return found
 
 
-def ask(question: Callable[[Session], Awaitable[T]], *, as_json: bool = False) -> T:
+def ask(
+    ctx: typer.Context,
+    question: Callable[[Session], Awaitable[T]],
+    *,
+    as_json: bool = False,
+    looking: bool = False,
+) -> T:
+    """The answer of the running Orchard, or of the store. `looking`: the question changes nothing."""
+
     async def work() -> T:
-        async with open_session(Place.root) as session:
+        from bot.cli.session import open_session
+
+        async with open_session(options(ctx).root, looking=looking) as session:
             return await question(session)
 
-    return execute(work(), as_json=as_json)
+    return execute(work(), as_json=as_json, debug=options(ctx).debug)
 
 
 def show(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
     """Prints a value as JSON for scripts, or as `render` makes it for people."""
     if as_json:
-        print(json.dumps(output.data_of(value), indent=2, ensure_ascii=False))
+        from pydantic_core import to_jsonable_python
+
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        print(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode))
     else:
-        Console().print(render(value))
+        console().print(render(value))
 
 
 @app.command()
 def status(
+    ctx: typer.Context,
     project: Annotated[str | None, typer.Argument(help="One project's state and sprint.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what runs, what waits, and what waits for you."""
+    from bot.cli import output
+
     if project is None:
-        show(ask(lambda s: s.commands.system(), as_json=as_json), output.system, as_json=as_json)
-    else:
-        show(
-            ask(lambda s: output.project_report(s.commands, project), as_json=as_json),
-            output.report,
-            as_json=as_json,
-        )
+        view = ask(ctx, lambda s: s.commands.system(), as_json=as_json, looking=True)
+        root = str(options(ctx).root.absolute())
+        show(view, lambda v: output.system(v, root=root), as_json=as_json)
+        return
+
+    async def look(session: Session) -> Any:
+        from bot.cli.questions import project_report
+
+        return await project_report(session.commands, project)
+
+    show(ask(ctx, look, as_json=as_json, looking=True), output.report, as_json=as_json)
 
 
 @app.command()
-def projects(as_json: Json = False) -> None:
+def projects(ctx: typer.Context, as_json: Json = False) -> None:
     """List the registered projects."""
-    show(ask(lambda s: s.commands.projects(), as_json=as_json), output.projects, as_json=as_json)
+    from bot.cli import output
+
+    found = ask(ctx, lambda s: s.commands.projects(), as_json=as_json, looking=True)
+    show(found, output.projects, as_json=as_json)
 
 
 @app.command()
-def register(name: str, path: Path, as_json: Json = False) -> None:
+def register(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="What to call it: a-z, 0-9, '.', '_' and '-'.")],
+    path: Annotated[Path, typer.Argument(help="The git checkout, on the machine that runs Orchard.")],
+    as_json: Json = False,
+) -> None:
     """Register a git repository as a project."""
-    made = ask(lambda s: s.commands.register_project(name, path.absolute(), actor=ACTOR), as_json=as_json)
+    from bot.cli import output
+
+    place = path.absolute() if path.parts[:1] != ("~",) else path
+    made = ask(ctx, lambda s: s.commands.register_project(name, place, actor=ACTOR), as_json=as_json)
     show(made, output.registered, as_json=as_json)
 
 
 @app.command()
 def discover(
+    ctx: typer.Context,
     paths: Annotated[list[Path] | None, typer.Argument(help="Folders to look in; default: this one.")] = None,
     register_all: Annotated[bool, typer.Option("--register", help="Register what is found.")] = False,
     as_json: Json = False,
 ) -> None:
     """Look for projects in folders."""
+    from bot.cli import output
+
     places = [path.absolute() for path in paths or [Path()]]
-    found = ask(
-        lambda s: output.discover(s.commands, places, register=register_all, actor=ACTOR), as_json=as_json
-    )
+
+    async def look(session: Session) -> Any:
+        from bot.cli.questions import discover as search
+
+        return await search(session.commands, places, register=register_all, actor=ACTOR)
+
+    found = ask(ctx, look, as_json=as_json, looking=not register_all)
     show(found, output.discovered, as_json=as_json)
+    if found.refused:
+        raise typer.Exit(1)
 
 
 @app.command()
-def start(project: str, as_json: Json = False) -> None:
+def start(ctx: typer.Context, project: ProjectName, as_json: Json = False) -> None:
     """Let a project work."""
+    from bot.cli import output
 
     async def work(session: Session) -> tuple[Any, bool]:
         return await session.commands.start_project(project, actor=ACTOR), session.running
 
-    started, running = ask(work, as_json=as_json)
+    started, running = ask(ctx, work, as_json=as_json)
     show(started, lambda p: output.started(p, running=running), as_json=as_json)
 
 
 @app.command()
-def stop(project: str, as_json: Json = False) -> None:
+def stop(ctx: typer.Context, project: ProjectName, as_json: Json = False) -> None:
     """Stop a project: its agents end, what they left is kept, nothing new starts."""
-    stopped = ask(lambda s: s.commands.stop_project(project, actor=ACTOR), as_json=as_json)
+    from bot.cli import output
+
+    stopped = ask(ctx, lambda s: s.commands.stop_project(project, actor=ACTOR), as_json=as_json)
     show(stopped, output.stopped, as_json=as_json)
 
 
 @app.command()
 def approve(
-    approval: Annotated[str | None, typer.Argument(help="The approval's id; none: list what waits.")] = None,
+    ctx: typer.Context,
+    approval: Annotated[
+        str | None,
+        typer.Argument(help="The approval, by its id or its story; none: list what waits."),
+    ] = None,
     reject: Annotated[str | None, typer.Option("--reject", metavar="REASON", help="Say no, and why.")] = None,
+    detail: Annotated[bool, typer.Option("--show", help="Show the whole command or diff only.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List what waits for an answer, or answer it."""
+    """List what waits for an answer, look at it, or answer it."""
+    from bot.cli import output
+
     if approval is None:
-        show(ask(lambda s: s.commands.approvals(), as_json=as_json), output.approvals, as_json=as_json)
+        if reject is not None or detail:
+            raise typer.BadParameter("say which approval is meant", param_hint="APPROVAL")
+        waiting = ask(ctx, lambda s: s.commands.approvals(), as_json=as_json, looking=True)
+        show(waiting, output.approvals, as_json=as_json)
         return
-    answered = ask(
-        lambda s: s.commands.answer_approval(approval, reject is None, reason=reject or "", actor=ACTOR),
-        as_json=as_json,
-    )
-    show(answered, output.answered, as_json=as_json)
+    if reject is not None and detail:
+        raise typer.BadParameter("cannot be combined with --reject", param_hint="--show")
+
+    async def work(session: Session) -> Any:
+        from bot.cli.questions import resolve_approval
+
+        chosen = await resolve_approval(session.commands, approval)
+        if detail:
+            return await session.commands.approval(chosen)
+        return await session.commands.answer_approval(
+            chosen, reject is None, reason=reject or "", actor=ACTOR
+        )
+
+    answer = ask(ctx, work, as_json=as_json, looking=detail)
+    show(answer, output.approval if detail else output.answered, as_json=as_json)
 
 
 @app.command()
 def doctor(
+    ctx: typer.Context,
     project: Annotated[str | None, typer.Argument(help="Look at one project, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check what Orchard needs here, and say how to mend what is missing."""
+    from bot.cli import output
     from bot.cli.doctor import examine
 
-    report = execute(examine(Place.root, project, dict(os.environ)), as_json=as_json)
+    chosen = options(ctx)
+    report = execute(examine(chosen.root, project, dict(os.environ)), as_json=as_json, debug=chosen.debug)
     show(report, output.doctor, as_json=as_json)
     raise typer.Exit(0 if report.healthy else 1)
 
 
 @app.command()
-def run(
-    no_discord: Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")] = False,
-    no_intelligence: Annotated[
-        bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")
-    ] = False,
-) -> None:
+def run(ctx: typer.Context, no_discord: NoDiscord = False, no_intelligence: NoIntelligence = False) -> None:
     """Run Orchard until Ctrl-C."""
     from bot.cli.running import run_until_stopped
 
-    execute(run_until_stopped(Place.root, discord=not no_discord, debug=Place.debug))
+    chosen = options(ctx)
+    execute(
+        run_until_stopped(
+            chosen.root,
+            discord=not no_discord,
+            debug=chosen.debug,
+            overrides=_overrides(no_intelligence),
+        ),
+        debug=chosen.debug,
+    )
+
+
+def _overrides(no_intelligence: bool) -> dict[str, Any]:
+    return {"global": {"enable_cross_project_insights": False}} if no_intelligence else {}
 
 
 @app.command()
 def shell(
+    ctx: typer.Context,
     with_orchard: Annotated[
         bool, typer.Option("--with-orchard", help="Run Orchard in this process, too, unless it runs already.")
     ] = False,
-    no_discord: Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")] = False,
-    no_intelligence: Annotated[
-        bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")
-    ] = False,
+    no_discord: NoDiscord = False,
+    no_intelligence: NoIntelligence = False,
 ) -> None:
     """Talk to Orchard at a prompt."""
-    from bot.cli.shell import run_shell
+    from bot.cli.conversation import run_shell
 
-    execute(run_shell(Place.root, with_orchard=with_orchard, discord=not no_discord, debug=Place.debug))
+    chosen = options(ctx)
+    code = execute(
+        run_shell(
+            chosen.root,
+            with_orchard=with_orchard,
+            discord=not no_discord,
+            debug=chosen.debug,
+            overrides=_overrides(no_intelligence),
+        ),
+        debug=chosen.debug,
+    )
+    raise typer.Exit(code)
 
 
 @app.command()
 def demo(
+    ctx: typer.Context,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Leave it running: you press the approvals.")
     ] = False,
@@ -212,5 +312,5 @@ def demo(
     """Drive six stories in two projects through every phase, with a local Discord and a replayed agent."""
     from bot.cli.demo.show import run_demo
 
-    code = execute(run_demo(interactive=interactive, keep=keep, picture=picture))
-    sys.exit(code)
+    code = execute(run_demo(interactive=interactive, keep=keep, picture=picture), debug=options(ctx).debug)
+    raise typer.Exit(code)

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
-from bot.app import App, loader, open_app, until_stopped
+from bot.app import App, open_app, until_stopped
+from bot.cli import output
+from bot.cli.terminal import console
+from bot.configuration import loader
+from core.folder import state_folder
 from core.logs import logging_to
 
 
-async def run_until_stopped(root: Path, *, discord: bool, debug: bool) -> None:
+async def run_until_stopped(root: Path, *, discord: bool, debug: bool, overrides: Mapping[str, Any]) -> None:
     """Says in a few lines what runs and what does not, then waits for Ctrl-C or SIGTERM."""
-    console = Console()
-    load = loader(root)
+    terminal = console()
+    load = loader(root, overrides)
     configuration = load()
-    with logging_to(configuration.state_path / "logs", debug=debug, terminal=True):
+    with logging_to(state_folder(configuration) / "logs", debug=debug, terminal=True):
         async with open_app(load, discord=discord) as app:
-            await _greet(app, console)
+            await greet(app, terminal)
+            terminal.print(Text("Ctrl-C stops it.", style="dim"))
             await until_stopped()
-            console.print("Stopping: agents are ended, what they left is kept.")
-    console.print("Stopped.")
+            terminal.print("Stopping: agents are ended, what they left is kept.")
+    terminal.print("Stopped.")
 
 
-async def _greet(app: App, console: Console) -> None:
+async def greet(app: App, terminal: Console) -> None:
+    """What runs, what does not, and why."""
     view = await app.runtime.commands.system()
-    console.print(f"[bold]Orchard runs.[/bold] Isolation: {view.isolation}. Projects: {len(view.projects)}.")
+    head = Text.assemble(
+        ("Orchard runs.", "bold"), f" Isolation: {view.isolation}. Projects: {len(view.projects)}."
+    )
+    terminal.print(head)
     if app.discord is None:
         hint = " Set DISCORD_TOKEN in .env to connect it." if "token" in view.discord else ""
-        console.print(f"Discord: {view.discord}.{hint}")
+        terminal.print(f"Discord: {view.discord.removesuffix('.')}.{hint}")
     else:
-        console.print("Discord: connecting.")
+        terminal.print("Discord: connecting.")
     for note in app.runtime.configuration().notes:
-        console.print(f"Note: {note}")
-    if not view.projects:
-        console.print("No project yet: orchard register NAME PATH, or /project_register in Discord.")
-    console.print("Ctrl-C stops it.", style="dim")
+        terminal.print(f"Note: {note}")
+    for fault in output.faults(view):
+        terminal.print(fault)
+    if not view.projects and not view.unusable:
+        terminal.print("No project yet: orchard register NAME PATH, or /project_register in Discord.")

@@ -1,220 +1,347 @@
-"""The interactive shell: `multi-orch> `. Orchard goes on at full speed while somebody types."""
+"""What the interactive shell answers. One line in, one renderable out; knows no terminal.
+
+Each line asks the Orchard that runs at that moment, or the store when none does: one that is started or
+stopped meanwhile changes nothing for who types.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import NestedCompleter
-from prompt_toolkit.history import FileHistory
-from prompt_toolkit.patch_stdout import patch_stdout
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
-from bot.app import loader, open_app
-from bot.cli import output
-from bot.cli.session import open_session
-from core.errors import InvalidInput, OrchardError, Unavailable
-from core.logs import logging_to
-from core.orchestrator.commands import Commands
-from core.runtime import state_folder
+from bot.cli import output, questions
+from core.errors import InvalidInput, Unavailable
 
-PROMPT = "multi-orch> "
+if TYPE_CHECKING:
+    from bot.cli.session import Session
+
 ACTOR = "shell"
+EXIT = ("exit", "quit")
 
-HELP = {
-    "help": "Show this help message",
-    "status [component]": "Show system status, or one project's",
-    "projects": "List all projects",
-    "register <name> <path>": "Register a new project",
-    "discover <paths...>": "Discover and register projects",
-    "start <project>": "Start a project orchestrator",
-    "stop <project>": "Stop a project orchestrator",
-    "add <project> <title...>": "Add a story to a project's backlog",
-    "plan <project> [stories...]": "Plan a sprint; no stories: the whole backlog",
-    "sprint <project>": "Start the planned sprint",
-    "approvals": "Show what waits for an answer",
-    "approve <approval>": "Approve",
-    "reject <approval> <reason...>": "Reject, and say why",
-    "optimize": "Run resource optimization",
-    "insights": "Show cross-project insights",
-    "exit/quit": "Exit the shell",
-}
+Open = Callable[[], "AbstractAsyncContextManager[Session]"]
+Answer = Callable[["Session", Sequence[str]], Awaitable[RenderableType]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`form` shows its words: `<...>` must be there, `[...]` may, `...>` takes the rest of the line.
+
+    `completes`: what Tab offers for each word after the name: "project", "story", "approval", "path".
+    """
+
+    form: str
+    purpose: str
+    answer: Answer | None
+    completes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.form.split()[0]
+
+    def check(self, words: Sequence[str]) -> None:
+        """Raises InvalidInput when the words do not fit the form."""
+        parts = self.form.split()[1:]
+        needed = sum(part.startswith("<") for part in parts)
+        endless = any("..." in part for part in parts)
+        if len(words) < needed:
+            raise InvalidInput("Something is missing.", hint=f"Use: {self.form}")
+        if len(words) > len(parts) and not endless:
+            raise InvalidInput(
+                f"'{words[len(parts)]}' is too much.",
+                hint=f"Use: {self.form}. What has spaces goes into quotes.",
+            )
 
 
 class Shell:
-    """One line in, one renderable out; knows no terminal."""
-
-    def __init__(self, commands: Commands) -> None:
-        self._commands = commands
-        self._table: dict[str, Callable[[Sequence[str]], Awaitable[RenderableType]]] = {
-            "help": self._help,
-            "status": self._status,
-            "projects": self._projects,
-            "register": self._register,
-            "discover": self._discover,
-            "start": self._start,
-            "stop": self._stop,
-            "add": self._add,
-            "plan": self._plan,
-            "sprint": self._sprint,
-            "approvals": self._approvals,
-            "approve": self._approve,
-            "reject": self._reject,
-            "optimize": self._later("optimize", "the resource scheduler"),
-            "insights": self._later("insights", "cross-project intelligence"),
-        }
+    def __init__(self, open_session: Open) -> None:
+        self._open = open_session
 
     async def answer(self, line: str) -> RenderableType | None:
         """What a line gives; None when there is nothing to say. Raises OrchardError."""
-        try:
-            words = shlex.split(line)
-        except ValueError as error:
-            raise InvalidInput(
-                f"The line cannot be read: {str(error).lower()}.", hint="Close the quotes."
-            ) from None
+        words = split(line)
         if not words:
             return None
         name, *rest = words
-        command = self._table.get(name.lower())
+        command = COMMANDS.get(name.lower())
         if command is None:
-            raise InvalidInput(f"There is no command '{name}'.", hint="help shows them all.")
-        return await command(rest)
+            raise InvalidInput(f"There is no command '{name}'.", hint=f"{_near(name)}help shows them all.")
+        if command.answer is None:
+            return help_text()
+        command.check(rest)
+        async with self._open() as session:
+            return await command.answer(session, rest)
 
-    async def completer(self) -> NestedCompleter:
-        """Commands, project names and open approvals, as they are now."""
-        names = {view.project.name: None for view in await self._commands.projects()}
-        pending = {approval.id: None for approval in await self._commands.approvals()}
-        words: dict[str, dict[str, None] | None] = dict.fromkeys([*self._table, "exit", "quit"])
-        words |= dict.fromkeys(("status", "start", "stop", "add", "plan", "sprint"), names)
-        words |= dict.fromkeys(("approve", "reject"), pending)
-        return NestedCompleter.from_nested_dict(words)
-
-    async def _help(self, words: Sequence[str]) -> RenderableType:
-        width = max(map(len, HELP)) + 1
-        return Text(
-            "Available commands:\n" + "\n".join(f"  {name:<{width}}- {what}" for name, what in HELP.items())
-        )
-
-    async def _status(self, words: Sequence[str]) -> RenderableType:
-        if words:
-            return output.report(await output.project_report(self._commands, words[0]))
-        return output.system(await self._commands.system())
-
-    async def _projects(self, words: Sequence[str]) -> RenderableType:
-        return output.projects(await self._commands.projects())
-
-    async def _register(self, words: Sequence[str]) -> RenderableType:
-        name, path = _wanted(words, "register <name> <path>", 2)
-        return output.registered(
-            await self._commands.register_project(name, Path(path).expanduser().absolute(), actor=ACTOR)
-        )
-
-    async def _discover(self, words: Sequence[str]) -> RenderableType:
-        paths = [Path(word).expanduser().absolute() for word in words or ["."]]
-        return output.discovered(await output.discover(self._commands, paths, register=True, actor=ACTOR))
-
-    async def _start(self, words: Sequence[str]) -> RenderableType:
-        (name,) = _wanted(words, "start <project>", 1)
-        project = await self._commands.start_project(name, actor=ACTOR)
-        return output.started(project, running=(await self._commands.system()).running)
-
-    async def _stop(self, words: Sequence[str]) -> RenderableType:
-        (name,) = _wanted(words, "stop <project>", 1)
-        return output.stopped(await self._commands.stop_project(name, actor=ACTOR))
-
-    async def _add(self, words: Sequence[str]) -> RenderableType:
-        if len(words) < 2:
-            raise _usage("add <project> <title...>")
-        story = await self._commands.add_story(words[0], " ".join(words[1:]), actor=ACTOR)
-        return Text.assemble(("✓ ", "green"), f"{story.id}: {story.title}")
-
-    async def _plan(self, words: Sequence[str]) -> RenderableType:
-        if not words:
-            raise _usage("plan <project> [stories...]")
-        view = await self._commands.plan_sprint(words[0], stories=list(words[1:]), actor=ACTOR)
-        return Text.assemble(("✓ ", "green"), f"Sprint {view.sprint.number}: {len(view.stories)} stories.")
-
-    async def _sprint(self, words: Sequence[str]) -> RenderableType:
-        (name,) = _wanted(words, "sprint <project>", 1)
-        await self._commands.start_sprint(name, actor=ACTOR)
-        return output.report(await output.project_report(self._commands, name))
-
-    async def _approvals(self, words: Sequence[str]) -> RenderableType:
-        return output.approvals(await self._commands.approvals())
-
-    async def _approve(self, words: Sequence[str]) -> RenderableType:
-        (approval,) = _wanted(words, "approve <approval>", 1)
-        return output.answered(await self._commands.answer_approval(approval, True, actor=ACTOR))
-
-    async def _reject(self, words: Sequence[str]) -> RenderableType:
-        if len(words) < 2:
-            raise _usage("reject <approval> <reason...>")
-        return output.answered(
-            await self._commands.answer_approval(words[0], False, reason=" ".join(words[1:]), actor=ACTOR)
-        )
+    async def choices(self, line: str) -> list[str]:
+        """What could stand where the last word of `line` is (empty after a space). Raises OrchardError."""
+        words = line.split(" ")
+        *before, _last = [word for word in words[:-1] if word] + [words[-1]]
+        if not before:
+            return [*COMMANDS, *EXIT]
+        command = COMMANDS.get(before[0].lower())
+        if command is None or not command.completes:
+            return []
+        kind = command.completes[min(len(before), len(command.completes)) - 1]
+        if kind == "path" or (len(before) > len(command.completes) and "..." not in command.form):
+            return []
+        async with self._open() as session:
+            if kind == "project":
+                return [view.project.name for view in await session.commands.projects()]
+            if kind == "approval":
+                return [approval.id for approval in await session.commands.approvals()]
+            project = before[1] if command.completes[0] == "project" else None
+            return [view.story.id for view in await session.commands.stories(project)]
 
     @staticmethod
-    def _later(name: str, feature: str) -> Callable[[Sequence[str]], Awaitable[RenderableType]]:
-        async def refuse(words: Sequence[str]) -> RenderableType:
-            raise Unavailable(
-                f"{name} is not there yet.", why=f"It comes with {feature}.", hint="help shows what is."
-            )
-
-        return refuse
-
-
-def _usage(form: str) -> InvalidInput:
-    return InvalidInput("Something is missing or too much.", hint=f"Use: {form}")
+    def completes_path(line: str) -> bool:
+        """Whether the last word of `line` is a path."""
+        before = line.split()[: None if line.endswith(" ") else -1]
+        command = COMMANDS.get(before[0].lower()) if before else None
+        if command is None or not command.completes:
+            return False
+        return command.completes[min(len(before), len(command.completes)) - 1] == "path"
 
 
-def _wanted(words: Sequence[str], form: str, count: int) -> Sequence[str]:
-    if len(words) != count:
-        raise _usage(form)
-    return words
+def split(line: str) -> list[str]:
+    """The words of a line, with quotes as in a shell. Raises InvalidInput for quotes that are left open."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    # An apostrophe inside a word is one: add shop the customer's name
+    lexer.quotes = '"' if _has_apostrophes(line) else "'\""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise InvalidInput("A quote is opened and not closed.", hint="Close it, or leave it out.") from None
 
 
-async def run_shell(root: Path, *, with_orchard: bool, discord: bool, debug: bool) -> None:
-    """Reads lines until exit, quit or end of input."""
-    console = Console()
-    async with AsyncExitStack() as stack:
-        load = loader(root)
-        configuration = load()
-        history = state_folder(configuration) / "shell-history"
-        session = await stack.enter_async_context(open_session(root)) if not with_orchard else None
-        if session is None:
-            stack.enter_context(logging_to(configuration.state_path / "logs", debug=debug))
-            try:
-                app = await stack.enter_async_context(open_app(load, discord=discord))
-                commands, running = app.runtime.commands, True
-            except Unavailable as error:
-                # Most often: another process runs it; then this shell talks to that one.
-                console.print(Text(f"{error.message} This shell talks to it.", style="dim"))
-                session = await stack.enter_async_context(open_session(root))
-        if session is not None:
-            commands, running = session.commands, session.running
-        if not running:
-            console.print(Text("Nothing runs now; what you change waits for: orchard run", style="dim"))
-        await _converse(Shell(commands), console, history)
+def _has_apostrophes(line: str) -> bool:
+    return any(
+        character == "'" and 0 < at < len(line) - 1 and line[at - 1].isalnum() and line[at + 1].isalnum()
+        for at, character in enumerate(line)
+    )
 
 
-async def _converse(shell: Shell, console: Console, history: Path) -> None:
-    prompt: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
-    while True:
-        try:
-            with patch_stdout():
-                line = await prompt.prompt_async(PROMPT, completer=await shell.completer())
-        except EOFError:
-            return
-        except KeyboardInterrupt:
-            continue
-        if line.strip().lower() in ("exit", "quit"):
-            return
-        try:
-            if (shown := await shell.answer(line)) is not None:
-                console.print(shown)
-        except OrchardError as error:
-            output.print_error(error, console)
+def _near(name: str) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(name.lower(), [*COMMANDS, *EXIT], n=1)
+    return f"Did you mean {found[0]}? " if found else ""
+
+
+def help_text() -> RenderableType:
+    rows = [*((command.form, command.purpose) for command in COMMANDS.values()), _EXIT_ROW]
+    width = max(len(form) for form, _ in rows) + 1
+    return Text("Available commands:\n" + "\n".join(f"  {form:<{width}}- {what}" for form, what in rows))
+
+
+_EXIT_ROW = ("exit/quit", "Exit the shell")
+
+
+def _place(word: str) -> Path:
+    return Path(word) if word.startswith("~") else Path(word).absolute()
+
+
+async def _status(session: Session, words: Sequence[str]) -> RenderableType:
+    if words:
+        return output.report(await questions.project_report(session.commands, words[0]))
+    root = str(session.configuration.root)
+    return output.system(await session.commands.system(), prefix="", root=root)
+
+
+async def _projects(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.projects(await session.commands.projects(), prefix="")
+
+
+async def _register(session: Session, words: Sequence[str]) -> RenderableType:
+    made = await session.commands.register_project(words[0], _place(words[1]), actor=ACTOR)
+    return output.registered(made, prefix="")
+
+
+async def _discover(session: Session, words: Sequence[str]) -> RenderableType:
+    places = [_place(word) for word in words]
+    found = await questions.discover(session.commands, places, register=True, actor=ACTOR)
+    return output.discovered(found, prefix="")
+
+
+async def _start(session: Session, words: Sequence[str]) -> RenderableType:
+    project = await session.commands.start_project(words[0], actor=ACTOR)
+    return output.started(project, running=session.running)
+
+
+async def _stop(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.stopped(await session.commands.stop_project(words[0], actor=ACTOR))
+
+
+async def _add(session: Session, words: Sequence[str]) -> RenderableType:
+    story = await session.commands.add_story(words[0], " ".join(words[1:]), actor=ACTOR)
+    return output.story_added(story)
+
+
+async def _plan(session: Session, words: Sequence[str]) -> RenderableType:
+    view = await session.commands.plan_sprint(words[0], stories=list(words[1:]), actor=ACTOR)
+    return output.planned(view, prefix="")
+
+
+async def _sprint(session: Session, words: Sequence[str]) -> RenderableType:
+    await session.commands.start_sprint(words[0], actor=ACTOR)
+    return output.report(await questions.project_report(session.commands, words[0]))
+
+
+async def _pause(session: Session, words: Sequence[str]) -> RenderableType:
+    await session.commands.pause_sprint(words[0], actor=ACTOR)
+    return output.workflow(await session.commands.workflow(words[0]))
+
+
+async def _resume(session: Session, words: Sequence[str]) -> RenderableType:
+    await session.commands.resume_sprint(words[0], actor=ACTOR)
+    return output.workflow(await session.commands.workflow(words[0]))
+
+
+async def _feedback(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.workflow(await session.commands.feedback(words[0], " ".join(words[1:]), actor=ACTOR))
+
+
+async def _story(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.story(await session.commands.story(words[0]))
+
+
+async def _fix(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.story_moved(await session.commands.suggest_fix(words[0], " ".join(words[1:]), actor=ACTOR))
+
+
+async def _skip(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.story_moved(await session.commands.skip_story(words[0], " ".join(words[1:]), actor=ACTOR))
+
+
+async def _approvals(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.approvals(await session.commands.approvals(), prefix="")
+
+
+async def _show(session: Session, words: Sequence[str]) -> RenderableType:
+    chosen = await questions.resolve_approval(session.commands, words[0])
+    return output.approval(await session.commands.approval(chosen), prefix="")
+
+
+async def _approve(session: Session, words: Sequence[str]) -> RenderableType:
+    chosen = await questions.resolve_approval(session.commands, words[0])
+    return output.answered(await session.commands.answer_approval(chosen, True, actor=ACTOR))
+
+
+async def _reject(session: Session, words: Sequence[str]) -> RenderableType:
+    chosen = await questions.resolve_approval(session.commands, words[0])
+    reason = " ".join(words[1:])
+    return output.answered(await session.commands.answer_approval(chosen, False, reason=reason, actor=ACTOR))
+
+
+def _later(name: str, feature: str) -> Answer:
+    async def refuse(session: Session, words: Sequence[str]) -> RenderableType:
+        raise Unavailable(
+            f"{name} is not there yet.", why=f"It comes with {feature}.", hint="help shows what is."
+        )
+
+    return refuse
+
+
+_ALL = (
+    Command(form="help", purpose="Show this help message", answer=None),
+    Command(
+        form="status [component]",
+        purpose="Show system status, or one project's",
+        answer=_status,
+        completes=("project",),
+    ),
+    Command(form="projects", purpose="List all projects", answer=_projects),
+    Command(
+        form="register <name> <path>",
+        purpose="Register a new project",
+        answer=_register,
+        completes=("", "path"),
+    ),
+    Command(
+        form="discover <paths...>",
+        purpose="Discover and register projects",
+        answer=_discover,
+        completes=("path",),
+    ),
+    Command(
+        form="start <project>",
+        purpose="Start a project orchestrator",
+        answer=_start,
+        completes=("project",),
+    ),
+    Command(
+        form="stop <project>", purpose="Stop a project orchestrator", answer=_stop, completes=("project",)
+    ),
+    Command(
+        form="add <project> <title...>",
+        purpose="Add a story to a project's backlog",
+        answer=_add,
+        completes=("project",),
+    ),
+    Command(
+        form="plan <project> [stories...]",
+        purpose="Plan a sprint; no stories: all",
+        answer=_plan,
+        completes=("project", "story"),
+    ),
+    Command(
+        form="sprint <project>", purpose="Start the planned sprint", answer=_sprint, completes=("project",)
+    ),
+    Command(form="pause <project>", purpose="Pause the sprint", answer=_pause, completes=("project",)),
+    Command(form="resume <project>", purpose="Let the sprint go on", answer=_resume, completes=("project",)),
+    Command(
+        form="feedback <project> <text...>",
+        purpose="End a sprint's review",
+        answer=_feedback,
+        completes=("project",),
+    ),
+    Command(
+        form="story <story>",
+        purpose="Show a story and its gates' evidence",
+        answer=_story,
+        completes=("story",),
+    ),
+    Command(
+        form="fix <story> <text...>",
+        purpose="Help a blocked story with a suggestion",
+        answer=_fix,
+        completes=("story",),
+    ),
+    Command(
+        form="skip <story> [reason...]",
+        purpose="Take a story out of its sprint",
+        answer=_skip,
+        completes=("story",),
+    ),
+    Command(form="approvals", purpose="Show what waits for an answer", answer=_approvals),
+    Command(
+        form="show <approval>",
+        purpose="Show the whole command or diff",
+        answer=_show,
+        completes=("approval",),
+    ),
+    Command(form="approve <approval>", purpose="Approve", answer=_approve, completes=("approval",)),
+    Command(
+        form="reject <approval> <reason...>",
+        purpose="Reject, and say why",
+        answer=_reject,
+        completes=("approval",),
+    ),
+    Command(
+        form="optimize",
+        purpose="Run resource optimization",
+        answer=_later("optimize", "the resource scheduler"),
+    ),
+    Command(
+        form="insights",
+        purpose="Show cross-project insights",
+        answer=_later("insights", "cross-project intelligence"),
+    ),
+)
+COMMANDS = {command.name: command for command in _ALL}

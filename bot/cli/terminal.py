@@ -1,0 +1,167 @@
+"""The terminal: streams that may be closed or speak little, and what people see when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import errno
+import io
+import json
+import os
+import sys
+import tempfile
+import traceback
+import unicodedata
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from core.errors import OrchardError, Unavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+_BROKEN_PIPE = 141  # as a shell reports a program that wrote into a closed pipe
+_OWN_FAULT = 70
+_WIDTH_OF_A_FILE = 160
+
+_SPOKEN = {
+    "✓": "ok",
+    "✗": "x",
+    "→": "->",
+    "•": "*",
+    "…": "...",
+    "⚠": "!",
+    "–": "-",
+    "—": "-",
+    "·": "-",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+}  # fmt: skip
+
+
+def prepare_streams() -> None:
+    """After this, printing fails for no character, and no standard stream is None."""
+    codecs.register_error("orchard", _spell)
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for good
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="orchard")
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    """What a stream of few characters gets in place of one that it does not know."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_spelled, error.object[error.start : error.end])), error.end
+
+
+def _spelled(character: str) -> str:
+    if character in _SPOKEN:
+        return _SPOKEN[character]
+    if unicodedata.category(character) in ("So", "Mn", "Cf", "Sk"):  # pictures and what changes them
+        return ""
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or "?"
+
+
+def console(*, errors: bool = False) -> Console:
+    """For people. A text is never read as markup; a pipe or file gets long lines instead of broken ones."""
+    from rich.console import Console
+
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "closed")
+
+    stream = sys.stderr if errors else sys.stdout
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_FILE
+    return Quiet(
+        file=stream, width=wide, soft_wrap=not stream.isatty(), markup=False, highlight=False, emoji=False
+    )
+
+
+def execute(work: Coroutine[Any, Any, T], *, as_json: bool = False, debug: bool = False) -> T:
+    """Runs to the end. What goes wrong becomes a sentence (or JSON) and an exit code."""
+    try:
+        return asyncio.run(work)
+    except OrchardError as error:
+        refuse(error, as_json=as_json)
+    except TimeoutError:
+        refuse(
+            Unavailable(
+                "The running Orchard did not answer in time.", hint="Look into its log, or restart it."
+            ),
+            as_json=as_json,
+        )
+    except asyncio.CancelledError:
+        refuse(
+            Unavailable("Orchard stopped because of a fault of its own.", hint="Its log says more."),
+            as_json=as_json,
+        )
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        leave()
+        sys.exit(_BROKEN_PIPE)
+    except Exception as error:  # the last edge, with the command's own way to say it
+        tell_crash(error, as_json=as_json, debug=debug)
+
+
+def refuse(error: OrchardError, *, as_json: bool = False, code: int = 1) -> NoReturn:
+    if as_json:
+        print(json.dumps(error_data(error)))
+    else:
+        from bot.cli import output
+
+        console(errors=True).print(output.failure(error))
+    sys.exit(code)
+
+
+def error_data(error: OrchardError) -> dict[str, str]:
+    return {"error": error.slug, "message": error.message, "why": error.why.strip(), "hint": error.hint}
+
+
+def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) -> NoReturn:
+    """An error of Orchard's own: a sentence for people, the traceback in a file."""
+    trace = "".join(traceback.format_exception(error))
+    if debug:
+        sys.stderr.write(trace)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="orchard-error-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(trace)
+        hint = f"The details are in {file.name}."
+    except OSError:
+        hint = "--debug shows the details."
+    said = OrchardError(
+        "Something went wrong inside Orchard.", why=f"{type(error).__name__}: {error}", hint=hint
+    )
+    refuse(said, as_json=as_json, code=_OWN_FAULT)
+
+
+def leave() -> None:
+    """Sends what is still to be written. Whoever closed the other end gets no complaint about it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        _drop_output()
+        sys.stderr.write(f"The output could not be written: {error.strerror}.\n")
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """So that the interpreter's own flush at its end has somewhere to write to."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
