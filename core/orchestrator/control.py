@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import inspect
 import os
@@ -44,15 +45,19 @@ def _methods() -> dict[str, Callable[..., Awaitable[Any]]]:
 
 
 _METHODS = _methods()
-_HINTS = {name: typing.get_type_hints(method) for name, method in _METHODS.items()}
-_ADAPTERS = {name: {key: TypeAdapter(hint) for key, hint in hints.items()} for name, hints in _HINTS.items()}
+
+
+@functools.cache
+def _adapters(name: str) -> dict[str, TypeAdapter[Any]]:
+    """Of a method's parameters, and its "return". Made when it is first used: all of them take 50 ms."""
+    return {key: TypeAdapter(hint) for key, hint in typing.get_type_hints(_METHODS[name]).items()}
 
 
 def _named(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments as JSON by name."""
     bound = inspect.signature(_METHODS[name]).bind(None, *args, **kwargs).arguments
     return {
-        key: _ADAPTERS[name][key].dump_python(value, mode="json")
+        key: _adapters(name)[key].dump_python(value, mode="json")
         for key, value in bound.items()
         if key != "self"
     }
@@ -67,7 +72,7 @@ async def serve_control(commands: Commands, path: Path) -> AsyncIterator[None]:
 
     def handler(name: str) -> Callable[[dict[str, Any]], Awaitable[Any]]:
         async def handle(params: dict[str, Any]) -> Any:
-            adapters = _ADAPTERS[name]
+            adapters = _adapters(name)
             if unknown := set(params) - set(adapters):
                 raise InvalidInput(f"{name} has no parameter {', '.join(sorted(unknown))}.")
             arguments = {key: adapters[key].validate_python(value) for key, value in params.items()}
@@ -119,7 +124,7 @@ class RemoteCommands:
                 raise Unavailable(
                     "Orchard stopped before it answered.", hint="Start it: orchard run."
                 ) from None
-            return _ADAPTERS[name]["return"].validate_python(raw)
+            return _adapters(name)["return"].validate_python(raw)
 
         return call
 
