@@ -23,7 +23,9 @@ from bot.cli.demo import screen
 from bot.cli.demo.cast import Player
 from bot.cli.demo.stage import Play, set_stage
 from bot.localguild.people import Person
+from bot.localguild.ratelimits import RatePolicy
 from bot.localguild.server import LocalGuild
+from bot.localguild.settings import GuildSettings
 from core.domain.story import OVER, StoryStatus
 from core.logs import logging_to
 from core.orchestrator.views import StoryDetail
@@ -51,10 +53,10 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
         " [bold]replayed[/bold] agent for a model; git, sandboxes, tests and gates are real."
     )
     began = time.monotonic()
-    async with LocalGuild() as guild:
+    async with LocalGuild(GuildSettings(rates=RatePolicy.generous())) as guild:
         play = set_stage(folder, guild.guild_id)
         load = loader(folder, environ={**os.environ, **guild.environment})
-        with logging_to(folder / "logs"):
+        with logging_to(folder / ".orch-global" / "logs"):
             async with open_app(load) as app:
                 person = guild.person(PERSON)
                 if interactive:
@@ -142,9 +144,7 @@ async def _with_you(app: App, person: Person, play: Play, console: Console) -> N
     """You are the person in the guild: the questions come to your terminal."""
     said: list[str] = []
     player = Player(person, play, said.append)
-    console.print(
-        "You are [bold]robin[/bold] in the guild; Orchard asks you here. Ctrl-D ends it."
-    )
+    console.print("You are [bold]robin[/bold] in the guild; Orchard asks you here. Ctrl-D ends it.")
     telling = asyncio.create_task(_tell(app, said, console), name="demo: tell")
     try:
         await player.open_sprints()

@@ -31,7 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *applications.ROUTES,
     *interactions.ROUTES,
 )
-_MAJOR = ("channel_id", "guild_id", "webhook_id", "webhook_token")
+_MAJOR = ("channel_id", "guild_id", "webhook_id", "webhook_token", "interaction_id", "interaction_token")
 
 
 class RestService:
