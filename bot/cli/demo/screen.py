@@ -81,8 +81,8 @@ def results(details: Sequence[StoryDetail], people: Mapping[str, str]) -> Table:
 
     `people` names who answered, by actor.
     """
-    table = Table(box=box.ROUNDED, show_lines=True, title="What the gates saw", title_justify="left")
-    table.add_column("Story", max_width=24)
+    table = Table(box=box.SIMPLE_HEAD, show_lines=True, expand=True)
+    table.add_column("Story", width=24)
     table.add_column("Gates, with their evidence", ratio=1)
     table.add_column("Merged", no_wrap=True)
     table.add_column("Time", justify="right", no_wrap=True)
@@ -99,40 +99,46 @@ def results(details: Sequence[StoryDetail], people: Mapping[str, str]) -> Table:
     return table
 
 
-def _evidence(detail: StoryDetail, people: Mapping[str, str]) -> Text:
-    lines = [(gate.at, _gate_line(gate)) for gate in detail.gates]
+def _evidence(detail: StoryDetail, people: Mapping[str, str]) -> Table:
+    rows = [(gate.at, _gate_row(gate)) for gate in detail.gates]
     for approval in detail.approvals:
         if approval.answered_at is not None and approval.answered_by is not None:
             who = people.get(approval.answered_by, approval.answered_by)
             style = "yellow" if approval.reason else "green"
-            reason = f": {approval.reason}" if approval.reason else ""
-            lines.append((approval.answered_at, Text(f"{who} {approval.state}{reason}", style=style)))
-    return Text("\n").join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+            said = f"{approval.state}: {approval.reason}" if approval.reason else str(approval.state)
+            rows.append((approval.answered_at, (Text("●", style), Text(who, style), Text(said, style))))
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column()
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    for _, row in sorted(rows, key=lambda pair: pair[0]):
+        grid.add_row(*row)
+    return grid
 
 
-def _gate_line(gate: GateView) -> Text:
-    evidence = gate.verdict.evidence
-    name = f"{gate.phase.value:<10} "
+def _gate_row(gate: GateView) -> tuple[Text, Text, Text]:
+    evidence, phase = gate.verdict.evidence, Text(gate.phase.value)
     if not gate.verdict.passed:
-        return Text.assemble(("✗ ", "red"), name, (gate.verdict.refusals[0].sentence, "red"))
+        return Text("✗", "red"), phase, Text(gate.verdict.refusals[0].sentence, "red")
     match gate.phase:
         case Phase.DESIGN:
             said = "the spec has acceptance criteria"
         case Phase.TEST_RED:
-            said = f"failed: {_names(evidence)}"
+            said = _failed(evidence)
         case Phase.CODE_GREEN:
-            said = f"passed: {_some(evidence.green)}, {evidence.passed_count} in all"
+            said = f"{_some(evidence.green)} passed, {evidence.passed_count} in all"
         case Phase.REFACTOR:
             said = f"still {evidence.passed_count} passed"
         case Phase.COMMIT:
             said = f"{evidence.passed_count} passed on top of main"
-    return Text.assemble(("✓ ", "green"), name, said)
+    return Text("✓", "green"), phase, Text(said)
 
 
-def _names(evidence: Evidence) -> str:
-    if evidence.red:
-        return _some(evidence.red)
-    return ", ".join(f"all of {file} (cannot be imported yet)" for file in evidence.red_files)
+def _failed(evidence: Evidence) -> str:
+    files = ", ".join(evidence.red_files)
+    parts = [f"{_some(evidence.red)} failed"] if evidence.red else []
+    parts += [f"{files} cannot be imported yet"] if files else []
+    return ", ".join(parts)
 
 
 def _some(tests: Sequence[str]) -> str:

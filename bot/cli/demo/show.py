@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,7 +16,8 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.patch_stdout import patch_stdout
-from rich.console import Console
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -31,6 +34,7 @@ from core.logs import logging_to
 from core.orchestrator.views import StoryDetail
 
 LONGEST_SECONDS = 180.0
+PAGE_COLUMNS = 118
 PERSON = "robin"
 
 
@@ -47,7 +51,7 @@ async def run_demo(*, interactive: bool, keep: bool, picture: Path | None) -> in
 
 
 async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int:
-    console = Console(record=picture is not None)
+    console = _console()
     console.print(
         "Two small git projects, three stories each. A [bold]local guild[/bold] stands in for Discord, and a"
         " [bold]replayed[/bold] agent for a model; git, sandboxes, tests and gates are real."
@@ -69,10 +73,28 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
     merged = sum(detail.view.status is StoryStatus.DONE for detail in details)
     seconds = time.monotonic() - began
     style = "bold green" if merged == len(details) and details else "bold red"
-    console.print(Text(f"{merged} of {len(details)} stories merged in {seconds:.0f} s.", style=style))
+    summary = Text(f"{merged} of {len(details)} stories merged in {seconds:.0f} s.", style=style)
+    console.print(summary)
     if picture is not None:
-        console.save_svg(str(picture), title="make demo")
+        await asyncio.to_thread(_draw_picture, picture, [screen.results(details, people), summary])
     return 0 if details and (interactive or merged == len(details)) else 1
+
+
+def _console() -> Console:
+    """The terminal; where there is none, a page wide enough for the last table."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = PAGE_COLUMNS
+    return console
+
+
+def _draw_picture(path: Path, shown: Sequence[RenderableType]) -> None:
+    page = Console(record=True, width=PAGE_COLUMNS, file=io.StringIO())
+    for renderable in shown:
+        page.print(renderable)
+    # Without the fonts of a foreign host: the viewer's own monospace does.
+    template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    page.save_svg(str(path), title="make demo", code_format=template)
 
 
 async def _scripted(app: App, person: Person, play: Play, console: Console, began: float) -> None:
