@@ -39,6 +39,7 @@ from core.orchestrator.views import WorkerView
 from core.store import projects
 from core.store.database import Store
 from core.worker.contract import Progress
+from core.worker.suite import sweep_checkouts
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ async def open_runtime(
         reaped = await recover(store)
         if reaped:
             log.info("ended %d processes that an earlier run left behind", reaped)
+        await asyncio.to_thread(sweep_checkouts, state_path)
         registry = Registry(store, configuration, load)
         setups = Setups(
             lambda: registry.configuration.settings,
@@ -146,7 +148,7 @@ async def open_runtime(
             times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
         )
         await stack.enter_async_context(_running(dispatcher))
-        await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher)))
+        await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher, state_path=state_path)))
         commands = Commands(
             store,
             registry,

@@ -87,7 +87,6 @@ class Dispatcher:
         self._questions: dict[str, asyncio.Future[PermissionAnswer]] = {}
         self._waits: Mapping[str, str] = {}
         self._progress: dict[str, Progress] = {}
-        self._closing = False
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -105,7 +104,6 @@ class Dispatcher:
                     async with asyncio.timeout(self._next_look()):
                         await self._wake.wait()
         finally:
-            self._closing = True
             listening.cancel()
             await self.supervisor.stop_all()
             await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
@@ -196,8 +194,7 @@ class Dispatcher:
             log.info("%s: the worker ended during %s", cycle.story_id, phase)
         except LostRace:
             log.info("%s: an old report was refused", cycle.story_id)
-        if phase is Phase.COMMIT:
-            await self._clean(cycle)
+        await self._clean(cycle.project, cycle.story_id)
 
     def _claim(self, tx: Transaction, cycle: Cycle, phase: Phase, owner: str, agent: str) -> Lease:
         current = cycles.get(tx.conn, cycle.story_id)
@@ -228,7 +225,7 @@ class Dispatcher:
         )
         job = job_of(cycle, lease, brief, red.verdict.evidence if red and cycle.red_commit else None)
         try:
-            report = await self.supervisor.request(PhaseReport, cycle.project, "run_phase", job)
+            report = await self.supervisor.request(PhaseReport, lease.owner, "run_phase", job)
         except PeerGone:
             raise
         except (RpcError, OrchardError, ValueError) as error:
@@ -263,26 +260,35 @@ class Dispatcher:
             )
         return after
 
-    async def _clean(self, cycle: Cycle) -> None:
-        """Removes the worktree of a merged story; what fails here is found again at the next start."""
-        after = await self._store.read(lambda conn: cycles.get(conn, cycle.story_id))
-        if after is None or after.state is not CycleState.DONE:
-            return
-        await self.remove_worktree(cycle.project, cycle.story_id)
+    async def _clean(self, project: str, story_id: str) -> None:
+        """Removes the worktree of a story that is over; what fails here is found again by the reconciler."""
+        after = await self._store.read(lambda conn: cycles.get(conn, story_id))
+        if after is not None and after.state.phase is None and project in self.supervisor.running():
+            await self.remove_worktree(project, story_id)
 
-    async def remove_worktree(self, project: str, story_id: str) -> None:
-        removal = RemoveWorktree(project=self._setups.project(project), story_id=story_id)
+    async def remove_worktree(self, project: str, story_id: str) -> bool:
+        """Has the project's worker remove it, saving what was not committed; False when that failed."""
         try:
+            removal = RemoveWorktree(project=self._setups.project(project), story_id=story_id)
+            await self.supervisor.ensure(project)
             await self.supervisor.call_if_running(project, "remove_worktree", removal)
-        except (PeerGone, RpcError, OrchardError) as error:
+        except OrchardError as error:
             log.warning("the worktree of %s stays for now: %s", story_id, error)
+            return False
+        return True
 
     # -- asked by people ---------------------------------------------------------------------
 
     async def cancel(self, project: str, story_id: str) -> None:
         """Stops what runs for a story; its report, if one comes, is of an old generation."""
-        with contextlib.suppress(PeerGone, RpcError, OrchardError):
+        with contextlib.suppress(OrchardError, TimeoutError):
             await self.supervisor.call_if_running(project, "cancel", {"story_id": story_id}, timeout=60.0)
+        if story_id not in self._drives:  # else its drive cleans up when it has ended
+            await self._clean(project, story_id)
+
+    def drives(self, story_id: str) -> bool:
+        """Whether a task is at work for the story."""
+        return story_id in self._drives
 
     def why(self, story_id: str) -> str:
         """What the story does or waits for now, in one sentence; empty when nothing is known."""

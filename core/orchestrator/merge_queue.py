@@ -107,7 +107,7 @@ class MergeQueue:
             head_commit=cycle.head_commit,
             red_evidence=red.verdict.evidence,
         )
-        return await self._supervisor.request(MergeReport, cycle.project, "prepare_merge", job)
+        return await self._supervisor.request(MergeReport, lease.owner, "prepare_merge", job)
 
     def _record(self, tx: Transaction, cycle: Cycle, merge: Merge, report: MergeReport) -> bool:
         match report.end:
@@ -134,7 +134,7 @@ class MergeQueue:
             candidate=merge.candidate,
             main_commit=merge.main_commit,
         )
-        report = await self._supervisor.request(FastForwardReport, cycle.project, "fast_forward", job)
+        report = await self._supervisor.request(FastForwardReport, lease.owner, "fast_forward", job)
         candidate = merge.candidate
         match report.end:
             case FastForwardEnd.MERGED:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
+from pathlib import Path
 
+from core.domain.lifecycles import ProjectStatus
+from core.domain.story import OVER
 from core.orchestrator.dispatcher import Dispatcher
-from core.store import leases
+from core.store import leases, projects, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 
 log = logging.getLogger(__name__)
 
+_TRY_AGAIN_SECONDS = 60.0  # a removal that failed
+
 
 class Reconciler:
     """`tick` is called on a timer; one at a time."""
 
-    def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
+    def __init__(self, store: Store, dispatcher: Dispatcher, *, state_path: Path) -> None:
         self._store = store
         self._dispatcher = dispatcher
+        self._state_path = state_path
+        self._not_before: dict[str, float] = {}  # story to monotonic seconds
 
     async def tick(self) -> None:
         try:
             await self._dispatcher.supervisor.kill_silent()
             await self._end_expired_leases()
+            await self._remove_leftovers()
         except Exception:
             log.exception("reconciling failed, incident %s", secrets.token_hex(4))
 
@@ -42,3 +51,34 @@ class Reconciler:
             log.warning("the lease of %s on %s expired", lease.owner, lease.story_id)
             await self._dispatcher.cancel(lease.project, lease.story_id)
         self._dispatcher.wake()
+
+    async def _remove_leftovers(self) -> None:
+        """Worktrees and agents' homes of stories that are over: a crash came before their removal."""
+
+        def over(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+            found = []
+            for project in projects.every(conn):
+                if project.status is ProjectStatus.ACTIVE:
+                    for name in sorted(_folders_of(self._state_path, project.name)):
+                        story = stories.find(conn, name)
+                        if story is not None and story.project == project.name and story.state in OVER:
+                            found.append((project.name, story.id))
+            return found
+
+        now = self._dispatcher.clock.monotonic()
+        for project, story_id in await self._store.read(over):
+            if self._dispatcher.drives(story_id) or self._not_before.get(story_id, 0.0) > now:
+                continue
+            if not await self._dispatcher.remove_worktree(project, story_id):
+                self._not_before[story_id] = now + _TRY_AGAIN_SECONDS
+
+
+def _folders_of(state_path: Path, project: str) -> set[str]:
+    """The stories for which a worktree or a home is there."""
+    return {
+        path.name
+        for kind in ("worktrees", "homes")
+        if (folder := state_path / kind / project).is_dir()
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -20,10 +21,16 @@ log = logging.getLogger(__name__)
 async def recover(store: Store) -> int:
     """Run once, before anything is dispatched. Returns how many processes it had to end.
 
-    A pid that was given to somebody else since is left alone: with its start time it is an identity.
+    A pid that was given to somebody else since is left alone: with its start time it is an identity, as
+    long as the machine runs. What was started before it booted cannot live, whoever has the same numbers now.
     """
     left = await store.read(processes.every)
-    reaped = [row for row in left if _start_ticks(row.pid) == row.start_ticks and _kill_tree(row)]
+    booted = datetime.fromtimestamp(psutil.boot_time(), UTC)
+    reaped = [
+        row
+        for row in left
+        if row.started_at >= booted and _start_ticks(row.pid) == row.start_ticks and _kill_tree(row)
+    ]
 
     def settle(tx: Transaction) -> None:
         for row in left:

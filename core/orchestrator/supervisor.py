@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.errors import Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.orchestrator.views import WorkerView
-from core.rpc import Handler, Peer
+from core.rpc import Handler, Peer, PeerGone
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Supervisor:
         self._not_before: dict[str, float] = {}
         self._quarantined: set[str] = set()
         self._serial = 0
+        self._closed = False
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -97,10 +98,15 @@ class Supervisor:
         """Starts the project's worker unless it runs. Returns its owner name. Raises Unavailable."""
         return (await self._worker(project)).owner
 
-    async def request(self, kind: type[T], project: str, method: str, params: object) -> T:
-        """Asks the project's worker. Raises PeerGone when it ends before it answers, and OrchardError."""
-        worker = await self._worker(project)
-        return await worker.peer.request(kind, method, params)
+    async def request(self, kind: type[T], owner: str, method: str, params: object) -> T:
+        """Asks the worker of this owner name. Raises PeerGone when it has ended or ends, and OrchardError.
+
+        Never another worker of the project, which would work on a lease that is not its own.
+        """
+        for worker in self._workers.values():
+            if worker.owner == owner:
+                return await worker.peer.request(kind, method, params)
+        raise PeerGone(f"The worker {owner} has ended.")
 
     async def call_if_running(
         self, project: str, method: str, params: object, *, timeout: float | None = None
@@ -155,7 +161,9 @@ class Supervisor:
         await asyncio.gather(*worker.tasks, return_exceptions=True)
 
     async def stop_all(self) -> None:
-        await asyncio.gather(*(self.stop(project) for project in list(self._workers)))
+        """Stops every worker, those that are being started too; from now on none is started."""
+        self._closed = True
+        await asyncio.gather(*(self.stop(project) for project in {*self._workers, *self._starting}))
 
     async def kill_silent(self) -> None:
         """Ends workers whose heartbeats stopped; called by the reconciler."""
@@ -172,6 +180,8 @@ class Supervisor:
     async def _worker(self, project: str) -> _Worker:
         if (worker := self._workers.get(project)) is not None:
             return worker
+        if self._closed:
+            raise Unavailable(f"The worker of {project} is not started: Orchard is stopping.")
         if (seconds := self.ready_in(project)) > 0:
             raise Unavailable(
                 f"The worker of {project} may not start yet.",
