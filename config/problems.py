@@ -49,7 +49,9 @@ class ConfigError(InvalidInput):
             if project is None
             else f"The settings of {project} have {count}:",
             why="\n" + "\n".join(f"  {problem}" for problem in problems) + "\n",
-            hint="Nothing was changed. Mend the lines above and try again.",
+            hint="Nothing was changed. Mend the lines above and try again."
+            if project is None
+            else "Mend that, then start the project again.",
         )
 
 

@@ -23,7 +23,7 @@ def state_folder(configuration: Configuration) -> Path:
     except OSError as error:
         raise Unavailable(
             f"Orchard cannot write its folder {path}.",
-            why=str(error),
+            why=f"{path} is not a folder." if isinstance(error, FileExistsError) else str(error),
             hint="Mend its rights, or set global.global_state_path.",
         ) from error
     return path

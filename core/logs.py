@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -31,7 +32,7 @@ def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> 
         to_file.setFormatter(logging.Formatter(_FORMAT))
         added += [_attach(name, to_file, level) for name in names]
     if terminal:
-        to_terminal = logging.StreamHandler()
+        to_terminal = _ToTerminal()
         to_terminal.setFormatter(logging.Formatter(_FORMAT))
         to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
         added += [_attach(name, to_terminal, level) for names in COMPONENTS.values() for name in names]
@@ -42,6 +43,16 @@ def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> 
             logger.removeHandler(handler)
             logger.setLevel(before)
             handler.close()
+
+
+class _ToTerminal(logging.Handler):
+    """To what is standard error at the moment: a prompt puts something there that writes above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except (OSError, ValueError):
+            self.handleError(record)
 
 
 def _attach(name: str, handler: logging.Handler, level: int) -> tuple[logging.Logger, logging.Handler, int]:

@@ -62,11 +62,11 @@ async def run_shell(
                 opened = await _start(
                     stack, root, terminal, discord=discord, debug=debug, overrides=overrides
                 )
-            async with opened() as session:
-                if not session.running:
-                    terminal.print(
-                        Text("Nothing runs now; what you change waits for: orchard run", style="dim")
-                    )
+            if sys.stdin.isatty():
+                async with opened() as session:
+                    if not session.running:
+                        said = "Nothing runs now; what you change waits for: orchard run"
+                        terminal.print(Text(said, style="dim"))
             shell = Shell(opened)
             if sys.stdin.isatty():
                 await _converse(shell, terminal, history)
@@ -173,7 +173,7 @@ async def _say(shell: Shell, line: str, terminal: Console) -> bool:
         with _interrupted_by_ctrl_c(asking):
             shown = await asking
     except OrchardError as error:
-        terminal.print(output.failure(error))
+        terminal.print(output.failure(error, in_shell=True))
         return False
     except TimeoutError:
         terminal.print(output.failure(NotAllowed("The running Orchard did not answer in time.")))

@@ -120,7 +120,7 @@ def _folder(configuration: Configuration) -> Check:
         return Check(
             name="state folder",
             state="missing",
-            found=f"{there} is in the way of {path}",
+            found=f"{there} is not a folder",
             mend="Move it away, or set global.global_state_path.",
         )
     if not os.access(there, os.W_OK | os.X_OK):
@@ -244,7 +244,7 @@ async def _project(
     configuration: Configuration, machine: Machine, name: str, registered: Mapping[str, Project]
 ) -> list[Check]:
     if name in configuration.broken:
-        return [_fault(f"{name}: settings", configuration.broken[name])]
+        return []  # said with the configuration
     if name in configuration.unregistered:
         return [
             Check(

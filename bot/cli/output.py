@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bot.cli.words import possible, translated
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import Priority, StoryStatus
 
@@ -56,13 +57,14 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
-def failure(error: OrchardError) -> RenderableType:
+def failure(error: OrchardError, *, in_shell: bool = False) -> RenderableType:
     """What happened, why, what to do: each on lines of its own."""
-    parts: list[RenderableType] = [Text.assemble(("✗ ", "bold red"), (clean(error.message), "bold"))]
+    message = translated(clean(error.message), in_shell=in_shell)
+    parts: list[RenderableType] = [Text.assemble(("✗ ", "bold red"), (message, "bold"))]
     if why := error.why.strip("\n"):
         parts += [_indented(line.strip()) for line in why.splitlines()]
     if error.hint:
-        parts.append(_next(error.hint))
+        parts.append(_next(translated(error.hint, in_shell=in_shell)))
     return Group(*parts)
 
 
@@ -74,6 +76,10 @@ def _next(hint: str) -> Padding:
     return _indented(f"→ {hint}", "green")
 
 
+def _to(in_shell: bool) -> str:
+    return "" if in_shell else "orchard "
+
+
 def _done(sentence: str) -> Text:
     return Text.assemble(("✓ ", "green"), clean(sentence))
 
@@ -81,8 +87,8 @@ def _done(sentence: str) -> Text:
 # -- the whole -------------------------------------------------------------------------------------
 
 
-def system(view: SystemView, *, prefix: str = "orchard ", root: str = "") -> RenderableType:
-    """`prefix` stands before a command in hints; `root`: where nothing runs."""
+def system(view: SystemView, *, in_shell: bool = False, root: str = "") -> RenderableType:
+    """`in_shell`: hints are for it, not for the command line. `root`: where nothing runs."""
     head = Text.assemble(
         ("🎛️  Multi-Project Orchestrator Status\n", "bold"),
         f"Running: {view.running}\n",
@@ -101,7 +107,7 @@ def system(view: SystemView, *, prefix: str = "orchard ", root: str = "") -> Ren
         parts.append(_project_table(view.projects))
     parts += faults(view)
     if view.pending_approvals:
-        parts.append(approvals(view.pending_approvals, prefix=prefix))
+        parts.append(approvals(view.pending_approvals, in_shell=in_shell))
     return Group(*parts)
 
 
@@ -152,9 +158,9 @@ def _counts(view: ProjectView) -> Text:
 # -- projects --------------------------------------------------------------------------------------
 
 
-def projects(views: Sequence[ProjectView], *, prefix: str = "orchard ") -> RenderableType:
+def projects(views: Sequence[ProjectView], *, in_shell: bool = False) -> RenderableType:
     if not views:
-        return Text(f"No project is registered yet. Register one: {prefix}register NAME PATH")
+        return Text(f"No project is registered yet. Register one: {_to(in_shell)}register NAME PATH")
     parts: list[RenderableType] = [Text("📋 Registered Projects:", style="bold")]
     for view in views:
         project = view.project
@@ -169,13 +175,14 @@ def projects(views: Sequence[ProjectView], *, prefix: str = "orchard ") -> Rende
     return Group(*parts)
 
 
-def report(value: ProjectReport) -> RenderableType:
+def report(value: ProjectReport, *, in_shell: bool = False) -> RenderableType:
     """One project: its counts, sprint and backlog."""
-    allowed = ", ".join(value.workflow.allowed)
+    allowed = possible(value.workflow.allowed)
     parts: list[RenderableType] = [_project_table([value.project])]
     if value.project.problem:
         parts.append(_fault(value.project.project.name, value.project.problem))
-    parts.append(Text(f"Possible now: {allowed}", style="dim"))
+    where = "" if in_shell else " in orchard shell"
+    parts.append(Text(f"Possible now{where}: {allowed}", style="dim"))
     if value.sprint is not None:
         goal = f": {clean(value.sprint.sprint.goal)}" if value.sprint.sprint.goal else ""
         parts.append(_story_table(f"Sprint {value.sprint.sprint.number}{goal}", value.sprint.stories))
@@ -186,14 +193,14 @@ def report(value: ProjectReport) -> RenderableType:
     return Group(*parts)
 
 
-def registered(value: Registration, *, prefix: str = "orchard ") -> RenderableType:
+def registered(value: Registration, *, in_shell: bool = False) -> RenderableType:
     project = value.project
     parts: list[RenderableType] = [
         _done(f"{project.name} is registered: {project.path}, main branch {project.main_branch}.")
     ]
     parts += [_indented(f"• {note}", "yellow") for note in value.notes]
     if project.status is not ProjectStatus.ACTIVE:
-        parts.append(_next(f"Let it work: {prefix}start {project.name}"))
+        parts.append(_next(f"Let it work: {_to(in_shell)}start {project.name}"))
     else:
         parts.append(_indented(f"It is {project.status}, as its settings say.", "dim"))
     return Group(*parts)
@@ -210,11 +217,10 @@ def stopped(project: Project) -> RenderableType:
     return _done(f"{project.name} is {project.status}; what its agents left is kept.")
 
 
-def discovered(value: Discovered, *, prefix: str = "orchard ") -> RenderableType:
+def discovered(value: Discovered, *, in_shell: bool = False) -> RenderableType:
     if not value.candidates:
-        return Text(
-            f"No project found there. Name folders that hold git repositories: {prefix}discover PATH ..."
-        )
+        hint = f"Name folders that hold git repositories: {_to(in_shell)}discover PATH ..."
+        return Text(f"No project found there. {hint}")
     parts: list[RenderableType] = []
     for candidate in value.candidates:
         name = candidate.registered_as or (candidate.name if candidate.name in value.registered else "")
@@ -224,9 +230,13 @@ def discovered(value: Discovered, *, prefix: str = "orchard ") -> RenderableType
         parts.append(_indented(candidate.path))
         parts.append(_indented("; ".join(candidate.reasons), "dim"))
     parts += [Text(clean(f"✗ {sentence}"), style="red") for sentence in value.refused]
-    if not value.registered and any(candidate.registered_as is None for candidate in value.candidates):
-        parts.append(_next(f"Register them: {prefix}discover --register PATH ..."))
-        parts.append(_next(f"Or one: {prefix}register NAME PATH"))
+    if (
+        not value.registered
+        and not value.refused
+        and any(candidate.registered_as is None for candidate in value.candidates)
+    ):
+        parts.append(_next(f"Register them: {_to(in_shell)}discover --register PATH ..."))
+        parts.append(_next(f"Or one: {_to(in_shell)}register NAME PATH"))
     return Group(*parts)
 
 
@@ -278,10 +288,12 @@ def story(value: StoryDetail) -> RenderableType:
     return Group(*parts)
 
 
-def planned(view: SprintView, *, prefix: str = "orchard ") -> RenderableType:
+def planned(view: SprintView, *, in_shell: bool = False) -> RenderableType:
     count = f"{len(view.stories)} {'story' if len(view.stories) == 1 else 'stories'}"
     name = view.sprint.project
-    return Group(_done(f"Sprint {view.sprint.number} of {name}: {count}."), _next(f"{prefix}sprint {name}"))
+    return Group(
+        _done(f"Sprint {view.sprint.number} of {name}: {count}."), _next(f"{_to(in_shell)}sprint {name}")
+    )
 
 
 def workflow(view: WorkflowView) -> RenderableType:
@@ -291,7 +303,7 @@ def workflow(view: WorkflowView) -> RenderableType:
 # -- approvals -------------------------------------------------------------------------------------
 
 
-def approvals(pending: Sequence[Approval], *, prefix: str = "orchard ") -> RenderableType:
+def approvals(pending: Sequence[Approval], *, in_shell: bool = False) -> RenderableType:
     """Blocks, since questions and reasons are long."""
     if not pending:
         return Text("Nothing waits for an answer.")
@@ -306,21 +318,21 @@ def approvals(pending: Sequence[Approval], *, prefix: str = "orchard ") -> Rende
             parts.append(Padding(why, (0, 0, 0, 4), expand=False))
     first = pending[0].id
     show, reject = (
-        (f"{prefix}approve {first} --show", f"{prefix}approve {first} --reject REASON")
-        if prefix
+        (f"{_to(in_shell)}approve {first} --show", f"{_to(in_shell)}approve {first} --reject REASON")
+        if not in_shell
         else (f"show {first}", f"reject {first} REASON")
     )
-    parts += [_next(f"What it is about: {show}"), _next(f"{prefix}approve {first}"), _next(reject)]
+    parts += [_next(f"What it is about: {show}"), _next(f"{_to(in_shell)}approve {first}"), _next(reject)]
     return Group(*parts)
 
 
-def approval(value: Approval, *, prefix: str = "orchard ") -> RenderableType:
+def approval(value: Approval, *, in_shell: bool = False) -> RenderableType:
     """With the whole command or diff."""
     detail = Text()
     for line in clean(value.detail).splitlines():
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         detail.append(f"{line}\n", style=style)
-    waiting = [approvals([value], prefix=prefix)] if value.answered_at is None else []
+    waiting = [approvals([value], in_shell=in_shell)] if value.answered_at is None else []
     return Group(detail, *(waiting or [_done(f"{value.story_id} is {value.state}.")]))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bot.cli.terminal import console, execute
+from bot.cli.terminal import display, execute, send
 
 if TYPE_CHECKING:
     from bot.cli.session import Session
@@ -104,9 +104,9 @@ def show(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
         from pydantic_core import to_jsonable_python
 
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        print(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode))
+        send(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode) + "\n")
     else:
-        console().print(render(value))
+        display(render(value))
 
 
 @app.command()
@@ -175,7 +175,7 @@ def discover(
 
     found = ask(ctx, look, as_json=as_json, looking=not register_all)
     show(found, output.discovered, as_json=as_json)
-    if found.refused:
+    if found.refused and not found.registered:
         raise typer.Exit(1)
 
 

@@ -49,7 +49,7 @@ async def discover(commands: Commands, paths: Sequence[Path], *, register: bool,
             await commands.register_project(candidate.name, Path(candidate.path), actor=actor)
             done.append(candidate.name)
         except OrchardError as error:
-            refused.append(f"{candidate.path}: {error}")
+            refused.append(error.message)
     return Discovered(candidates=candidates, registered=tuple(done), refused=tuple(refused))
 
 

@@ -58,7 +58,7 @@ async def _running(stack: AsyncExitStack, state_path: Path) -> Commands | None:
     while True:
         try:
             return await stack.enter_async_context(connect(socket_path(state_path)))
-        except Unavailable:
+        except (Unavailable, NotADirectoryError):
             holder = running_pid(state_path)
             if holder is None:
                 return None

@@ -149,24 +149,24 @@ def _place(word: str) -> Path:
 
 async def _status(session: Session, words: Sequence[str]) -> RenderableType:
     if words:
-        return output.report(await questions.project_report(session.commands, words[0]))
+        return output.report(await questions.project_report(session.commands, words[0]), in_shell=True)
     root = str(session.configuration.root)
-    return output.system(await session.commands.system(), prefix="", root=root)
+    return output.system(await session.commands.system(), in_shell=True, root=root)
 
 
 async def _projects(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.projects(await session.commands.projects(), prefix="")
+    return output.projects(await session.commands.projects(), in_shell=True)
 
 
 async def _register(session: Session, words: Sequence[str]) -> RenderableType:
     made = await session.commands.register_project(words[0], _place(words[1]), actor=ACTOR)
-    return output.registered(made, prefix="")
+    return output.registered(made, in_shell=True)
 
 
 async def _discover(session: Session, words: Sequence[str]) -> RenderableType:
     places = [_place(word) for word in words]
     found = await questions.discover(session.commands, places, register=True, actor=ACTOR)
-    return output.discovered(found, prefix="")
+    return output.discovered(found, in_shell=True)
 
 
 async def _start(session: Session, words: Sequence[str]) -> RenderableType:
@@ -185,12 +185,12 @@ async def _add(session: Session, words: Sequence[str]) -> RenderableType:
 
 async def _plan(session: Session, words: Sequence[str]) -> RenderableType:
     view = await session.commands.plan_sprint(words[0], stories=list(words[1:]), actor=ACTOR)
-    return output.planned(view, prefix="")
+    return output.planned(view, in_shell=True)
 
 
 async def _sprint(session: Session, words: Sequence[str]) -> RenderableType:
     await session.commands.start_sprint(words[0], actor=ACTOR)
-    return output.report(await questions.project_report(session.commands, words[0]))
+    return output.report(await questions.project_report(session.commands, words[0]), in_shell=True)
 
 
 async def _pause(session: Session, words: Sequence[str]) -> RenderableType:
@@ -220,12 +220,12 @@ async def _skip(session: Session, words: Sequence[str]) -> RenderableType:
 
 
 async def _approvals(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.approvals(await session.commands.approvals(), prefix="")
+    return output.approvals(await session.commands.approvals(), in_shell=True)
 
 
 async def _show(session: Session, words: Sequence[str]) -> RenderableType:
     chosen = await questions.resolve_approval(session.commands, words[0])
-    return output.approval(await session.commands.approval(chosen), prefix="")
+    return output.approval(await session.commands.approval(chosen), in_shell=True)
 
 
 async def _approve(session: Session, words: Sequence[str]) -> RenderableType:

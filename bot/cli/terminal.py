@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import errno
 import io
 import json
@@ -13,12 +14,12 @@ import tempfile
 import traceback
 import unicodedata
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from core.errors import OrchardError, Unavailable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 T = TypeVar("T")
 
@@ -106,25 +107,25 @@ def execute(work: Coroutine[Any, Any, T], *, as_json: bool = False, debug: bool 
         )
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        leave()
-        sys.exit(_BROKEN_PIPE)
+    except BrokenPipeError as error:
+        _give_up(sys.stdout, error)
     except Exception as error:  # the last edge, with the command's own way to say it
         tell_crash(error, as_json=as_json, debug=debug)
 
 
 def refuse(error: OrchardError, *, as_json: bool = False, code: int = 1) -> NoReturn:
     if as_json:
-        print(json.dumps(error_data(error)))
+        send(json.dumps(error_data(error)) + "\n")
     else:
         from bot.cli import output
 
-        console(errors=True).print(output.failure(error))
+        display(output.failure(error), errors=True)
     sys.exit(code)
 
 
 def error_data(error: OrchardError) -> dict[str, str]:
-    return {"error": error.slug, "message": error.message, "why": error.why.strip(), "hint": error.hint}
+    why = "\n".join(line.strip() for line in error.why.strip().splitlines())
+    return {"error": error.slug, "message": error.message, "why": why, "hint": error.hint}
 
 
 def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) -> NoReturn:
@@ -146,22 +147,49 @@ def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) 
     refuse(said, as_json=as_json, code=_OWN_FAULT)
 
 
+def display(text: RenderableType, *, errors: bool = False) -> None:
+    """Prints for people, at once. Raises SystemExit when nobody can read it any more."""
+    target = console(errors=errors)
+    try:
+        with target.capture() as captured:
+            target.print(text)
+    except OSError as error:  # rich touches the stream all the same
+        _give_up(sys.stderr if errors else sys.stdout, error)
+    lines = captured.get()
+    if not target.is_terminal:  # tables fill their lines up
+        lines = "\n".join(line.rstrip() for line in lines.split("\n"))
+    send(lines, errors=errors)
+
+
+def send(text: str, *, errors: bool = False) -> None:
+    """Writes, at once. Raises SystemExit when nobody can read it any more."""
+    stream = sys.stderr if errors else sys.stdout
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        _give_up(stream, error)
+
+
 def leave() -> None:
     """Sends what is still to be written. Whoever closed the other end gets no complaint about it."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
-        sys.exit(_BROKEN_PIPE)
-    except OSError as error:
-        _drop_output()
-        sys.stderr.write(f"The output could not be written: {error.strerror}.\n")
-        sys.exit(1)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            _give_up(stream, error)
 
 
-def _drop_output() -> None:
-    """So that the interpreter's own flush at its end has somewhere to write to."""
+def _give_up(stream: TextIO, error: OSError) -> NoReturn:
+    """Lets the interpreter's own flush at its end have somewhere to write to."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+    if isinstance(error, BrokenPipeError):
+        sys.exit(_BROKEN_PIPE)
+    if stream is not sys.stderr:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"The output could not be written: {error.strerror}.\n")
+            sys.stderr.flush()
+    sys.exit(1)

@@ -171,12 +171,14 @@ class Commands:
         return await self._registry.discover(paths)
 
     async def start_project(self, name: str, *, actor: str) -> Project:
-        project = await self._store.read(lambda conn: _find(conn, name))
-        self._registry.refresh()  # what kept it from starting before may be mended
+        """What kept it from starting before may be mended: the settings are read anew."""
+        self._registry.refresh()
+        try:
+            project = await self._store.read(lambda conn: _find(conn, name))
+        except NotFound:
+            project = await self._registry.take_in(name.strip().lower())
         if (problem := self._registry.problem(project.name)) is not None:
             raise problem
-        if project.status is ProjectStatus.ACTIVE and self._engine is None:
-            raise NotAllowed(f"{project.name} is started already.", hint="It works while 'orchard run' runs.")
         if self._engine is not None:
             await self._engine.prepare(project)
         if project.status is ProjectStatus.ACTIVE:
@@ -192,6 +194,11 @@ class Commands:
     async def stop_project(self, name: str, *, actor: str) -> Project:
         """Pauses the project: its agents are stopped, what they left is kept, nothing new starts."""
         project = await self._store.read(lambda conn: _find(conn, name))
+        if project.status is not ProjectStatus.ACTIVE:
+            raise NotAllowed(
+                f"{project.name} is {project.status}: there is nothing to stop.",
+                hint=f"/project_start {project.name} lets it work.",
+            )
 
         def stop(tx: Transaction) -> Project:
             moved = projects.move_status(tx, project.name, ProjectCommand.PAUSE)
@@ -342,7 +349,8 @@ class Commands:
         return await self._store.write(help_on)
 
     async def skip_story(self, story_id: str, reason: str, *, actor: str) -> StoryView:
-        """Takes a story out of its sprint. Its branch and what its agents left are kept."""
+        """Takes a story out of its sprint. Commits stay at `refs/orchard/stories/<story>`, what was not
+        committed at `refs/orchard/salvage/<story>/<n>`."""
         reason = _checked("reason", reason, TEXT_LIMIT, required=False)
 
         def skip(tx: Transaction) -> StoryView:

@@ -198,6 +198,13 @@ class Registry:
                 log.warning("project %s cannot be used: %s", name, reason)
                 await self._store.write(_unavailable(name, reason))
 
+    async def take_in(self, name: str) -> Project:
+        """A configured project that could not be used when it was first seen. Raises what is wrong with it."""
+        await self.adopt(announce=False)
+        if (error := self._unusable.get(name)) is not None:
+            raise error
+        return await self._store.read(lambda conn: projects.get(conn, name))
+
     async def _insert(
         self, name: str, checkout: Checkout, way: Sequence[ProjectCommand], actor: str
     ) -> Project:
