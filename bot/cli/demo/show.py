@@ -190,7 +190,7 @@ async def _ask_you(app: App, play: Play, player: Player, console: Console) -> No
             question = asked.result()
             console.print(Text(f"\n{question.text}\n", style="yellow"))
             try:
-                with patch_stdout():
+                with patch_stdout(raw=True):
                     said = await prompt.prompt_async("Enter approves; else say what is wrong> ")
             except (EOFError, KeyboardInterrupt):
                 return
