@@ -35,10 +35,15 @@ def progress(stories: Sequence[StoryView], said: Sequence[str], seconds: float) 
         table.add_column(phase.value, justify="center", no_wrap=True)
     table.add_column("Now", ratio=1, no_wrap=True, overflow="ellipsis")
     for view in stories:
-        table.add_row(view.story.id, Text(view.story.title), *_way(view), Text(view.why or str(view.status)))
+        table.add_row(view.story.id, Text(view.story.title), *_way(view), Text(_now(view)))
     lines = Text("\n".join(said[-_SAID_LINES:]) or "…", no_wrap=True, overflow="ellipsis")
     guild = Panel(lines, title="In the guild", title_align="left", border_style="dim")
     return Group(Text(f"Orchard at work, {seconds:.0f} s", style="bold"), table, guild)
+
+
+def _now(view: StoryView) -> str:
+    """What happens, without the phase that the marks show already."""
+    return view.why.partition(": ")[2] or view.why or str(view.status)
 
 
 def _way(view: StoryView) -> list[Text]:

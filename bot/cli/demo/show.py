@@ -124,18 +124,21 @@ async def _until_ended(app: App, play: Play) -> None:
 
 
 @asynccontextmanager
-async def _live(app: App, said: Sequence[str], console: Console, began: float) -> AsyncIterator[None]:
+async def _live(app: App, said: list[str], console: Console, began: float) -> AsyncIterator[None]:
     """Draws the live view while the block runs; without a terminal, says what happens line by line."""
-    if not console.is_terminal:
-        task = asyncio.create_task(_tell(app, said, console), name="demo: tell")
+    if console.is_terminal:
+        tasks = [
+            asyncio.create_task(_draw(app, said, console, began), name="demo: draw"),
+            asyncio.create_task(_overhear(app, said), name="demo: overhear"),
+        ]
     else:
-        task = asyncio.create_task(_draw(app, said, console, began), name="demo: draw")
+        tasks = [asyncio.create_task(_tell(app, said, console), name="demo: tell")]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _draw(app: App, said: Sequence[str], console: Console, began: float) -> None:
@@ -144,6 +147,14 @@ async def _draw(app: App, said: Sequence[str], console: Console, began: float) -
             views = await app.runtime.commands.stories()
             live.update(screen.progress(views, said, time.monotonic() - began))
             await asyncio.sleep(0.2)
+
+
+async def _overhear(app: App, said: list[str]) -> None:
+    """Adds what Orchard posts to what the person said."""
+    with app.runtime.bus.subscribe() as events:
+        async for event in events:
+            if (news := screen.told(event)) is not None:
+                said.append(f"Orchard: {news.plain}")
 
 
 async def _tell(app: App, said: Sequence[str], console: Console) -> None:
