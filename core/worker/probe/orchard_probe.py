@@ -100,6 +100,11 @@ class Probe:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, None]:
+        manager = session.config.pluginmanager
+        if "hypothesis" not in sys.modules and manager.hasplugin("hypothesispytest"):
+            # For a summary that can only be empty it would import all of hypothesis: 0.6 s, and 3 s where
+            # that was never compiled with pytest's assertions.
+            manager.unregister(name="hypothesispytest")
         yield
         if self._send is None:
             return
@@ -173,9 +178,12 @@ class Probe:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, None]:
+        own = call.excinfo  # before pytest puts an exception of its own in place of unittest's
         outcome = yield
         report = outcome.get_result()
         facts: Record = {"file": self._path_of(item)}
+        if report.skipped:
+            facts["skipped_by"] = self._skipped_by(item, own or call.excinfo)
         if call.excinfo is not None:
             error = call.excinfo.value
             facts["raised"] = type(error).__name__
@@ -202,6 +210,14 @@ class Probe:
         if not report.passed:
             record["text"] = _text(report)
         self._send(record)
+
+    def _skipped_by(self, item: Any, info: Any) -> str:
+        """The file that has a test skipped or expected to fail: by a call in it, or by a mark on the test."""
+        if info is not None and _is_control_flow(info.value):
+            path = orchard_facts.skipped_by(info.value, self._tree)
+            if path is not None:
+                return path
+        return self._path_of(item) if _is_marked(item) else ""
 
     def _path_of(self, item: Any) -> str:
         path: str = self._tree.relative(str(getattr(item, "path", "") or ""))
@@ -264,6 +280,14 @@ def blunted() -> List[str]:  # noqa: UP006
 def _is_control_flow(error: BaseException) -> bool:
     kinds = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
     return isinstance(error, kinds)
+
+
+def _is_marked(item: Any) -> bool:
+    if any(True for name in ("skip", "skipif", "xfail") for _ in item.iter_markers(name)):
+        return True
+    holders = (getattr(item, "obj", None), getattr(item, "cls", None))
+    names = ("__unittest_skip__", "__unittest_expecting_failure__")
+    return any(getattr(holder, name, False) for holder in holders for name in names)
 
 
 def _named(report: Any) -> Record:
