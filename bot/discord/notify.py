@@ -32,6 +32,7 @@ from core.store.posts import Post
 _log = logging.getLogger(__name__)
 
 SEND_SECONDS = 40.0  # discord.py itself retries a 500 for 25 s
+NEWS_HOURS = 24  # what is older is history, and the store keeps it
 IDLE_SECONDS = 15.0  # the bus wakes us; this is for what it could have lost
 LOOK_BACK = 50  # messages in which a post of before a crash is looked for
 LANES_AT_ONCE = 16
@@ -70,7 +71,9 @@ class Notifier:
         self._room = asyncio.Semaphore(LANES_AT_ONCE)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What was said while Orchard ran without Discord for long is not caught up on."""
+        stale = self._clock.now() - timedelta(hours=NEWS_HOURS)
+        await self._store.write(partial(outbox.drop_stale, before=stale))
         with self._bus.subscribe() as events:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(events), name="discord: outbox listener")

@@ -68,6 +68,21 @@ def dead(tx: Transaction, id: int, error: str) -> None:  # noqa: A002
     _settle(tx, id, "dead", error)
 
 
+def drop_stale(tx: Transaction, before: datetime) -> int:
+    """Gives up what was said before then and is no news any more; returns how many.
+
+    Questions that still wait for an answer stay, however old.
+    """
+    return tx.conn.execute(
+        "UPDATE outbox SET state = 'dead', settled_at = ?, last_error = 'no longer news'"
+        " WHERE state = 'pending' AND event_seq IN (SELECT seq FROM events WHERE at < ?)"
+        " AND event_seq NOT IN (SELECT e.seq FROM events e JOIN approvals a"
+        "   ON a.id = json_extract(e.data, '$.approval')"
+        "   WHERE e.kind = 'approval_requested' AND a.state = 'pending')",
+        (to_time(tx.now), to_time(before)),
+    ).rowcount
+
+
 def failed(tx: Transaction, id: int, error: str, retry_at: datetime) -> None:  # noqa: A002
     """Not now: it stays at the head of its queue until then. Raises LostRace when it is settled."""
     changed = tx.conn.execute(

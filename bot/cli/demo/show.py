@@ -154,7 +154,7 @@ async def _overhear(app: App, said: list[str]) -> None:
     with app.runtime.bus.subscribe() as events:
         async for event in events:
             if (news := screen.told(event)) is not None:
-                said.append(f"Orchard: {news.plain}")
+                said.append(f"Orchard: {news.plain}")  # noqa: PERF401 - shown one by one, for ever
 
 
 async def _tell(app: App, said: Sequence[str], console: Console) -> None:
