@@ -14,7 +14,7 @@ from typing import Any
 
 from core.domain.evidence import Failure, Outcome, RunState, SuiteRun, TestResult
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 500  # files; the oldest go
 
 Runs = tuple[SuiteRun, ...]

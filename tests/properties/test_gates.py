@@ -74,6 +74,7 @@ def _green(red: RedFacts, now: SuiteRun, phase: Phase = Phase.CODE_GREEN) -> Gre
         config_changed=(),
         base=red.base,
         now=now,
+        is_test_path=is_test_path,
     )
 
 

@@ -164,6 +164,7 @@ async def _green(
         config_changed=config_changed,
         base=base,
         now=now,
+        is_test_path=suite.runner.is_test_path,
         again=again,
         cached=cached,
     )

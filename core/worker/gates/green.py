@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,8 @@ class GreenFacts:
     `since_red` are the changes from red's commit (for `commit`: from red's commit as rebased),
     `config_changed` the files in which the runner's own configuration differs from red's. `base` is the run
     on the commit that the story stands on now. `again` are further runs: of red's tests, to notice flaky
-    ones, and of tests that seemed broken.
+    ones, and of tests that seemed broken. `is_test_path` tells tests and their support, by paths from the
+    repository's top.
     """
 
     phase: Phase
@@ -30,6 +31,7 @@ class GreenFacts:
     config_changed: tuple[str, ...]
     base: SuiteRun
     now: SuiteRun
+    is_test_path: Callable[[str], bool]
     again: tuple[SuiteRun, ...] = ()
     base_again: tuple[SuiteRun, ...] = ()
     cached: bool = False
@@ -114,10 +116,46 @@ class _Results:
 
     @cached_property
     def red_tests(self) -> tuple[str, ...]:
-        """Red's tests by name, and all that are now in files that could not be collected at red."""
-        files = set(self.red.red_files)
-        inside = [result.id for result in self.now.values() if result.file in files and not result.collection]
+        """Red's tests by name, and all that are now in files that could not be collected at red.
+
+        Of those files' tests the ones that failed at the base already may stay so.
+        """
+        before = set(self.red.failing_before)
+        inside = [
+            result.id
+            for result in self.now.values()
+            if result.file in self.red.red_files
+            and not result.collection
+            and not (result.id in before and result.outcome in BAD and result.file in self.proven_files)
+        ]
         return tuple(dict.fromkeys((*self.red.red, *inside)))
+
+    @cached_property
+    def proven_files(self) -> frozenset[str]:
+        """Files with a test that passes. One of red in which none does proves nothing, so excuses nothing."""
+        return frozenset(
+            result.file
+            for result in self.now.values()
+            if result.file and result.outcome is Outcome.PASSED and not result.collection
+        )
+
+    @cached_property
+    def skipped_by_themselves(self) -> tuple[str, ...]:
+        """Silent tests of files that could not be collected at red, where the tests' own files ask for it:
+        nobody could see that then, and the code under test has no part in it."""
+        changed = {change.path for change in self.facts.since_red}
+        return tuple(
+            result.id
+            for result in self.now.values()
+            if result.outcome in SILENT
+            and not result.collection
+            and result.file in self.red.red_files
+            and result.file in self.proven_files
+            and result.id not in self.red.red
+            and result.skipped_by
+            and result.skipped_by not in changed
+            and self.facts.is_test_path(result.skipped_by)
+        )
 
     @cached_property
     def removed_at_red(self) -> frozenset[str]:
@@ -248,8 +286,9 @@ class _Results:
             )
 
     def _silenced(self) -> Iterable[Refusal]:
-        # Excused is only what was silent at the base in a file that red could not look into.
+        # Excused is only what is in a file that red could not look into: silent at the base, or of itself.
         silent_before = set(ids(self.facts.base.results, SILENT)) - set(self.red.red)
+        silent_before.update(self.skipped_by_themselves)
         silenced = [
             self.now[test]
             for test in dict.fromkeys((*self.red_tests, *self.must_pass))
@@ -311,6 +350,11 @@ class _Results:
             notes.append(f"Flaky, before and now: {some(sorted(self.flaky))}.")
         if lost:
             notes.append(f"Removed when the tests were written: {some(sorted(lost))}.")
+        if self.skipped_by_themselves:
+            notes.append(
+                "Skipped or expected to fail by the tests' own files, which could not be collected at red: "
+                f"{some(self.skipped_by_themselves)}."
+            )
         if facts.now.exit_code_only:
             notes.append("Judged by the exit code only: which tests passed is not known.")
         green = set(passed) & set(self.red_tests)

@@ -20,6 +20,7 @@ _CALLED = re.compile(r"([A-Za-z_][\w.]*)\(\) (?:got|takes|missing)")
 _MODULE = re.compile(r"module '([\w.]+)'")
 _CLASS = re.compile(r"type object '(\w+)'|'(\w+)' object has no attribute")
 _MOCKED = re.compile(r"<(?:module|class) '([\w.]+)'")
+_SKIPPING = re.compile(r"skip|xfail", re.IGNORECASE)
 _STAR = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\*", re.MULTILINE)
 
 
@@ -78,6 +79,48 @@ def _describe(error: BaseException, when: str, tree: Tree) -> Facts:
     elif type(error).__name__ == "FixtureLookupError":
         facts["missing"] = str(getattr(error, "argname", "") or "")
     return facts
+
+
+def skipped_by(error: BaseException, tree: Tree) -> Optional[str]:  # noqa: UP045
+    """The repository's file whose code skipped a test by raising `error`: "" when nothing can tell, None when
+    no file of the repository took part. Never raises.
+
+    It is the last of the repository's on the way to the exception. Where that step calls pytest or unittest
+    at once, its line must say so: a name out of the code under test may stand for `pytest.skip`.
+    """
+    try:
+        return _skipped_by(error, tree)
+    except Exception:  # an exception class under test can misbehave in any way
+        return ""
+
+
+def _skipped_by(error: Optional[BaseException], tree: Tree) -> Optional[str]:  # noqa: UP045
+    for _ in range(5):  # unittest and pytest raise one of their own in place of the test's
+        if error is None:
+            break
+        last, after = None, None
+        step = error.__traceback__
+        while step is not None:
+            if tree.relative(step.tb_frame.f_code.co_filename):
+                last, after = step, None
+            elif last is not None and after is None:
+                after = step
+            step = step.tb_next
+        if last is not None:
+            name = last.tb_frame.f_code.co_filename
+            foreign = after is not None and not _is_runners(after.tb_frame)
+            if not foreign and not _SKIPPING.search(linecache.getline(name, last.tb_lineno)):
+                return ""
+            return tree.relative(name)
+        error = error.__context__
+    return None
+
+
+def _is_runners(frame: FrameType) -> bool:
+    """Whether the code is pytest's or unittest's own; what has no file may stand for them."""
+    filename = frame.f_code.co_filename
+    folders = filename.split(os.sep)[:-1]  # noqa: PTH206
+    return not os.path.isabs(filename) or "_pytest" in folders or "unittest" in folders  # noqa: PTH117
 
 
 def _steps(error: BaseException, tree: Tree) -> Iterator[Tuple[str, str, FrameType]]:  # noqa: UP006

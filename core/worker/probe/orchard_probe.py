@@ -214,7 +214,7 @@ class Probe:
     def _skipped_by(self, item: Any, info: Any) -> str:
         """The file that has a test skipped or expected to fail: by a call in it, or by a mark on the test."""
         if info is not None and _is_control_flow(info.value):
-            path = orchard_facts.skipped_by(info.value, self._tree)
+            path: Optional[str] = orchard_facts.skipped_by(info.value, self._tree)  # noqa: UP045
             if path is not None:
                 return path
         return self._path_of(item) if _is_marked(item) else ""

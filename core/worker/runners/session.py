@@ -16,6 +16,7 @@ from core.worker.report import clean_id, parse_junit, worst
 from core.worker.runners.contract import Ended, Reading, Secret
 
 _SUCCESS = 0
+_SILENT = (Outcome.SKIPPED, Outcome.XFAILED)
 _TESTS_FAILED = 1  # pytest's exit code: always, since one canary fails
 
 Record = Mapping[str, Any]
@@ -158,6 +159,7 @@ def _result(test: str, reports: Sequence[Record], folder: str) -> TestResult:
         message=_message(failure, text),
         detail=text,
         failure=_failure(failure) if failure else None,
+        skipped_by=str(telling.get("skipped_by") or "") if outcome in _SILENT else "",
     )
 
 

@@ -228,18 +228,72 @@ async def test_the_settings_of_a_run_are_not_lying_around(lab, red, green_files)
     assert verdict.passed, verdict.explain()
 
 
-_SKIPS = {
-    "pytest.skip": "import pytest\n    pytest.skip('later')",
-    "unittest.SkipTest": "import unittest\n    raise unittest.SkipTest('later')",
-    "pytest.xfail": "import pytest\n    pytest.xfail('later')",
-}
+_SKIPPED_TESTS = """
+    import unittest
+    from shop import tricks
+
+    def test_fine():
+        assert tricks.fine() == 1
+
+    def test_skip():
+        assert tricks.skip() == 1
+
+    def test_hidden():
+        assert tricks.hidden() == 1
+
+    def test_case():
+        assert tricks.case() == 1
+
+    def test_expected():
+        assert tricks.expected() == 1
+
+    def test_stand_in():
+        assert tricks.stand_in("1") == 1
+
+    def test_made_up():
+        assert tricks.made_up() == 1
+
+    class TestCase(unittest.TestCase):
+        def test_in_class(self):
+            self.assertEqual(tricks.case(), 1)
+    """
+_SKIPPING_CODE = """
+    import functools
+    import unittest
+
+    import pytest
+
+    def fine():
+        return 1
+
+    def skip():
+        pytest.skip("later")
+
+    def hidden():
+        __tracebackhide__ = True
+        raise pytest.skip.Exception("later", _use_item_location=True)
+
+    def case():
+        raise unittest.SkipTest("later")
+
+    def expected():
+        pytest.xfail("later")
+
+    stand_in = functools.partial(pytest.skip)
+
+    def made_up():
+        exec("import pytest; pytest.skip('later')")
+    """
 
 
-@pytest.mark.parametrize("trick", _SKIPS.values(), ids=_SKIPS.keys())
-async def test_code_that_skips_its_tests_is_refused(lab, red, codes, trick):
-    text = f"def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    {trick}\n"
-    verdict = await lab.judge_green(red, {"shop/price.py": text})
+async def test_code_that_skips_its_tests_is_refused(lab, shop, codes):
+    """In a file that could not be collected at red, where the tests themselves may skip."""
+    red = await lab.red(shop, {"tests/test_tricks.py": _SKIPPED_TESTS})
+    verdict = await lab.judge_green(red, {"shop/tricks.py": _SKIPPING_CODE})
     assert codes(verdict) == {RefusalCode.TEST_SILENCED}
+    (refusal,) = verdict.refusals
+    names = {test.rpartition("::")[2].removeprefix("test_") for test in refusal.tests}
+    assert names == {"skip", "hidden", "case", "expected", "stand_in", "made_up", "in_class"}
 
 
 async def test_code_that_stops_the_session_is_refused(lab, red, codes):

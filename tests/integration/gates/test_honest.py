@@ -25,6 +25,81 @@ async def test_a_new_function_keeps_its_test_file_from_being_collected(lab, shop
     assert set(red.base_passed) == {"tests.test_price::test_gross", "tests.test_price::test_zero"}
 
 
+async def test_tests_that_skip_themselves_in_a_file_that_could_not_be_collected(lab, shop):
+    text = """
+        import sys
+        import unittest
+
+        import pytest
+        from shop.stock import Stock
+
+        def test_it():
+            assert Stock().count == 0
+
+        @pytest.mark.skipif(sys.maxsize > 0, reason="not on this machine")
+        def test_marked():
+            assert False
+
+        @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.skip), 0])
+        def test_cases(count):
+            assert Stock().count == count
+
+        def test_without_the_module():
+            pytest.importorskip("nothing_is_called_so")
+
+        def test_asked():
+            if Stock().count == 0:
+                pytest.skip(
+                    "nothing to count"
+                )
+
+        def test_by_fixture(database):
+            assert False
+
+        @pytest.mark.xfail(reason="a known bug")
+        def test_expected():
+            assert Stock().count == 1
+
+        def test_expected_in_the_middle():
+            pytest.xfail("a known bug")
+
+        class TestStock(unittest.TestCase):
+            def test_it(self):
+                self.assertEqual(Stock().count, 0)
+
+            def test_asked(self):
+                self.skipTest("nothing to count")
+
+            def test_raised(self):
+                raise unittest.SkipTest("nothing to count")
+
+            @unittest.skip("not now")
+            def test_decorated(self):
+                self.fail()
+
+            @unittest.expectedFailure
+            def test_expected(self):
+                self.assertEqual(Stock().count, 1)
+        """
+    conftest = """
+        import pytest
+
+        @pytest.fixture
+        def database():
+            pytest.skip("no database")
+        """
+    red, green = await _through(
+        lab,
+        shop,
+        {"tests/test_stock.py": text, "tests/conftest.py": conftest},
+        {"shop/stock.py": "class Stock:\n    count = 0\n"},
+    )
+    assert red.red_files == ("tests/test_stock.py",)
+    assert len(green.green) == 3
+    assert len(green.skipped) == 11
+    assert any("by the tests' own files" in note for note in green.notes)
+
+
 async def test_a_new_module_of_a_package_and_a_new_module_beside_it(lab, shop):
     red, _ = await _through(
         lab,

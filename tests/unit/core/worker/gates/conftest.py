@@ -80,7 +80,7 @@ class Made:
     def green(
         self,
         red: RedFacts,
-        now: Mapping[str, str],
+        now: Mapping[str, str | TestResult],
         *,
         phase: Phase = Phase.CODE_GREEN,
         base: Mapping[str, str] | None = None,
@@ -94,6 +94,7 @@ class Made:
             red=verdict.evidence,
             base=red.base if base is None else self.run(base),
             now=self.run(now),
+            is_test_path=is_test_path,
             **fields,
         )
 

@@ -115,6 +115,63 @@ def test_an_old_test_that_always_fails_now_is_broken(made, red):
     assert _codes(judge_green(facts)) == {C.BASE_BROKEN}
 
 
+def test_what_failed_before_may_fail_in_a_file_that_red_could_not_collect(made):
+    base = {**BASE, "dark::old": "failed"}
+    first = {
+        "a::one": "passed",
+        "old::failing": "failed",
+        "old::skipped": "skipped",
+        "tests/dark.py": "error",
+    }
+    red = made.red(("tests/dark.py",), base, first)
+    verdict = judge_green(made.green(red, {**BASE, "dark::old": "failed", "dark::y": "passed"}))
+    assert verdict.passed, verdict.explain()
+    assert verdict.evidence.green == ("dark::y",)
+    assert verdict.evidence.failing_before == ("old::failing", "dark::old")
+    mended = judge_green(made.green(red, {**BASE, "dark::old": "passed", "dark::y": "passed"}))
+    assert mended.evidence.green == ("dark::old", "dark::y")
+    for proof in ({}, {"dark::y": "failed"}):
+        verdict = judge_green(made.green(red, {**BASE, "dark::old": "failed", **proof}))
+        assert _codes(verdict) == {C.STILL_RED}, "a file in which no test passes proves nothing"
+
+
+def test_what_failed_before_and_was_mended_on_the_main_branch_must_stay_mended(made):
+    base = {**BASE, "dark::old": "failed"}
+    red = made.red(("tests/dark.py",), base, {**BASE, "tests/dark.py": "error"})
+    after = {**BASE, "dark::old": "failed", "dark::y": "passed"}
+    main = {**base, "dark::old": "passed"}
+    verdict = judge_green(made.green(red, after, phase=Phase.COMMIT, base=main))
+    assert _codes(verdict) == {C.BASE_BROKEN}
+
+
+@pytest.mark.parametrize("outcome", ["skipped", "xfailed"])
+@pytest.mark.parametrize(
+    ("skipped_by", "passes"),
+    [("tests/dark.py", True), ("tests/conftest.py", True), ("shop/a.py", False), ("shop/b.py", False),
+     ("tests/touched.py", False), ("", False)],
+)  # fmt: skip
+def test_who_may_skip_a_test_of_a_file_that_red_could_not_collect(made, red, outcome, skipped_by, passes):
+    quiet = made.result("dark::quiet", outcome, skipped_by=skipped_by)
+    facts = made.green(
+        red, {**GREEN, "dark::quiet": quiet}, since_red=made.changes("shop/a.py", "tests/touched.py")
+    )
+    verdict = judge_green(facts)
+    assert (C.TEST_SILENCED in _codes(verdict)) is not passes
+    if passes:
+        assert "dark::quiet" in verdict.evidence.skipped
+        assert any("dark::quiet" in note for note in verdict.evidence.notes)
+
+
+def test_a_file_of_red_that_skips_every_test_of_its_own_is_refused(made, red):
+    quiet = made.result("dark::y", "skipped", skipped_by="tests/dark.py")
+    assert _codes(judge_green(made.green(red, {**GREEN, "dark::y": quiet}))) == {C.TEST_SILENCED}
+
+
+def test_a_test_that_was_red_by_name_may_not_skip_itself(made, red):
+    quiet = made.result("new::x", "skipped", skipped_by="tests/new.py")
+    assert _codes(judge_green(made.green(red, {**GREEN, "new::x": quiet}))) == {C.TEST_SILENCED}
+
+
 def test_tampering_in_a_second_run_counts(made, red):
     facts = made.green(red, GREEN, again=(made.run({}, tampering=("The report was changed.",)),))
     assert _codes(judge_green(facts)) == {C.TAMPERED}
