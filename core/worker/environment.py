@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,18 +106,30 @@ def installed_in(root: Path, folder: str) -> Environment | None:
 
 
 def of_python(python: Path, *, root: Path, folder: str, description: str) -> Environment:
-    """The environment of an interpreter that knows nothing of the project."""
+    """The environment of an interpreter that knows nothing of the project.
+
+    In Orchard's own the pytest plugins are those of Orchard's tests: they are not loaded, unless the project
+    names one itself.
+    """
+    variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if is_orchards_own(python) else {}
     digest = hashlib.sha256(str(python.resolve()).encode())
     for prefix in dict.fromkeys([python.parent.parent, python.resolve().parent.parent]):
         _digest_installed(prefix, digest)
+    digest.update(repr(sorted(variables.items())).encode())
     return Environment(
         key=digest.hexdigest(),
-        description=description,
+        description=f"{description}, without its pytest plugins" if variables else description,
         python=python,
         path_dirs=(python.parent,),
+        variables=variables,
         read_only=program_folders(python),
         source_roots=source_roots(root, folder, ()),
     )
+
+
+def is_orchards_own(python: Path) -> bool:
+    """Whether `python` is an interpreter of the environment that Orchard itself runs in."""
+    return python.parent.resolve() == Path(sys.executable).parent.resolve()
 
 
 def source_roots(root: Path, folder: str, editable: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import venv
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from core.isolation.launch import run
 from core.isolation.plan import Level, Sandbox, plan_launch
-from core.worker.environment import editable_roots, installed_in
+from core.worker.environment import editable_roots, installed_in, of_python
 from core.worker.environments import EnvironmentFailed, Environments, find_python
 from core.worker.git import Repository
 
@@ -185,3 +186,37 @@ async def test_without_anything_a_python_with_pytest_is_taken(find) -> None:
 def _said(python: Path, code: str) -> str:
     done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+async def test_orchards_own_interpreter_runs_tests_without_orchards_plugins(
+    find, calculator, machine, tmp_path, monkeypatch
+) -> None:
+    find_python.cache_clear()
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    try:
+        environment = await find(environment="none")
+    finally:
+        find_python.cache_clear()
+    assert environment.description.endswith("without its pytest plugins")
+    home = tmp_path / "home"
+    home.mkdir()
+    sandbox = Sandbox(
+        level=machine.strongest,
+        cwd=home,
+        home=home,
+        read_only=environment.read_only,
+        environment=environment.variables_at(home),
+    )
+    command = [str(environment.python), "-m", "pytest", "--version", "--version"]
+    done = await run(plan_launch(command, sandbox, machine), timeout_seconds=30)
+    said = done.output.decode()
+    assert "This is pytest" in said
+    assert "asyncio" not in said
+
+
+def test_another_interpreter_keeps_its_plugins(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    other = of_python(python, root=tmp_path, folder=".", description="another")
+    assert (other.variables, other.description) == ({}, "another")
