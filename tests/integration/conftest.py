@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -80,7 +81,7 @@ class Farm:
 
     root: Path
     projects: dict[str, Path] = field(default_factory=dict)
-    script: dict[str, Any] = field(default_factory=lambda: {"stories": dict(HONEST)})
+    script: dict[str, Any] = field(default_factory=lambda: {"stories": copy.deepcopy(HONEST)})
     settings: dict[str, Any] = field(default_factory=dict)  # of every project
     global_settings: dict[str, Any] = field(default_factory=dict)
 
@@ -125,17 +126,26 @@ class Running:
         await commands.start_sprint(project, actor="cli")
         return [story.id for story in stories]
 
-    async def until(self, *kinds: EventKind, story: str | None = None, seconds: float = 50) -> Any:
-        """The first event of these kinds, past ones included."""
-        seen = 0
-        async with asyncio.timeout(seconds):
-            with self.runtime.bus.subscribe() as events:
-                while True:
-                    for event in await self.runtime.commands.events(after=seen, limit=1000):
-                        seen = event.seq
-                        if event.kind in kinds and story in (None, event.story_id):
-                            return event
-                    await anext(events)
+    async def until(
+        self, *kinds: EventKind, story: str | None = None, after: int = 0, seconds: float = 50
+    ) -> Any:
+        """The first event of these kinds, past ones included. Says what happened when none comes."""
+        seen = after
+        told: list[str] = []
+        try:
+            async with asyncio.timeout(seconds):
+                with self.runtime.bus.subscribe() as events:
+                    while True:
+                        for event in await self.runtime.commands.events(after=seen, limit=1000):
+                            seen = event.seq
+                            if event.kind in kinds and story in (None, event.story_id):
+                                return event
+                            told.append(f"{event.at:%M:%S} {event.story_id} {event.kind} {event.data}"[:300])
+                        await anext(events)
+        except TimeoutError:
+            views = await self.runtime.commands.stories()
+            told += [f"{view.story.id}: {view.status}, {view.why}" for view in views]
+            raise AssertionError("\n".join([f"no {', '.join(kinds)} came:", *told])) from None
 
 
 @pytest.fixture

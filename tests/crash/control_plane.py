@@ -1,0 +1,56 @@
+"""Child of the kill tests: Orchard without faces, until SIGTERM. Can be held between two steps of a merge.
+
+    control_plane.py ROOT [TIMES]     TIMES: SupervisionTimes as JSON
+
+Where a file `ROOT/hold/<project>/<point>` is, it makes `ROOT/held/<project>` at that point and waits until
+the first file is gone. Points: before-prepare_merge, before-fast_forward, after-fast_forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from config.loader import load
+from core.orchestrator.supervisor import SupervisionTimes, Supervisor
+from core.runtime import open_runtime
+
+
+async def hold(root: Path, project: str, point: str) -> None:
+    wish = root / "hold" / project / point
+    if wish.exists():
+        (root / "held").mkdir(exist_ok=True)
+        (root / "held" / project).touch()
+        while wish.exists():  # noqa: ASYNC110 - it is set from outside
+            await asyncio.sleep(0.02)
+
+
+def add_points(root: Path) -> None:
+    ask = Supervisor.request
+
+    async def request(self: Supervisor, kind: Any, owner: str, method: str, params: object) -> Any:
+        project = owner.partition("#")[0]
+        await hold(root, project, f"before-{method}")
+        answer = await ask(self, kind, owner, method, params)
+        await hold(root, project, f"after-{method}")
+        return answer
+
+    Supervisor.request = request  # type: ignore[method-assign, assignment]
+
+
+async def main(root: Path, times: SupervisionTimes) -> None:
+    add_points(root)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with open_runtime(lambda: load(root, environ={}), times=times):
+        print("ready", flush=True)
+        await stop.wait()
+    print("stopped", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), SupervisionTimes(**json.loads(sys.argv[2]))))
