@@ -198,6 +198,8 @@ async def _scheduled(reconciler: Reconciler) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        scheduler.pause()
+        await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
         scheduler.shutdown(wait=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import sqlite3
@@ -27,14 +28,21 @@ class Reconciler:
         self._dispatcher = dispatcher
         self._state_path = state_path
         self._not_before: dict[str, float] = {}  # story to monotonic seconds
+        self._at_work = asyncio.Lock()
 
     async def tick(self) -> None:
-        try:
-            await self._dispatcher.supervisor.kill_silent()
-            await self._end_expired_leases()
-            await self._remove_leftovers()
-        except Exception:
-            log.exception("reconciling failed, incident %s", secrets.token_hex(4))
+        async with self._at_work:
+            try:
+                await self._dispatcher.supervisor.kill_silent()
+                await self._end_expired_leases()
+                await self._remove_leftovers()
+            except Exception:
+                log.exception("reconciling failed, incident %s", secrets.token_hex(4))
+
+    async def settle(self) -> None:
+        """Waits for a tick that is under way."""
+        async with self._at_work:
+            return
 
     async def _end_expired_leases(self) -> None:
         """A phase whose worker no longer speaks of it is not running, whatever its row says."""
