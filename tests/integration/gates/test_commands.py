@@ -185,6 +185,14 @@ async def test_a_python_without_pytest_is_said_with_a_next_step(lab, shop, tmp_p
     assert "Install pytest" in caught.value.hint
 
 
+async def test_pytests_own_project_is_told_why_its_tests_prove_nothing(lab):
+    base = lab.commit({"src/_pytest/__init__.py": "", "testing/test_it.py": "def test_it():\n    pass\n"})
+    with pytest.raises(Unavailable) as caught:
+        await _run(lab, base)
+    assert "this project is pytest itself" in caught.value.why
+    assert "`test_command`" in caught.value.hint
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "out"])
 async def test_a_folder_that_is_not_in_the_commit_is_said(lab, shop, folder):
     commit = lab.commit({"out.symlink": "/etc"}, on=shop)
