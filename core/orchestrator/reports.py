@@ -110,6 +110,8 @@ def _retry_or_block(
 ) -> Cycle:
     if cycle.attempt > policy.max_auto_retry:
         tried = "once" if cycle.attempt == 1 else f"{cycle.attempt} times"
+        # Whoever goes on with it, helped by a person, works by this last refusal too.
+        cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
         return block(tx, cycle, f"{report.phase} was tried {tried}. The last refusal:\n{feedback}")
     return cycles.retry(
         tx, cycle.story_id, state=cycle.state, feedback=feedback, session_id=report.session_id
