@@ -36,8 +36,8 @@ def main() -> int:
     roots = [*settings["python_path"], os.getcwd()]  # noqa: PTH109
     if any(os.path.isfile(os.path.join(root, "_pytest", "__init__.py")) for root in roots):  # noqa: PTH113, PTH118
         return _unavailable(
-            "this project is pytest itself, and its tests would be about the installed pytest, which is loaded "
-            "first: set a `test_command` that starts the project's own"
+            "this project is pytest itself, and its tests would be about the installed pytest, which is "
+            "loaded first: set a `test_command` that starts the project's own"
         )
     import orchard_probe
 
