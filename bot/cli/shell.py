@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,9 +129,9 @@ def _has_apostrophes(line: str) -> bool:
 
 
 def _near(name: str) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(name.lower(), [*COMMANDS, *EXIT], n=1)
+    names = [*COMMANDS, *EXIT]
+    found = [each for each in names if each.startswith(name.lower())]
+    found = found or get_close_matches(name.lower(), names, n=1)
     return f"Did you mean {found[0]}? " if found else ""
 
 

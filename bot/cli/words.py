@@ -26,7 +26,7 @@ _SHELL = {
 }
 # Of these the command line has its own; the rest are the shell's.
 _PROGRAM = frozenset({"start", "stop", "register", "discover", "projects", "status"})
-_SLASH = re.compile(r"/(" + "|".join(sorted(_SHELL, key=len, reverse=True)) + r")\b")
+_SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(_SHELL, key=len, reverse=True)) + r")\b(?!/)")
 _LIST = re.compile(r"Possible now: (?P<names>/[^.]*)\.")
 
 

@@ -199,7 +199,7 @@ class Registry:
                 await self._store.write(_unavailable(name, reason))
 
     async def take_in(self, name: str) -> Project:
-        """A configured project that could not be used when it was first seen. Raises what is wrong with it."""
+        """A configured project that could not be used when it was first seen. Raises what is wrong."""
         await self.adopt(announce=False)
         if (error := self._unusable.get(name)) is not None:
             raise error
