@@ -83,6 +83,7 @@ class Farm:
     projects: dict[str, Path] = field(default_factory=dict)
     script: dict[str, Any] = field(default_factory=lambda: {"stories": copy.deepcopy(HONEST)})
     settings: dict[str, Any] = field(default_factory=dict)  # of every project
+    own_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of one, over those
     global_settings: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, files: Mapping[str, str] = BASE_FILES) -> Path:
@@ -96,7 +97,7 @@ class Farm:
             "global": {"default_agent": "replay", "scheduling_interval_seconds": 1, **self.global_settings},
             "agents": {"replay": {"variables": {"script": str(script)}}},
             "projects": {
-                name: {"name": name, "path": str(path), **self.settings}
+                name: {"name": name, "path": str(path), **self.settings, **self.own_settings.get(name, {})}
                 for name, path in self.projects.items()
             },
         }
@@ -153,6 +154,11 @@ def farm(tmp_path: Path) -> Farm:
     return Farm(root=tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def new_farm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Farm]:
+    return lambda: Farm(root=tmp_path_factory.mktemp("farm"))
+
+
+@pytest.fixture(scope="session")
 def git_in() -> Callable[..., str]:
     return git
