@@ -8,7 +8,9 @@ the parts.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -71,6 +73,10 @@ class Identity:
     email: str = "orchard@localhost"
 
 
+_HALF_MADE = re.compile(r"failed to read .*/worktrees/.*commondir")
+_HALF_MADE_ATTEMPTS = 6
+
+
 class Repository:
     """The repository of a registered checkout.
 
@@ -128,16 +134,24 @@ class Repository:
             extra["GIT_WORK_TREE"] = str(work_tree)
         if index is not None:
             extra["GIT_INDEX_FILE"] = str(index)
-        return await run_git(
-            arguments,
-            cwd=work_tree or where,
-            settings=self._silence,
-            environment=extra,
-            stdin=stdin,
-            check=check,
-            ok=ok,
-            pass_fds=self.pass_fds,
-        )
+        for attempt in range(_HALF_MADE_ATTEMPTS):
+            try:
+                return await run_git(
+                    arguments,
+                    cwd=work_tree or where,
+                    settings=self._silence,
+                    environment=extra,
+                    stdin=stdin,
+                    check=check,
+                    ok=ok,
+                    pass_fds=self.pass_fds,
+                )
+            except GitFailed as error:
+                # git reads every worktree's folder and dies of one that another git is just making.
+                if attempt + 1 == _HALF_MADE_ATTEMPTS or not _HALF_MADE.search(error.stderr):
+                    raise
+                await asyncio.sleep(0.02 * 2**attempt)
+        raise AssertionError("not reached")
 
     # --- commits and refs
 

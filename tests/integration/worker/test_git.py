@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -278,3 +279,20 @@ async def _with(repository: Repository, commit: str, tmp_path: Path, files: dict
     for name, text in files.items():
         (folder / name).write_text(text)
     return (await repository.stage(folder, folder.with_suffix(".index"))).tree
+
+
+async def test_worktrees_are_made_at_the_same_time(tmp_path: Path) -> None:
+    """git reads the folders of all worktrees, and dies of one that another git is just making."""
+    folder = tmp_path / "crowded"
+    folder.mkdir()
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "First"]):
+        identity = ["-c", "user.name=D", "-c", "user.email=d@example.org"]
+        subprocess.run(["git", "-C", str(folder), *identity, *words], check=True)
+    repository = await Repository.open(folder)
+    head = await repository.resolve("HEAD")
+    assert head is not None
+    places = [str(tmp_path / f"w{number}") for number in range(60)]
+    await asyncio.gather(
+        *(repository.git("worktree", "add", "--no-checkout", "--detach", place, head) for place in places)
+    )
+    assert all(Path(place, ".git").is_file() for place in places)
