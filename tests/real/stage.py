@@ -54,15 +54,16 @@ def set_stage(
     git(checkout, "config", "core.autocrlf", "false")
     _commit(checkout, before, f"{pair.name} {pair.old}")
     runner = PytestRunner(None, python=Path(sys.executable), settings=PytestRunner.settings_of(new))
-    ignored = _ignored(checkout, [path for path in after if path not in before])
+    later = folder / "later"
+    later.mkdir()
+    write_tree(after, later)
+    fresh = [path for path in after if path not in before]
+    ignored = _ignored(checkout, checkout, fresh) | _ignored(checkout, later, fresh)
     split = split_change(before, after, runner, ignored=ignored.__contains__)
     if not split.red:
         raise RealInputError(f"{pair.name}: no test differs between {pair.old} and {pair.new}.")
     if split.by_person:
         _commit(checkout, with_person(before, after, split), "What no agent may change")
-    later = folder / "later"
-    later.mkdir()
-    write_tree(after, later)
     notes: tuple[str, ...] = ()
     if install:
         say("installing what its tests need")
@@ -103,9 +104,11 @@ def _tree_of(checkout: Path, folder: Path) -> str:
     return git(checkout, "write-tree", **index)
 
 
-def _ignored(checkout: Path, paths: Sequence[str]) -> frozenset[str]:
+def _ignored(checkout: Path, tree: Path, paths: Sequence[str]) -> frozenset[str]:
+    """Those of `paths` that the rules in `tree` leave out: no agent's work takes them in."""
+    place = [f"--git-dir={checkout / '.git'}", f"--work-tree={tree}"]
     done = subprocess.run(
-        ["git", "-C", str(checkout), "check-ignore", "--no-index", "--stdin", "-z"],
+        ["git", "-C", str(tree), *place, "check-ignore", "--no-index", "--stdin", "-z"],
         input="\0".join(paths).encode(),
         capture_output=True,
     )

@@ -92,3 +92,12 @@ def test_what_is_no_archive_is_said(tmp_path) -> None:
     (tmp_path / "page.tar.gz").write_text("<html>")
     with pytest.raises(RealInputError, match="page"):
         unpack(tmp_path / "page.tar.gz", tmp_path / "folder")
+
+
+def test_a_file_that_only_the_later_release_ignores_is_a_persons(releases, tmp_path) -> None:
+    (releases[1] / ".gitignore").write_text("made.txt\n.*\nversion.py\n")
+    for name in (".hidden", "src/tiny/version.py"):
+        (releases[1] / name).write_text("new\n")
+    pair = Pair(name="tiny", old="1.0", new="1.1")
+    stage = set_stage(pair, *releases, tmp_path / "stage", lambda _: None, install=False)
+    assert {".hidden", "src/tiny/version.py"} <= stage.split.by_person.keys()
