@@ -281,14 +281,17 @@ async def _with(repository: Repository, commit: str, tmp_path: Path, files: dict
     return (await repository.stage(folder, folder.with_suffix(".index"))).tree
 
 
+def _with_a_commit(folder: Path) -> Path:
+    folder.mkdir()
+    identity = ["-c", "user.name=D", "-c", "user.email=d@example.org"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "First"]):
+        subprocess.run(["git", "-C", str(folder), *identity, *words], check=True)
+    return folder
+
+
 async def test_worktrees_are_made_at_the_same_time(tmp_path: Path) -> None:
     """git reads the folders of all worktrees, and dies of one that another git is just making."""
-    folder = tmp_path / "crowded"
-    folder.mkdir()
-    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "First"]):
-        identity = ["-c", "user.name=D", "-c", "user.email=d@example.org"]
-        subprocess.run(["git", "-C", str(folder), *identity, *words], check=True)
-    repository = await Repository.open(folder)
+    repository = await Repository.open(_with_a_commit(tmp_path / "crowded"))
     head = await repository.resolve("HEAD")
     assert head is not None
     places = [str(tmp_path / f"w{number}") for number in range(60)]
