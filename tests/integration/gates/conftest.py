@@ -30,6 +30,7 @@ Files = Mapping[str, str | None]  # None deletes
 
 _QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the installed plugins are for the tests that want them
 _machine: list[Machine] = []
+_reds: dict[str, Red] = {}  # those of the small project, judged once a session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,41 +59,27 @@ class Lab:
         self.python = Path(sys.executable)
         self.variables: dict[str, str] = dict(_QUICK)
         self.output_limit_bytes = 256 << 20
-        self._git("init", "-q", "-b", "main")
-
-    def _git(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.folder, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
 
     def commit(self, files: Files, *, on: str | None = None) -> str:
-        """A commit with these files changed from `on`."""
-        if on is None:
-            self._git("read-tree", "--empty")
-        else:
-            self._git("read-tree", on)
+        """A commit with these files changed from `on`. The same files give the same commit."""
+        stream = [b"commit refs/heads/made\nmark :1\ncommitter t <t@t> 1700000000 +0000\ndata 0\n"]
+        stream += [f"from {on}\n".encode()] if on else []
         for path, text in files.items():
+            where = path.removesuffix(".symlink")
             if text is None:
-                self._git("update-index", "--force-remove", path)
+                stream.append(f"D {where}\n".encode())
                 continue
             content = dedent(text).lstrip("\n").encode()
-            done = subprocess.run(
-                ["git", "hash-object", "-w", "--stdin"],
-                cwd=self.folder,
-                input=content,
-                capture_output=True,
-                check=True,
-            )
             mode = "120000" if path.endswith(".symlink") else "100644"
-            where = path.removesuffix(".symlink")
-            self._git(
-                "update-index", "--add", "--cacheinfo", f"{mode},{done.stdout.decode().strip()},{where}"
-            )
-        tree = self._git("write-tree")
-        parents = ["-p", on] if on else []
-        who = ["-c", "user.name=t", "-c", "user.email=t@t"]
-        return self._git(*who, "commit-tree", tree, *parents, "-m", "x")
+            stream.append(f"M {mode} inline {where}\ndata {len(content)}\n".encode() + content + b"\n")
+        done = subprocess.run(
+            ["git", "fast-import", "--quiet", "--force", "--date-format=raw"],
+            cwd=self.folder,
+            input=b"".join([*stream, b"get-mark :1\n"]),
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode().strip()
 
     async def suite(self, commit: str) -> tuple[Suite, Repository]:
         repository = await Repository.open(self.folder)
@@ -161,11 +148,17 @@ async def machine() -> Machine:
     return _machine[0]
 
 
+@pytest.fixture(scope="session")
+def gate_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: they only add commits, and each knows its own by name."""
+    folder = tmp_path_factory.mktemp("repository").resolve()
+    subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
+    return folder
+
+
 @pytest.fixture
-async def lab(tmp_path: Path, gate_state: Path, machine: Machine) -> Lab:
-    folder = tmp_path / "repo"
-    folder.mkdir()
-    return Lab(folder, gate_state, machine)
+async def lab(gate_repository: Path, gate_state: Path, machine: Machine) -> Lab:
+    return Lab(gate_repository, gate_state, machine)
 
 
 SHOP: dict[str, str | None] = {
@@ -227,7 +220,9 @@ def green_files() -> dict[str, str | None]:
 
 @pytest.fixture
 async def red(lab: Lab, shop: str) -> Red:
-    return await lab.red(shop, RED)
+    if shop not in _reds:
+        _reds[shop] = await lab.red(shop, RED)
+    return _reds[shop]
 
 
 @pytest.fixture
