@@ -74,7 +74,7 @@ class _Engine:
         self._setups.learn(project)
         self._setups.project(project.name)
         self._setups.agent(project.name)
-        self._dispatcher.supervisor.release(project.name)
+        self._dispatcher.release(project.name)
         await self._dispatcher.supervisor.ensure(project.name)
         self._dispatcher.wake()
 

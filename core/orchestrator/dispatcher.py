@@ -23,6 +23,7 @@ from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError, Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.recovery import end_processes, forget
 from core.orchestrator.reports import record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
@@ -44,6 +45,7 @@ from core.worker.contract import (
     Salvage,
     StoryBrief,
 )
+from core.worker.suite import sweep_checkouts
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Dispatcher:
         self._questions: dict[str, asyncio.Future[PermissionAnswer]] = {}
         self._waits: Mapping[str, str] = {}
         self._progress: dict[str, Progress] = {}
+        self._children: dict[str, dict[int, int]] = {}  # owner -> what its worker started: pid, start ticks
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -286,6 +289,12 @@ class Dispatcher:
         if story_id not in self._drives:  # else its drive cleans up when it has ended
             await self._clean(project, story_id)
 
+    def release(self, project: str) -> None:
+        """A person asked for a new start: nothing of the project waits any longer for its time to come."""
+        self.supervisor.release(project)
+        for story in [story for story in self._held if story.rpartition("-")[0] == project]:
+            del self._held[story]
+
     def drives(self, story_id: str) -> bool:
         """Whether a task is at work for the story."""
         return story_id in self._drives
@@ -314,7 +323,7 @@ class Dispatcher:
             if said.story_id in self._drives:
                 self._progress[said.story_id] = said
 
-        start_ticks: dict[int, int] = {}
+        start_ticks = self._children.setdefault(owner, {})
 
         async def process_started(params: dict[str, Any]) -> None:
             child = decode(ChildProcess, params)
@@ -401,8 +410,16 @@ class Dispatcher:
         await self._store.write(record)
 
     async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None:
+        children = self._children.pop(owner, {})
+        rows = await self._store.read(processes.every)
+        left = [row for row in rows if children.get(row.pid) == row.start_ticks]
+        # They die with their worker by themselves; what does not is ended here, while it is still known.
+        reaped = await asyncio.to_thread(end_processes, left)
+        await asyncio.to_thread(sweep_checkouts, self._setups.state_path)
+
         def record(tx: Transaction) -> None:
             processes.ended(tx, handle.pid, handle.start_ticks)
+            forget(tx, left, reaped)
             for lease in leases.held(tx.conn, project):
                 if lease.owner == owner:
                     approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,23 +27,10 @@ async def recover(store: Store) -> int:
     long as the machine runs. What was started before it booted cannot live, whoever has the same numbers now.
     """
     left = await store.read(processes.every)
-    booted = datetime.fromtimestamp(psutil.boot_time(), UTC)
-    reaped = [
-        row
-        for row in left
-        if row.started_at >= booted and _start_ticks(row.pid) == row.start_ticks and _kill_tree(row)
-    ]
+    reaped = await asyncio.to_thread(end_processes, left)
 
     def settle(tx: Transaction) -> None:
-        for row in left:
-            processes.ended(tx, row.pid, row.start_ticks)
-        for row in reaped:
-            tx.emit(
-                EventKind.PROCESS_REAPED,
-                project=row.project,
-                story_id=row.story_id,
-                data={"pid": row.pid, "argv": list(row.argv[:8])},
-            )
+        forget(tx, left, reaped)
         for lease in leases.held(tx.conn):
             # The turn that asked is gone; the next one asks again if it still wants to know.
             approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)
@@ -53,19 +42,43 @@ async def recover(store: Store) -> int:
     return len(reaped)
 
 
+def end_processes(rows: Sequence[ProcessRow]) -> tuple[ProcessRow, ...]:
+    """Kills what of these still lives, with all that it started, and waits for it. Returns those that did."""
+    booted = datetime.fromtimestamp(psutil.boot_time(), UTC)
+    return tuple(
+        row
+        for row in rows
+        if row.started_at >= booted and _start_ticks(row.pid) == row.start_ticks and _kill_tree(row)
+    )
+
+
+def forget(tx: Transaction, rows: Sequence[ProcessRow], reaped: Sequence[ProcessRow]) -> None:
+    """Takes ended processes out of the register, and tells of those that had to be ended."""
+    for row in rows:
+        processes.ended(tx, row.pid, row.start_ticks)
+    for row in reaped:
+        tx.emit(
+            EventKind.PROCESS_REAPED,
+            project=row.project,
+            story_id=row.story_id,
+            data={"pid": row.pid, "argv": list(row.argv[:8])},
+        )
+
+
 def _start_ticks(pid: int) -> int | None:
-    """/proc/<pid>/stat, field 22; None when there is no such process."""
+    """/proc/<pid>/stat, field 22; None when there is no such process, or only its entry waits to be read."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return int(text.rpartition(")")[2].split()[19])
+    fields = text.rpartition(")")[2].split()
+    return int(fields[19]) if fields[0] not in ("Z", "X") else None
 
 
 def _kill_tree(row: ProcessRow) -> bool:
     try:
         root = psutil.Process(row.pid)
-        family = [*root.children(recursive=True), root]
+        family = [root, *root.children(recursive=True)]  # the root first: it starts nothing more
     except psutil.NoSuchProcess:
         return False
     for process in family:

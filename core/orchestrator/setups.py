@@ -34,7 +34,7 @@ class Setups:
         """
         self._settings = settings
         self._broken = broken
-        self._state_path = state_path
+        self.state_path = state_path
         self._machine = machine
         self._environ = environ
         self._projects: dict[str, Project] = {}
@@ -74,7 +74,7 @@ class Setups:
             name=name,
             path=project.path,
             main_branch=project.main_branch,
-            state_path=self._state_path,
+            state_path=self.state_path,
             folder=settings.folder,
             test_command=settings.test_command,
             setup_command=settings.setup_command,

@@ -227,11 +227,22 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await reading
         self._workers.pop(project, None)
+        # Counted before anybody can ask for the next one.
+        quarantined = not worker.stopping and self._count_crash(project, str(cause))
         await self._events.worker_ended(project, worker.owner, worker.handle, str(cause))
-        if not worker.stopping:
-            await self._crashed(project, str(cause))
+        if quarantined:
+            await self._tell_quarantine(project)
 
     async def _crashed(self, project: str, cause: str) -> None:
+        if self._count_crash(project, cause):
+            await self._tell_quarantine(project)
+
+    async def _tell_quarantine(self, project: str) -> None:
+        crashes = len(self._crashes.get(project, ()))
+        await self._events.worker_quarantined(project, crashes, self._times.quarantine)
+
+    def _count_crash(self, project: str, cause: str) -> bool:
+        """Sets when the next worker may start. True when that is a quarantine."""
         now = self._clock.monotonic()
         crashes = self._crashes.setdefault(project, deque(maxlen=self._times.crashes_to_quarantine))
         crashes.append(now)
@@ -240,11 +251,11 @@ class Supervisor:
         if len(recent) >= self._times.crashes_to_quarantine:
             self._quarantined.add(project)
             self._not_before[project] = now + self._times.quarantine
-            await self._events.worker_quarantined(project, len(recent), self._times.quarantine)
-            return
+            return True
         self._quarantined.discard(project)
         wait = min(self._times.longest_back_off, self._times.first_back_off * 2 ** (len(recent) - 1))
         self._not_before[project] = now + wait
+        return False
 
 
 def _memory_mb(pid: int) -> float | None:

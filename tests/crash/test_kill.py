@@ -88,7 +88,7 @@ def kill_agents_and_tests(orchard: Any) -> None:
     agents = [
         pid
         for pid, command in orchard.left().items()
-        if "core.agents.replay" in command and Path(command.split()[0]).name.startswith("python")
+        if "agents/replay" in command and Path(command.split()[0]).name.startswith("python")
     ]
     assert len(agents) >= len(IN_TURN)
     for pid in agents:
