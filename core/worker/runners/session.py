@@ -95,7 +95,7 @@ def _never_began(ended: Ended) -> str:
             "PYTHONPATH=src:$PYTHONPATH"
         )
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
-    telling = [
+    telling = [line for line in lines if ": error: " in line] or [
         line for line in lines if line.startswith(("E ", "ERROR", "orchard_start:")) or "Error" in line
     ]
     said = f": {(telling or lines)[-1][:300]}" if lines else ", and printed nothing"

@@ -17,16 +17,9 @@ async def _through(lab, base, red_changes, green_changes, **rest):
     return red.evidence, verdict.evidence
 
 
-async def test_a_new_function_keeps_its_test_file_from_being_collected(lab, shop, red_files, green_files):
-    red, green = await _through(lab, shop, red_files, green_files)
-    assert red.red_files == ("tests/test_discount.py",)
-    assert red.red == ()
-    assert set(green.green) == {"tests.test_discount::test_discount", "tests.test_discount::test_no_discount"}
-    assert set(red.base_passed) == {"tests.test_price::test_gross", "tests.test_price::test_zero"}
-
-
-async def test_tests_that_skip_themselves_in_a_file_that_could_not_be_collected(lab, shop):
-    text = """
+# One story in which many shapes of honest tests come together: judged once, looked at file by file.
+SHAPES = {
+    "tests/test_stock.py": """
         import sys
         import unittest
 
@@ -80,113 +73,58 @@ async def test_tests_that_skip_themselves_in_a_file_that_could_not_be_collected(
             @unittest.expectedFailure
             def test_expected(self):
                 self.assertEqual(Stock().count, 1)
-        """
-    conftest = """
+        """,
+    "tests/conftest.py": """
         import pytest
 
         @pytest.fixture
         def database():
             pytest.skip("no database")
-        """
-    red, green = await _through(
-        lab,
-        shop,
-        {"tests/test_stock.py": text, "tests/conftest.py": conftest},
-        {"shop/stock.py": "class Stock:\n    count = 0\n"},
-    )
-    assert red.red_files == ("tests/test_stock.py",)
-    assert len(green.green) == 3
-    assert len(green.skipped) == 11
-    assert any("by the tests' own files" in note for note in green.notes)
+        """,
+    "tests/test_money.py": "import money\n\ndef test_it():\n    assert money.cents(1) == 100\n",
+    "tests/test_price.py": """
+        from shop.price import gross
 
+        def test_gross():
+            assert gross(2) == 6
 
-async def test_a_new_module_of_a_package_and_a_new_module_beside_it(lab, shop):
-    red, _ = await _through(
-        lab,
-        shop,
-        {
-            "tests/test_stock.py": "from shop.stock import Stock\n\ndef test_it():\n"
-            "    assert Stock().count == 0\n",
-            "tests/test_money.py": "import money\n\ndef test_it():\n    assert money.cents(1) == 100\n",
-        },
-        {"shop/stock.py": "class Stock:\n    count = 0\n", "money.py": "def cents(x):\n    return 100 * x\n"},
-    )
-    assert set(red.red_files) == {"tests/test_stock.py", "tests/test_money.py"}
+        def test_zero():
+            assert gross(0) == 0
+        """,
+    "tests/test_names.py": """
+        import shop.price
+        from shop.price import *
+        import pytest
+        from unittest import mock
 
+        @pytest.fixture
+        def cart():
+            return shop.price.Cart(currency="EUR")
 
-async def test_changed_expectations_of_tests_that_passed(lab, shop):
-    text = (
-        "from shop.price import gross\n\ndef test_gross():\n    assert gross(2) == 6\n\n"
-        "def test_zero():\n    assert gross(0) == 0\n"
-    )
-    red, green = await _through(
-        lab, shop, {"tests/test_price.py": text}, {"shop/price.py": "def gross(net):\n    return net * 3\n"}
-    )
-    assert red.red == ("tests.test_price::test_gross",)
-    assert green.green == ("tests.test_price::test_gross",)
+        def test_attribute():
+            assert shop.price.discount(1) == 1
 
+        def test_star():
+            assert discount(1) == 1
 
-async def test_names_that_the_project_does_not_have_yet(lab, shop):
-    red, _ = await _through(
-        lab,
-        shop,
-        {
-            "tests/test_names.py": """
-                import shop.price
-                from shop.price import *
-                import pytest
-                from unittest import mock
+        def test_signature():
+            assert gross(2, rate=3) == 6
 
-                @pytest.fixture
-                def cart():
-                    return shop.price.Cart(currency="EUR")
+        def test_fixture(cart):
+            assert cart.currency == "EUR"
 
-                def test_attribute():
-                    assert shop.price.discount(1) == 1
+        def test_patched():
+            with mock.patch("shop.price.discount"):
+                pass
 
-                def test_star():
-                    assert discount(1) == 1
+        def test_late_import():
+            from shop.late import thing
 
-                def test_signature():
-                    assert gross(2, rate=3) == 6
-
-                def test_fixture(cart):
-                    assert cart.currency == "EUR"
-
-                def test_patched():
-                    with mock.patch("shop.price.discount"):
-                        pass
-
-                def test_late_import():
-                    from shop.late import thing
-
-                def test_raises():
-                    with pytest.raises(ValueError):
-                        gross(-1)
-                """
-        },
-        {
-            "shop/late.py": "thing = 1\n",
-            "shop/price.py": """
-                class Cart:
-                    def __init__(self, currency):
-                        self.currency = currency
-
-                def discount(x):
-                    return x
-
-                def gross(net, rate=2):
-                    if net < 0:
-                        raise ValueError(net)
-                    return net * rate
-                """,
-        },
-    )
-    assert len(red.red) == 7
-
-
-async def test_parametrised_tests_with_odd_names(lab, shop):
-    text = """
+        def test_raises():
+            with pytest.raises(ValueError):
+                gross(-1)
+        """,
+    "tests/test_many.py": """
         import pytest
         from shop.price import gross
 
@@ -194,19 +132,115 @@ async def test_parametrised_tests_with_odd_names(lab, shop):
         @pytest.mark.parametrize("net, wanted", [(1, 3), (0, 0)])
         def test_gross(net, wanted, name):
             assert gross(net) == wanted
-        """
-    red, green = await _through(
-        lab,
-        shop,
-        {"tests/test_many.py": text},
-        {"shop/price.py": "def gross(net):\n    return net * 3 if net != 2 else 4\n"},
-    )
-    assert len(red.red) == 7
-    assert len(red.characterisation) == 7
-    assert set(green.green) == set(red.red)
+        """,
+    "tests/test_classes.py": """
+        import unittest
+        from shop import price
+
+        class TestDiscount(unittest.TestCase):
+            def setUp(self):
+                self.net = price.gross(50)
+
+            def test_discount(self):
+                self.assertEqual(price.discount(self.net, 10), 135)
+
+            def test_sub(self):
+                for percent in (0, 50):
+                    with self.subTest(percent=percent):
+                        self.assertEqual(price.discount(self.net, percent), 150 - 1.5 * percent)
+
+            @unittest.expectedFailure
+            def test_expected(self):
+                self.fail()
+        """,
+}
+SHAPES_DONE = {
+    "shop/stock.py": "class Stock:\n    count = 0\n",
+    "money.py": "def cents(x):\n    return 100 * x\n",
+    "shop/late.py": "thing = 1\n",
+    "shop/price.py": """
+        class Cart:
+            def __init__(self, currency):
+                self.currency = currency
+
+        def discount(net, percent=0):
+            return net * (100 - percent) / 100
+
+        def gross(net, rate=3):
+            if net < 0:
+                raise ValueError(net)
+            return net * rate
+        """,
+}
+_shapes = []
 
 
-async def test_what_failed_or_was_skipped_at_the_base_may_stay_so(lab, shop, red_files, green_files):
+@pytest.fixture
+async def shapes(lab, shop):
+    """Red's and green's evidence of that story."""
+    if not _shapes:
+        _shapes.append(await _through(lab, shop, SHAPES, SHAPES_DONE))
+    return _shapes[0]
+
+
+def _in(module, tests):
+    return {test for test in tests if test.startswith((f"tests.{module}::", f"tests.{module}."))}
+
+
+def test_new_modules_in_a_package_and_beside_it(shapes):
+    red, green = shapes
+    assert set(red.red_files) == {"tests/test_stock.py", "tests/test_money.py"}
+    assert _in("test_money", green.green) == {"tests.test_money::test_it"}
+
+
+def test_tests_that_skip_themselves_in_a_file_that_could_not_be_collected(shapes):
+    _, green = shapes
+    assert len(_in("test_stock", green.green)) == 3
+    assert len(_in("test_stock", green.skipped)) == 11
+    assert any("by the tests' own files" in note for note in green.notes)
+
+
+def test_changed_expectations_of_tests_that_passed(shapes):
+    red, green = shapes
+    assert {"tests.test_price::test_gross", "tests.test_price::test_zero"} <= set(red.base_passed)
+    assert _in("test_price", red.red) == _in("test_price", green.green) == {"tests.test_price::test_gross"}
+
+
+def test_names_that_the_project_does_not_have_yet(shapes):
+    red, green = shapes
+    assert len(_in("test_names", red.red)) == 7
+    assert _in("test_names", green.green) == _in("test_names", red.red)
+
+
+def test_parametrised_tests_with_odd_names(shapes):
+    red, green = shapes
+    assert len(_in("test_many", red.red)) == 7
+    assert len(_in("test_many", red.characterisation)) == 7
+    assert _in("test_many", green.green) == _in("test_many", red.red)
+
+
+def test_unittest_style_classes(shapes):
+    red, green = shapes
+    wanted = {
+        "tests.test_classes.TestDiscount::test_discount",
+        "tests.test_classes.TestDiscount::test_sub",
+    }
+    assert _in("test_classes", red.red) == _in("test_classes", green.green) == wanted
+    assert _in("test_classes", green.skipped) == {"tests.test_classes.TestDiscount::test_expected"}
+
+
+async def test_a_new_function_keeps_its_test_file_from_being_collected(lab, shop, red_files, green_files):
+    red, green = await _through(lab, shop, red_files, green_files)
+    assert red.red_files == ("tests/test_discount.py",)
+    assert red.red == ()
+    assert set(green.green) == {"tests.test_discount::test_discount", "tests.test_discount::test_no_discount"}
+    assert set(red.base_passed) == {"tests.test_price::test_gross", "tests.test_price::test_zero"}
+
+
+async def test_what_failed_was_skipped_or_was_flaky_at_the_base_may_stay_so(
+    lab, shop, red_files, green_files
+):
+    """The flaky one fails in each second run of a checkout: not at the base, but where a gate looks twice."""
     base = lab.commit(
         {
             "tests/test_old.py": """
@@ -230,6 +264,16 @@ async def test_what_failed_or_was_skipped_at_the_base_may_stay_so(lab, shop, red
                 def test_error(broken):
                     pass
                 """,
+            "tests/test_flaky.py": """
+                from pathlib import Path
+
+                def test_every_other_time():
+                    mark = Path(__file__).with_name("ran-before")
+                    if mark.exists():
+                        mark.unlink()
+                        assert False
+                    mark.touch()
+                """,
             "tests/test_dead.py": "import not_installed_anywhere\n",
         },
         on=shop,
@@ -242,26 +286,6 @@ async def test_what_failed_or_was_skipped_at_the_base_may_stay_so(lab, shop, red
     }
     assert set(green.failing_before) == set(red.failing_before)
     assert set(green.skipped) == {"tests.test_old::test_skipped", "tests.test_old::test_expected"}
-
-
-async def test_what_was_flaky_at_the_base_may_stay_so(lab, shop, red_files, green_files):
-    """It fails in each second run of a checkout: not at the base, but where a gate looks twice."""
-    base = lab.commit(
-        {
-            "tests/test_flaky.py": """
-                from pathlib import Path
-
-                def test_every_other_time():
-                    mark = Path(__file__).with_name("ran-before")
-                    if mark.exists():
-                        mark.unlink()
-                        assert False
-                    mark.touch()
-                """
-        },
-        on=shop,
-    )
-    red, _ = await _through(lab, base, red_files, green_files)
     assert red.flaky == ("tests.test_flaky::test_every_other_time",)
 
 
@@ -384,48 +408,6 @@ async def test_a_folder_of_a_monorepo(lab, red_files, green_files):
     assert red.red_files == ("tests/test_discount.py",)
     assert len(red.base_passed) == 1
     assert green.passed_count == 3
-
-
-async def test_unittest_style_classes(lab, shop):
-    red, green = await _through(
-        lab,
-        shop,
-        {
-            "tests/test_classes.py": """
-                import unittest
-                from shop import price
-
-                class TestDiscount(unittest.TestCase):
-                    def setUp(self):
-                        self.net = price.gross(50)
-
-                    def test_discount(self):
-                        self.assertEqual(price.discount(self.net, 10), 90)
-
-                    def test_sub(self):
-                        for percent in (0, 50):
-                            with self.subTest(percent=percent):
-                                self.assertEqual(price.discount(self.net, percent), 100 - percent)
-
-                    @unittest.expectedFailure
-                    def test_expected(self):
-                        self.fail()
-                """
-        },
-        green_files_of(),
-    )
-    assert set(red.red) == {
-        "tests.test_classes.TestDiscount::test_discount",
-        "tests.test_classes.TestDiscount::test_sub",
-    }
-    assert len(green.green) == 2
-
-
-def green_files_of():
-    return {
-        "shop/price.py": "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n"
-        "    return net * (100 - percent) / 100\n"
-    }
 
 
 async def test_src_layout_without_being_installed(lab, red_files, green_files):

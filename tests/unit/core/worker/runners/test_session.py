@@ -139,6 +139,7 @@ def test_a_session_that_did_not_run_to_its_end_has_no_results(written, status, w
     [
         (4, "ERROR: usage\n", "ERROR: usage"),
         (4, "E   ModuleNotFoundError: No module named 'x'\nlast\n", "No module named 'x'"),
+        (4, "ERROR: usage: pytest\npytest: error: unknown: --cov\n  rootdir: /x\n", "unknown: --cov"),
         (1, "", "printed nothing"),
         (4, "ImportError: No module named 'orchard_probe'", ":$PYTHONPATH"),
     ],
