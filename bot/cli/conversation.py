@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from bot.cli import output
@@ -27,7 +27,7 @@ from bot.cli.session import Session, open_session, running_pid
 from bot.cli.shell import EXIT, Open, Shell
 from bot.cli.terminal import console
 from bot.configuration import loader
-from core.errors import NotAllowed, OrchardError
+from core.errors import OrchardError
 from core.folder import state_folder
 from core.logs import logging_to
 
@@ -68,10 +68,11 @@ async def run_shell(
                         said = "Nothing runs now; what you change waits for: orchard run"
                         terminal.print(Text(said, style="dim"))
             shell = Shell(opened)
+            conversation = Conversation(shell, terminal)
             if sys.stdin.isatty():
-                await _converse(shell, terminal, history)
+                await _converse(conversation, shell, history)
                 return 0
-            return await _obey(shell, terminal)
+            return await _obey(conversation)
     except asyncio.CancelledError:
         if not ended:
             raise
@@ -107,24 +108,67 @@ async def _start(
     return own
 
 
+class Conversation:
+    """Says lines to a shell, one after the other, and prints what it answers."""
+
+    def __init__(self, shell: Shell, terminal: Console) -> None:
+        self._shell = shell
+        self._terminal = terminal
+        self._asking: asyncio.Future[RenderableType | None] | None = None
+
+    async def say(self, line: str) -> bool:
+        """True: it was answered."""
+        asking = self._asking = asyncio.ensure_future(self._shell.answer(line))
+        try:
+            shown = await asking
+        except OrchardError as error:
+            self._terminal.print(output.failure(error, in_shell=True))
+            return False
+        except TimeoutError:
+            self._terminal.print("The running Orchard did not answer in time.")
+            return False
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                asking.cancel()
+                raise
+            self._terminal.print("Not waited for. What was begun may still be done.")
+            return False
+        finally:
+            self._asking = None
+        if shown is not None:
+            self._terminal.print(shown)
+        return True
+
+    def give_up(self) -> bool:
+        """Stops waiting for an answer, and nothing else. False when none is waited for."""
+        return self._asking is not None and self._asking.cancel()
+
+
 # -- a person at a terminal ------------------------------------------------------------------------
 
 
-async def _converse(shell: Shell, terminal: Console, history: Path) -> None:
+async def _converse(conversation: Conversation, shell: Shell, history: Path) -> None:
     prompt: PromptSession[str] = PromptSession(
         history=_history(history), completer=_Words(shell), complete_while_typing=False
     )
+
+    def interrupted() -> None:
+        if not conversation.give_up() and prompt.app.is_running:
+            prompt.app.key_processor.send_sigint()
+
+    # For as long as the shell lives: in a gap Ctrl-C would end it, and an Orchard inside with it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
     while True:
         try:
             with patch_stdout(raw=True):
-                line = await prompt.prompt_async(PROMPT)
+                line = await prompt.prompt_async(PROMPT, handle_sigint=False)
         except EOFError:
             return
         except KeyboardInterrupt:
             continue
         if line.strip().lower() in EXIT:
             return
-        await _say(shell, line, terminal)
+        await conversation.say(line)
 
 
 def _history(path: Path) -> History:
@@ -166,51 +210,16 @@ class _Words(Completer):
                 yield Completion(choice, start_position=-len(last))
 
 
-async def _say(shell: Shell, line: str, terminal: Console) -> bool:
-    """Answers one line; Ctrl-C gives up waiting for the answer, and nothing else. True: it was answered."""
-    asking = asyncio.ensure_future(shell.answer(line))
-    try:
-        with _interrupted_by_ctrl_c(asking):
-            shown = await asking
-    except OrchardError as error:
-        terminal.print(output.failure(error, in_shell=True))
-        return False
-    except TimeoutError:
-        terminal.print(output.failure(NotAllowed("The running Orchard did not answer in time.")))
-        return False
-    except asyncio.CancelledError:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            asking.cancel()
-            raise
-        terminal.print("Not waited for. What was begun may still be done.")
-        return False
-    if shown is not None:
-        terminal.print(shown)
-    return True
-
-
-@contextmanager
-def _interrupted_by_ctrl_c(asking: asyncio.Future[Any]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, asking.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
-
-
 # -- a script --------------------------------------------------------------------------------------
 
 
-async def _obey(shell: Shell, terminal: Console) -> int:
+async def _obey(conversation: Conversation) -> int:
     """Lines of a pipe or file. No prompt; a line that fails keeps none of the others from being done."""
     code = 0
     async for line in _lines():
         if line.strip().lower() in EXIT:
             break
-        if not await _say(shell, line, terminal):
+        if not await conversation.say(line):
             code = 1
     return code
 

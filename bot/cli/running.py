@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ async def run_until_stopped(root: Path, *, discord: bool, debug: bool, overrides
     configuration = load()
     with logging_to(state_folder(configuration) / "logs", debug=debug, terminal=True):
         async with open_app(load, discord=discord) as app:
+            stopped = asyncio.create_task(until_stopped(), name="until stopped")
+            await asyncio.sleep(0)  # from here on a signal stops it in order
             await greet(app, terminal)
             terminal.print(Text("Ctrl-C stops it.", style="dim"))
-            await until_stopped()
+            await stopped
             terminal.print("Stopping: agents are ended, what they left is kept.")
     terminal.print("Stopped.")
 

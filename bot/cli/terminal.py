@@ -26,7 +26,7 @@ T = TypeVar("T")
 INTERRUPTED = 130
 _BROKEN_PIPE = 141  # as a shell reports a program that wrote into a closed pipe
 _OWN_FAULT = 70
-_WIDTH_OF_A_FILE = 160
+_WIDTH_OF_A_FILE = 10_000  # nothing is broken into lines there
 
 _SPOKEN = {
     "✓": "ok",
@@ -82,9 +82,7 @@ def console(*, errors: bool = False) -> Console:
 
     stream = sys.stderr if errors else sys.stdout
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_FILE
-    return Quiet(
-        file=stream, width=wide, soft_wrap=not stream.isatty(), markup=False, highlight=False, emoji=False
-    )
+    return Quiet(file=stream, width=wide, markup=False, highlight=False, emoji=False)
 
 
 def execute(work: Coroutine[Any, Any, T], *, as_json: bool = False, debug: bool = False) -> T:
