@@ -20,6 +20,7 @@ from pathlib import Path
 
 from core.errors import InvalidInput
 from core.worker.gitcommand import Answer, GitFailed, git_version, run_git, silence_programs
+from core.worker.remembered import Remembered
 
 __all__ = ["Change", "Entry", "GitFailed", "Identity", "MergeResult", "Repository", "Staged", "find_git_dir"]
 
@@ -75,6 +76,7 @@ class Identity:
 
 _HALF_MADE = re.compile(r"failed to read .*/worktrees/.*commondir")
 _HALF_MADE_ATTEMPTS = 6
+_remembered = Remembered()  # of all repositories: a worker opens its own anew for each phase
 
 
 class Repository:
@@ -185,6 +187,9 @@ class Repository:
         return {name: oid for oid, name in pairs}
 
     async def tree_of(self, commit: str) -> str:
+        return await _remembered.get(("tree", self.common_dir), (commit,), lambda: self._tree_of(commit))
+
+    async def _tree_of(self, commit: str) -> str:
         answer = await self.git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
         return answer.stdout.decode().strip()
 
@@ -234,6 +239,10 @@ class Repository:
 
     async def entries(self, tree: str, *paths: str) -> tuple[Entry, ...]:
         """Every file of a tree, or of the folders and files named; in git's order."""
+        question = ("entries", self.common_dir, paths)
+        return await _remembered.get(question, (tree,), lambda: self._entries(tree, paths))
+
+    async def _entries(self, tree: str, paths: Sequence[str]) -> tuple[Entry, ...]:
         answer = await self.git("ls-tree", "-r", "-z", "--full-tree", tree, "--", *paths)
         found = []
         for line in answer.stdout.split(b"\0"):
@@ -250,6 +259,8 @@ class Repository:
 
     async def read_files(self, tree: str, paths: Sequence[str]) -> dict[str, bytes]:
         """The content of those paths that are files in a tree, by one command."""
+        if not paths:
+            return {}
         plain = [path for path in paths if "\n" not in path]
         request = b"".join(os.fsencode(f"{tree}:{path}") + b"\n" for path in plain)
         answer = await self.git("cat-file", "--batch", stdin=request)
@@ -272,6 +283,10 @@ class Repository:
 
     async def changes(self, old: str, new: str, *, counts: bool = False) -> tuple[Change, ...]:
         """What differs between two trees or commits; `counts` adds lines."""
+        question = ("changes", self.common_dir, counts)
+        return await _remembered.get(question, (old, new), lambda: self._changes(old, new, counts))
+
+    async def _changes(self, old: str, new: str, counts: bool) -> tuple[Change, ...]:
         arguments = ["diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv"]
         answer = await self.git(*arguments, "--raw", *(("--numstat",) if counts else ()), old, new)
         return _parse_changes(answer.stdout)
