@@ -70,6 +70,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return _ADAPTERS[kind]
 
 
+def prepare(*kinds: type) -> None:
+    """Does ahead of time what the first value of each kind would wait for."""
+    for kind in kinds:
+        _adapter(kind)
+
+
 def encode(value: object) -> Any:
     """A dataclass (or anything else that pydantic knows) as plain JSON values.
 

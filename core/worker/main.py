@@ -22,20 +22,24 @@ from typing import Any, NoReturn
 
 from core.errors import Unavailable
 from core.isolation.machine import probe_machine
-from core.rpc import INVALID_PARAMS, LINE_LIMIT, Handler, Peer, PeerGone, RpcError, decode
+from core.rpc import INVALID_PARAMS, LINE_LIMIT, Handler, Peer, PeerGone, RpcError, decode, prepare
 from core.worker.contract import (
     ChildProcess,
     FastForwardJob,
+    FastForwardReport,
     Heartbeat,
     MergeJob,
+    MergeReport,
     PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
+    PhaseReport,
     Progress,
     ProjectSetup,
     RemoveWorktree,
     Salvage,
 )
+from core.worker.environments import find_python
 from core.worker.merge import fast_forward
 from core.worker.merging import merge_story
 from core.worker.phases import run_phase
@@ -47,6 +51,21 @@ HEARTBEAT_SECONDS = 2.0
 _STOP_SECONDS = 15.0  # the agents' ladder takes up to 9 s
 _FLUSH_SECONDS = 5.0
 _GUARD_SECONDS = 30.0  # for git commands that a killed worker of the same project left running
+_MESSAGES = (
+    ChildProcess,
+    FastForwardJob,
+    FastForwardReport,
+    Heartbeat,
+    MergeJob,
+    MergeReport,
+    PermissionAnswer,
+    PermissionQuestion,
+    PhaseJob,
+    PhaseReport,
+    Progress,
+    RemoveWorktree,
+    Salvage,
+)
 
 
 class ToControlPlane:
@@ -279,12 +298,20 @@ def _take_stdio() -> tuple[int, int]:
     return incoming, outgoing
 
 
+def warm_up() -> None:
+    """What each worker would find out or build for itself, for a template that workers are forked from."""
+    prepare(*_MESSAGES)
+    find_python()
+
+
 def run_worker() -> NoReturn:
     """The whole life of a worker process."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     incoming, outgoing = _take_stdio()
+    if sys.version_info < (3, 12):  # as from there on by itself; else each git costs a thread, 1 ms
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
 
     async def live() -> NoReturn:
         reader, writer = await _streams(incoming, outgoing)

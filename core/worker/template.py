@@ -49,8 +49,9 @@ def main(argv: list[str]) -> int:
     control.set_inheritable(False)
     for name in _WARM:
         importlib.import_module(name)
-    from core.worker.main import run_worker
+    from core.worker.main import run_worker, warm_up
 
+    warm_up()
     wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
