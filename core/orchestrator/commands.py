@@ -172,7 +172,7 @@ class Commands:
 
     async def start_project(self, name: str, *, actor: str) -> Project:
         """What kept it from starting before may be mended: the settings are read anew."""
-        self._registry.refresh()
+        await self._registry.refresh()
         try:
             project = await self._store.read(lambda conn: _find(conn, name))
         except NotFound:

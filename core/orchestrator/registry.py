@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -64,12 +65,13 @@ class Registry:
         """The projects that are configured, but could not be taken in."""
         return self._unusable
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Reads the configuration anew. One that cannot be accepted is raised and changes nothing.
 
         A project whose own files went bad keeps the settings that it had, so that its work can go on.
         """
-        fresh, before = self._load(), self.configuration
+        # In a thread: reading the files of many projects takes longer than an interaction may wait.
+        fresh, before = await asyncio.to_thread(self._load), self.configuration
         if fresh.state_path != before.state_path:
             raise NotAllowed(
                 f"The settings name another global_state_path, {fresh.state_path}.",
@@ -88,7 +90,7 @@ class Registry:
         What orch-config.yaml says of the name is in force. Raises InvalidInput, ConfigError; then nothing is
         written.
         """
-        self.refresh()
+        await self.refresh()
         known = {project.name: project for project in await self._store.read(projects.every)}
         name, settings = name.strip(), self.configuration.settings
         if name in known and self.configuration.broken.get(name) is None and name not in settings.projects:
@@ -109,7 +111,7 @@ class Registry:
             state_path=self.configuration.state_path,
         )
         if configured is None:
-            self._write(name, checkout.path)
+            await self._write(name, checkout.path)
         project = await self._insert(name, checkout, _WAY_TO[said.status] if said else (), actor)
         self._unusable.pop(name, None)
         return Registration(project=project, notes=checkout.notes)
@@ -134,7 +136,7 @@ class Registry:
             main_branch=project.main_branch,
             state_path=self.configuration.state_path,
         )
-        self._write(project.name, checkout.path)
+        await self._write(project.name, checkout.path)
         self._tell(project)
         return Registration(project=project, notes=checkout.notes)
 
@@ -149,18 +151,18 @@ class Registry:
             hint=f"Change the path there, or register {path} by another name.",
         )
 
-    def _write(self, name: str, path: Path) -> None:
+    async def _write(self, name: str, path: Path) -> None:
         """The registration's file; it is gone again when the settings cannot be used with it."""
         is_new = not registration_path(self.configuration.state_path, name).exists()
         file = write_registration(self.configuration.state_path, name, path)
         try:
-            self.refresh()
+            await self.refresh()
             if (error := self.configuration.broken.get(name)) is not None:
                 raise error
         except OrchardError:
             if is_new:
                 file.unlink(missing_ok=True)
-            self.refresh()
+            await self.refresh()
             raise
 
     async def discover(self, paths: Sequence[Path]) -> tuple[Candidate, ...]:
