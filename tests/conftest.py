@@ -1,13 +1,22 @@
-"""What every test may rely on: bubblewrap where a test is marked with it."""
+"""What every test may rely on: bubblewrap where a test is marked with it, examples that repeat."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level
+
+# The same examples each time, and no clock: a run says something of the code, never of the machine's load.
+# `--hypothesis-profile=thorough` looks for new ones.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile("repeatable")
 
 _missing = pytest.StashKey[str]()
 _skipped = pytest.StashKey[list[str]]()
