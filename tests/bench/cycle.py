@@ -1,0 +1,105 @@
+"""A cycle with an agent that needs no thinking time, against a shell script that runs the same programs.
+
+One run is recorded: each git and each sandbox (agents, test runs) with its argv, environment, folder, input
+and descriptors. Then Orchard, and bash scripts made of the record (one a project, as many at a time as
+Orchard was allowed to run), do the same work in turns, from the same folder at the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.farm import drive, plant
+from tests.bench.figure import Figure
+from tests.bench.replay import Script, differing, read_records, write_scripts
+
+ROOT = Path(__file__).parents[2]
+BAR = 1.15
+
+
+def measure(*, stories: int, rounds: int, lanes: int) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
+        folder = Path(name).resolve()
+        root, kept, records = folder / "root", folder / "kept", folder / "records"
+        root.mkdir()
+        records.mkdir()
+        projects = plant(root, stories, lanes=lanes)
+        root.rename(kept)
+        _restore(kept, root)
+        _orchard(root, record_to=records)
+        scripts = write_scripts(read_records(records), projects, records)
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(rounds):
+            _restore(kept, root)
+            ours.append(_orchard(root))
+            _restore(kept, root)
+            theirs.append(_scripts(scripts, lanes))
+        other, ran = differing(records)
+    note = f"{ran} programs" + (f", {other} of them ended otherwise in the script" if other else "")
+    return _figures(ours, theirs, stories=stories, lanes=lanes, note=note)
+
+
+def _figures(ours: list[float], theirs: list[float], *, stories: int, lanes: int, note: str) -> list[Figure]:
+    # The best of each: what else the machine does only ever adds.
+    seconds, base = min(ours), min(theirs)
+    return [
+        Figure(
+            what=f"{stories} stories, sprint start to merge, {lanes} at a time",
+            value=f"{seconds:.2f} s",
+            baseline=f"{base:.2f} s",
+            ratio=seconds / base,
+            bar=f"ratio <= {BAR}",
+            holds=seconds / base <= BAR,
+            note=note,
+        )
+    ]
+
+
+def _restore(kept: Path, root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    subprocess.run(["cp", "-a", kept, root], check=True)
+
+
+def _orchard(root: Path, *, record_to: Path | None = None) -> float:
+    environment = dict(os.environ)
+    if record_to is not None:
+        environment["ORCHARD_BENCH_RECORD"] = str(record_to)
+        environment["PYTHONPATH"] = f"{Path(__file__).with_name('recording')}:{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.cycle", str(root)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"Orchard did not finish its stories:\n{done.stderr[-4000:]}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    return float(told["cycle"])
+
+
+def _scripts(scripts: list[Script], lanes: int) -> float:
+    paths = "\0".join(str(script.path) for script in scripts)
+    began = time.monotonic()
+    subprocess.run(
+        ["xargs", "-0", "-n", "1", "-P", str(lanes), "bash"],
+        input=paths,
+        text=True,
+        env={"PATH": os.environ["PATH"]},
+        check=True,
+    )
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(drive(Path(sys.argv[1])))))
