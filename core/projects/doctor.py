@@ -261,7 +261,7 @@ async def _pytest(environment: Environment, setup: ProjectSetup, machine: Machin
             home=home,
             read_only=environment.read_only,
             environment={"LANG": "C.UTF-8", **environment.variables_at(home)},
-            network=False,
+            network=setup.isolation == Level.PROCESS,  # which cannot cut it off
         )
         argv = [str(environment.python), "-c", _PYTEST_VERSION]
         try:
