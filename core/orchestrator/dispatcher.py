@@ -16,36 +16,30 @@ from typing import Any
 
 from core.bus import Bus
 from core.clock import Clock
-from core.domain.approval import ApprovalKind, ApprovalState
-from core.domain.event import Event, EventKind
+from core.domain.approval import ApprovalKind
+from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
-from core.errors import LostRace, OrchardError, Unavailable
-from core.executors.local import LocalExecutor, WorkerHandle
+from core.errors import LostRace, OrchardError
+from core.executors.local import LocalExecutor
 from core.orchestrator.merge_queue import MergeQueue
-from core.orchestrator.recovery import end_processes, forget
+from core.orchestrator.reception import Reception
 from core.orchestrator.reports import record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
-from core.rpc import Handler, PeerGone, RpcError, decode
-from core.store import approvals, cycles, gates, leases, merges, processes, stories, workers
+from core.rpc import PeerGone, RpcError
+from core.store import approvals, cycles, gates, leases, merges, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.worker.contract import (
-    ChildProcess,
-    Heartbeat,
-    PermissionAnswer,
-    PermissionQuestion,
     PhaseEnd,
     PhaseJob,
     PhaseReport,
     Progress,
     RemoveWorktree,
-    Salvage,
     StoryBrief,
 )
-from core.worker.suite import sweep_checkouts
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +75,15 @@ class Dispatcher:
         self.clock = clock
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
-        self.supervisor = Supervisor(executor, self, clock=clock, times=times)
+        self._reception = Reception(
+            store, lease_seconds=lease_seconds, state_path=setups.state_path, wake=self.wake
+        )
+        self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, _Hold] = {}
-        self._questions: dict[str, asyncio.Future[PermissionAnswer]] = {}
         self._waits: Mapping[str, str] = {}
-        self._progress: dict[str, Progress] = {}
-        self._children: dict[str, dict[int, int]] = {}  # owner -> what its worker started: pid, start ticks
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -120,7 +114,7 @@ class Dispatcher:
         with self._bus.subscribe() as events:
             async for event in events:
                 if event.kind is EventKind.APPROVAL_ANSWERED:
-                    await self._settle_question(event)
+                    await self._reception.settle_question(event)
                 self.wake()
 
     async def _pass(self) -> None:
@@ -162,7 +156,7 @@ class Dispatcher:
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
-        self._progress.pop(story, None)
+        self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("driving %s failed", story, exc_info=error)
             self._hold(story, 30.0, f"an error of Orchard itself, see the log: {error}")
@@ -178,7 +172,7 @@ class Dispatcher:
             setup = self._setups.project(cycle.project)
             agent = self._setups.agent(cycle.project)
             owner = await self.supervisor.ensure(cycle.project)
-        except Unavailable as error:
+        except OrchardError as error:
             log.warning("%s cannot start: %s", cycle.story_id, error)
             self._hold(cycle.story_id, 10.0, str(error))
             return
@@ -301,153 +295,13 @@ class Dispatcher:
 
     def why(self, story_id: str) -> str:
         """What the story does or waits for now, in one sentence; empty when nothing is known."""
-        if (progress := self._progress.get(story_id)) is not None:
+        if (progress := self._reception.progress.get(story_id)) is not None:
             return f"{progress.phase}: {progress.text}"
         return self._waits.get(story_id, "")
 
     @property
     def progress(self) -> Mapping[str, Progress]:
-        return self._progress
-
-    # -- said by workers ---------------------------------------------------------------------
-
-    def handlers_for(self, project: str, owner: str) -> Mapping[str, Handler]:
-        async def heartbeat(params: dict[str, Any]) -> None:
-            beat = decode(Heartbeat, params)
-            self.supervisor.heard(project, owner)
-            if beat.running:
-                await self._store.write(lambda tx: leases.renew(tx, beat.running, owner, self._lease_seconds))
-
-        async def progress(params: dict[str, Any]) -> None:
-            said = decode(Progress, params)
-            if said.story_id in self._drives:
-                self._progress[said.story_id] = said
-
-        start_ticks = self._children.setdefault(owner, {})
-
-        async def process_started(params: dict[str, Any]) -> None:
-            child = decode(ChildProcess, params)
-            start_ticks[child.pid] = child.start_ticks
-            await self._store.write(lambda tx: _register(tx, project, child))
-
-        async def process_ended(params: dict[str, Any]) -> None:
-            pid = int(params["pid"])
-            ticks = start_ticks.pop(pid, None)
-            if ticks is not None:
-                await self._store.write(lambda tx: processes.ended(tx, pid, ticks))
-
-        async def salvaged(params: dict[str, Any]) -> None:
-            salvage = decode(Salvage, params)
-            await self._store.write(
-                lambda tx: tx.emit(
-                    EventKind.WORK_SALVAGED,
-                    project=project,
-                    story_id=salvage.story_id,
-                    data={"ref": salvage.ref, "files": list(salvage.files[:50])},
-                )
-            )
-
-        async def ask(params: dict[str, Any]) -> PermissionAnswer:
-            return await self._ask(project, decode(PermissionQuestion, params))
-
-        return {
-            "heartbeat": heartbeat,
-            "progress": progress,
-            "process_started": process_started,
-            "process_ended": process_ended,
-            "salvaged": salvaged,
-            "ask": ask,
-        }
-
-    async def _ask(self, project: str, question: PermissionQuestion) -> PermissionAnswer:
-        def asked(tx: Transaction) -> str:
-            leases.check(tx.conn, question.story_id, question.generation)
-            return approvals.ask(
-                tx,
-                project=project,
-                story_id=question.story_id,
-                kind=ApprovalKind.PERMISSION,
-                subject=f"permission:{question.story_id}:{question.generation}:{question.detail}",
-                question=f"May the agent of {question.story_id} do this? {question.title}",
-                detail=question.detail,
-                reasons=question.reasons,
-            ).id
-
-        approval_id = await self._store.write(asked)
-        future = self._questions.setdefault(approval_id, asyncio.get_running_loop().create_future())
-        try:
-            return await asyncio.shield(future)
-        finally:
-            if future.done():
-                self._questions.pop(approval_id, None)
-
-    async def _settle_question(self, event: Event) -> None:
-        future = self._questions.get(str(event.data.get("approval")))
-        if future is None or future.done():
-            return
-        approval = await self._store.read(lambda conn: approvals.get(conn, str(event.data["approval"])))
-        future.set_result(
-            PermissionAnswer(allowed=approval.state is ApprovalState.APPROVED, reason=approval.reason)
-        )
-
-    async def worker_started(self, project: str, owner: str, handle: WorkerHandle) -> None:
-        def record(tx: Transaction) -> None:
-            generation = workers.next_generation(tx, project)
-            processes.started(
-                tx,
-                pid=handle.pid,
-                start_ticks=handle.start_ticks,
-                group=handle.pid,
-                kind="worker",
-                project=project,
-                story_id=None,
-                argv=("orchard worker", project),
-            )
-            tx.emit(
-                EventKind.WORKER_STARTED, project=project, data={"pid": handle.pid, "generation": generation}
-            )
-
-        await self._store.write(record)
-
-    async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None:
-        children = self._children.pop(owner, {})
-        rows = await self._store.read(processes.every)
-        left = [row for row in rows if children.get(row.pid) == row.start_ticks]
-        # They die with their worker by themselves; what does not is ended here, while it is still known.
-        reaped = await asyncio.to_thread(end_processes, left)
-        await asyncio.to_thread(sweep_checkouts, self._setups.state_path)
-
-        def record(tx: Transaction) -> None:
-            processes.ended(tx, handle.pid, handle.start_ticks)
-            forget(tx, left, reaped)
-            for lease in leases.held(tx.conn, project):
-                if lease.owner == owner:
-                    approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)
-            leases.release_all_of(tx, owner)
-            tx.emit(EventKind.WORKER_LOST, project=project, data={"pid": handle.pid, "cause": cause})
-
-        await self._store.write(record)
-        self.wake()
-
-    async def worker_quarantined(self, project: str, crashes: int, seconds: float) -> None:
-        await self._store.write(
-            lambda tx: tx.emit(
-                EventKind.WORKER_QUARANTINED, project=project, data={"restarts": crashes, "seconds": seconds}
-            )
-        )
-
-
-def _register(tx: Transaction, project: str, child: ChildProcess) -> None:
-    processes.started(
-        tx,
-        pid=child.pid,
-        start_ticks=child.start_ticks,
-        group=child.group,
-        kind=child.kind,
-        project=project,
-        story_id=child.story_id,
-        argv=child.argv,
-    )
+        return self._reception.progress
 
 
 def _job_of(setup: Any, agent: Any) -> Any:

@@ -138,11 +138,6 @@ class Supervisor:
             return WorkerView(state=WorkerState.BACKING_OFF, detail=f"starts again in {seconds:.0f} s")
         return WorkerView(state=WorkerState.STOPPED)
 
-    def heard(self, project: str, owner: str) -> None:
-        worker = self._workers.get(project)
-        if worker is not None and worker.owner == owner:
-            worker.last_heard = self._clock.monotonic()
-
     def running(self) -> tuple[str, ...]:
         return tuple(self._workers)
 
@@ -177,6 +172,17 @@ class Supervisor:
 
     # -- inside ------------------------------------------------------------------------------
 
+    def _hearing(self, project: str, owner: str, handler: Handler) -> Handler:
+        """Whatever a worker says is a sign of life."""
+
+        async def hear(params: dict[str, Any]) -> Any:
+            worker = self._workers.get(project)
+            if worker is not None and worker.owner == owner:
+                worker.last_heard = self._clock.monotonic()
+            return await handler(params)
+
+        return hear
+
     async def _worker(self, project: str) -> _Worker:
         if (worker := self._workers.get(project)) is not None:
             return worker
@@ -203,7 +209,9 @@ class Supervisor:
         except (OSError, Unavailable) as error:
             await self._crashed(project, f"could not start: {error}")
             raise Unavailable(f"The worker of {project} could not be started.", why=str(error)) from error
-        peer = Peer(handle.reader, handle.writer, self._events.handlers_for(project, owner))
+        said = self._events.handlers_for(project, owner)
+        handlers = {name: self._hearing(project, owner, handler) for name, handler in said.items()}
+        peer = Peer(handle.reader, handle.writer, handlers)
         worker = _Worker(owner=owner, handle=handle, peer=peer, tasks=[], last_heard=self._clock.monotonic())
         reading = asyncio.create_task(peer.run(), name=f"read worker {project}")
         try:
