@@ -74,6 +74,7 @@ async def test_a_story_goes_from_its_criteria_to_code_that_a_person_may_merge(
     assert (setup.state_path / "transcripts" / "shop" / "shop-1" / "code_green-1.jsonl").stat().st_size > 0
 
 
+@pytest.mark.bwrap  # at level `process` nothing keeps it from writing outside
 async def test_a_design_agent_writes_the_spec_and_nothing_else(
     calculator, job_of, play, services, story
 ) -> None:
