@@ -15,6 +15,7 @@ from typing import Any
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder a call
 _EVIDENCE_FIELDS = frozenset(field.name for field in dataclasses.fields(Evidence))
 
 
@@ -41,7 +42,7 @@ def to_text(text: str) -> str:
 
 
 def to_list(values: Iterable[str]) -> str:
-    return json.dumps(list(values), separators=(",", ":"))
+    return _encode(list(values))
 
 
 def from_list(text: str) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def from_list(text: str) -> tuple[str, ...]:
 
 def to_object(data: Mapping[str, Any]) -> str:
     """Raises TypeError for what JSON does not know."""
-    return json.dumps(dict(data), separators=(",", ":"))
+    return _encode(dict(data))
 
 
 def from_object(text: str) -> dict[str, Any]:

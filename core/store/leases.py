@@ -14,6 +14,11 @@ from core.store import cycles
 from core.store.columns import from_time, to_time
 from core.store.transaction import Transaction
 
+_TAKE = (
+    "UPDATE cycles AS c SET generation = c.generation + 1, updated_at = ? FROM stories s, projects p"  # noqa: S608
+    f" WHERE c.story_id = ? AND c.state = ? AND {cycles.RUNNABLE} RETURNING generation, project"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
@@ -46,8 +51,7 @@ def claim(tx: Transaction, story_id: str, *, phase: Phase, owner: str, lease_sec
     Raises LostRace, saying which condition no longer holds; then nothing was changed.
     """
     taken = tx.conn.execute(
-        "UPDATE cycles AS c SET generation = c.generation + 1, updated_at = ? FROM stories s, projects p"  # noqa: S608
-        f" WHERE c.story_id = ? AND c.state = ? AND {cycles.RUNNABLE} RETURNING generation, project",
+        _TAKE,
         (tx.now_text, story_id, phase.value),
     ).fetchone()
     if taken is None:
