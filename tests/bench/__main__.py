@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.bench import cycle
+from tests.bench import cycle, dispatch, interactions, launches, standing, workers
 from tests.bench.figure import Figure, table
 
 Options = argparse.Namespace
@@ -18,6 +18,12 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "cycle": lambda options: cycle.measure(
         stories=options.stories, rounds=options.rounds, lanes=options.lanes
     ),
+    "workers": lambda options: workers.measure(workers=options.workers),
+    "interactions": lambda options: interactions.measure(projects=options.busy, commands=options.commands),
+    "launches": lambda options: launches.measure(launches=options.launches),
+    "dispatch": lambda options: dispatch.measure(claims=options.claims),
+    "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
+    "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),
 }
 
 
@@ -27,10 +33,7 @@ def main(arguments: list[str]) -> int:
     figures: list[Figure] = []
     for name in options.names or BENCHMARKS:
         with console.status(name):
-            found = BENCHMARKS[name](options)
-        figures += found
-        if len(options.names) != 1:
-            console.print(table(found, title=name))
+            figures += BENCHMARKS[name](options)
     console.print(table(figures, title="Measured in one run on this machine"))
     return 0
 
@@ -41,6 +44,14 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--stories", type=int, default=10, help="stories of the cycle's figure")
     parser.add_argument("--rounds", type=int, default=3, help="turns of Orchard and of its baseline")
     parser.add_argument("--lanes", type=int, default=os.cpu_count() or 2, help="stories at a time")
+    parser.add_argument("--workers", type=int, default=20)
+    parser.add_argument("--busy", type=int, default=50, help="busy projects of the interactions")
+    parser.add_argument("--commands", type=int, default=400, help="commands typed")
+    parser.add_argument("--launches", type=int, default=60)
+    parser.add_argument("--claims", type=int, default=20000)
+    parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
+    parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")

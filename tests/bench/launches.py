@@ -1,0 +1,59 @@
+"""What the sandbox costs a launch, against the same program started bare."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from core.isolation.launch import DEVNULL, run
+from core.isolation.machine import probe_machine
+from core.isolation.plan import Level, Limits, Sandbox, plan_launch
+from tests.bench.figure import Figure, milliseconds, quantile
+
+_PROGRAM = "/bin/true"
+
+
+def measure(*, launches: int) -> list[Figure]:
+    return asyncio.run(_measure(launches))
+
+
+async def _measure(launches: int) -> list[Figure]:
+    machine = await probe_machine()
+    bare: list[float] = []
+    found: dict[Level, list[float]] = {level: [] for level in machine.levels}
+    with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
+        folder = Path(name).resolve()
+        (folder / "work").mkdir()
+        for _ in range(launches):  # in turns, so that what else the machine does falls on all of them
+            bare.append(await _bare())
+            for level, seconds in found.items():
+                sandbox = Sandbox(
+                    level=level,
+                    cwd=folder / "work",
+                    home=folder,
+                    writable=(folder / "work",),
+                    limits=Limits(memory_mb=512, processes=64, open_files=256),
+                )
+                began = time.monotonic()
+                await run(plan_launch([_PROGRAM], sandbox, machine), timeout_seconds=60)
+                seconds.append(time.monotonic() - began)
+    base = quantile(bare, 0.5)
+    return [
+        Figure(
+            what=f"a launch at level {level}, median of {launches}",
+            value=milliseconds(quantile(seconds, 0.5)),
+            baseline=milliseconds(base),
+            ratio=quantile(seconds, 0.5) / base,
+            note=f"p95 {milliseconds(quantile(seconds, 0.95))}; started, ended, nothing left",
+        )
+        for level, seconds in found.items()
+    ]
+
+
+async def _bare() -> float:
+    began = time.monotonic()
+    process = await asyncio.create_subprocess_exec(_PROGRAM, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+    await process.wait()
+    return time.monotonic() - began
