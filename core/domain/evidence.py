@@ -47,7 +47,7 @@ class TestResult:
     detail: str = ""  # the report's text, shortened to its last 4,000 characters
     collection: bool = False  # stands for a whole file that could not be collected
     failure: Failure | None = None  # given for FAILED and ERROR where the report says why
-    skipped_by: str = ""  # the file, from the repository's top, whose code or mark asked for SKIPPED or XFAILED
+    skipped_by: str = ""  # file, from the repository's top, that asked for SKIPPED or XFAILED
 
 
 class RunState(StrEnum):
