@@ -222,7 +222,10 @@ class Repository:
         arguments = [part for parent in parents for part in ("-p", parent)]
         text = message.encode("utf-8", "replace").replace(b"\0", b"")
         answer = await self.git("commit-tree", tree, *arguments, stdin=text, environment=named)
-        return answer.stdout.decode().strip()
+        commit = answer.stdout.decode().strip()
+        if len(tree) == len(commit):  # an object id, no other name of a tree
+            _remembered.put(("tree", self.common_dir), (commit,), tree)
+        return commit
 
     async def identity(self) -> Identity:
         """`user.name` and `user.email` of this repository's own configuration, else Orchard's."""
@@ -281,14 +284,14 @@ class Repository:
                 found[path] = content
         return found
 
-    async def changes(self, old: str, new: str, *, counts: bool = False) -> tuple[Change, ...]:
-        """What differs between two trees or commits; `counts` adds lines."""
-        question = ("changes", self.common_dir, counts)
-        return await _remembered.get(question, (old, new), lambda: self._changes(old, new, counts))
+    async def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        """What differs between two trees or commits, with counts of lines."""
+        question = ("changes", self.common_dir)
+        return await _remembered.get(question, (old, new), lambda: self._changes(old, new))
 
-    async def _changes(self, old: str, new: str, counts: bool) -> tuple[Change, ...]:
+    async def _changes(self, old: str, new: str) -> tuple[Change, ...]:
         arguments = ["diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv"]
-        answer = await self.git(*arguments, "--raw", *(("--numstat",) if counts else ()), old, new)
+        answer = await self.git(*arguments, "--raw", "--numstat", old, new)
         return _parse_changes(answer.stdout)
 
     async def diff(self, old: str, new: str, *paths: str, limit_bytes: int = 1 << 20) -> str:

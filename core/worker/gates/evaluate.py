@@ -42,7 +42,7 @@ class Trees(Protocol):
 
     async def read_files(self, tree: str, paths: Sequence[str]) -> dict[str, bytes]: ...
 
-    async def changes(self, old: str, new: str, *, counts: bool = False) -> tuple[Change, ...]: ...
+    async def changes(self, old: str, new: str) -> tuple[Change, ...]: ...
 
 
 async def evaluate_gate(
@@ -84,7 +84,7 @@ async def file_changes(
     A symbolic link is a test only when what it points to is one: else red could link a test to code.
     """
     found = []
-    for change in await repository.changes(old, new, counts=True):
+    for change in await repository.changes(old, new):
         if change.path in ignore:
             continue
         is_test = runner.is_test_path(change.path)

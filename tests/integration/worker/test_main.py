@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -181,7 +181,7 @@ async def test_a_worker_killed_at_any_step_is_taken_over_by_the_next(
         work = asyncio.create_task(plane.run_phase(job_of(agent)))
         await until(lambda: work.done() or any(note["step"] == step for note in plane.heard("progress")))
         plane.handle.kill()
-        with pytest.raises(PeerGone):
+        with suppress(PeerGone):  # the last step may be over before the kill: then the report is lost
             await work
     async with _worker(executor) as plane:
         report = await plane.run_phase(job_of(agent))
