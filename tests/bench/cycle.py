@@ -35,7 +35,8 @@ def measure(*, stories: int, rounds: int, lanes: int) -> list[Figure]:
         root.rename(kept)
         _restore(kept, root)
         _orchard(root, record_to=records)
-        scripts = write_scripts(read_records(records), projects, records)
+        recorded = read_records(records)
+        scripts = write_scripts(recorded, projects, records)
         ours: list[float] = []
         theirs: list[float] = []
         for _ in range(rounds):
@@ -43,9 +44,19 @@ def measure(*, stories: int, rounds: int, lanes: int) -> list[Figure]:
             ours.append(_orchard(root))
             _restore(kept, root)
             theirs.append(_scripts(scripts, lanes))
-        other, ran = differing(records)
-    note = f"{ran} programs" + (f", {other} of them ended otherwise in the script" if other else "")
+        note = _fidelity(root, records, sum(_runs_tests(record["argv"]) for record in recorded))
     return _figures(ours, theirs, stories=stories, lanes=lanes, note=note)
+
+
+def _runs_tests(argv: list[str]) -> bool:
+    return any(word.endswith("/orchard_start.py") for word in argv)
+
+
+def _fidelity(root: Path, records: Path, test_runs: int) -> str:
+    """Whether the last round of scripts did what was recorded: exit codes, and a report of each test run."""
+    other, ran = differing(records)
+    reports = len(list(root.rglob("report/*.xml")))
+    return f"{ran} programs, {other} ended otherwise in the script; it made {reports} of {test_runs} reports"
 
 
 def _figures(ours: list[float], theirs: list[float], *, stories: int, lanes: int, note: str) -> list[Figure]:

@@ -90,7 +90,6 @@ async def busy(facts: dict[str, Any], projects: int, folder: Path) -> None:
             await until(lambda: service.connected, "a connected bot", seconds=60)
             for story in stories:
                 await orchard.emit(EventKind.PHASE_STARTED, story, phase="design", attempt=1, agent="bench")
-            await asyncio.sleep(1.0)
             await orchard.posted()  # every channel and thread is made
             for number, story in enumerate(stories):
                 delay = number / projects

@@ -113,7 +113,9 @@ async def _watched(url: str, texts: Sequence[str], count: int) -> tuple[list[flo
     posts: list[float] = []
     watching = asyncio.create_task(_watch(url, posts), name="watch posts")
     try:
-        return await _type(url, texts, count), posts
+        seconds = await _type(url, texts, count)
+        await until(lambda: posts, "a post", seconds=30)
+        return seconds, posts
     finally:
         watching.cancel()
         await asyncio.wait({watching})

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 _CHUNK = 1 << 16
@@ -81,20 +82,23 @@ def _inherited(fd: int) -> bool:
 
 
 def _there(argv: list[str]) -> dict[str, object]:
-    """The folders and small files that it names and that are there: Orchard made them with no command."""
+    """The folders and small files that it is given and that are there: Orchard made them with no command."""
     words = [*argv, *os.environ.values(), str(Path.cwd())]
     named = [Path(word) for word in dict.fromkeys(words) if word.startswith("/")]
     mine = [path for path in named if path.parts[1:2] not in (("usr",), ("proc",), ("dev",))]
-    folders = [str(path) for path in mine if path.is_dir()]
+    for word, after in pairwise(argv):
+        if word == "--bind":  # what is writable in a sandbox may have been filled before
+            mine += [path for path in sorted(Path(after).rglob("*"))[:200] if ".git" not in path.parts]
+    folders = {str(path) for path in mine if path.is_dir()}
     if index := os.environ.get("GIT_INDEX_FILE"):
-        folders.append(str(Path(index).parent))
+        folders.add(str(Path(index).parent))
     files = {}
     for path in mine:
         if path.is_file() and path.stat().st_size < 1 << 16 and not os.access(path, os.X_OK):
             content = path.read_bytes()
             if b"\0" not in content:  # git's own files are made by git
                 files[str(path)] = content.decode(errors="surrogateescape")
-    return {"folders": sorted(set(folders)), "files": files}
+    return {"folders": sorted(folders), "files": files}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""Each benchmark runs, at its least size. What it measures is no test: machines differ."""
+
+import pytest
+
+from tests.bench import cycle, dispatch, interactions, launches, standing, workers
+
+
+@pytest.mark.bwrap
+@pytest.mark.timeout(180)
+def test_the_script_of_a_recorded_cycle_does_the_same():
+    (figure,) = cycle.measure(stories=1, rounds=1, lanes=1)
+    assert figure.ratio > 0.2
+    assert "programs, 0 ended otherwise in the script; it made 5 of 5 reports" in figure.note
+
+
+def test_interactions_are_answered_and_posts_seen():
+    answers, posts = interactions.measure(projects=2, commands=4)
+    assert answers.value.endswith("ms")
+    assert posts.value.endswith("ms")
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda: workers.measure(workers=2, plain=1),
+        lambda: launches.measure(launches=2),
+        lambda: dispatch.measure(claims=20),
+        lambda: standing.measure_restart(projects=2, rounds=1),
+        lambda: standing.measure_idle(projects=2, seconds=0.2),
+    ],
+    ids=["workers", "launches", "dispatch", "restart", "idle"],
+)
+def test_it_runs(measure):
+    assert all(figure.value for figure in measure())
