@@ -4,8 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Handed on to the program: make demo ARGS=--interactive
 ARGS ?=
-# More for pytest, such as PYTEST_ARGS="-n 2" where pytest-xdist is installed.
-PYTEST_ARGS ?=
+# For pytest: a worker a core; the tests of a file stay together, since many share what took long to make.
+PYTEST_ARGS ?= -n auto --dist loadfile
 
 .PHONY: help setup demo run test lint real bench lock clean
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level
+
+# A shell that put the tests into the background has them ignore Ctrl-C, and so would each program they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time, and no clock: a run says something of the code, never of the machine's load.
 # `--hypothesis-profile=thorough` looks for new ones.
