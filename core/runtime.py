@@ -205,12 +205,15 @@ async def _scheduled(reconciler: Reconciler) -> AsyncIterator[None]:
 
 async def _check_projects(store: Store, setups: Setups) -> None:
     """Says at start which active projects cannot work here, instead of letting them wait in silence."""
+    found: set[str] = set()  # agents: to look for one takes milliseconds
     for project in await store.read(projects.every):
         if project.status is not ProjectStatus.ACTIVE:
             continue
         try:
             setups.project(project.name)
-            setups.agent(project.name)
+            if (agent := setups.agent_name(project.name)) not in found:
+                setups.agent(project.name)
+                found.add(agent)
         except OrchardError as error:
             await store.write(_unavailable(project.name, error))
 

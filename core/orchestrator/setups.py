@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from config.settings import ProjectSettings, Settings
-from core.agents.presets import load_rows, resolve
+from core.agents.presets import Rows, load_rows, resolve
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
@@ -38,6 +38,7 @@ class Setups:
         self._machine = machine
         self._environ = environ
         self._projects: dict[str, Project] = {}
+        self._rows: tuple[object, Rows] | None = None  # made of which settings
 
     def learn(self, project: Project) -> None:
         """Takes note of a registered project: its checkout and main branch are not in the settings."""
@@ -89,6 +90,10 @@ class Setups:
 
     def agent(self, name: str) -> AgentSetup:
         """Raises Unavailable when no agent is chosen or the chosen one is not installed."""
+        return resolve(self.agent_name(name), self._agents(), environ=self._environ)
+
+    def agent_name(self, name: str) -> str:
+        """Which agent a project has. Raises Unavailable when none is chosen."""
         chosen = self.settings(name).agent or self._settings().global_.default_agent
         if chosen is None:
             raise Unavailable(
@@ -96,7 +101,13 @@ class Setups:
                 why="Neither the project's 'agent' nor 'global.default_agent' is set.",
                 hint="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
             )
-        return resolve(chosen, load_rows(self._settings().agents), environ=self._environ)
+        return chosen
+
+    def _agents(self) -> Rows:
+        custom = self._settings().agents
+        if self._rows is None or self._rows[0] is not custom:
+            self._rows = (custom, load_rows(custom))
+        return self._rows[1]
 
     def review_policy(self, name: str) -> ReviewPolicy:
         settings = self.settings(name)
