@@ -62,6 +62,10 @@ def plant(root: Path, projects: int, *, lanes: int, settings: Mapping[str, Any] 
     git(first, "commit", "-q", "-m", "First commit")
     for name in names[1:]:
         subprocess.run(["cp", "-a", first, first.parent / name], check=True)
+    for name in names:  # none has another's trees: the runs of those are kept for all projects
+        (first.parent / name / "README").write_text(f"{name}\n")
+        git(first.parent / name, "add", "README")
+        git(first.parent / name, "commit", "-q", "-m", "A name")
     (root / "replay.yaml").write_text(yaml.safe_dump(_SCRIPT))
     configuration = {
         "global": {
