@@ -124,6 +124,7 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:  # the child: nothing but exec may happen here
             try:
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` has it ignored
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
                 os.chdir(folder)
                 os.execve(argv[0], argv, dict(environment))
