@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from config.loader import load
@@ -82,7 +84,9 @@ def plant(root: Path, projects: int, *, lanes: int, settings: Mapping[str, Any] 
 
 
 async def drive(root: Path, *, timeout_seconds: float = 600) -> dict[str, float]:
-    """One story in each project of `root`, from the start of its sprint to the last merge, in seconds."""
+    """One story in each project of `root`. Seconds: `ready` after the start, `cycle` from the first sprint to
+    the last merge, `own` of processor time in the control plane and the workers themselves.
+    """
     seconds: dict[str, float] = {}
     began = time.monotonic()
     async with open_runtime(lambda: load(root, environ={})) as runtime:
@@ -93,7 +97,7 @@ async def drive(root: Path, *, timeout_seconds: float = 600) -> dict[str, float]
             await commands.add_story(name, "Multiply", acceptance_criteria=("it works",), actor="bench")
             await commands.plan_sprint(name, actor="bench")
         await asyncio.sleep(2.0)  # the template of the workers is warm: its start is another figure
-        began = time.monotonic()
+        began, before = time.monotonic(), _own_seconds(os.getpid())
         for name in names:
             await commands.start_sprint(name, actor="bench")
         merged: set[str] = set()
@@ -110,4 +114,13 @@ async def drive(root: Path, *, timeout_seconds: float = 600) -> dict[str, float]
                     if len(merged) < len(names):
                         await anext(events)
         seconds["cycle"] = time.monotonic() - began
+        workers = [view.worker.pid for view in await commands.projects()]
+        seconds["own"] = _own_seconds(os.getpid()) - before
+        seconds["own"] += sum(_own_seconds(pid) for pid in workers if pid is not None)
     return seconds
+
+
+def _own_seconds(pid: int) -> float:
+    """Processor time of a process without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
