@@ -122,7 +122,7 @@ class GlobalSettings(Section):
     default_agent: Text | None = Field(
         None, description="The agent of every project that names none; a row of agents.yaml or of `agents:`."
     )
-    heartbeat_seconds: Number = Field(5, ge=0.1, le=600, description="How often a worker says that it lives.")
+    heartbeat_seconds: Number = _later(5, "How often a worker says that it lives.", ge=0.1, le=600)
     lease_seconds: Number = Field(
         60,
         ge=1,
@@ -130,8 +130,8 @@ class GlobalSettings(Section):
         validate_default=True,
         description="A worker that says nothing for this long loses its phase; at least two heartbeats.",
     )
-    stall_seconds: Number = Field(
-        600, ge=1, le=86400, description="An agent that shows nothing for this long is looked at."
+    stall_seconds: Number = _later(
+        600, "An agent that shows nothing for this long is looked at.", ge=1, le=86400
     )
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
 
