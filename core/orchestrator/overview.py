@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import Callable
 
 from core.domain.approval import ApprovalKind
+from core.domain.machine import allowed_commands
+from core.domain.project import Project
 from core.domain.story import Cycle, Story, StoryState, StoryStatus, status_of
-from core.orchestrator.views import GateView, SprintView, StoryDetail, StoryView
+from core.orchestrator.views import GateView, SprintView, StoryDetail, StoryView, WorkflowView
 from core.store import approvals, cycles, gates, leases, sprints, stories
 
 Why = Callable[[str], str]  # a story's id to what is known of it now, in one sentence
@@ -81,3 +83,12 @@ def tally(views: tuple[StoryView, ...]) -> dict[str, int]:
         "blocked": sum(view.status is StoryStatus.BLOCKED for view in views),
         "done": sum(view.story.state is StoryState.DONE for view in views),
     }
+
+
+def workflow_view(conn: sqlite3.Connection, project: Project) -> WorkflowView:
+    return WorkflowView(
+        project=project,
+        state=project.workflow,
+        allowed=allowed_commands(project.workflow),
+        sprint=sprints.current(conn, project.name),
+    )

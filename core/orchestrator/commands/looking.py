@@ -1,0 +1,106 @@
+"""What a person can look at. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import psutil
+
+from core.domain.approval import Approval
+from core.domain.event import Event
+from core.domain.project import Project
+from core.errors import NotFound
+from core.orchestrator import overview
+from core.orchestrator.commands.topic import Topic, find
+from core.orchestrator.views import (
+    ProjectView,
+    SprintView,
+    StoryDetail,
+    StoryView,
+    SystemView,
+    WorkerView,
+    WorkflowView,
+)
+from core.store import approvals, events, projects, stories
+
+
+class Looking(Topic):
+    async def system(self) -> SystemView:
+        return SystemView(
+            running=self._engine is not None,
+            startup_complete=self._started_at is not None,
+            started_at=self._started_at,
+            projects=await self.projects(),
+            pending_approvals=await self.approvals(),
+            isolation=self._isolation,
+            discord=self.discord_status(),
+            cpu_percent=psutil.cpu_percent(),
+            memory_percent=psutil.virtual_memory().percent,
+            unusable={name: str(error) for name, error in self._registry.unusable().items()},
+        )
+
+    async def projects(self) -> tuple[ProjectView, ...]:
+        return await self._store.read(
+            lambda conn: tuple(self._project_view(conn, project) for project in projects.every(conn))
+        )
+
+    async def project(self, name: str) -> ProjectView:
+        return await self._store.read(lambda conn: self._project_view(conn, find(conn, name)))
+
+    async def backlog(self, project: str) -> tuple[StoryView, ...]:
+        return await self._store.read(
+            lambda conn: overview.backlog(conn, find(conn, project).name, self._why)
+        )
+
+    async def sprint(self, project: str) -> SprintView:
+        view = await self._store.read(
+            lambda conn: overview.sprint_view(conn, find(conn, project).name, self._why)
+        )
+        if view is None:
+            raise NotFound(f"{project} has no sprint yet.", hint="Plan one: /sprint plan.")
+        return view
+
+    async def workflow(self, project: str) -> WorkflowView:
+        return await self._store.read(lambda conn: overview.workflow_view(conn, find(conn, project)))
+
+    async def story(self, story_id: str) -> StoryDetail:
+        return await self._store.read(
+            lambda conn: overview.story_detail(conn, story_id.strip().lower(), self._why)
+        )
+
+    async def stories(self, project: str | None = None) -> tuple[StoryView, ...]:
+        def look(conn: sqlite3.Connection) -> tuple[StoryView, ...]:
+            name = find(conn, project).name if project else None
+            return overview.story_views(conn, stories.of_project(conn, name), self._why)
+
+        return await self._store.read(look)
+
+    async def approvals(self, project: str | None = None) -> tuple[Approval, ...]:
+        return await self._store.read(
+            lambda conn: approvals.pending(conn, find(conn, project).name if project else None)
+        )
+
+    async def approval(self, approval_id: str) -> Approval:
+        return await self._store.read(lambda conn: approvals.get(conn, approval_id))
+
+    async def events(
+        self, *, after: int = 0, project: str | None = None, story_id: str | None = None, limit: int = 100
+    ) -> tuple[Event, ...]:
+        return await self._store.read(
+            lambda conn: events.since(
+                conn, after, project=project, story_id=story_id, limit=max(1, min(limit, 1000))
+            )
+        )
+
+    def _project_view(self, conn: sqlite3.Connection, project: Project) -> ProjectView:
+        problem = self._registry.problem(project.name)
+        views = overview.story_views(conn, stories.of_project(conn, project.name), self._why)
+        return ProjectView(
+            project=project,
+            priority=self._registry.priority(project.name),
+            worker=self._engine.worker_view(project.name) if self._engine else WorkerView(state="stopped"),
+            pending_approvals=len(approvals.pending(conn, project.name)),
+            not_in_force=self._registry.not_in_force(project.name),
+            problem=str(problem) if problem is not None else "",
+            **overview.tally(views),
+        )

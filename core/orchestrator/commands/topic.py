@@ -1,0 +1,105 @@
+"""What every topic of the commands stands on: the store, the settings, the running engine."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from core.domain.lifecycles import (
+    WORKFLOW,
+    WorkflowCommand,
+    WorkflowState,
+)
+from core.domain.machine import allowed_commands, next_state
+from core.domain.project import Project
+from core.errors import InvalidInput, InvalidTransition, NotAllowed
+from core.orchestrator.registry import Registry
+from core.orchestrator.views import (
+    WorkerView,
+)
+from core.store import projects
+from core.store.database import Store
+
+TEXT_LIMIT = 20_000
+
+
+class Engine(Protocol):
+    """What runs the stories, where it runs; absent for a command line beside no running Orchard."""
+
+    def why(self, story_id: str) -> str: ...
+    def worker_view(self, project: str) -> WorkerView: ...
+    async def prepare(self, project: Project) -> None:
+        """Checks that the project can work here (agent, isolation) and starts its worker."""
+        ...
+
+    async def halt(self, project: str) -> None: ...
+    async def cancel(self, project: str, story_id: str) -> None: ...
+
+
+class Topic:
+    """`actor` names who asks, everywhere: "discord:<user id>", "cli", "shell"."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        engine: Engine | None,
+        *,
+        started_at: datetime | None = None,
+        isolation: str = "",
+        discord_status: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._engine = engine
+        self._started_at = started_at
+        self._isolation = isolation
+        self.discord_status = discord_status
+
+    def _why(self, story_id: str) -> str:
+        return self._engine.why(story_id) if self._engine is not None else ""
+
+
+def find(conn: sqlite3.Connection, name: str) -> Project:
+    return projects.get(conn, name.strip().lower())
+
+
+def allowed(conn: sqlite3.Connection, project: str, command: WorkflowCommand) -> Project:
+    """The project, when its state allows the command; else NotAllowed with what it allows."""
+    found = find(conn, project)
+    try:
+        next_state(WORKFLOW, found.workflow, command, entity=found.name)
+    except InvalidTransition:
+        allowed = ", ".join(f"/{c}" for c in allowed_commands(found.workflow))
+        raise NotAllowed(
+            f"{found.name} is {found.workflow}: /{command} is not possible now.",
+            why=_REASONS.get((found.workflow, command), ""),
+            hint=f"Possible now: {allowed}.",
+        ) from None
+    return found
+
+
+_REASONS = {
+    (WorkflowState.IDLE, WorkflowCommand.SPRINT_PLAN): "The backlog is empty: add a story first.",
+    (WorkflowState.BACKLOG_READY, WorkflowCommand.SPRINT_START): "No sprint is planned yet.",
+    (WorkflowState.SPRINT_ACTIVE, WorkflowCommand.SPRINT_PLAN): "A sprint runs already.",
+    (WorkflowState.SPRINT_ACTIVE, WorkflowCommand.SPRINT_START): "The sprint runs already.",
+    (WorkflowState.SPRINT_REVIEW, WorkflowCommand.SPRINT_PLAN): "The last sprint waits for its review.",
+    (WorkflowState.SPRINT_REVIEW, WorkflowCommand.BACKLOG_ADD_STORY): "The last sprint waits for its review.",
+    (WorkflowState.BLOCKED, WorkflowCommand.SPRINT_START): "A story is out of retries and needs a person.",
+}
+
+
+def checked(what: str, text: str, limit: int, *, required: bool = True) -> str:
+    cleaned = "".join(
+        c for c in text.replace("\r\n", "\n") if c == "\n" or c == "\t" or c.isprintable()
+    ).strip()
+    if required and not cleaned:
+        raise InvalidInput(f"The {what} is empty.", hint=f"Say something as {what}.")
+    if len(cleaned) > limit:
+        raise InvalidInput(
+            f"The {what} has {len(cleaned)} characters; {limit} are possible.", hint="Make it shorter."
+        )
+    return cleaned
