@@ -18,6 +18,11 @@ def story_id(project: str, number: int) -> str:
     return f"{project}-{number}"
 
 
+def epic_id(project: str, number: int) -> str:
+    """No story's id has this form."""
+    return f"{project}-e{number}"
+
+
 def branch_of(story: str) -> str:
     """The git branch on which a story's work is kept."""
     return f"orchard/{story}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from core.domain.access import AccessLevel
+
 
 class ApprovalKind(StrEnum):
     MERGE = "merge"  # may this story go to the main branch?
@@ -17,6 +19,26 @@ class ApprovalState(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     CANCELLED = "cancelled"  # the question went away (the turn ended, the story was skipped)
+
+
+class Unanswered(StrEnum):
+    """What happens to a question that nobody answers in time. Never an approval."""
+
+    WAIT = "wait"  # it stays open
+    ESCALATE = "escalate"  # a wider circle is asked
+    DENY = "deny"  # it is rejected, with that as its reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circle:
+    """Who may answer: whoever has the level, one of the roles (names or ids), or is named (Discord ids).
+
+    With roles or people named, the level alone is not enough, unless it is ADMIN or higher.
+    """
+
+    level: AccessLevel = AccessLevel.CONTRIBUTOR
+    roles: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +56,8 @@ class Approval:
     answered_at: datetime | None = None
     answered_by: str | None = None
     reason: str = ""
+    circle: Circle = Circle()
+    due_at: datetime | None = None  # None: whenever
+    unanswered: Unanswered = Unanswered.WAIT
+    escalation: Circle = Circle(level=AccessLevel.ADMIN)
+    escalated_at: datetime | None = None

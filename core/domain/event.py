@@ -38,6 +38,27 @@ class EventKind(StrEnum):
     WORKER_LOST = "worker_lost"  # data: pid, cause
     WORKER_QUARANTINED = "worker_quarantined"  # data: restarts, until
     PROCESS_REAPED = "process_reaped"  # data: pid, argv
+    EPIC_ASKED = "epic_asked"  # data: epic, text
+    EPIC_PROPOSED = "epic_proposed"  # data: epic, stories (ids)
+    EPIC_FAILED = "epic_failed"  # data: epic, error, tried
+    STORIES_APPROVED = "stories_approved"  # data: stories (ids), by
+    STORY_EDITED = "story_edited"  # data: fields (names), by
+    STORY_PRIORITIZED = "story_prioritized"  # data: priority, place, by
+    STORY_REMOVED = "story_removed"  # data: reason, by
+    STORY_JOINED_SPRINT = "story_joined_sprint"  # data: sprint, by
+    CHANGES_REQUESTED = "changes_requested"  # data: text, by, stories (ids of what was added)
+    STORY_STOPPED = "story_stopped"  # data: by
+    STORY_RELEASED = "story_released"  # data: by (it goes on after a stop)
+    STORY_STEERED = "story_steered"  # data: by, text, reached (whether a running turn got it)
+    STORY_TAKEN = "story_taken"  # data: by, path
+    STORY_HANDED_BACK = "story_handed_back"  # data: by, note
+    AGENT_STALLED = "agent_stalled"  # data: phase, seconds, doing
+    USAGE_LIMITED = "usage_limited"  # data: agent, reason, until (ISO time or null), resumes
+    USAGE_RESET = "usage_reset"  # data: agent, by
+    OVERLAP_FORESEEN = "overlap_foreseen"  # data: other (story id), files
+    STORY_REBASED = "story_rebased"  # data: onto, after (the story that was merged)
+    TESTS_RAN = "tests_ran"  # data: SuiteReport as JSON, by
+    APPROVAL_ESCALATED = "approval_escalated"  # data: approval, question, to
 
 
 # What people are told in Discord; the rest is history and the live feed.
@@ -63,6 +84,22 @@ POSTED = frozenset(
         EventKind.STORY_ABORTED,
         EventKind.WORK_SALVAGED,
         EventKind.WORKER_QUARANTINED,
+        EventKind.EPIC_PROPOSED,
+        EventKind.EPIC_FAILED,
+        EventKind.STORIES_APPROVED,
+        EventKind.CHANGES_REQUESTED,
+        EventKind.STORY_STOPPED,
+        EventKind.STORY_RELEASED,
+        EventKind.STORY_STEERED,
+        EventKind.STORY_TAKEN,
+        EventKind.STORY_HANDED_BACK,
+        EventKind.AGENT_STALLED,
+        EventKind.USAGE_LIMITED,
+        EventKind.USAGE_RESET,
+        EventKind.OVERLAP_FORESEEN,
+        EventKind.STORY_REBASED,
+        EventKind.TESTS_RAN,
+        EventKind.APPROVAL_ESCALATED,
     }
 )
 

@@ -63,6 +63,7 @@ class WorkflowCommand(StrEnum):
     BACKLOG_VIEW = "backlog view"
     BACKLOG_ADD_STORY = "backlog add_story"
     BACKLOG_PRIORITIZE = "backlog prioritize"
+    BACKLOG_EDIT = "backlog edit"
     BACKLOG_REMOVE = "backlog remove"
 
 
@@ -70,21 +71,31 @@ class WorkflowFact(StrEnum):
     """What moves the workflow without a command: the guards in `machine` decide when."""
 
     BACKLOG_FILLED = "a story entered the empty backlog"
+    BACKLOG_EMPTIED = "nothing is left in the backlog, and no epic is being designed"
     SPRINT_FINISHED = "every story is done or skipped"
     SPRINT_STUCK = "nothing is runnable and a story is out of retries"
+    USAGE_LIMITED = "the agent ran into its usage limit"
+    USAGE_RESET = "the usage limit's time is over, and resuming by itself was asked for"
 
 
 WorkflowEvent = WorkflowCommand | WorkflowFact
 
 _S, _C, _F = WorkflowState, WorkflowCommand, WorkflowFact
 
-_BACKLOG = (_C.BACKLOG_VIEW, _C.BACKLOG_ADD_STORY, _C.BACKLOG_PRIORITIZE, _C.BACKLOG_REMOVE)
+_BACKLOG = (
+    _C.BACKLOG_VIEW,
+    _C.BACKLOG_ADD_STORY,
+    _C.BACKLOG_PRIORITIZE,
+    _C.BACKLOG_EDIT,
+    _C.BACKLOG_REMOVE,
+)
 
 WORKFLOW: Mapping[tuple[WorkflowState, WorkflowEvent], WorkflowState] = {
     (_S.IDLE, _C.EPIC): _S.BACKLOG_READY,
     (_S.BACKLOG_READY, _C.EPIC): _S.BACKLOG_READY,
     (_S.BACKLOG_READY, _C.APPROVE): _S.BACKLOG_READY,
     (_S.BACKLOG_READY, _C.SPRINT_PLAN): _S.SPRINT_PLANNED,
+    (_S.SPRINT_PLANNED, _C.SPRINT_PLAN): _S.SPRINT_PLANNED,  # another choice, before it starts
     (_S.SPRINT_PLANNED, _C.SPRINT_START): _S.SPRINT_ACTIVE,
     (_S.SPRINT_ACTIVE, _C.SPRINT_PAUSE): _S.SPRINT_PAUSED,
     (_S.SPRINT_PAUSED, _C.SPRINT_RESUME): _S.SPRINT_ACTIVE,
@@ -102,8 +113,11 @@ WORKFLOW: Mapping[tuple[WorkflowState, WorkflowEvent], WorkflowState] = {
     (_S.SPRINT_ACTIVE, _C.SUGGEST_FIX): _S.SPRINT_ACTIVE,
     (_S.SPRINT_ACTIVE, _C.SKIP_TASK): _S.SPRINT_ACTIVE,
     (_S.IDLE, _F.BACKLOG_FILLED): _S.BACKLOG_READY,
+    (_S.BACKLOG_READY, _F.BACKLOG_EMPTIED): _S.IDLE,
     (_S.SPRINT_ACTIVE, _F.SPRINT_FINISHED): _S.SPRINT_REVIEW,
     (_S.SPRINT_ACTIVE, _F.SPRINT_STUCK): _S.BLOCKED,
+    (_S.SPRINT_ACTIVE, _F.USAGE_LIMITED): _S.SPRINT_PAUSED,
+    (_S.SPRINT_PAUSED, _F.USAGE_RESET): _S.SPRINT_ACTIVE,
 }
 
 
@@ -151,6 +165,9 @@ CYCLE: Mapping[tuple[CycleState, CycleEvent], CycleState] = {
     (_Y.CODE_GREEN, _E.SENT_BACK): _Y.TEST_RED,
     (_Y.REFACTOR, _E.SENT_BACK): _Y.CODE_GREEN,
     (_Y.COMMIT, _E.SENT_BACK): _Y.CODE_GREEN,
-    (_Y.COMMIT, _E.CONFLICTED): _Y.TEST_RED,
+    **{
+        (state, _E.CONFLICTED): _Y.TEST_RED
+        for state in (_Y.TEST_RED, _Y.CODE_GREEN, _Y.REFACTOR, _Y.COMMIT)  # early, or when it is merged
+    },
     **{(state, _E.ABORTED): _Y.ABORTED for state in _Y if state.phase is not None},
 }

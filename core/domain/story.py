@@ -10,6 +10,7 @@ from core.domain.lifecycles import CycleState
 
 
 class StoryState(StrEnum):
+    PROPOSED = "proposed"  # an epic's design agent made it; nobody has approved it yet
     BACKLOG = "backlog"
     PLANNED = "planned"  # chosen for a sprint that has not started
     ACTIVE = "active"  # its cycle may run
@@ -42,6 +43,45 @@ class Story:
     sprint_id: str | None
     added_by: str
     added_at: datetime
+    place: int = 0  # order among stories of the same priority, lowest first
+    estimate: int | None = None  # story points
+    labels: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()  # URLs
+    epic_id: str | None = None
+
+
+class EpicState(StrEnum):
+    DESIGNING = "designing"  # the design agent is at work, or waits for its turn
+    PROPOSED = "proposed"  # its stories wait for people
+    SETTLED = "settled"  # every story was approved or removed
+    FAILED = "failed"  # the agent gave nothing usable: `error` says what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epic:
+    """A wish that is too large for one story. `id` is "<project>-e<number>"."""
+
+    id: str
+    project: str
+    number: int
+    text: str
+    state: EpicState
+    asked_by: str
+    asked_at: datetime
+    attempt: int
+    generation: int  # rises with each start of the agent: an older one's answer counts for nothing
+    feedback: str  # what was wrong with the last answer, or what people want changed
+    session_id: str | None
+    error: str
+
+
+class Hold(StrEnum):
+    """What keeps a cycle from going on by itself."""
+
+    NONE = ""
+    STOPPED = "stopped"  # a person stopped it
+    STEP = "step"  # runs one phase, then it is stopped again
+    TAKEN = "taken"  # a person works in its worktree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +93,9 @@ class Sprint:
     planned_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    retrospective: str = ""  # what people said when it was reviewed
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +117,25 @@ class Cycle:
     generation: int  # rises with each claim; an older worker may report nothing
     started_at: datetime
     updated_at: datetime
+    hold: Hold = Hold.NONE
+    held_by: str | None = None
+    by_hand: bool = False  # the next attempt judges what a person left in the worktree, without an agent
+    conflicts: int = 0  # how often it no longer fitted on the main branch
+    rebase_onto: str | None = None  # a commit of the main branch to be taken in before the next phase
 
 
 class StoryStatus(StrEnum):
     """Derived, never stored: what a person wants to know of a story."""
 
+    PROPOSED = "proposed"
     BACKLOG = "backlog"
     PLANNED = "planned"
     WAITING = "waiting"  # runnable, no worker has taken it yet
     RUNNING = "running"
     AWAITING_APPROVAL = "awaiting approval"
     BLOCKED = "blocked"
+    STOPPED = "stopped"  # by a person
+    TAKEN = "with a person"
     DONE = "done"
     SKIPPED = "skipped"
     ABORTED = "aborted"
@@ -97,6 +148,10 @@ def status_of(story: Story, cycle: Cycle | None, *, leased: bool, approval_pendi
         return StoryStatus.WAITING if story.state is StoryState.ACTIVE else StoryStatus(story.state.value)
     if cycle.blocked_reason:
         return StoryStatus.BLOCKED
+    if cycle.hold is Hold.TAKEN:
+        return StoryStatus.TAKEN
     if approval_pending:
         return StoryStatus.AWAITING_APPROVAL
-    return StoryStatus.RUNNING if leased else StoryStatus.WAITING
+    if leased:
+        return StoryStatus.RUNNING
+    return StoryStatus.STOPPED if cycle.hold is Hold.STOPPED else StoryStatus.WAITING

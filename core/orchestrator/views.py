@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 
 from core.domain.approval import Approval
 from core.domain.evidence import Verdict
 from core.domain.lifecycles import Phase, WorkflowCommand, WorkflowState
 from core.domain.project import Project
-from core.domain.story import Cycle, Priority, Sprint, Story, StoryStatus
+from core.domain.story import Cycle, Epic, Priority, Sprint, Story, StoryStatus
+from core.worker.contract import SuiteReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class StoryView:
     status: StoryStatus
     cycle: Cycle | None
     why: str  # one sentence: what it waits for, what runs, why it is blocked
+    needs: tuple[str, ...] = ()  # ids of stories that must be done first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +104,117 @@ class Candidate:
     name: str  # proposed
     reasons: tuple[str, ...]  # "has .orch-state", "git repository, 42 commits in 30 days", "pyproject.toml"
     registered_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpicView:
+    epic: Epic
+    stories: tuple[StoryView, ...]  # those that came of it, in every state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapView:
+    """Two stories at work that change the same files."""
+
+    first: str  # story id, the one that began earlier
+    later: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CyclesView:
+    """A project's stories at work."""
+
+    project: str
+    stories: tuple[StoryView, ...]  # of the sprint that is not over, those with a cycle first
+    overlaps: tuple[OverlapView, ...]
+    merging: tuple[str, ...]  # story ids in the order of the merge queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryResult:
+    """One line of a sprint's review."""
+
+    view: StoryView
+    seconds: float | None  # from its cycle's begin to its end; None while it is not over
+    refusals: int  # gates that said no
+    tests: int  # red tests that pass now, as the commit gate saw them
+    commit: str | None
+    evidence: str  # what the last passed gate saw, in one line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurndownPoint:
+    at: datetime
+    remaining: int  # story points; a story without an estimate counts one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burndown:
+    """`actual` falls at each story's end and rises when one joins; `ideal` is the straight line."""
+
+    sprint: Sprint
+    total: int
+    actual: tuple[BurndownPoint, ...]
+    ideal: tuple[BurndownPoint, BurndownPoint] | None  # None while nothing is planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewView:
+    sprint: Sprint
+    results: tuple[StoryResult, ...]
+    burndown: Burndown
+    points_done: int
+    points_planned: int
+    seconds: float | None  # of the sprint; None before it started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A test run that a person asked for."""
+
+    project: str
+    report: SuiteReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeoverView:
+    view: StoryView
+    path: str  # the worktree's folder
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    person: str  # an actor, "discord:<id>"
+    project: str  # "" means every project
+    kind: str  # done, blocked, question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    start: time
+    end: time  # before start: the next day
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationView:
+    """What a person hears of, and when not."""
+
+    person: str
+    subscriptions: tuple[Subscription, ...]
+    quiet: QuietHours | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What happened between two moments, for one person."""
+
+    since: datetime
+    until: datetime
+    merged: tuple[StoryView, ...]
+    blocked: tuple[StoryView, ...]  # still
+    questions: tuple[Approval, ...]  # still open
+    finished_sprints: tuple[Sprint, ...]
+    events: int  # how much more happened

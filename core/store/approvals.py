@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
-from core.domain.approval import Approval, ApprovalKind, ApprovalState
+from core.domain.access import AccessLevel
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Unanswered
 from core.domain.event import EventKind
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
-from core.store.columns import from_list, from_optional_time, from_time, to_list, to_text
+from core.store.columns import (
+    from_list,
+    from_object,
+    from_optional_time,
+    from_time,
+    to_list,
+    to_object,
+    to_text,
+    to_time,
+)
 from core.store.transaction import Transaction
 
 
@@ -28,7 +39,26 @@ def from_row(row: sqlite3.Row) -> Approval:
         answered_at=from_optional_time(row["answered_at"]),
         answered_by=row["answered_by"],
         reason=row["reason"],
+        circle=_circle(row["circle"]),
+        due_at=from_optional_time(row["due_at"]),
+        unanswered=Unanswered(row["unanswered"]),
+        escalation=_circle(row["escalation"]),
+        escalated_at=from_optional_time(row["escalated_at"]),
     )
+
+
+def _circle(text: str) -> Circle:
+    """A row of before circles were kept has an empty object: the default circle."""
+    data = from_object(text)
+    return Circle(
+        level=AccessLevel[data.get("level", AccessLevel.CONTRIBUTOR.name)],
+        roles=tuple(data.get("roles", ())),
+        people=tuple(data.get("people", ())),
+    )
+
+
+def _from_circle(circle: Circle) -> str:
+    return to_object({"level": circle.level.name, "roles": list(circle.roles), "people": list(circle.people)})
 
 
 def ask(
@@ -41,6 +71,10 @@ def ask(
     question: str,
     detail: str,
     reasons: Sequence[str],
+    circle: Circle | None = None,
+    due_at: datetime | None = None,
+    unanswered: Unanswered = Unanswered.WAIT,
+    escalation: Circle | None = None,
 ) -> Approval:
     """Asks, and emits APPROVAL_REQUESTED. The subject's pending approval, when there is one, is returned
     as it is: asking again after a crash asks nobody twice."""
@@ -51,7 +85,8 @@ def ask(
         return from_row(pending_row)
     row = tx.conn.execute(
         "INSERT INTO approvals (id, project, story_id, kind, subject, question, detail, reasons, state,"
-        " asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?) RETURNING *",
+        " asked_at, circle, due_at, unanswered, escalation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?) RETURNING *",
         (
             new_id("approval"),
             project,
@@ -62,6 +97,10 @@ def ask(
             to_text(detail),
             to_list(reasons),
             tx.now_text,
+            _from_circle(circle or Circle()),
+            None if due_at is None else to_time(due_at),
+            unanswered.value,
+            _from_circle(escalation or Circle(level=AccessLevel.ADMIN)),
         ),
     ).fetchone()
     approval = from_row(row)

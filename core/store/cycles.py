@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 from core.domain.lifecycles import CYCLE, CycleEvent, CycleState
 from core.domain.machine import next_state
-from core.domain.story import Cycle, Story
+from core.domain.story import Cycle, Hold, Story
 from core.errors import InvalidInput, LostRace, NotFound
 from core.store.columns import from_time, to_text
 from core.store.transaction import Transaction
@@ -22,10 +22,12 @@ from core.store.transaction import Transaction
 RUNNABLE = """
     s.id = c.story_id AND s.state = 'active'
     AND p.name = c.project AND p.status = 'active' AND p.workflow = 'SPRINT_ACTIVE'
-    AND c.state NOT IN ('done', 'aborted') AND c.blocked_reason = ''
+    AND c.state NOT IN ('done', 'aborted') AND c.blocked_reason = '' AND c.hold IN ('', 'step')
     AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.story_id = c.story_id AND l.released_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM approvals a
                     WHERE a.story_id = c.story_id AND a.kind = 'merge' AND a.state = 'pending')
+    AND NOT EXISTS (SELECT 1 FROM story_needs n JOIN stories needed ON needed.id = n.needs_id
+                    WHERE n.story_id = c.story_id AND needed.state <> 'done')
 """
 
 
@@ -40,6 +42,11 @@ class Changes(TypedDict, total=False):
     feedback: str
     blocked_reason: str
     merge_commit: str | None
+    hold: str
+    held_by: str | None
+    by_hand: bool
+    conflicts: int
+    rebase_onto: str | None
 
 
 _COLUMNS = frozenset(Changes.__annotations__)
@@ -62,6 +69,11 @@ def from_row(row: sqlite3.Row) -> Cycle:
         generation=row["generation"],
         started_at=from_time(row["started_at"]),
         updated_at=from_time(row["updated_at"]),
+        hold=Hold(row["hold"]),
+        held_by=row["held_by"],
+        by_hand=bool(row["by_hand"]),
+        conflicts=row["conflicts"],
+        rebase_onto=row["rebase_onto"],
     )
 
 
@@ -99,12 +111,12 @@ def of_project(conn: sqlite3.Connection, project: str | None = None) -> tuple[Cy
 def runnable(conn: sqlite3.Connection, *, limit: int | None = None) -> tuple[Cycle, ...]:
     """Cycles whose next phase may start now, most urgent first, then longest untouched.
 
-    Not over, not blocked, not leased, no merge approval pending; the story ACTIVE, its project ACTIVE
-    and in SPRINT_ACTIVE.
+    Not over, not blocked, not held, not leased, no merge approval pending, every story that it needs DONE;
+    the story ACTIVE, its project ACTIVE and in SPRINT_ACTIVE.
     """
     rows = conn.execute(
         f"SELECT c.* FROM projects p, cycles c, stories s WHERE {RUNNABLE}"  # noqa: S608 - fixed text
-        " ORDER BY s.priority_rank, c.updated_at, s.number, c.story_id LIMIT ?",
+        " ORDER BY s.priority_rank, c.updated_at, s.place, s.number, c.story_id LIMIT ?",
         (-1 if limit is None else limit,),
     )
     return tuple(from_row(row) for row in rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -92,19 +94,39 @@ def migrate(conn: sqlite3.Connection, path: Path) -> int:
     each step looks again, inside its own BEGIN IMMEDIATE, whether it is still needed."""
     check_owner(conn, path)
     for step in steps():
-        if version(conn) >= step.number:
-            continue
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            check_owner(conn, path)
-            if version(conn) < step.number:
-                for statement in step.statements:
-                    conn.execute(statement)
-                conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                conn.execute(f"PRAGMA user_version = {step.number}")
-            conn.execute("COMMIT")
-        except BaseException:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
-            raise
+        if version(conn) < step.number:
+            with _rebuilding(conn):
+                _apply(conn, path, step)
     return version(conn)
+
+
+@contextmanager
+def _rebuilding(conn: sqlite3.Connection) -> Iterator[None]:
+    """A step may replace a table that others refer to: without this, SQLite would refuse to drop the old
+    one, and renaming it would turn the others' references after it."""
+    held = conn.execute("PRAGMA foreign_keys").fetchone()[0]
+    conn.execute("PRAGMA foreign_keys = OFF")
+    conn.execute("PRAGMA legacy_alter_table = ON")
+    try:
+        yield
+    finally:
+        conn.execute("PRAGMA legacy_alter_table = OFF")
+        conn.execute(f"PRAGMA foreign_keys = {held}")
+
+
+def _apply(conn: sqlite3.Connection, path: Path, step: Step) -> None:
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        check_owner(conn, path)
+        if version(conn) < step.number:
+            for statement in step.statements:
+                conn.execute(statement)
+            if broken := conn.execute("PRAGMA foreign_key_check").fetchall():
+                raise RuntimeError(f"{step.name} leaves {len(broken)} rows that refer to nothing")
+            conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            conn.execute(f"PRAGMA user_version = {step.number}")
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise

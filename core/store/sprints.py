@@ -24,6 +24,9 @@ def from_row(row: sqlite3.Row) -> Sprint:
         planned_at=from_time(row["planned_at"]),
         started_at=from_optional_time(row["started_at"]),
         ended_at=from_optional_time(row["ended_at"]),
+        retrospective=row["retrospective"],
+        reviewed_by=row["reviewed_by"],
+        reviewed_at=from_optional_time(row["reviewed_at"]),
     )
 
 
@@ -118,7 +121,7 @@ def end(tx: Transaction, sprint_id: str) -> Sprint:
 def stories(conn: sqlite3.Connection, sprint_id: str) -> tuple[Story, ...]:
     """Most urgent first, then by number."""
     rows = conn.execute(
-        "SELECT * FROM stories WHERE sprint_id = ? ORDER BY priority_rank, number", (sprint_id,)
+        "SELECT * FROM stories WHERE sprint_id = ? ORDER BY priority_rank, place, number", (sprint_id,)
     )
     return tuple(stories_table.from_row(row) for row in rows)
 

@@ -28,6 +28,11 @@ def from_row(row: sqlite3.Row) -> Story:
         sprint_id=row["sprint_id"],
         added_by=row["added_by"],
         added_at=from_time(row["added_at"]),
+        place=row["place"],
+        estimate=row["estimate"],
+        labels=from_list(row["labels"]),
+        links=from_list(row["links"]),
+        epic_id=row["epic_id"],
     )
 
 
@@ -40,8 +45,14 @@ def add(
     acceptance_criteria: Sequence[str],
     priority: Priority,
     added_by: str,
+    estimate: int | None = None,
+    labels: Sequence[str] = (),
+    links: Sequence[str] = (),
+    epic_id: str | None = None,
+    state: StoryState = StoryState.BACKLOG,
 ) -> Story:
-    """Puts a story into the backlog under the project's next number; a number is never given twice."""
+    """Puts a story into the backlog, or before it as PROPOSED, under the project's next number, behind the
+    others of its priority. A number is never given twice."""
     title = to_text(title.strip())
     if not title:
         raise InvalidInput("A story needs a title.", hint="Say in one line what it is about.")
@@ -52,8 +63,11 @@ def add(
         (name,),
     ).fetchone()[0]
     row = tx.conn.execute(
-        "INSERT INTO stories (id, project, number, title, body, acceptance_criteria, priority, state,"
-        " added_by, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        "INSERT INTO stories (id, project, number, title, body, acceptance_criteria, priority, place,"
+        " estimate, labels, links, epic_id, state, added_by, added_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?,"
+        " max(?, (SELECT coalesce(max(place), 0) + 1 FROM stories WHERE project = ?)),"
+        " ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         (
             story_id(name, number),
             name,
@@ -62,7 +76,13 @@ def add(
             to_text(body),
             to_list(acceptance_criteria),
             priority.value,
-            StoryState.BACKLOG.value,
+            number,
+            name,
+            estimate,
+            to_list(labels),
+            to_list(links),
+            epic_id,
+            state.value,
             added_by,
             tx.now_text,
         ),
@@ -102,7 +122,7 @@ def of_project(
         where += f" AND state IN ({', '.join('?' * len(states))})"
         parameters += [state.value for state in states]
     rows = conn.execute(
-        f"SELECT * FROM stories WHERE {where} ORDER BY project, priority_rank, number",  # noqa: S608
+        f"SELECT * FROM stories WHERE {where} ORDER BY project, priority_rank, place, number",  # noqa: S608
         parameters,
     )
     return tuple(from_row(row) for row in rows)

@@ -4,9 +4,10 @@ The worker holds no state of record: a job carries everything it needs, a report
 
     control plane -> worker   run_phase(PhaseJob) -> PhaseReport, prepare_merge(MergeJob) -> MergeReport,
                               fast_forward(FastForwardJob) -> FastForwardReport,
-                              remove_worktree(RemoveWorktree), cancel(story_id), ping(), shutdown()
+                              remove_worktree(RemoveWorktree), cancel(story_id), steer(Steer) -> Steered,
+                              run_tests(SuiteJob) -> SuiteReport, ping(), shutdown()
     worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
-                              process_ended(pid), salvaged(Salvage),
+                              process_ended(pid), salvaged(Salvage), touched(Touched), stalled(Stalled),
                               ask(PermissionQuestion) -> PermissionAnswer
 
 Every report and notification carries the job's `generation`; the control plane refuses an old one.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ class ProjectSetup:
     isolation: str = "filesystem"  # the level that this machine was found to give
     test_timeout_seconds: float = 600.0
     turn_timeout_seconds: float = 1800.0
+    stall_seconds: float = 600.0  # an agent that shows nothing for this long: people are told
+    stall_cancel_seconds: float = 900.0  # for this long: its turn is ended and tried again
     memory_mb: int = 1024
     design_docs_path: str | None = None
     extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
@@ -85,6 +89,9 @@ class PhaseJob:
     red_evidence: Evidence | None  # of the passed test_red gate; given from code_green on
     feedback: str = ""
     session_id: str | None = None
+    by_hand: bool = False  # no agent: the worktree is judged as a person left it
+    rebase_onto: str | None = None  # a commit of the main branch to take in before the phase begins
+    epic: bool = False  # phase DESIGN for an epic: the agent's file is reported as `spec`, no gate judges it
 
 
 class PhaseEnd(StrEnum):
@@ -93,6 +100,8 @@ class PhaseEnd(StrEnum):
     AGENT_FAILED = "agent failed"  # no turn worth judging: start, protocol, crash, time-out
     CANCELLED = "cancelled"
     BLOCKED = "blocked"  # the worker cannot work: git, environment, runner; people must mend it
+    LIMITED = "limited"  # the agent's provider takes no more work until `limited_until`
+    CONFLICT = "conflict"  # `rebase_onto` changed the same lines: `conflicts` holds both sides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,12 @@ class PhaseReport:
     agent_text: str = ""  # the turn's closing words; untrusted
     usage: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step: worktree, agent, gate, commit
+    limited_until: datetime | None = None  # LIMITED: when the provider said that it goes on; None: unsaid
+    rebased_base: str | None = None  # the phase began with a rebase: base, red and head stand there now,
+    rebased_red: str | None = None  # whatever the phase's own end is
+    rebased_head: str | None = None
+    conflicts: tuple[str, ...] = ()  # CONFLICT: files
+    conflict_detail: str = ""  # both sides, for the agent's next prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +209,63 @@ class Progress:
     generation: int
     step: str  # "worktree" | "environment" | "agent" | "tool" | "gate" | "commit"
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """Which files a story's worktree has changed since its base, as it looks now."""
+
+    story_id: str
+    generation: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stalled:
+    """An agent shows nothing: no text, no tool, no processor time. Sent once a silence."""
+
+    story_id: str
+    phase: Phase
+    generation: int
+    seconds: float
+    doing: str  # what it did last, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steer:
+    """A person's word to a running turn."""
+
+    story_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    reached: bool  # False: no turn was running that could take it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteJob:
+    """The project's whole suite, asked for by a person; nothing is judged by it."""
+
+    project: ProjectSetup
+    story_id: str | None  # None: the main branch's commit; else the story's worktree as it is now
+    head_commit: str | None = None  # where the story stands, when it has no worktree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteReport:
+    story_id: str | None
+    commit: str  # or tree, for a worktree with changes
+    passed: int
+    failed: tuple[str, ...]  # ids, at most 50
+    failed_count: int
+    skipped: int
+    seconds: float
+    exit_code: int
+    exit_code_only: bool  # the runner gives no report
+    output: str = ""  # the end of what it printed, when it failed; untrusted
+    error: str = ""  # the run itself could not be made: one sentence, with a hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from core.store import events, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
 
+ORPHAN = "INSERT INTO sprints (id, project, number, goal, planned_at) VALUES ('s', 'nobody', 1, '', '')"
+
 
 class Gate:
     """A work that holds the writer until it is opened, so that the next works gather behind it."""
@@ -81,7 +83,9 @@ async def test_a_broken_constraint_undoes_its_own_work_and_no_other(
 ) -> None:
     def orphan(tx: Transaction) -> None:
         say("orphan")(tx)
-        tx.conn.execute("INSERT INTO sprints VALUES ('s', 'nobody', 1, '', '', NULL, NULL)")
+        tx.conn.execute(
+            "INSERT INTO sprints (id, project, number, goal, planned_at) VALUES ('s', 'nobody', 1, '', '')"
+        )
 
     results = await gathered(store, say("a"), orphan, new_project, say("b"))
     assert isinstance(results[1], sqlite3.IntegrityError)
@@ -169,7 +173,9 @@ async def test_a_cancelled_waiter_changes_nothing(store: Store) -> None:
 async def test_when_the_commit_fails_every_waiter_hears_and_nothing_is_kept(store: Store, bus: Bus) -> None:
     def fails_at_commit(tx: Transaction) -> None:
         tx.conn.execute("PRAGMA defer_foreign_keys = ON")
-        tx.conn.execute("INSERT INTO sprints VALUES ('s', 'nobody', 1, '', '', NULL, NULL)")
+        tx.conn.execute(
+            "INSERT INTO sprints (id, project, number, goal, planned_at) VALUES ('s', 'nobody', 1, '', '')"
+        )
 
     def refused(tx: Transaction) -> None:
         raise ValueError("saw a row that never came to be")

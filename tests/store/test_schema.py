@@ -24,7 +24,8 @@ NEWEST = migrations.steps()[-1].number
 def objects(conn: sqlite3.Connection) -> dict[str, str]:
     """Every table and index with its text, free of comments and layout."""
     rows = conn.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-    return {name: " ".join(re.sub(r"--[^\n]*", "", sql).split()) for name, sql in rows}
+    plain = {name: " ".join(re.sub(r"--[^\n]*", "", sql).split()) for name, sql in rows}
+    return {name: re.sub(r" ?([(),]) ?", r"\1", sql) for name, sql in plain.items()}
 
 
 async def opened(path: Path) -> None:

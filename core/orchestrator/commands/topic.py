@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from core.domain.lifecycles import (
@@ -21,6 +22,7 @@ from core.orchestrator.views import (
 )
 from core.store import projects
 from core.store.database import Store
+from core.worker.contract import SuiteReport
 
 TEXT_LIMIT = 20_000
 
@@ -36,6 +38,21 @@ class Engine(Protocol):
 
     async def halt(self, project: str) -> None: ...
     async def cancel(self, project: str, story_id: str) -> None: ...
+    def nudge(self, story_id: str) -> None:
+        """Whatever back-off the story waits for is over."""
+        ...
+
+    def worktree(self, project: str, story_id: str) -> Path:
+        """Where the story's files are, or will be."""
+        ...
+
+    async def steer(self, project: str, story_id: str, text: str) -> bool:
+        """Whether a running turn got the text."""
+        ...
+
+    async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
+        """Raises OrchardError when no worker can run them."""
+        ...
 
 
 class Topic:

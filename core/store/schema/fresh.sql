@@ -14,7 +14,8 @@ CREATE TABLE projects (
     registered_at TEXT NOT NULL,
     stories_numbered INTEGER NOT NULL DEFAULT 0 CHECK (stories_numbered >= 0),
     sprints_numbered INTEGER NOT NULL DEFAULT 0 CHECK (sprints_numbered >= 0),
-    worker_generation INTEGER NOT NULL DEFAULT 0 CHECK (worker_generation >= 0)
+    worker_generation INTEGER NOT NULL DEFAULT 0 CHECK (worker_generation >= 0),
+    epics_numbered INTEGER NOT NULL DEFAULT 0 CHECK (epics_numbered >= 0)
 ) STRICT;
 
 CREATE TABLE sprints (
@@ -25,10 +26,32 @@ CREATE TABLE sprints (
     planned_at TEXT NOT NULL,
     started_at TEXT,
     ended_at TEXT,
+    retrospective TEXT NOT NULL DEFAULT '',
+    reviewed_by TEXT,
+    reviewed_at TEXT,
     UNIQUE (project, number)
 ) STRICT;
 
 CREATE UNIQUE INDEX one_sprint_at_a_time ON sprints (project) WHERE ended_at IS NULL;
+
+CREATE TABLE epics (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name),
+    number INTEGER NOT NULL CHECK (number > 0),
+    text TEXT NOT NULL CHECK (text <> ''),
+    state TEXT NOT NULL CHECK (state IN ('designing', 'proposed', 'settled', 'failed')),
+    asked_by TEXT NOT NULL,
+    asked_at TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 1 CHECK (attempt > 0),
+    generation INTEGER NOT NULL DEFAULT 0 CHECK (generation >= 0),
+    feedback TEXT NOT NULL DEFAULT '',
+    session_id TEXT,
+    error TEXT NOT NULL DEFAULT '',
+    updated_at TEXT NOT NULL,
+    UNIQUE (project, number)
+) STRICT;
+
+CREATE INDEX epics_designing ON epics (project, number) WHERE state = 'designing';
 
 CREATE TABLE stories (
     id TEXT PRIMARY KEY,
@@ -41,16 +64,32 @@ CREATE TABLE stories (
     priority_rank INTEGER NOT NULL GENERATED ALWAYS AS (
         CASE priority WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END
     ) STORED,
+    place INTEGER NOT NULL,
+    estimate INTEGER CHECK (estimate BETWEEN 0 AND 1000),
+    labels TEXT NOT NULL CHECK (json_type(labels) = 'array'),
+    links TEXT NOT NULL CHECK (json_type(links) = 'array'),
+    epic_id TEXT REFERENCES epics (id),
     state TEXT NOT NULL
-        CHECK (state IN ('backlog', 'planned', 'active', 'done', 'skipped', 'aborted', 'removed')),
+        CHECK (state IN ('proposed', 'backlog', 'planned', 'active', 'done', 'skipped', 'aborted', 'removed')),
     sprint_id TEXT REFERENCES sprints (id),
     added_by TEXT NOT NULL,
     added_at TEXT NOT NULL,
     UNIQUE (project, number)
 ) STRICT;
 
-CREATE INDEX stories_in_order ON stories (project, priority_rank, number);
+CREATE INDEX stories_in_order ON stories (project, priority_rank, place, number);
 CREATE INDEX stories_of_sprint ON stories (sprint_id) WHERE sprint_id IS NOT NULL;
+CREATE INDEX stories_of_epic ON stories (epic_id) WHERE epic_id IS NOT NULL;
+
+-- `story_id` is held until `needs_id` is done, which may be another project's.
+CREATE TABLE story_needs (
+    story_id TEXT NOT NULL REFERENCES stories (id),
+    needs_id TEXT NOT NULL REFERENCES stories (id),
+    PRIMARY KEY (story_id, needs_id),
+    CHECK (story_id <> needs_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX needed_by ON story_needs (needs_id);
 
 -- History outlives what it is about: no foreign keys. AUTOINCREMENT: a seq is never given twice.
 CREATE TABLE events (
@@ -103,12 +142,24 @@ CREATE TABLE cycles (
     generation INTEGER NOT NULL CHECK (generation >= 0),
     started_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
+    hold TEXT NOT NULL DEFAULT '' CHECK (hold IN ('', 'stopped', 'step', 'taken')),
+    held_by TEXT,
+    by_hand INTEGER NOT NULL DEFAULT 0 CHECK (by_hand IN (0, 1)),
+    conflicts INTEGER NOT NULL DEFAULT 0 CHECK (conflicts >= 0),
+    rebase_onto TEXT,
     CHECK (state <> 'done' OR blocked_reason = '')
 ) STRICT;
 
 CREATE INDEX cycles_of_project ON cycles (project);
 CREATE INDEX cycles_open ON cycles (project)
     WHERE state NOT IN ('done', 'aborted') AND blocked_reason = '';
+
+-- Files that a story at work has changed, for the forecast of overlaps.
+CREATE TABLE touched_files (
+    story_id TEXT NOT NULL REFERENCES cycles (story_id),
+    path TEXT NOT NULL CHECK (path <> ''),
+    PRIMARY KEY (story_id, path)
+) STRICT, WITHOUT ROWID;
 
 -- Rows stay after their release, as the story's history of claims.
 CREATE TABLE leases (
@@ -153,6 +204,11 @@ CREATE TABLE approvals (
     answered_at TEXT,
     answered_by TEXT,
     reason TEXT NOT NULL DEFAULT '',
+    circle TEXT NOT NULL DEFAULT '{}' CHECK (json_type(circle) = 'object'),
+    due_at TEXT,
+    unanswered TEXT NOT NULL DEFAULT 'wait' CHECK (unanswered IN ('wait', 'escalate', 'deny')),
+    escalation TEXT NOT NULL DEFAULT '{}' CHECK (json_type(escalation) = 'object'),
+    escalated_at TEXT,
     CHECK ((state = 'pending') = (answered_at IS NULL)),
     CHECK ((state = 'pending') = (answered_by IS NULL))
 ) STRICT;
@@ -160,6 +216,17 @@ CREATE TABLE approvals (
 CREATE UNIQUE INDEX one_pending_approval_a_subject ON approvals (subject) WHERE state = 'pending';
 CREATE INDEX approvals_pending ON approvals (story_id, kind) WHERE state = 'pending';
 CREATE INDEX approvals_of_story ON approvals (story_id);
+CREATE INDEX approvals_due ON approvals (due_at) WHERE state = 'pending' AND due_at IS NOT NULL;
+
+-- Stories merged together: one open batch a project, each of its stories with a merge of its own.
+CREATE TABLE merge_batches (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects (name),
+    begun_at TEXT NOT NULL,
+    finished_at TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX one_open_batch_a_project ON merge_batches (project) WHERE finished_at IS NULL;
 
 CREATE TABLE merges (
     id TEXT PRIMARY KEY,
@@ -171,12 +238,15 @@ CREATE TABLE merges (
     main_commit TEXT,
     begun_at TEXT NOT NULL,
     finished_at TEXT,
+    batch_id TEXT REFERENCES merge_batches (id),
+    position INTEGER NOT NULL DEFAULT 0 CHECK (position >= 0),
     CHECK ((state = 'open') = (finished_at IS NULL)),
     CHECK ((candidate IS NULL) = (main_commit IS NULL)),
     CHECK (state <> 'merged' OR candidate IS NOT NULL)
 ) STRICT;
 
-CREATE UNIQUE INDEX one_open_merge_a_project ON merges (project) WHERE state = 'open';
+CREATE UNIQUE INDEX one_open_merge_a_story ON merges (story_id) WHERE state = 'open';
+CREATE INDEX merges_open ON merges (project, position) WHERE state = 'open';
 
 -- What Orchard made outside this file and must find again after a crash.
 
@@ -204,3 +274,40 @@ CREATE TABLE processes (
     PRIMARY KEY (pid, start_ticks)
 ) STRICT;
 
+-- A sprint that waits for its agent's usage limit. `resumes`: by itself, as many as `tries` times in a row.
+CREATE TABLE usage_pauses (
+    project TEXT PRIMARY KEY REFERENCES projects (name),
+    agent TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since TEXT NOT NULL,
+    until TEXT,
+    resumes INTEGER NOT NULL CHECK (resumes IN (0, 1)),
+    tries INTEGER NOT NULL DEFAULT 1 CHECK (tries > 0)
+) STRICT;
+
+-- project '': every project.
+CREATE TABLE subscriptions (
+    person TEXT NOT NULL CHECK (person <> ''),
+    project TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('done', 'blocked', 'question')),
+    since TEXT NOT NULL,
+    PRIMARY KEY (person, project, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Quiet hours as HH:MM of the person's own time zone; `digest_seq`: the last event that a digest told of.
+CREATE TABLE people (
+    person TEXT PRIMARY KEY CHECK (person <> ''),
+    quiet_from TEXT,
+    quiet_until TEXT,
+    time_zone TEXT NOT NULL DEFAULT 'UTC',
+    digest_seq INTEGER NOT NULL DEFAULT 0,
+    CHECK ((quiet_from IS NULL) = (quiet_until IS NULL))
+) STRICT;
+
+-- Pings that fell into somebody's quiet hours, told in one message when those are over.
+CREATE TABLE missed_pings (
+    person TEXT NOT NULL CHECK (person <> ''),
+    event_seq INTEGER NOT NULL REFERENCES events (seq),
+    due_at TEXT NOT NULL,
+    PRIMARY KEY (person, event_seq)
+) STRICT, WITHOUT ROWID;

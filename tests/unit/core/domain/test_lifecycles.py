@@ -25,8 +25,17 @@ EXPECTED_WORKFLOW = {
         "epic": "BACKLOG_READY",
         "a story entered the empty backlog": "BACKLOG_READY",
     },
-    "BACKLOG_READY": {"epic": "BACKLOG_READY", "approve": "BACKLOG_READY", "sprint plan": "SPRINT_PLANNED"},
-    "SPRINT_PLANNED": {"sprint start": "SPRINT_ACTIVE", "sprint status": "SPRINT_PLANNED"},
+    "BACKLOG_READY": {
+        "epic": "BACKLOG_READY",
+        "approve": "BACKLOG_READY",
+        "sprint plan": "SPRINT_PLANNED",
+        "nothing is left in the backlog, and no epic is being designed": "IDLE",
+    },
+    "SPRINT_PLANNED": {
+        "sprint plan": "SPRINT_PLANNED",
+        "sprint start": "SPRINT_ACTIVE",
+        "sprint status": "SPRINT_PLANNED",
+    },
     "SPRINT_ACTIVE": {
         "sprint status": "SPRINT_ACTIVE",
         "sprint pause": "SPRINT_PAUSED",
@@ -34,8 +43,13 @@ EXPECTED_WORKFLOW = {
         "skip_task": "SPRINT_ACTIVE",
         "every story is done or skipped": "SPRINT_REVIEW",
         "nothing is runnable and a story is out of retries": "BLOCKED",
+        "the agent ran into its usage limit": "SPRINT_PAUSED",
     },
-    "SPRINT_PAUSED": {"sprint status": "SPRINT_PAUSED", "sprint resume": "SPRINT_ACTIVE"},
+    "SPRINT_PAUSED": {
+        "sprint status": "SPRINT_PAUSED",
+        "sprint resume": "SPRINT_ACTIVE",
+        "the usage limit's time is over, and resuming by itself was asked for": "SPRINT_ACTIVE",
+    },
     "SPRINT_REVIEW": {
         "sprint status": "SPRINT_REVIEW",
         "request_changes": "BACKLOG_READY",
@@ -43,13 +57,28 @@ EXPECTED_WORKFLOW = {
     },
     "BLOCKED": {"sprint status": "BLOCKED", "suggest_fix": "SPRINT_ACTIVE", "skip_task": "SPRINT_ACTIVE"},
 }
-BACKLOG = ("backlog view", "backlog add_story", "backlog prioritize", "backlog remove")
+BACKLOG = ("backlog view", "backlog add_story", "backlog prioritize", "backlog edit", "backlog remove")
 
 EXPECTED_CYCLE = {
     "design": {"passed": "test_red", "aborted": "aborted"},
-    "test_red": {"passed": "code_green", "sent back": "design", "aborted": "aborted"},
-    "code_green": {"passed": "refactor", "sent back": "test_red", "aborted": "aborted"},
-    "refactor": {"passed": "commit", "sent back": "code_green", "aborted": "aborted"},
+    "test_red": {
+        "passed": "code_green",
+        "sent back": "design",
+        "conflicted": "test_red",
+        "aborted": "aborted",
+    },
+    "code_green": {
+        "passed": "refactor",
+        "sent back": "test_red",
+        "conflicted": "test_red",
+        "aborted": "aborted",
+    },
+    "refactor": {
+        "passed": "commit",
+        "sent back": "code_green",
+        "conflicted": "test_red",
+        "aborted": "aborted",
+    },
     "commit": {
         "passed": "done",
         "sent back": "code_green",
