@@ -48,6 +48,7 @@ class Story:
     labels: tuple[str, ...] = ()
     links: tuple[str, ...] = ()  # URLs
     epic_id: str | None = None
+    origin: str | None = None  # what it came from outside, such as another tool's story
 
 
 class EpicState(StrEnum):

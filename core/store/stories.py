@@ -33,6 +33,7 @@ def from_row(row: sqlite3.Row) -> Story:
         labels=from_list(row["labels"]),
         links=from_list(row["links"]),
         epic_id=row["epic_id"],
+        origin=row["origin"],
     )
 
 
@@ -49,6 +50,7 @@ def add(
     labels: Sequence[str] = (),
     links: Sequence[str] = (),
     epic_id: str | None = None,
+    origin: str | None = None,
     state: StoryState = StoryState.BACKLOG,
 ) -> Story:
     """Puts a story into the backlog, or before it as PROPOSED, under the project's next number, behind the
@@ -64,10 +66,10 @@ def add(
     ).fetchone()[0]
     row = tx.conn.execute(
         "INSERT INTO stories (id, project, number, title, body, acceptance_criteria, priority, place,"
-        " estimate, labels, links, epic_id, state, added_by, added_at)"
+        " estimate, labels, links, epic_id, origin, state, added_by, added_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?,"
         " max(?, (SELECT coalesce(max(place), 0) + 1 FROM stories WHERE project = ?)),"
-        " ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        " ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         (
             story_id(name, number),
             name,
@@ -82,6 +84,7 @@ def add(
             to_list(labels),
             to_list(links),
             epic_id,
+            origin,
             state.value,
             added_by,
             tx.now_text,

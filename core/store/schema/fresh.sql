@@ -69,6 +69,7 @@ CREATE TABLE stories (
     labels TEXT NOT NULL CHECK (json_type(labels) = 'array'),
     links TEXT NOT NULL CHECK (json_type(links) = 'array'),
     epic_id TEXT REFERENCES epics (id),
+    origin TEXT,
     state TEXT NOT NULL
         CHECK (state IN ('proposed', 'backlog', 'planned', 'active', 'done', 'skipped', 'aborted', 'removed')),
     sprint_id TEXT REFERENCES sprints (id),
@@ -79,6 +80,8 @@ CREATE TABLE stories (
 
 CREATE INDEX stories_in_order ON stories (project, priority_rank, place, number);
 CREATE INDEX stories_of_sprint ON stories (sprint_id) WHERE sprint_id IS NOT NULL;
+-- What it came from outside, such as another tool's story: taken over once.
+CREATE UNIQUE INDEX one_story_an_origin ON stories (project, origin) WHERE origin IS NOT NULL;
 CREATE INDEX stories_of_epic ON stories (epic_id) WHERE epic_id IS NOT NULL;
 
 -- `story_id` is held until `needs_id` is done, which may be another project's.
