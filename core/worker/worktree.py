@@ -73,6 +73,18 @@ class _Found:
     salvaged: int  # the highest salvage number so far
 
 
+def exclude(common_dir: Path, *patterns: str) -> None:
+    """Keep files out of the user's commits, by the repository's private ignore file."""
+    path = common_dir / "info" / "exclude"
+    text = path.read_text(errors="surrogateescape") if path.exists() else ""
+    missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
+    if missing:
+        path.parent.mkdir(exist_ok=True)
+        gap = "" if not text or text.endswith("\n") else "\n"
+        with path.open("a", errors="surrogateescape") as stream:
+            stream.write(gap + "".join(f"{pattern}\n" for pattern in missing))
+
+
 class Worktrees:
     """The worktrees of one project. One call a story at a time: the caller holds the story's lock."""
 
@@ -191,15 +203,7 @@ class Worktrees:
             return True
 
     def exclude(self, *patterns: str) -> None:
-        """Keep files out of the user's commits, by the repository's private ignore file."""
-        path = self._repository.common_dir / "info" / "exclude"
-        text = path.read_text(errors="surrogateescape") if path.exists() else ""
-        missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
-        if missing:
-            path.parent.mkdir(exist_ok=True)
-            gap = "" if not text or text.endswith("\n") else "\n"
-            with path.open("a", errors="surrogateescape") as stream:
-                stream.write(gap + "".join(f"{pattern}\n" for pattern in missing))
+        exclude(self._repository.common_dir, *patterns)
 
     # --- notes beside the worktrees
 
