@@ -15,7 +15,7 @@ import discord
 from bot.discord import notices, render
 from bot.discord.channels import GENERAL, ProjectChannels
 from bot.discord.faults import Fault, Remedy, judge
-from bot.discord.notices import Notice, Place
+from bot.discord.notice import Notice, Place
 from cogs.message import Message
 from cogs.outgoing import answered, editing, keeping_mark, sending
 from core.bus import Bus
@@ -182,13 +182,13 @@ class Notifier:
         except NotFound:
             return notice, None
         message = render.approval(asked, await self._title(event.story_id))
-        pings = asked.state is ApprovalState.PENDING
+        ping = notice.ping if asked.state is ApprovalState.PENDING else None
         marked = notices.marked(message, event)
-        return Notice(message=marked, place=notice.place, pings=pings), ("approval", approval_id)
+        return Notice(message=marked, place=notice.place, ping=ping), ("approval", approval_id)
 
     async def _post(self, place: discord.abc.Messageable, row: OutboxRow, notice: Notice) -> int:
         message = notice.message
-        if notice.pings:
+        if notice.ping is not None:
             message = render.mentioned(message, self._mentions)
         nonce = nonce_of(row.dedup_key)
         try:
@@ -202,7 +202,7 @@ class Notifier:
 
     def _may_ping(self, notice: Notice) -> discord.AllowedMentions:
         # Outside text stands in cards, which never ping, so this lets through the configured mentions only.
-        pings = notice.pings and bool(self._mentions)
+        pings = notice.ping is not None and bool(self._mentions)
         return discord.AllowedMentions(everyone=False, roles=pings, users=pings, replied_user=False)
 
     async def _already_posted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.render import story_line
@@ -65,7 +66,20 @@ def blocked_buttons(story_id: str) -> tuple[Button, ...]:
     return (
         Button(label="Suggest fix", verb="fix", target=story_id, look=Look.PRIMARY),
         Button(label="Skip", verb="skip", target=story_id),
+        Button(label="Take over", verb="takeover", target=story_id),
     )
+
+
+def epic_buttons(epic_id: str) -> tuple[Button, ...]:
+    return (
+        Button(label="Approve all", verb="approve_all", target=epic_id, look=Look.GOOD),
+        Button(label="Ask for changes", verb="revise", target=epic_id),
+    )
+
+
+def resume_button(project: str) -> Button:
+    """Ends a usage pause."""
+    return Button(label="Resume", verb="resume", target=project, look=Look.PRIMARY)
 
 
 def live_status(view: SprintView) -> Message:
@@ -95,6 +109,11 @@ def thread_opener(story_id: str, story_title: str) -> Message:
 
 def thread_name(story_id: str, story_title: str) -> str:
     return one_line(f"{story_id} {story_title}".strip(), 100)
+
+
+def moment(at: datetime) -> str:
+    """A time in each reader's own zone, and how far off it is."""
+    return f"<t:{int(at.timestamp())}:t> (<t:{int(at.timestamp())}:R>)"
 
 
 def who(actor: str | None) -> str:

@@ -1,3 +1,5 @@
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -5,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord.notices import Place, bare, mark, notice
+from bot.discord.notice import Notice, Place
+from bot.discord.notices import bare, mark, notice
 from bot.discord.notify import nonce_of
 from cogs.message import fit
 from core.domain.event import POSTED, Event, EventKind
+from core.domain.ping import Ping
 
 AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -35,6 +39,38 @@ DATA: dict[EventKind, dict[str, Any]] = {
     EventKind.STORY_ABORTED: {"by": "cli", "reason": "wrong"},
     EventKind.WORK_SALVAGED: {"ref": "refs/orchard/salvage/shop-1/1", "files": ["a.py"]},
     EventKind.WORKER_QUARANTINED: {"restarts": 5, "seconds": 60.0},
+    EventKind.EPIC_PROPOSED: {"epic": "shop-e1", "stories": ["shop-1", "shop-2"]},
+    EventKind.EPIC_FAILED: {"epic": "shop-e1", "error": "no title", "tried": 3},
+    EventKind.STORIES_APPROVED: {"stories": ["shop-1"], "by": "discord:123"},
+    EventKind.CHANGES_REQUESTED: {"text": "bigger", "by": "discord:123", "stories": ["shop-4"]},
+    EventKind.STORY_STOPPED: {"by": "discord:123"},
+    EventKind.STORY_RELEASED: {"by": "discord:123"},
+    EventKind.STORY_STEERED: {"by": "discord:123", "text": "use a set", "reached": True},
+    EventKind.STORY_TAKEN: {"by": "discord:123", "path": "/srv/worktrees/shop-1"},
+    EventKind.STORY_HANDED_BACK: {"by": "discord:123", "note": "done by hand"},
+    EventKind.AGENT_STALLED: {"phase": "code_green", "seconds": 600.0, "doing": "ran pytest"},
+    EventKind.USAGE_LIMITED: {
+        "agent": "claude",
+        "reason": "5-hour limit",
+        "until": "2026-11-21T12:00:00+00:00",
+        "resumes": False,
+    },
+    EventKind.USAGE_RESET: {"agent": "claude", "by": "discord:123"},
+    EventKind.OVERLAP_FORESEEN: {"other": "shop-2", "files": ["cart.py"]},
+    EventKind.STORY_REBASED: {"onto": "b" * 40, "after": "shop-2"},
+    EventKind.TESTS_RAN: {
+        "commit": "c" * 40,
+        "passed": 3,
+        "failed": ["t::test_a"],
+        "failed_count": 1,
+        "skipped": 0,
+        "seconds": 1.5,
+        "exit_code": 1,
+        "exit_code_only": False,
+        "output": "assert 1 == 2",
+        "by": "discord:123",
+    },
+    EventKind.APPROVAL_ESCALATED: {"approval": "approval_1", "question": "Merge?", "to": "admins"},
 }
 
 
@@ -45,6 +81,10 @@ def event(kind: EventKind, data: dict[str, Any]) -> Event:
 def words(kind: EventKind, data: dict[str, Any] | None = None) -> str:
     made = notice(event(kind, DATA.get(kind, {}) if data is None else data), "Add a basket")
     assert made is not None
+    return words_of(made)
+
+
+def words_of(made: Notice) -> str:
     card = made.message.cards[0]
     return "\n".join([card.title, card.body, *(f"{f.name}: {f.value}" for f in card.fields)])
 
@@ -75,35 +115,109 @@ def test_other_kinds_are_history_only(kind: EventKind) -> None:
         (EventKind.SPRINT_FINISHED, "⏭️ `shop-2` skipped"),
         (EventKind.APPROVAL_ANSWERED, "Rejected by the command line: no"),
         (EventKind.WORKER_QUARANTINED, "5 times and rests for 60 s"),
+        (EventKind.EPIC_PROPOSED, "2 stories proposed"),
+        (EventKind.EPIC_FAILED, "after 3 tries.\n> no title"),
+        (EventKind.STORIES_APPROVED, "1 story approved by <@123>: `shop-1`"),
+        (EventKind.CHANGES_REQUESTED, "Added to the backlog: `shop-4`"),
+        (EventKind.STORY_STEERED, "The agent has it now"),
+        (EventKind.STORY_TAKEN, "`/srv/worktrees/shop-1`"),
+        (EventKind.STORY_HANDED_BACK, "> done by hand"),
+        (EventKind.AGENT_STALLED, "shows nothing for 10 min in `code_green`"),
+        (EventKind.USAGE_LIMITED, "`claude` takes no more work until <t:1795262400:t>"),
+        (EventKind.OVERLAP_FORESEEN, "`shop-2` changes the same files:\n`cart.py`"),
+        (EventKind.STORY_REBASED, "Moved onto `bbbbbbbbbb` after `shop-2` was merged"),
+        (EventKind.TESTS_RAN, "3 passed, 1 failed, 0 skipped in 1.5 s on `cccccccccc`"),
+        (EventKind.TESTS_RAN, "assert 1 == 2"),
+        (EventKind.APPROVAL_ESCALATED, "Nobody answered in time; now asked: admins"),
     ],
 )
 def test_a_post_says_what_matters(kind: EventKind, told: str) -> None:
     assert told in words(kind)
 
 
-def test_people_are_pinged_only_when_needed_or_when_done() -> None:
-    pinging = {kind for kind in POSTED if (made := notice(event(kind, DATA.get(kind, {})))) and made.pings}
-    assert pinging == {
-        EventKind.STORY_MERGED,
-        EventKind.SPRINT_FINISHED,
-        EventKind.STORY_BLOCKED,
-        EventKind.APPROVAL_REQUESTED,
+def test_people_are_called_only_for_done_blocked_and_questions() -> None:
+    pings = {kind: made.ping for kind in POSTED if (made := notice(event(kind, DATA.get(kind, {}))))}
+    assert {kind: ping for kind, ping in pings.items() if ping is not None} == {
+        EventKind.STORY_MERGED: Ping.DONE,
+        EventKind.SPRINT_FINISHED: Ping.DONE,
+        EventKind.STORY_BLOCKED: Ping.BLOCKED,
+        EventKind.PROJECT_UNAVAILABLE: Ping.BLOCKED,
+        EventKind.EPIC_FAILED: Ping.BLOCKED,
+        EventKind.USAGE_LIMITED: Ping.BLOCKED,
+        EventKind.APPROVAL_REQUESTED: Ping.QUESTION,
+        EventKind.APPROVAL_ESCALATED: Ping.QUESTION,
+        EventKind.EPIC_PROPOSED: Ping.QUESTION,
+    }
+
+
+def test_a_limit_that_ends_by_itself_calls_nobody() -> None:
+    made = notice(event(EventKind.USAGE_LIMITED, {"agent": "claude", "until": None, "resumes": True}))
+    assert made is not None
+    assert made.ping is None
+    assert "by itself" in made.message.cards[0].body
+
+
+def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
+    in_channel = {
+        kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.CHANNEL
+    }
+    assert in_channel == {
+        EventKind.PROJECT_STARTED,
+        EventKind.PROJECT_STOPPED,
         EventKind.PROJECT_UNAVAILABLE,
+        EventKind.SPRINT_PLANNED,
+        EventKind.SPRINT_STARTED,
+        EventKind.SPRINT_FINISHED,
+        EventKind.APPROVAL_REQUESTED,
+        EventKind.APPROVAL_ESCALATED,
+        EventKind.STORY_BLOCKED,
+        EventKind.STORY_MERGED,
+        EventKind.STORY_SKIPPED,
+        EventKind.STORY_ABORTED,
+        EventKind.WORKER_QUARANTINED,
+        EventKind.EPIC_PROPOSED,
+        EventKind.EPIC_FAILED,
+        EventKind.STORIES_APPROVED,
+        EventKind.CHANGES_REQUESTED,
+        EventKind.USAGE_LIMITED,
+        EventKind.USAGE_RESET,
     }
 
 
-def test_steps_go_to_the_thread_and_results_to_the_channel() -> None:
-    in_thread = {kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.THREAD}
-    assert in_thread == {
-        EventKind.PHASE_STARTED,
-        EventKind.GATE_PASSED,
-        EventKind.GATE_REFUSED,
-        EventKind.STORY_SENT_BACK,
-        EventKind.APPROVAL_ANSWERED,
-        EventKind.AUTO_APPROVED,
-        EventKind.STORY_UNBLOCKED,
-        EventKind.WORK_SALVAGED,
-    }
+def test_a_blocked_story_shows_what_was_tried_and_three_ways_out() -> None:
+    tried = [{"phase": "code_green", "attempt": n, "said": f"wrong {n}", "at": "x"} for n in range(1, 9)]
+    data = {"phase": "code_green", "reason": "tried 8 times", "tried": 8, "tried_list": [*tried, "odd"]}
+    made = notice(event(EventKind.STORY_BLOCKED, data), "Add a basket")
+    assert made is not None
+    [*_, last] = made.message.cards[0].fields
+    assert (last.name, last.value) == (r"code\_green, try 8", "wrong 8")
+    assert len(made.message.cards[0].fields) == 5
+    assert [button.verb for button in made.message.buttons] == ["fix", "skip", "takeover"]
+
+
+HOSTILE = "@everyone **look** <@1> <@&2> [x](http://y) ~~z~~ \u202e"
+_SPANS = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
+
+
+def hostile(value: Any) -> Any:
+    """The same shape with each text replaced."""
+    if isinstance(value, str):
+        return HOSTILE
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    if isinstance(value, dict):
+        return {key: hostile(item) for key, item in value.items()}
+    return value
+
+
+@pytest.mark.parametrize("kind", sorted(POSTED))
+def test_outside_text_in_any_post_neither_pings_nor_formats(kind: EventKind) -> None:
+    made = notice(replace(event(kind, hostile(DATA.get(kind, {}))), actor=HOSTILE), HOSTILE)
+    assert made is not None
+    assert made.message.text == ""
+    shown = _SPANS.sub("", words_of(made))
+    for bad in ("@everyone", "**look**", "<@1>", "<@&2>", "[x](", "~~z~~", "\u202e"):
+        assert bad not in shown.replace("\\", "\ue000")
 
 
 _json = st.recursive(
@@ -111,7 +225,7 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-_keys = sorted({key for data in DATA.values() for key in data} | {"evidence", "until"})
+_keys = sorted({key for data in DATA.values() for key in data} | {"evidence", "report", "tried_list"})
 
 
 @given(st.sampled_from(sorted(POSTED)), st.dictionaries(st.sampled_from(_keys), _json, max_size=6))
