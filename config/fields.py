@@ -79,6 +79,28 @@ def _inside(value: str) -> str:
     return str(path)
 
 
+def _glob(value: str) -> str:
+    """A path inside the checkout in which `*`, `?` and `[...]` stand for what they stand for in a shell."""
+    path = _inside(value)
+    if path == ".":
+        raise ValueError(f"should name files, such as '*' for all of them, not {value!r}")
+    opened = re.sub(r"\[!?\]?[^\]]*\]", "", path)  # what a closed bracket holds is not looked at
+    if "[" in opened:
+        raise ValueError(f"holds a '[' that no ']' closes: {value!r}")
+    return f"{path}/" if value.endswith("/") else path
+
+
+def _role(value: Any) -> Any:
+    """A role's name, or its id, which people paste with and without quotes."""
+    return str(_snowflake(value)) if isinstance(value, int) else value
+
+
+def _rule_label(value: str) -> str:
+    if not re.fullmatch(r"[^\s\W][\w .-]{0,39}", value):
+        raise ValueError(f"should be a short label of letters, digits, spaces and '-', not {value!r}")
+    return value
+
+
 def _place(value: Any) -> Any:
     """`~` is expanded here; relative paths are resolved by the loader, which knows the file they stand in."""
     if isinstance(value, Path):
@@ -162,7 +184,9 @@ SocketAddress = Annotated[str, _address("ws", "wss")]
 Strategy = Annotated[str, AfterValidator(_strategy)]
 Snowflake = Annotated[int, BeforeValidator(_snowflake)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
-Glob = Annotated[str, AfterValidator(_inside)]
+Glob = Annotated[str, AfterValidator(_glob)]
+RuleLabel = Annotated[str, AfterValidator(_rule_label)]
+Role = Annotated[Text, BeforeValidator(_role)]
 Place = Annotated[Path, BeforeValidator(_place)]
 Command = Annotated[str, AfterValidator(_command)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
@@ -170,4 +194,5 @@ Hour = Annotated[time, BeforeValidator(_hour)]
 Day = Annotated[str, BeforeValidator(_day)]
 Channel = Annotated[str, AfterValidator(_channel)]
 IsolationLevel = Literal["process", "filesystem", "network", "container"]
+AnswerLevel = Literal["contributor", "maintainer", "admin", "owner"]
 EnvironmentSource = Literal["auto", "inherit", "make", "none"]

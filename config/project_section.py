@@ -20,8 +20,9 @@ from config.problems import Mark
 from config.settings import ProjectSettings
 
 OWN_FILE = Path(".orch-state") / "config.yaml"
-# A checkout's own file comes with the repository: it cannot say who it is, nor how it is fenced in.
-NOT_OWN = ("name", "path", "isolation")
+# A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, nor who
+# decides about it.
+NOT_OWN = ("name", "path", "isolation", "approvals")
 
 
 @dataclass(slots=True)

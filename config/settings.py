@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from config.fields import (
+    AnswerLevel,
     Bool,
     Channel,
     Command,
@@ -26,13 +27,18 @@ from config.fields import (
     IsolationLevel,
     Number,
     Place,
+    Role,
+    RuleLabel,
     Snowflake,
     SocketAddress,
     Strategy,
     Text,
     TimeZone,
+    near,
 )
+from core.domain.approval import Unanswered
 from core.domain.lifecycles import ProjectStatus
+from core.domain.risk import LABELS
 from core.domain.story import Priority
 
 LATER = {"in_force": False}
@@ -122,7 +128,7 @@ class GlobalSettings(Section):
     default_agent: Text | None = Field(
         None, description="The agent of every project that names none; a row of agents.yaml or of `agents:`."
     )
-    heartbeat_seconds: Number = _later(5, "How often a worker says that it lives.", ge=0.1, le=600)
+    heartbeat_seconds: Number = Field(5, ge=0.1, le=600, description="How often a worker says that it lives.")
     lease_seconds: Number = Field(
         60,
         ge=1,
@@ -130,8 +136,16 @@ class GlobalSettings(Section):
         validate_default=True,
         description="A worker that says nothing for this long loses its phase; at least two heartbeats.",
     )
-    stall_seconds: Number = _later(
-        600, "An agent that shows nothing for this long is looked at.", ge=1, le=86400
+    stall_seconds: Number = Field(
+        600, ge=1, le=86400, description="People are told of an agent that shows nothing for this long."
+    )
+    stall_cancel_seconds: Number = Field(
+        900,
+        ge=1,
+        le=86400,
+        validate_default=True,
+        description="The turn of an agent that shows nothing for this long is ended and tried again; at "
+        "least stall_seconds.",
     )
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
 
@@ -143,6 +157,17 @@ class GlobalSettings(Section):
             raise ValueError(
                 f"should be at least twice heartbeat_seconds ({heartbeat:g}), not {value:g}: one late "
                 "heartbeat must not cost a worker its phase"
+            )
+        return value
+
+    @field_validator("stall_cancel_seconds")
+    @classmethod
+    def _is_told_first(cls, value: float, info: ValidationInfo) -> float:
+        told = info.data.get("stall_seconds")
+        if told is not None and value < told:
+            raise ValueError(
+                f"should be at least stall_seconds ({told:g}), not {value:g}: people are told before a turn "
+                "is ended"
             )
         return value
 
@@ -165,6 +190,15 @@ class AiSettings(Section):
     max_auto_retry: Int = Field(
         3, ge=0, le=100, description="Tries after a refused gate, before people are asked."
     )
+    max_conflicts: Int = Field(
+        2, ge=1, le=100, description="A story that conflicted this often with the main branch asks people."
+    )
+    resume_after_usage_limit: Bool = Field(
+        False, description="A sprint that its agent's usage limit paused goes on by itself when that resets."
+    )
+    usage_limit_tries: Int = Field(
+        3, ge=1, le=100, description="It goes on by itself no more often than this in a row."
+    )
     context_sharing_enabled: Bool = _later(True, "Agents may be told what other projects do.")
 
 
@@ -173,6 +207,53 @@ class RiskSettings(Section):
         200, ge=0, le=1000000, description="A low-risk change adds and removes no more; tests not counted."
     )
     max_files: Int = Field(10, ge=0, le=100000, description="A low-risk change touches no more files.")
+    sensitive_paths: Mapping[RuleLabel, tuple[Glob, ...]] = Field(
+        {}, description="More paths that ask for a person: globs below a label; added to the built-in ones."
+    )
+    ignore: tuple[Text, ...] = Field(
+        (), description=f"Built-in rules that are switched off: any of {', '.join(LABELS)}."
+    )
+
+    @field_validator("ignore", mode="after")
+    @classmethod
+    def _knows_the_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for label in value:
+            if label not in LABELS:
+                raise ValueError(
+                    f"names no built-in rule: {label!r}{near(label, LABELS)}; there are {', '.join(LABELS)}"
+                )
+        return value
+
+
+class ApprovalSettings(Section):
+    """Until when people may answer, what happens then, and who they are."""
+
+    answer_within_minutes: Number | None = Field(
+        None, gt=0, le=525600, description="People should answer within this time; null: whenever."
+    )
+    when_unanswered: Unanswered = Field(
+        Unanswered.WAIT,
+        description="Then: wait (with one reminder), escalate (a wider circle is asked) or deny.",
+    )
+    level: AnswerLevel = Field(
+        "contributor", description="Who may answer: contributor, maintainer, admin or owner, and higher."
+    )
+    roles: tuple[Role, ...] = Field(
+        (), description="Discord roles, by name or id, that may answer; others then only from admin up."
+    )
+    people: tuple[Snowflake, ...] = Field((), description="Ids of people in Discord who may, likewise.")
+    escalate_level: AnswerLevel = Field(
+        "admin", description="Who may answer as well, once a question is escalated."
+    )
+    escalate_roles: tuple[Role, ...] = Field((), description="As roles, once a question is escalated.")
+    escalate_people: tuple[Snowflake, ...] = Field((), description="As people, once a question is escalated.")
+
+    @field_validator("when_unanswered")
+    @classmethod
+    def _has_a_time(cls, value: Unanswered, info: ValidationInfo) -> Unanswered:
+        if value is not Unanswered.WAIT and info.data.get("answer_within_minutes", 0) is None:
+            raise ValueError(f"is {value}, but never happens: answer_within_minutes is not set")
+        return value
 
 
 class WorkHours(Section):
@@ -213,7 +294,10 @@ class ProjectSettings(Section):
     )
     resource_limits: ResourceLimits = Field(ResourceLimits(), description="What the project may use.")
     ai_settings: AiSettings = Field(AiSettings(), description="What agents may decide.")
-    risk_limits: RiskSettings = Field(RiskSettings(), description="How large a low-risk change may be.")
+    risk_limits: RiskSettings = Field(RiskSettings(), description="What a low-risk change is.")
+    approvals: ApprovalSettings = Field(
+        ApprovalSettings(), description="Who answers questions, until when, and what happens then."
+    )
     work_hours: WorkHours | None = _later(None, "When agents work; null: always.")
 
     discord_channel: Channel | None = Field(
@@ -251,6 +335,12 @@ class ProjectSettings(Section):
         None, description="Where designs are committed; null: they stay out of the project's commits."
     )
     extra_test_paths: tuple[Glob, ...] = Field((), description="More globs whose files count as tests.")
+    merge_batch_size: Int = Field(
+        8, ge=1, le=100, description="Stories that are ready are merged together, at most so many; 1: alone."
+    )
+    state_mirror: Bool = Field(
+        True, description="Backlog, sprints and cycles are kept as readable JSON in .orch-state."
+    )
 
 
 class Settings(Section):

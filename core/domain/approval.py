@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.domain.access import AccessLevel
@@ -39,6 +39,16 @@ class Circle:
     level: AccessLevel = AccessLevel.CONTRIBUTOR
     roles: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How a project puts its questions. `within`: None: people may answer whenever they like."""
+
+    circle: Circle = Circle()
+    within: timedelta | None = None
+    unanswered: Unanswered = Unanswered.WAIT
+    escalation: Circle = Circle(level=AccessLevel.ADMIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

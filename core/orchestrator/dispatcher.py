@@ -76,7 +76,11 @@ class Dispatcher:
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
         self._reception = Reception(
-            store, lease_seconds=lease_seconds, state_path=setups.state_path, wake=self.wake
+            store,
+            lease_seconds=lease_seconds,
+            state_path=setups.state_path,
+            wake=self.wake,
+            asking=setups.asking,
         )
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.domain.approval import ApprovalKind, ApprovalState
+from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import Event, EventKind
 from core.executors.local import WorkerHandle
 from core.orchestrator.recovery import end_processes, forget
@@ -29,9 +29,17 @@ class Reception:
     """Hears every worker. `wake` is called when a story may have become runnable."""
 
     def __init__(
-        self, store: Store, *, lease_seconds: float, state_path: Path, wake: Callable[[], None]
+        self,
+        store: Store,
+        *,
+        lease_seconds: float,
+        state_path: Path,
+        wake: Callable[[], None],
+        asking: Callable[[str], Asking],
     ) -> None:
+        """`asking`: how a project puts its questions."""
         self._store = store
+        self._asking = asking
         self._lease_seconds = lease_seconds
         self._state_path = state_path
         self._wake = wake
@@ -86,6 +94,8 @@ class Reception:
         }
 
     async def _ask(self, project: str, question: PermissionQuestion) -> PermissionAnswer:
+        asking = self._asking(project)
+
         def asked(tx: Transaction) -> str:
             leases.check(tx.conn, question.story_id, question.generation)
             return approvals.ask(
@@ -97,6 +107,7 @@ class Reception:
                 question=f"May the agent of {question.story_id} do this? {question.title}",
                 detail=question.detail,
                 reasons=question.reasons,
+                asking=asking,
             ).id
 
         approval_id = await self._store.write(asked)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from core.domain.approval import ApprovalKind
+from core.domain.approval import ApprovalKind, Asking
 from core.domain.event import EventKind
 from core.domain.evidence import Refusal, Verdict
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowFact, WorkflowState
@@ -28,6 +28,7 @@ class ReviewPolicy:
     auto_approve_low_risk: bool
     require_human_review: bool
     limits: RiskLimits
+    asking: Asking = field(default_factory=Asking)
 
 
 def record_phase(tx: Transaction, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -95,6 +96,7 @@ def _passed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPo
         question=f"Merge {story.id}: {story.title}?",
         detail=report.diff,
         reasons=reasons,
+        asking=policy.asking,
     )
     return moved
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
-from config.settings import ProjectSettings, Settings
+from config.settings import ApprovalSettings, ProjectSettings, Settings
 from core.agents.presets import Rows, load_rows, resolve
+from core.domain.access import AccessLevel
+from core.domain.approval import Asking, Circle
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
@@ -116,9 +119,16 @@ class Setups:
             auto_approve_low_risk=settings.ai_settings.auto_approve_low_risk,
             require_human_review=settings.ai_settings.require_human_review,
             limits=RiskLimits(
-                max_lines=settings.risk_limits.max_lines, max_files=settings.risk_limits.max_files
+                max_lines=settings.risk_limits.max_lines,
+                max_files=settings.risk_limits.max_files,
+                sensitive_paths=settings.risk_limits.sensitive_paths,
+                ignore=frozenset(settings.risk_limits.ignore),
             ),
+            asking=self.asking(name),
         )
+
+    def asking(self, name: str) -> Asking:
+        return asking(self.settings(name).approvals)
 
     def slots(self) -> Slots:
         settings = self._settings()
@@ -133,3 +143,22 @@ class Setups:
                 for name, project in settings.projects.items()
             },
         )
+
+
+def asking(settings: ApprovalSettings) -> Asking:
+    """How a project's questions are put to people."""
+    minutes = settings.answer_within_minutes
+    return Asking(
+        circle=Circle(
+            level=AccessLevel[settings.level.upper()],
+            roles=settings.roles,
+            people=tuple(map(str, settings.people)),
+        ),
+        within=None if minutes is None else timedelta(minutes=minutes),
+        unanswered=settings.when_unanswered,
+        escalation=Circle(
+            level=AccessLevel[settings.escalate_level.upper()],
+            roles=settings.escalate_roles,
+            people=tuple(map(str, settings.escalate_people)),
+        ),
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 
 from core.domain.access import AccessLevel
-from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Unanswered
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Asking, Circle, Unanswered
 from core.domain.event import EventKind
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
@@ -71,13 +70,11 @@ def ask(
     question: str,
     detail: str,
     reasons: Sequence[str],
-    circle: Circle | None = None,
-    due_at: datetime | None = None,
-    unanswered: Unanswered = Unanswered.WAIT,
-    escalation: Circle | None = None,
+    asking: Asking | None = None,
 ) -> Approval:
     """Asks, and emits APPROVAL_REQUESTED. The subject's pending approval, when there is one, is returned
     as it is: asking again after a crash asks nobody twice."""
+    asking = asking or Asking()
     pending_row = tx.conn.execute(
         "SELECT * FROM approvals WHERE subject = ? AND state = 'pending'", (subject,)
     ).fetchone()
@@ -97,10 +94,10 @@ def ask(
             to_text(detail),
             to_list(reasons),
             tx.now_text,
-            _from_circle(circle or Circle()),
-            None if due_at is None else to_time(due_at),
-            unanswered.value,
-            _from_circle(escalation or Circle(level=AccessLevel.ADMIN)),
+            _from_circle(asking.circle),
+            None if asking.within is None else to_time(tx.now + asking.within),
+            asking.unanswered.value,
+            _from_circle(asking.escalation),
         ),
     ).fetchone()
     approval = from_row(row)

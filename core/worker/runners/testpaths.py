@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from core.domain.globs import matches
+
 _FOLDERS = frozenset({"tests", "test", "__tests__", "testdata", "__snapshots__", "__mocks__"})
 _PATTERNS = ("test_*.py", "*_test.py", "conftest.py")
 _OTHERS = (
@@ -34,15 +36,4 @@ def is_test_path(path: str, *, patterns: Sequence[str] = (), extra: Sequence[str
     name = parts[-1]
     if any(fnmatchcase(name, pattern) for pattern in (*_PATTERNS, *_OTHERS, *patterns)):
         return True
-    return any(_matches(path, glob) for glob in extra)
-
-
-def _matches(path: str, glob: str) -> bool:
-    plain = glob.strip().removeprefix("./")
-    if not plain:
-        return False
-    if plain.endswith("/"):
-        plain += "*"
-    if not any(sign in plain for sign in "*?["):
-        return path == plain or path.startswith(plain + "/")
-    return fnmatchcase(path, plain) or fnmatchcase(path, plain.replace("**/", ""))
+    return any(matches(path, glob) for glob in extra)

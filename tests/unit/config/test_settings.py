@@ -31,6 +31,25 @@ def project(keys: str) -> str:
         ("ai_settings: {require_human_review: yes}", "should be true or false, not 'yes'"),
         ("ai_settings: {max_auto_retry: '3'}", "should be a whole number, not '3'"),
         ("risk_limits: {max_line: 3}", "(did you mean 'max_lines'?)"),
+        ("risk_limits: {ignore: [secret]}", "names no built-in rule: 'secret' (did you mean 'secrets'?)"),
+        ("risk_limits: {ignore: [x]}", "there are ci, dependencies, secrets, migrations, build, agents,"),
+        ("risk_limits: {sensitive_paths: {money: ['../pay/*']}}", "should be a path inside the project"),
+        ("risk_limits: {sensitive_paths: {money: ['pay/[ab.py']}}", "holds a '[' that no ']' closes"),
+        ("risk_limits: {sensitive_paths: {money: ['.']}}", "should name files, such as '*' for all"),
+        ("risk_limits: {sensitive_paths: {money: pay/*}}", "money: should be a list, not 'pay/*'"),
+        ("risk_limits: {sensitive_paths: {'a\\nb': [pay]}}", "should be a short label"),
+        ("extra_test_paths: ['e2e/[a']", "extra_test_paths[0]: holds a '[' that no ']' closes"),
+        ("approvals: {answer_within_minutes: 0}", "should be more than 0, not 0"),
+        ("approvals: {when_unanswered: approve}", "should be 'wait', 'escalate' or 'deny', not 'approve'"),
+        ("approvals: {when_unanswered: deny}", "never happens: answer_within_minutes is not set"),
+        ("approvals: {level: viewer}", "should be 'contributor', 'maintainer', 'admin' or 'owner'"),
+        ("approvals: {escalate_level: Admin}", "(did you mean 'admin'?)"),
+        ("approvals: {roles: ['']}", "approvals.roles[0]: is empty"),
+        ("approvals: {people: [someone]}", "approvals.people[0]: should be a Discord id"),
+        ("ai_settings: {usage_limit_tries: 0}", "should be at least 1, not 0"),
+        ("ai_settings: {max_conflicts: 0}", "should be at least 1, not 0"),
+        ("merge_batch_size: 0", "should be at least 1, not 0"),
+        ("state_mirror: 1", "should be true or false, not 1"),
         ("work_hours: {timezone: Europe/Berln}", "(did you mean 'Europe/Berlin'?)"),
         ("work_hours: {start: 9}", "should be a time of day"),
         ("work_hours: {start: '10:00', end: 10:00}", "is the same as start"),
@@ -62,6 +81,8 @@ def test_a_project_key_out_of_bounds_is_refused(refused, keys, expected):
         ("external_metrics_endpoint: 'https://a:99999999'", "should be an address"),
         ("lease_seconds: 8", "should be at least twice heartbeat_seconds (5), not 8"),
         ("heartbeat_seconds: 40", "lease_seconds: should be at least twice heartbeat_seconds (40)"),
+        ("stall_cancel_seconds: 60", "should be at least stall_seconds (600), not 60"),
+        ("stall_seconds: 1000", "stall_cancel_seconds: should be at least stall_seconds (1000), not 900"),
         ("security: {require2fa: true}", "(did you mean 'require_2fa'?)"),
         ("default_agent: nobody", "there is no agent 'nobody'"),
         ("discord: {category: ''}", "is empty"),
@@ -90,6 +111,34 @@ def test_hours_over_midnight_and_utc_are_fine(folder):
     folder.write(project("work_hours: {start: 22:00, end: 06:00, days: [Monday]}"))
     hours = folder.load().settings.projects["shop"].work_hours
     assert (hours.timezone, hours.days) == ("UTC", ("monday",))
+
+
+def test_who_answers_is_named_by_role_and_id(folder):
+    folder.write(
+        project("approvals: {roles: [Reviewers, 123456789012345678], people: ['223456789012345678']}")
+    )
+    said = folder.load().settings.projects["shop"].approvals
+    assert said.roles == ("Reviewers", "123456789012345678")
+    assert said.people == (223456789012345678,)
+
+
+def test_a_time_and_what_then_go_together(folder):
+    folder.write(project("approvals: {answer_within_minutes: 30, when_unanswered: escalate}"))
+    said = folder.load().settings.projects["shop"].approvals
+    assert (said.answer_within_minutes, said.when_unanswered) == (30, "escalate")
+
+
+def test_a_checkout_cannot_say_who_decides_about_it(folder):
+    folder.write("projects:\n  shop: {path: shop}\n")
+    folder.write("approvals: {people: [1]}\n", "shop/.orch-state/config.yaml")
+    (problem,) = folder.broken()["shop"]
+    assert "approvals: is not the project's own to set" in problem
+
+
+def test_sensitive_paths_stand_below_labels(folder):
+    folder.write(project("risk_limits: {sensitive_paths: {money: ['pay/**', 'till/'], law: [terms.md]}}"))
+    shop = folder.load().settings.projects["shop"]
+    assert shop.risk_limits.sensitive_paths == {"money": ("pay/**", "till/"), "law": ("terms.md",)}
 
 
 def test_a_strategy_of_one_s_own_is_an_import_path(folder):

@@ -14,7 +14,7 @@ def change(path="app.py", added=5, removed=0, **more):
 def test_small_plain_change_is_low_and_says_so():
     risk = assess((change(), change("tests/test_app.py", 300, is_test=True)), LIMITS)
     assert risk.low
-    assert "5 lines in 2 files" in risk.reasons[0]
+    assert "5 lines of code in 2 files" in risk.reasons[0]
 
 
 @pytest.mark.parametrize(
