@@ -29,6 +29,7 @@ from core.agents.transcript import Transcript
 from core.agents.turn import (
     AskPeople,
     OnEvent,
+    OnStalled,
     Turn,
     TurnEnd,
     TurnKind,
@@ -74,6 +75,8 @@ async def run_turn(
     cancel: asyncio.Event | None = None,
     changed: Changed | None = None,
     clock: Clock | None = None,
+    steering: asyncio.Queue[str] | None = None,
+    on_stalled: OnStalled | None = None,
 ) -> TurnEnd:
     """One prompt, from start to the end of the last process; faults of the agent are a TurnEnd, never raised.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,16 @@ class Turn:
     transcript: Path
     session_id: str | None = None  # to be taken up again where the agent can
     timeout_seconds: float = 1800.0  # the whole turn; waiting for people is not counted
-    stall_seconds: float = 600.0  # nothing heard, no tool running, nobody asked
+    stall_seconds: float = 600.0  # nothing heard, no tool running, nobody asked: people are told
+    stall_cancel_seconds: float = 900.0  # for this long: the turn is ended as FAILED
     start_seconds: float = 60.0  # until it has answered `initialize`, and until it has a session
     output_limit_bytes: int = 512 << 20  # everything it may print to stdout in a turn
 
 
 class TurnKind(StrEnum):
     IDLE = "idle"  # the agent says it is done; the gate judges the files
-    BLOCKED = "blocked"  # people must mend something first: a login, a usage limit
+    BLOCKED = "blocked"  # people must mend something first: a login, a bill
+    LIMITED = "limited"  # the agent's provider takes no more work until `limited_until`
     FAILED = "failed"  # no turn worth judging: start, protocol, crash, time-out
     CANCELLED = "cancelled"  # we ended it
 
@@ -47,14 +50,22 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnd:
-    """`text` holds the agent's closing words, untrusted. `usage` is the agent's word, never added up."""
+    """`text` holds the agent's closing words, untrusted; of a steered turn those of each prompt, in order.
+
+    `usage` is the agent's word, never added up: what earlier prompts of a steered turn were answered
+    is in its list `earlier`. Texts of people are in `steered` when a prompt carried them and in
+    `unheard` when none did; where the kind is not IDLE, both want saying again in the next turn.
+    """
 
     kind: TurnKind
     text: str = ""
     session_id: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""  # one sentence for people, when BLOCKED or FAILED
+    error: str = ""  # one sentence for people, when BLOCKED, LIMITED or FAILED
     hint: str = ""
+    limited_until: datetime | None = None  # LIMITED: aware UTC; None: the provider did not say
+    steered: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
     stop_reason: str = ""  # ACP's, when the prompt was answered
     rungs: tuple[Rung, ...] = ()  # of the stop ladder that were needed, in order
     exit_code: int | None = None
@@ -120,6 +131,20 @@ class TurnBlocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimited:
+    error: str
+    hint: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnSteered:
+    """A person's words went into a prompt of this turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFailed:
     error: str
     hint: str
@@ -132,8 +157,9 @@ class TurnCancelled:
 
 TurnEvent = (
     TurnStarted | AgentText | ToolStarted | ToolEnded | PermissionAsked | PermissionDecided
-    | TurnIdle | TurnBlocked | TurnFailed | TurnCancelled
+    | TurnSteered | TurnIdle | TurnBlocked | TurnLimited | TurnFailed | TurnCancelled
 )  # fmt: skip
 
 OnEvent = Callable[[TurnEvent], Awaitable[None]]
 AskPeople = Callable[[PermissionAsked], Awaitable[PermissionAnswer]]
+OnStalled = Callable[[float, str], Awaitable[None]]  # seconds of silence, what it did last for people
