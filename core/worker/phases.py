@@ -50,13 +50,14 @@ from core.worker.contract import (
     Progress,
 )
 from core.worker.environment import Environment
+from core.worker.found import Worktree
 from core.worker.gates.evaluate import file_changes
 from core.worker.git import Staged
 from core.worker.merge import message_of
 from core.worker.runners import Runner
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
 from core.worker.workshop import OnStart, Services, Workshop
-from core.worker.worktree import Prepared, Worktree
+from core.worker.worktree import Prepared
 
 logger = logging.getLogger(__name__)
 

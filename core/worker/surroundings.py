@@ -15,8 +15,9 @@ from pathlib import Path
 
 from core.domain.evidence import Refusal, RefusalCode
 from core.worker.contract import ProjectSetup
+from core.worker.found import Worktree
 from core.worker.git import Repository
-from core.worker.worktree import Worktree, Worktrees
+from core.worker.worktree import Worktrees
 
 AGENT_EMAIL = "agent@orchard.localhost"
 

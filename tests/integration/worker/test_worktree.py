@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.domain.lifecycles import Phase
+from core.worker.found import Worktree
 from core.worker.git import GitFailed, Repository
-from core.worker.worktree import Prepared, Worktree, Worktrees
+from core.worker.worktree import Prepared, Worktrees
 
 STORY = "shop-1"
 SALVAGE = f"refs/orchard/salvage/{STORY}/1"
