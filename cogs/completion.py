@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CHOICE_LIMIT = 25
+VALUE_LIMIT = 100
 PATIENCE_SECONDS = 2.0  # Discord forgets the question after 3
 KEPT_SECONDS = 2.0  # a name typed letter by letter asks the store once, not once a letter
 
@@ -43,6 +45,20 @@ def matching(options: Iterable[Option], typed: str, limit: int = CHOICE_LIMIT) -
         elif wanted in value or wanted in label:
             holds.append(option)
     return tuple([*starts, *holds][:limit])
+
+
+def several(options: Iterable[Option], typed: str) -> tuple[Option, ...]:
+    """For a list in one text: what is typed last is completed, the ids before it are kept. PURE."""
+    *before, last = (
+        re.split(r"[\s,;]+", typed.strip()) if not typed.endswith((" ", ",")) else [*typed.split(), ""]
+    )
+    head = " ".join(word.strip(",;") for word in before if word.strip(",;"))
+    taken = set(head.casefold().split())
+    found = matching((o for o in options if o.value.casefold() not in taken), last)
+    if not head:
+        return found
+    joined = (Option(value=f"{head} {o.value}", label=f"{head} {o.label}") for o in found)
+    return tuple(option for option in joined if len(option.value) <= VALUE_LIMIT)
 
 
 class Completion:
@@ -69,15 +85,17 @@ class Completion:
         return matching(self._projects[1], typed)
 
     async def stories(
-        self, typed: str, project: str | None, statuses: frozenset[StoryStatus]
+        self, typed: str, project: str | None, statuses: frozenset[StoryStatus], *, many: bool = False
     ) -> tuple[Option, ...]:
+        """By id and title; `many`: the text is a list of them. Any project's where none is given."""
         now = self._clock.monotonic()
         kept = self._stories.get(project)
         if kept is None or now - kept[0] > KEPT_SECONDS:
             views = await self._commands.stories(project)
             kept = (now, tuple((view.status, _story_option(view.story)) for view in views))
             self._stories = {project: kept}
-        return matching((option for status, option in kept[1] if status in statuses), typed)
+        options = (option for status, option in kept[1] if status in statuses)
+        return several(options, typed) if many else matching(options, typed)
 
 
 async def suggest(
@@ -92,7 +110,9 @@ async def suggest(
         _log.warning("no suggestions for %s", name, exc_info=True)
         return []
     return [
-        app_commands.Choice(name=one_line(option.label, 100) or option.value, value=option.value[:100])
+        app_commands.Choice(
+            name=one_line(option.label, 100) or option.value, value=option.value[:VALUE_LIMIT]
+        )
         for option in options[:CHOICE_LIMIT]
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,21 +11,38 @@ import discord
 from discord.ext import commands
 
 from cogs.access import AccessPolicy, Person, require
+from cogs.chart import Draw, NoDraw
 from cogs.completion import Completion
 from cogs.message import Message
-from core.errors import InvalidInput, OrchardError
+from cogs.text import cut
+from core.domain.story import StoryStatus
+from core.errors import InvalidInput, NotFound, OrchardError
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
 
 Context = commands.Context[Any]
+AT_WORK = frozenset(
+    {
+        StoryStatus.WAITING,
+        StoryStatus.RUNNING,
+        StoryStatus.AWAITING_APPROVAL,
+        StoryStatus.BLOCKED,
+        StoryStatus.STOPPED,
+        StoryStatus.TAKEN,
+    }
+)
 Page = Callable[[str, int], Awaitable[Message]]
 
 
+_STORY_ID = re.compile(r"[\w.-]+-e?\d+")
+
+
 class Channels(Protocol):
-    """Which project a channel, or the channel that a thread hangs off, belongs to."""
+    """Which project a channel, or the channel that a thread hangs off, belongs to; whose thread it is."""
 
     def project_of(self, channel: Any) -> str | None: ...
+    def story_of(self, channel: Any) -> str | None: ...
 
 
 class NotAdmitted(commands.CheckFailure):
@@ -44,6 +62,7 @@ class Desk:
     completion: Completion
     guild_id: Callable[[], int | None]
     roles: frozenset[str] = frozenset()
+    draw: Draw = field(default_factory=NoDraw)
     pages: dict[str, Page] = field(default_factory=dict)
 
     def admit(
@@ -76,6 +95,45 @@ class Desk:
                 hint="Fill in `project`, or use the command in the project's channel.",
             )
         return implied
+
+    async def story(self, ctx: Context, named: str | None) -> str:
+        """The id of the story that was named (by id or title), else of the one whose thread this is, else of
+        the only one at work in the channel's project."""
+        here = self.implied(ctx.channel)
+        if named and named.strip():
+            word = named.strip()
+            return word.lower() if _STORY_ID.fullmatch(word) else await self._titled(word, here)
+        if ctx.channel is not None and (own := self.channels.story_of(ctx.channel)) is not None:
+            return own
+        if here is not None:
+            at_work = [view.story.id for view in await self.commands.stories(here) if view.status in AT_WORK]
+            if len(at_work) == 1:
+                return at_work[0]
+        raise InvalidInput(
+            "Which story?",
+            why="This is no story's thread." if here is None else f"{here} has none, or several, at work.",
+            hint="Fill in `story`, or use the command in the story's thread.",
+        )
+
+    async def story_and_text(self, ctx: Context, named: str | None, text: str) -> tuple[str, str]:
+        """For a typed command in a story's thread, whose first word is no id but the text's beginning."""
+        own = self.channels.story_of(ctx.channel) if ctx.channel is not None else None
+        if own is not None and ctx.interaction is None and named and not _STORY_ID.fullmatch(named.strip()):
+            return own, f"{named} {text}".strip()
+        return await self.story(ctx, named), text
+
+    async def _titled(self, words: str, project: str | None) -> str:
+        wanted = words.casefold()
+        views = await self.commands.stories(project)
+        same = [v.story.id for v in views if v.story.title.casefold() == wanted]
+        found = same or [v.story.id for v in views if wanted in v.story.title.casefold()]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NotFound(f"There is no story '{cut(words, 100)}'.", hint="Choose one of those offered.")
+        raise InvalidInput(
+            f"'{cut(words, 100)}' fits {len(found)} stories.", hint=f"Say which: {', '.join(found[:10])}."
+        )
 
     def implied(self, channel: Any) -> str | None:
         """The project of this channel, or of the channel that this thread hangs off."""

@@ -19,6 +19,11 @@ CARD_LIMIT = 10
 TOTAL_LIMIT = 6000  # over all cards of a message
 BUTTON_LIMIT = 25
 LABEL_LIMIT = 80
+ROW_LIMIT = 5  # of components; a row holds five buttons or one select
+CHOICE_LIMIT = 25  # of a select
+CHOICE_TEXT_LIMIT = 100
+PLACEHOLDER_LIMIT = 150
+FILE_LIMIT = 10
 
 
 class Tone(Enum):
@@ -55,12 +60,20 @@ class Card:
     footer: str = ""
     tone: Tone = Tone.NEUTRAL
     at: datetime | None = None
+    image: str = ""  # the name of one of the message's attachments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
+    """A file: `data` where it is given, else `text`."""
+
     name: str
-    text: str
+    text: str = ""
+    data: bytes = b""
+
+    @property
+    def content(self) -> bytes:
+        return self.data or self.text.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +88,31 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    value: str  # at most 100 characters
+    label: str
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """One of at most 25 choices; `verb` and `target` make the custom id, as a button's do."""
+
+    verb: str
+    target: str
+    placeholder: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
+    """A select stands above the buttons."""
+
     text: str = ""
     cards: tuple[Card, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     buttons: tuple[Button, ...] = ()
+    select: Select | None = None
 
 
 def fit(message: Message) -> Message:
@@ -90,13 +123,34 @@ def fit(message: Message) -> Message:
         fitted, budget = _fit_card(card, budget)
         cards.append(fitted)
     text = cut(message.text, CONTENT_LIMIT)
-    buttons = tuple(replace(b, label=cut(b.label, LABEL_LIMIT)) for b in message.buttons[:BUTTON_LIMIT])
-    small = replace(message, text=text, cards=tuple(cards), buttons=buttons)
+    room = BUTTON_LIMIT if message.select is None else BUTTON_LIMIT - ROW_LIMIT
+    small = replace(
+        message,
+        text=text,
+        cards=tuple(cards),
+        attachments=message.attachments[:FILE_LIMIT],
+        buttons=tuple(replace(b, label=cut(b.label, LABEL_LIMIT)) for b in message.buttons[:room]),
+        select=_fit_select(message.select),
+    )
     if text == message.text and small.cards == message.cards:
         return small
-    return replace(
-        small, attachments=(*small.attachments[:9], Attachment(name="full.md", text=as_text(message)))
+    whole = Attachment(name="full.md", text=as_text(message))
+    return replace(small, attachments=(*small.attachments[: FILE_LIMIT - 1], whole))
+
+
+def _fit_select(select: Select | None) -> Select | None:
+    """None where nothing can be chosen: Discord refuses a select without choices."""
+    if select is None or not select.choices:
+        return None
+    choices = tuple(
+        Choice(
+            value=choice.value,
+            label=cut(choice.label, CHOICE_TEXT_LIMIT) or choice.value,
+            more=cut(choice.more, CHOICE_TEXT_LIMIT),
+        )
+        for choice in select.choices[:CHOICE_LIMIT]
     )
+    return replace(select, placeholder=cut(select.placeholder, PLACEHOLDER_LIMIT), choices=choices)
 
 
 def as_text(message: Message) -> str:

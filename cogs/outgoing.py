@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, cast
 
 import discord
 
-from cogs.message import Button, Card, Field, Look, Message, Tone, fit
+from cogs.message import Button, Card, Field, Look, Message, Select, Tone, fit
 
 CUSTOM_ID = re.compile(r"orchard:(?P<verb>[a-z_]{1,20}):(?P<target>.{1,70})")
 
@@ -22,20 +22,20 @@ _STYLES: Mapping[Look, discord.ButtonStyle] = {
 }
 
 
+Control = discord.ui.Button[discord.ui.View] | discord.ui.Select[discord.ui.View]
+
+
 class Pressable(Protocol):
-    """The client's side of a button: what a verb means is looked up when it is pressed."""
+    """The client's side of a button or select: what a verb means is looked up when it is used."""
 
     async def press(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None: ...
 
 
-class OrchardButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=CUSTOM_ID,
-):
-    """A button that carries its whole meaning in its custom id, so that it survives a restart."""
+class OrchardControl(discord.ui.DynamicItem[Control], template=CUSTOM_ID):
+    """A button or select that carries its whole meaning in its custom id, so that it survives a restart."""
 
-    def __init__(self, button: discord.ui.Button[discord.ui.View], verb: str, target: str) -> None:
-        super().__init__(button)
+    def __init__(self, control: Control, verb: str, target: str) -> None:
+        super().__init__(control)
         self.verb = verb
         self.target = target
 
@@ -43,7 +43,7 @@ class OrchardButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(cast("discord.ui.Button[discord.ui.View]", item), match["verb"], match["target"])
+        return cls(cast("Control", item), match["verb"], match["target"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         await cast(Pressable, interaction.client).press(interaction, self.verb, self.target)
@@ -61,6 +61,8 @@ def embed(card: Card) -> discord.Embed:
         made.add_field(name=field.name or "\u200b", value=field.value or "\u200b", inline=field.inline)
     if card.footer:
         made.set_footer(text=card.footer)
+    if card.image:
+        made.set_image(url=f"attachment://{card.image}")
     return made
 
 
@@ -99,8 +101,18 @@ def keeping_mark(message: Message, posted: discord.Message) -> Message:
     return replace(message, cards=(first, *message.cards[1:]))
 
 
-def view(buttons: tuple[Button, ...]) -> discord.ui.View:
+def view(buttons: tuple[Button, ...], select: Select | None = None) -> discord.ui.View:
     made = discord.ui.View(timeout=None)
+    if select is not None:
+        menu: discord.ui.Select[discord.ui.View] = discord.ui.Select(
+            custom_id=custom_id(select.verb, select.target),
+            placeholder=select.placeholder,
+            options=[
+                discord.SelectOption(label=c.label, value=c.value, description=c.more or None)
+                for c in select.choices
+            ],
+        )
+        made.add_item(OrchardControl(menu, select.verb, select.target))
     for button in buttons:
         raw: discord.ui.Button[discord.ui.View] = discord.ui.Button(
             label=button.label,
@@ -108,7 +120,7 @@ def view(buttons: tuple[Button, ...]) -> discord.ui.View:
             custom_id=custom_id(button.verb, button.target),
             disabled=button.disabled,
         )
-        made.add_item(OrchardButton(raw, button.verb, button.target))
+        made.add_item(OrchardControl(raw, button.verb, button.target))
     return made
 
 
@@ -119,12 +131,9 @@ def sending(message: Message) -> dict[str, Any]:
     if small.text:
         made["content"] = small.text
     if small.attachments:
-        made["files"] = [
-            discord.File(io.BytesIO(a.text.encode("utf-8", "replace")), filename=a.name)
-            for a in small.attachments
-        ]
-    if small.buttons:
-        made["view"] = view(small.buttons)
+        made["files"] = [discord.File(io.BytesIO(a.content), filename=a.name) for a in small.attachments]
+    if small.buttons or small.select:
+        made["view"] = view(small.buttons, small.select)
     return made
 
 

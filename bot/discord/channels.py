@@ -47,6 +47,7 @@ class ProjectChannels:
         self._category = category
         self._channel_of = channel_of
         self._projects: dict[int, set[str]] = defaultdict(set)
+        self._stories: dict[int, str] = {}  # thread -> story
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._being_made: dict[str, str] = {}  # name -> project
         self._threadless: set[int] = set()  # channels in which we may open no thread
@@ -55,6 +56,13 @@ class ProjectChannels:
         """Reads which channels are whose; call it once before use."""
         for post in await self._store.read(lambda conn: posts.every(conn, "channel")):
             self._know(post.ref, post.channel_id)
+        for post in await self._store.read(lambda conn: posts.every(conn, "thread")):
+            if post.thread_id is not None:
+                self._stories[post.thread_id] = post.ref
+
+    def story_of(self, channel: Any) -> str | None:
+        """The story whose thread this is."""
+        return self._stories.get(channel.id)
 
     def project_of(self, channel: Any) -> str | None:
         """The one project of this channel, or of its parent; None where none or several share it."""
@@ -97,6 +105,7 @@ class ProjectChannels:
             if thread_id is None:
                 return channel
             await self._remember("thread", story_id, thread_id=thread_id)
+            self._stories[thread_id] = story_id
             return _messageable(guild, thread_id)
 
     async def forget_channel(self, project: str) -> None:

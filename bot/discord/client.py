@@ -14,7 +14,7 @@ from discord.ext import commands
 from cogs.backlog import Backlog
 from cogs.desk import Desk
 from cogs.errors import Errors, whisper_error
-from cogs.outgoing import CUSTOM_ID, OrchardButton
+from cogs.outgoing import CUSTOM_ID, OrchardControl
 from cogs.projects import Projects
 from cogs.rescue import Rescue
 from cogs.sprint import Sprint
@@ -77,7 +77,7 @@ class OrchardBot(commands.Bot):
     async def setup_hook(self) -> None:
         desk = self.desk
         self.add_check(desk.check)
-        self.add_dynamic_items(OrchardButton)
+        self.add_dynamic_items(OrchardControl)
         await self.add_cog(Errors(self, desk))
         for cog in (Status(desk), Projects(desk), Backlog(desk), Sprint(desk), State(desk), Rescue(desk)):
             await self.add_cog(cog)
