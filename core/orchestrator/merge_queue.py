@@ -56,7 +56,7 @@ class MergeQueue:
             if merge.candidate is not None:
                 return merge
             merges.finish(tx, merge.id, "abandoned")  # died before its candidate was proven
-        return merges.begin(tx, cycle.story_id, cycle.project, lease.generation)
+        return merges.begin(tx, cycle.project, [(cycle.story_id, lease.generation)])[0]
 
     async def merge(self, story_id: str, lease: Lease) -> None:
         """Raises PeerGone and LostRace; the open merge then waits for the next claim."""

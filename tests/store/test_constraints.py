@@ -49,13 +49,15 @@ def lease(conn: sqlite3.Connection, story: str, generation: int, released_at: st
     )
 
 
-def merge(conn: sqlite3.Connection, key: str, project: str, state: str = "open") -> None:
+def merge(
+    conn: sqlite3.Connection, key: str, project: str, state: str = "open", story: str = "shop-1"
+) -> None:
     finished_at = None if state == "open" else AT
     insert(
         conn,
         "merges",
         id=key,
-        story_id="shop-1",
+        story_id=story,
         project=project,
         generation=1,
         state=state,
@@ -103,12 +105,20 @@ def test_one_lease_a_generation(filled: sqlite3.Connection) -> None:
         lease(filled, "shop-1", 1)
 
 
-def test_one_open_merge_a_project(filled: sqlite3.Connection) -> None:
+def test_one_open_merge_a_story(filled: sqlite3.Connection) -> None:
     merge(filled, "m1", "shop", state="abandoned")
     merge(filled, "m2", "shop")
-    merge(filled, "m3", "post")
+    merge(filled, "m3", "shop", story="shop-2")
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         merge(filled, "m4", "shop")
+
+
+def test_one_open_batch_a_project(filled: sqlite3.Connection) -> None:
+    insert(filled, "merge_batches", id="b1", project="shop", begun_at=AT, finished_at=AT)
+    insert(filled, "merge_batches", id="b2", project="shop", begun_at=AT)
+    insert(filled, "merge_batches", id="b3", project="post", begun_at=AT)
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        insert(filled, "merge_batches", id="b4", project="shop", begun_at=AT)
 
 
 def test_one_pending_approval_a_subject(filled: sqlite3.Connection) -> None:

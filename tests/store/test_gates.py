@@ -121,7 +121,7 @@ def test_a_storys_questions_go_away_with_it(tx: Transaction) -> None:
 
 
 def test_a_merge_from_begin_to_end(tx: Transaction) -> None:
-    merge = merges.begin(tx, "shop-1", "shop", 7)
+    (merge,) = merges.begin(tx, "shop", [("shop-1", 7)])
     assert (merge.state, merge.generation, merge.candidate) == (MergeState.OPEN, 7, None)
     merges.set_candidate(tx, merge.id, "c1", "m1")
     assert merges.open_of(tx.conn, "shop")[0].candidate == "c1"
@@ -131,19 +131,48 @@ def test_a_merge_from_begin_to_end(tx: Transaction) -> None:
     assert merges.open_of(tx.conn) == ()
 
 
-def test_one_merge_at_a_time_a_project(tx: Transaction) -> None:
-    first = merges.begin(tx, "shop-1", "shop", 1)
-    with pytest.raises(LostRace, match="is merging shop-1"):
-        merges.begin(tx, "shop-2", "shop", 1)
-    other = merges.begin(tx, "shop-2", "post", 1)
-    assert set(merges.open_of(tx.conn)) == {first, other}
+def test_one_batch_at_a_time_a_project(tx: Transaction, new_cycle: Callable[..., object]) -> None:
+    new_cycle(tx, "post")
+    first, second = merges.begin(tx, "shop", [("shop-2", 4), ("shop-1", 1)])
+    assert [(m.story_id, m.generation, m.position) for m in (first, second)] == [
+        ("shop-2", 4, 0),
+        ("shop-1", 1, 1),
+    ]
+    with pytest.raises(LostRace, match="is merging shop-2"):
+        merges.begin(tx, "shop", [("shop-1", 1)])
+    (other,) = merges.begin(tx, "post", [("post-1", 1)])
+    assert merges.open_of(tx.conn, "shop") == (first, second)
+    assert set(merges.open_of(tx.conn)) == {first, second, other}
     merges.finish(tx, first.id, "abandoned")
-    merges.begin(tx, "shop-2", "shop", 1)
+    with pytest.raises(LostRace, match="is merging shop-1"):
+        merges.begin(tx, "shop", [("shop-2", 5)])
+    merges.finish(tx, second.id, "refused")
+    again, _ = merges.begin(tx, "shop", [("shop-1", 2), ("shop-2", 5)])
+    assert again.batch_id not in (first.batch_id, other.batch_id)
+
+
+def test_a_story_is_in_one_batch(tx: Transaction) -> None:
+    merges.begin(tx, "shop", [("shop-1", 1)])
+    with pytest.raises(LostRace):
+        merges.begin(tx, "post", [("shop-1", 1)])
+    with pytest.raises(InvalidInput):
+        merges.begin(tx, "post", [])
+
+
+def test_a_story_leaves_its_batch_until_its_candidate_is_stored(tx: Transaction) -> None:
+    first, second = merges.begin(tx, "shop", [("shop-1", 1), ("shop-2", 1)])
+    merges.drop(tx, "shop-1")
+    assert merges.get(tx.conn, first.id).state == "abandoned"
+    merges.drop(tx, "shop-1")  # in none: nothing to do
+    merges.set_candidate(tx, second.id, "c", "m")
+    with pytest.raises(NotAllowed, match="being merged"):
+        merges.drop(tx, "shop-2")
+    assert merges.open_of(tx.conn, "shop") == (merges.get(tx.conn, second.id),)
 
 
 @pytest.mark.parametrize("state", ["refused", "conflict", "abandoned"])
 def test_a_merge_that_is_over_stays_so(tx: Transaction, state: str) -> None:
-    merge = merges.begin(tx, "shop-1", "shop", 1)
+    (merge,) = merges.begin(tx, "shop", [("shop-1", 1)])
     over = merges.finish(tx, merge.id, state)
     for change in (
         lambda: merges.set_candidate(tx, merge.id, "c", "m"),
@@ -155,7 +184,7 @@ def test_a_merge_that_is_over_stays_so(tx: Transaction, state: str) -> None:
 
 
 def test_nothing_is_merged_without_a_candidate(tx: Transaction) -> None:
-    merge = merges.begin(tx, "shop-1", "shop", 1)
+    (merge,) = merges.begin(tx, "shop", [("shop-1", 1)])
     for state in ("merged", "open"):
         with pytest.raises(InvalidInput):
             merges.finish(tx, merge.id, state)
