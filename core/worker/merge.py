@@ -1,5 +1,6 @@
-"""The last steps of a story: one commit on top of the main branch, proven, then put there.
+"""A story onto the main branch: early, while it is at work, and as its last step.
 
+    rebase_story    the story's commits on a newer commit of the main branch. Moves nothing.
     prepare_merge   main branch + story -> candidate commit -> gate on the candidate's tree. Moves nothing.
     fast_forward    the main branch to the candidate, and with it the folder where a person has it checked
     out.
@@ -105,6 +106,18 @@ async def _with_spec(repository: Repository, job: MergeJob, tree: str) -> str:
 
 
 async def _conflict(repository: Repository, job: MergeJob, main: str, merged: MergeResult) -> MergeReport:
+    return MergeReport(
+        story_id=job.story.id,
+        generation=job.generation,
+        end=MergeEnd.CONFLICT,
+        main_commit=main,
+        conflicts=merged.conflicts,
+        conflict_detail=await _both_sides(repository, merged),
+    )
+
+
+async def _both_sides(repository: Repository, merged: MergeResult) -> str:
+    """What conflicts, for the agent's next prompt."""
     parts = [merged.messages]
     for path in merged.conflicts:
         content = await repository.read_file(merged.tree, path)
@@ -116,14 +129,72 @@ async def _conflict(repository: Repository, job: MergeJob, main: str, merged: Me
             text = content.decode(errors="replace")
             cut = text[:_SIDE_CHARACTERS] + ("\n[...]" if len(text) > _SIDE_CHARACTERS else "")
             parts.append(f"{path}, with both sides (first the main branch's, then the story's):\n{cut}")
-    return MergeReport(
-        story_id=job.story.id,
-        generation=job.generation,
-        end=MergeEnd.CONFLICT,
-        main_commit=main,
-        conflicts=merged.conflicts,
-        conflict_detail="\n\n".join(parts)[:_SIDES_CHARACTERS],
+    return "\n\n".join(parts)[:_SIDES_CHARACTERS]
+
+
+# --- rebase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebased:
+    """Where a story stands now. With `conflicts` (files) it stands where it stood."""
+
+    base: str
+    red: str | None
+    head: str | None
+    conflicts: tuple[str, ...] = ()
+    conflict_detail: str = ""  # both sides
+
+
+async def rebase_story(
+    repository: Repository,
+    *,
+    story: StoryBrief,
+    onto: str,
+    base: str,
+    red: str | None,
+    head: str | None,
+    keep: Keep,
+) -> Rebased:
+    """The story's commits, each with its message, on `onto` instead of `base`. Moves no branch, no files.
+
+    A story that stands on `onto` or on something newer stays as it is. `keep` protects the new commits.
+    Raises GitFailed.
+    """
+    if await repository.is_ancestor(onto, base):
+        return Rebased(base=base, red=red, head=head)
+    moved = {base: onto}
+    tip = onto
+    for commit, message in await _commits(repository, base, head or base):
+        merged = await repository.merge_trees(onto, commit)
+        if merged.conflicts:
+            return Rebased(
+                base=base,
+                red=red,
+                head=head,
+                conflicts=merged.conflicts,
+                conflict_detail=await _both_sides(repository, merged),
+            )
+        tip = moved[commit] = await repository.commit_tree(merged.tree, [tip], message)
+    if tip != onto:
+        await keep(story.id, *(commit for commit in moved.values() if commit != onto))
+    if missing := [commit for commit in (red, head) if commit is not None and commit not in moved]:
+        raise GitFailed(f"{missing[0]} is not in the history of {story.id}, which starts at {base}.")
+    return Rebased(
+        base=onto,
+        red=None if red is None else moved[red],
+        head=None if head is None else moved[head],
     )
+
+
+async def _commits(repository: Repository, base: str, head: str) -> list[tuple[str, str]]:
+    """A story's own commits, oldest first, with their messages."""
+    if base == head:
+        return []
+    wanted = ["--reverse", "--first-parent", "--no-show-signature", "-z", "--format=%H%n%B"]
+    answer = await repository.git("log", *wanted, f"{base}..{head}")
+    entries = (entry.decode(errors="replace") for entry in answer.stdout.split(b"\0") if entry)
+    return [(entry[: entry.index("\n")], entry.partition("\n")[2]) for entry in entries]
 
 
 # --- fast forward

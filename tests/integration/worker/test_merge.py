@@ -11,7 +11,7 @@ from core.domain.lifecycles import Phase
 from core.rpc import PeerGone
 from core.worker.contract import FastForwardEnd, FastForwardJob, MergeEnd, MergeJob
 from core.worker.git import Repository
-from core.worker.merge import fast_forward, prepare_merge
+from core.worker.merge import fast_forward, prepare_merge, rebase_story
 from core.worker.merging import merge_story
 
 PASSED = Verdict(phase=Phase.COMMIT)
@@ -161,6 +161,68 @@ async def test_a_stopped_merge_is_as_if_the_worker_had_gone(work, services, hear
     with pytest.raises(PeerGone):
         await asyncio.wait_for(merging, 20)
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
+
+
+# --- rebase
+
+
+async def _rebase(repository, work, onto, **changes):
+    keeper = Keeper(PASSED)
+    where = {"base": work.base, "red": work.red, "head": work.head} | changes
+    return await rebase_story(repository, story=work.job.story, onto=onto, keep=keeper.keep, **where), keeper
+
+
+async def test_a_rebased_story_keeps_its_commits_and_messages(work, repository, calculator) -> None:
+    calculator.git("checkout", "-q", "orchard/shop-1")
+    head = calculator.commit({"notes.txt": "better said\n"}, "refactor: \u00fcber\n\nOrchard-Story: shop-1")
+    calculator.git("checkout", "-q", "main")
+    onto = calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    rebased, keeper = await _rebase(repository, work, onto, head=head)
+    assert (rebased.base, rebased.conflicts) == (onto, ())
+    history = calculator.git("rev-list", "--reverse", f"{onto}..{rebased.head}").splitlines()
+    assert history == keeper.kept
+    assert (history[0], len(history)) == (rebased.red, 3)
+    messages = ["log", "--reverse", "--format=%B"]
+    assert calculator.git(*messages, f"{onto}..{rebased.head}") == calculator.git(
+        *messages, f"{work.base}..{head}"
+    )
+    for old, new in ((work.base, onto), (work.red, rebased.red), (work.head, history[1])):
+        assert calculator.git("diff", old, new, "--", ":!other.py") == ""
+        assert calculator.git("ls-tree", "--name-only", new, "other.py") == "other.py"
+    assert calculator.git("rev-parse", "main", "orchard/shop-1").splitlines() == [onto, head]
+
+
+async def test_a_story_without_commits_begins_on_the_new_base(work, repository, calculator) -> None:
+    onto = calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    for head in (None, work.base):
+        rebased, keeper = await _rebase(repository, work, onto, red=None, head=head)
+        assert (rebased.base, rebased.red, rebased.head) == (onto, None, head and onto)
+        assert keeper.kept == []
+
+
+async def test_a_story_on_newer_ground_stays_there(work, repository, calculator) -> None:
+    onto = calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
+    first, _ = await _rebase(repository, work, onto)
+    for target in (work.base, onto):
+        again, keeper = await _rebase(
+            repository, work, target, base=first.base, red=first.red, head=first.head
+        )
+        assert again == first
+        assert keeper.kept == []
+
+
+async def test_a_conflict_at_an_early_rebase_shows_both_sides_and_moves_nothing(
+    work, repository, calculator
+) -> None:
+    onto = calculator.commit(
+        {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n"}
+    )
+    rebased, keeper = await _rebase(repository, work, onto)
+    assert (rebased.base, rebased.red, rebased.head) == (work.base, work.red, work.head)
+    assert rebased.conflicts == ("calc.py",)
+    assert "def sub" in rebased.conflict_detail
+    assert "def mul" in rebased.conflict_detail
+    assert keeper.kept == []
 
 
 # --- fast forward
