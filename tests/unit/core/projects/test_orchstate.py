@@ -237,24 +237,30 @@ def test_a_flood_of_oddities_is_told_shortly() -> None:
     assert state.notes[-1] == "and 450 more such things"
 
 
+FIELDS = [
+    "id",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "story_points",
+    "dependencies",
+    "labels",
+    "stories",
+    "epics",
+    "sprints",
+    "start_date",
+    "end_date",
+    "retrospective",
+    "goal",
+    "epic_id",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                ["id", "title", "description", "status", "priority", "story_points", "dependencies", "labels"]
-                + [
-                    "stories",
-                    "epics",
-                    "sprints",
-                    "start_date",
-                    "end_date",
-                    "retrospective",
-                    "goal",
-                    "epic_id",
-                ]
-            ),
+            st.sampled_from(FIELDS),
             inner,
             max_size=6,
         )
