@@ -14,7 +14,7 @@ A script:
     start: [...]                # steps before `initialize` is answered: sleep, exit, hang, flood, garbage ...
     stories:
       "demo-1":                 # a story's id, or its title in any case, or "*" for any other story
-        test_red:               # a phase, or "*" for any other phase
+        test_red:               # a phase, `epic` for an epic's design, or "*" for any other
           - - say: First attempt.               # attempts; the last one repeats
             - write: {path: tests/test_a.py, text: "..."}
           - - say: Second attempt.
@@ -36,6 +36,7 @@ A step is a mapping with one key. Paths are relative to the session's folder.
     append: {path, text}
     replace: {path, old, new}            a script error when `old` is not there exactly once
     delete: PATH
+    spec: TEXT                           writes .orch-state/stories/<story>.md: a spec, an epic's proposals
     files: {PATH: TEXT | {base64} | {text, executable} | null, ...}     null deletes
     patch: UNIFIED DIFF                  by `git apply`
     run: COMMAND | {command: TEXT or [words], timeout_seconds, ask: true}
@@ -43,12 +44,27 @@ A step is a mapping with one key. Paths are relative to the session's folder.
                                          bare: title and kind only in the tool call before, not in the request
     sleep: SECONDS
     when: CONDITION, then: [...], else: [...]       the one step with three keys
-          [not] feedback|prompt|title contains "x"      [not] resumed
+          [not] feedback|steering|prompt|title contains "x"      [not] resumed
+    steered: true | {seconds, then: [...], else: [...]}
+                                         waits until a person steers the turn, then plays `then`, where
+                                         `when: steering contains "x"` can choose; `else` when nobody did
+                                         in time. Any steered turn goes on with the steps that were left
     client_write: {path, text}           by `fs/write_text_file`, as one agent does
     client_read: PATH
     send: {...}                          a message as it is; "$SESSION" stands for the session's id
     error: {code, message, data} | TEXT  ends the turn with a JSON-RPC error
     end: REASON                          end_turn (the default at the last step), max_tokens, refusal, ...
+
+Troubles of honest agents:
+
+    limit: TEXT | {text, seconds, times, error: true}
+                                         a usage limit: TEXT is its last word, and the turn ends. With
+                                         `seconds`, "|<epoch>" of the reset so far ahead follows. Only the
+                                         first `times` plays of the story's phase run into it. `error`: by a
+                                         JSON-RPC error
+    silent: SECONDS | {seconds, deaf: true, busy: true}
+                                         shows nothing for so long. `deaf`: not even a cancel ends it;
+                                         `busy`: it uses the processor meanwhile
 
 Lies and faults, for tests:
 

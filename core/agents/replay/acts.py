@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import signal
 import subprocess
 import time
@@ -25,6 +26,15 @@ def read(player: Player, each: Step) -> None:
 @step
 def write(player: Player, each: Step) -> None:
     _put(player, each, each.value["path"], each.value)
+
+
+@step
+def spec(player: Player, each: Step) -> None:
+    story = player.header.get("Story", "")
+    if not re.fullmatch(r"[\w.-]*\w", story):
+        raise each.fault(f"no file can be named after the story {story!r}")
+    path = f".orch-state/stories/{story}.md"
+    _edit(player, f"Write {path}", path, each.value)
 
 
 @step

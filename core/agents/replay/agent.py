@@ -10,12 +10,12 @@ import sys
 import threading
 from typing import Any
 
-from . import acts, lies
+from . import acts, lies, trouble
 from .link import Link, Refused
 from .player import STEPS, Behaviour, Cancelled, Failed, Player
 from .script import SHAPES, Script, ScriptError, load
 
-__all__ = ["acts", "lies", "main"]  # imported for the steps that they register
+__all__ = ["acts", "lies", "main", "trouble"]  # imported for the steps that they register
 
 _USAGE = "usage: python -m core.agents.replay --script FILE"
 _MODES = (("play", "Play"), ("ask", "Ask before every change and command"))
@@ -77,7 +77,8 @@ class Agent:
 
     def initialize(self, params: dict[str, Any], _id: Any) -> dict[str, Any]:
         if self._script.start:
-            self._player("", {"cwd": os.getcwd(), "asking": False}, "", False).run(self._script.start)  # noqa: PTH109
+            here = {"cwd": os.getcwd(), "asking": False, "resumed": False}  # noqa: PTH109
+            self._player("", here, "").run(self._script.start)
         offered = self._script.sessions
         return {
             "protocolVersion": 1,
@@ -137,13 +138,13 @@ class Agent:
             raise Failed(-32602, "prompt is a list of content blocks")
         text = "".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
         known = self._sessions[session]
-        self._turn = self._player(session, known, text, known["resumed"])
+        self._turn = self._player(session, known, text)
         self._playing = threading.Thread(
             target=self._play, args=(self._turn, request_id), name="turn", daemon=True
         )
         self._playing.start()
 
-    def _player(self, session: str, known: dict[str, Any], prompt: str, resumed: bool) -> Player:
+    def _player(self, session: str, known: dict[str, Any], prompt: str) -> Player:
         return Player(
             self._link,
             self._script,
@@ -151,8 +152,9 @@ class Agent:
             session=session,
             cwd=known["cwd"],
             prompt=prompt,
-            resumed=resumed,
+            resumed=known["resumed"],
             asking=known["asking"],
+            left=known.get("left"),
         )
 
     def _play(self, turn: Player, request_id: Any) -> None:
@@ -169,6 +171,7 @@ class Agent:
         except Exception as error:
             self._link.fail(request_id, -32603, f"replay: {type(error).__name__}: {error}")
             return
+        self._sessions[turn.session]["left"] = turn.left
         self._sessions[turn.session]["turns"].append({"prompt": turn.prompt, "said": turn.said})
         self._save(turn.session)
         result: dict[str, Any] = {"stopReason": reason}

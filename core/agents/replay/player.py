@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .link import Link, Refused
-from .script import Script, ScriptError, Step, Steps, holds
+from .script import Script, ScriptError, Step, Steps, holds, steering_of
 
 SAYS_SO = "[replay]"
 
@@ -56,6 +56,7 @@ class Player:
         prompt: str,
         resumed: bool,
         asking: bool,
+        left: Steps | None = None,
     ) -> None:
         self.link = link
         self.script = script
@@ -70,20 +71,27 @@ class Player:
         self.kill_tool: Callable[[], None] | None = None
         self._asking = {"edit", "delete", "execute"} if asking else set(script.ask)
         self._tools = 0
-        self._header = header_of(prompt)
+        self.header = header_of(prompt)
+        self._before = left  # of the turn that a person has just steered
+        self.left: Steps = []  # what is still to be played
 
     def play(self) -> str:
         """The whole turn; its stop reason. Raises Cancelled, Failed, ScriptError."""
-        header = self._header
+        header = self.header
         missing = [name for name in ("Story", "Phase") if name not in header]
         if missing:
             raise ScriptError(f"{self.script.file}: the prompt has no line Orchard-{missing[0]}")
         story, title, phase = header["Story"], header.get("Title", ""), header["Phase"]
         attempt = int(header.get("Attempt", "1")) if header.get("Attempt", "1").isdigit() else 1
-        steps = self.script.find(story, title, phase, attempt)
-        self.say(
-            f"Playing a recorded {phase} session of {title or story}, attempt {attempt}; no model is at work."
-        )
+        if self._before is not None and "Steered" in header:
+            self.say("A person steers this recorded session; no model has read it.")
+            steps = self._before
+        else:
+            steps = self.script.find(story, title, phase, attempt)
+            self.say(
+                f"Playing a recorded {phase} session of {title or story}, attempt {attempt}; "
+                "no model is at work."
+            )
         try:
             self.run(steps)
         except Ended as ended:
@@ -91,10 +99,16 @@ class Player:
         return "end_turn"
 
     def run(self, steps: Steps) -> None:
-        """Steps in order, until the end or a cancel."""
-        for step in steps:
+        """Steps in order, until the end or a cancel; what is `left` then, a steered turn goes on with."""
+        self.left = list(steps)
+        while self.left:
             self.check_cancelled()
+            step = self.left.pop(0)
             STEPS[step.name](self, step)
+
+    def next(self, steps: Steps) -> None:
+        """Play these before what is left."""
+        self.left[:0] = steps
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set() and "cancel" not in self.behaviour.ignored:
@@ -255,10 +269,21 @@ def sleep(player: Player, each: Step) -> None:
 
 
 @step
+def steered(player: Player, each: Step) -> None:
+    """A person's words come as a cancel and another prompt of this session, or stood in this one."""
+    value = each.value if isinstance(each.value, dict) else {}
+    if steering_of(player.prompt) or player.cancelled.wait(value.get("seconds")):
+        player.next(each.then)
+        player.check_cancelled()
+    else:
+        player.next(each.other)
+
+
+@step
 def when(player: Player, each: Step) -> None:
-    title = player._header.get("Title", "")
+    title = player.header.get("Title", "")
     held = holds(each.value, prompt=player.prompt, title=title, resumed=player.resumed)
-    player.run(each.then if held else each.other)
+    player.next(each.then if held else each.other)
 
 
 @step
@@ -274,7 +299,7 @@ def ask(player: Player, each: Step) -> None:
     shown = (None, None, None) if value.get("bare") else (title, kind, raw)
     allowed = player.may(call, shown[0], shown[1], raw=shown[2], options=options or None)
     player.close_tool(call, "completed" if allowed else "failed", "allowed" if allowed else "refused")
-    player.run(each.then if allowed else each.other)
+    player.next(each.then if allowed else each.other)
 
 
 @step

@@ -66,7 +66,11 @@ SHAPES: dict[str, tuple[tuple[type, ...], dict[str, tuple[type, ...]] | None]] =
             "else": _LIST,
         },
     ),
+    "spec": (_TEXT, None),
     "sleep": (_NUMBER, None),
+    "silent": (_NUMBER, {"seconds!": _NUMBER, "deaf": _FLAG, "busy": _FLAG}),
+    "steered": (_FLAG, {"seconds": _NUMBER, "then": _LIST, "else": _LIST}),
+    "limit": (_TEXT, {"text!": _TEXT, "seconds": _NUMBER, "times": _NUMBER, "error": _FLAG}),
     "when": (_TEXT, None),
     "client_write": ((), {"path!": _TEXT, "text!": _TEXT}),
     "client_read": (_TEXT, None),
@@ -87,8 +91,11 @@ SHAPES: dict[str, tuple[tuple[type, ...], dict[str, tuple[type, ...]] | None]] =
 }
 _INSIDE = {"read", "write", "append", "replace", "delete"}  # their path must stay in the session's folder
 _TOP = ("ask", "sessions", "initialize", "start", "stories")
-PHASES = ("design", "test_red", "code_green", "refactor", "commit")
-_CONDITION = re.compile(r'^(not +)?(?:(feedback|prompt|title) +contains +"(.*)"|(resumed))$', re.DOTALL)
+PHASES = ("design", "test_red", "code_green", "refactor", "commit", "epic")
+_CONDITION = re.compile(
+    r'^(not +)?(?:(feedback|steering|prompt|title) +contains +"(.*)"|(resumed))$', re.DOTALL
+)
+_BRANCHING = {"ask", "steered"}  # `then` and `else` stand in their value
 
 
 class Script:
@@ -136,7 +143,7 @@ class Script:
         return [self._step(each, line) for each in value]
 
     def _step(self, value: Any, line: int) -> Step:
-        if isinstance(value, str) and value in ("crash", "hang", "garbage"):
+        if isinstance(value, str) and value in ("crash", "hang", "garbage", "steered"):
             return Step(self.file, line, value, True)
         step = self._mapping(value, line, "a step")
         if "when" in step:
@@ -151,7 +158,8 @@ class Script:
             )
         found = Step(self.file, _line(step), name, step[name])
         self._check(found)
-        branches = step if name == "when" else step[name] if name == "ask" else Map()
+        branches = step if name == "when" else step[name] if name in _BRANCHING else None
+        branches = branches if isinstance(branches, dict) else Map()
         found.then = self._steps(branches.get("then", []), found.line)
         found.other = self._steps(branches.get("else", []), found.line)
         return found
@@ -182,7 +190,9 @@ class Script:
         if step.name == "write" and ("text" in value) == ("base64" in value):
             raise step.fault("needs either 'text' or 'base64'")
         if step.name == "when" and not _CONDITION.match(value.strip()):
-            raise step.fault('a condition is: [not] feedback|prompt|title contains "x", or [not] resumed')
+            raise step.fault(
+                'a condition is: [not] feedback|steering|prompt|title contains "x", or [not] resumed'
+            )
         if step.name == "hang" and isinstance(value, dict):
             odd = [each for each in value.get("ignore", []) if each not in ("cancel", "eof", "term")]
             if odd:
@@ -229,22 +239,34 @@ class Script:
 
 
 def holds(condition: str, *, prompt: str, title: str, resumed: bool) -> bool:
-    """Whether a `when` holds. Feedback is the prompt's part of that name, or "" when it has none."""
+    """Whether a `when` holds. Feedback and steering are the prompt's parts, "" when it has none."""
     match = _CONDITION.match(condition.strip())
     assert match is not None
     negated, where, text, is_resumed = match.groups()
     if is_resumed:
         found = resumed
     else:
-        places = {"feedback": feedback_of(prompt), "prompt": prompt, "title": title}
+        places = {
+            "feedback": feedback_of(prompt),
+            "steering": steering_of(prompt),
+            "prompt": prompt,
+            "title": title,
+        }
         found = text.casefold() in places[where].casefold()
     return found != bool(negated)
 
 
 def feedback_of(prompt: str) -> str:
-    found = re.search(
-        r"^(=+) feedback: begin \1\n(.*?)\n\1 feedback: end \1$", prompt, re.DOTALL | re.MULTILINE
-    )
+    return _part(prompt, "feedback")
+
+
+def steering_of(prompt: str) -> str:
+    """What a person said to the running turn."""
+    return _part(prompt, "a person says")
+
+
+def _part(prompt: str, name: str) -> str:
+    found = re.search(rf"^(=+) {name}: begin \1\n(.*?)\n\1 {name}: end \1$", prompt, re.DOTALL | re.MULTILINE)
     return found.group(2) if found else ""
 
 
