@@ -24,17 +24,19 @@ class EventKind(StrEnum):
     AGENT_SAID = "agent_said"  # data: phase, text (a turn's closing words, shortened)
     GATE_PASSED = "gate_passed"  # data: phase, attempt, summary, evidence (Evidence as JSON)
     GATE_REFUSED = "gate_refused"  # data: phase, attempt, summary, refusals (list of Refusal as JSON)
+    AGENT_FAILED = "agent_failed"  # data: phase, attempt, summary (no turn worth judging; it is tried again)
     STORY_SENT_BACK = "story_sent_back"  # data: from, to, reason
     APPROVAL_REQUESTED = "approval_requested"  # data: approval, question, reasons
     APPROVAL_ANSWERED = "approval_answered"  # data: approval, state, by, reason
     AUTO_APPROVED = "auto_approved"  # data: reasons
-    STORY_BLOCKED = "story_blocked"  # data: phase, reason, tried
+    STORY_BLOCKED = "story_blocked"  # data: phase, reason, tried, tried_list (phase, attempt, at, by, said)
     STORY_UNBLOCKED = "story_unblocked"  # data: by, text
     STORY_MERGED = "story_merged"  # data: commit, branch
     STORY_SKIPPED = "story_skipped"  # data: by, reason
     STORY_ABORTED = "story_aborted"  # data: by, reason
     WORK_SALVAGED = "work_salvaged"  # data: ref, files
     WORKER_STARTED = "worker_started"  # data: pid, generation
+    WORKER_STOPPED = "worker_stopped"  # data: pid (it was asked to)
     WORKER_LOST = "worker_lost"  # data: pid, cause
     WORKER_QUARANTINED = "worker_quarantined"  # data: restarts, until
     PROCESS_REAPED = "process_reaped"  # data: pid, argv
@@ -47,7 +49,7 @@ class EventKind(StrEnum):
     STORY_REMOVED = "story_removed"  # data: reason, by
     STORY_JOINED_SPRINT = "story_joined_sprint"  # data: sprint, by
     CHANGES_REQUESTED = "changes_requested"  # data: text, by, stories (ids of what was added)
-    STORY_STOPPED = "story_stopped"  # data: by
+    STORY_STOPPED = "story_stopped"  # data: by, after (the phase, where one was asked for; else null)
     STORY_RELEASED = "story_released"  # data: by (it goes on after a stop)
     STORY_STEERED = "story_steered"  # data: by, text, reached (whether a running turn got it)
     STORY_TAKEN = "story_taken"  # data: by, path
@@ -58,6 +60,7 @@ class EventKind(StrEnum):
     OVERLAP_FORESEEN = "overlap_foreseen"  # data: other (story id), files
     STORY_REBASED = "story_rebased"  # data: onto, after (the story that was merged)
     TESTS_RAN = "tests_ran"  # data: SuiteReport as JSON, by
+    STATE_IMPORTED = "state_imported"  # data: stories (how many came from another tool's .orch-state)
     APPROVAL_ESCALATED = "approval_escalated"  # data: approval, question, to
 
 
