@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import functools
 import logging
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from core.bus import Bus
 from core.clock import Clock
@@ -20,25 +20,31 @@ from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
-from core.errors import LostRace, OrchardError
+from core.errors import LostRace, OrchardError, Unavailable
 from core.executors.local import LocalExecutor
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.reception import Reception
-from core.orchestrator.reports import record_phase
+from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
-from core.rpc import PeerGone, RpcError
+from core.rpc import PeerGone, RpcError, decode
 from core.store import approvals, cycles, gates, leases, merges, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.worker.contract import (
+    AgentSetup,
     PhaseEnd,
     PhaseJob,
     PhaseReport,
     Progress,
+    ProjectSetup,
     RemoveWorktree,
+    Steer,
+    Steered,
     StoryBrief,
+    SuiteJob,
+    SuiteReport,
 )
 
 log = logging.getLogger(__name__)
@@ -190,7 +196,7 @@ class Dispatcher:
             if phase is Phase.COMMIT:
                 await self._merges.merge(cycle.story_id, lease)
             else:
-                await self._run_phase(cycle, lease, _job_of(setup, agent))
+                await self._run_phase(cycle, lease, setup, agent)
         except PeerGone:
             log.info("%s: the worker ended during %s", cycle.story_id, phase)
         except LostRace:
@@ -210,21 +216,8 @@ class Dispatcher:
         tx.emit(EventKind.PHASE_STARTED, project=cycle.project, story_id=cycle.story_id, data=data)
         return lease
 
-    async def _run_phase(self, cycle: Cycle, lease: Lease, job_of: Any) -> None:
-        story, red = await self._store.read(
-            lambda conn: (
-                stories.get(conn, cycle.story_id),
-                gates.last_passed(conn, cycle.story_id, Phase.TEST_RED),
-            )
-        )
-        brief = StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        )
-        job = job_of(cycle, lease, brief, red.verdict.evidence if red and cycle.red_commit else None)
+    async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> None:
+        job = await self._store.read(lambda conn: _job(conn, lease, setup, agent))
         try:
             report = await self.supervisor.request(PhaseReport, lease.owner, "run_phase", job)
         except PeerGone:
@@ -241,16 +234,16 @@ class Dispatcher:
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
-        after = await self._store.write(lambda tx: self._record(tx, report, policy))
+        after = await self._store.write(lambda tx: self._record(tx, job, report, policy))
         if report.end is PhaseEnd.AGENT_FAILED:
             steps = RETRY_AFTER_AGENT_FAILURE_SECONDS
             wait = steps[min(after.attempt - 1, len(steps) - 1)]
             self._hold(cycle.story_id, wait, "the agent failed; it tries again.")
 
     @staticmethod
-    def _record(tx: Transaction, report: PhaseReport, policy: Any) -> Cycle:
+    def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
         approvals.cancel_of_story(tx, report.story_id, ApprovalKind.PERMISSION)
-        after = record_phase(tx, report, policy)
+        after = record_phase(tx, job, report, policy)
         if report.agent_text:
             tx.emit(
                 EventKind.AGENT_SAID,
@@ -287,6 +280,46 @@ class Dispatcher:
         if story_id not in self._drives:  # else its drive cleans up when it has ended
             await self._clean(project, story_id)
 
+    async def quiet(self, story_id: str, seconds: float) -> bool:
+        """Waits until no task is at work for the story; False when one still is after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (task := self._drives.get(story_id)) is not None:
+                    await asyncio.wait([task])
+                    await asyncio.sleep(0)  # its end is noted by a callback
+        return story_id not in self._drives
+
+    async def steer(self, project: str, story_id: str, text: str) -> bool:
+        """Whether a running turn got the text."""
+        steer = Steer(story_id=story_id, text=text)
+        with contextlib.suppress(OrchardError, RpcError, TimeoutError):
+            answer = await self.supervisor.call_if_running(project, "steer", steer, timeout=30.0)
+            return answer is not None and decode(Steered, answer).reached
+        return False
+
+    async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
+        """The whole suite, of the main branch or of a story as it is now. Raises OrchardError."""
+        cycle = await self._store.read(lambda conn: cycles.get(conn, story_id)) if story_id else None
+        job = SuiteJob(
+            project=self._setups.project(project),
+            story_id=story_id,
+            head_commit=cycle.head_commit if cycle else None,
+        )
+        owner = await self.supervisor.ensure(project)
+        try:
+            return await self.supervisor.request(SuiteReport, owner, "run_tests", job)
+        except (PeerGone, RpcError) as error:
+            raise Unavailable(
+                f"The tests of {story_id or project} could not be run.",
+                why=str(error),
+                hint="Ask again; the worker's log holds more.",
+            ) from error
+
+    def nudge(self, story_id: str) -> None:
+        """Whatever back-off the story waits for is over."""
+        self._held.pop(story_id, None)
+        self.wake()
+
     def release(self, project: str) -> None:
         """A person asked for a new start: nothing of the project waits any longer for its time to come."""
         self.supervisor.release(project)
@@ -308,21 +341,32 @@ class Dispatcher:
         return self._reception.progress
 
 
-def _job_of(setup: Any, agent: Any) -> Any:
-    def build(cycle: Cycle, lease: Lease, brief: StoryBrief, red: Any) -> PhaseJob:
-        return PhaseJob(
-            project=setup,
-            agent=agent,
-            story=brief,
-            phase=lease.phase,
-            attempt=cycle.attempt,
-            generation=lease.generation,
-            base_commit=cycle.base_commit,
-            red_commit=cycle.red_commit,
-            head_commit=cycle.head_commit,
-            red_evidence=red,
-            feedback=cycle.feedback,
-            session_id=cycle.session_id,
-        )
-
-    return build
+def _job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> PhaseJob:
+    """What the story's row says after the claim: a person may have spoken since the story was chosen."""
+    leases.check(conn, lease.story_id, lease.generation)
+    story, cycle = stories.get(conn, lease.story_id), cycles.get(conn, lease.story_id)
+    assert cycle is not None  # a lease refers to it
+    red = gates.last_passed(conn, story.id, Phase.TEST_RED) if cycle.red_commit else None
+    return PhaseJob(
+        project=setup,
+        agent=agent,
+        story=StoryBrief(
+            id=story.id,
+            title=story.title,
+            body=story.body,
+            acceptance_criteria=story.acceptance_criteria,
+            spec=cycle.spec,
+        ),
+        phase=lease.phase,
+        attempt=cycle.attempt,
+        generation=lease.generation,
+        base_commit=cycle.base_commit,
+        red_commit=cycle.red_commit,
+        head_commit=cycle.head_commit,
+        red_evidence=red.verdict.evidence if red else None,
+        feedback=cycle.feedback,
+        session_id=cycle.session_id,
+        by_hand=cycle.by_hand,
+        # What a person left is judged where they worked on it; the newer main branch comes afterwards.
+        rebase_onto=None if cycle.by_hand else cycle.rebase_onto,
+    )

@@ -117,7 +117,8 @@ class MergeQueue:
             case MergeEnd.REFUSED:
                 record_merge_refused(tx, cycle, merge.id, report)
             case MergeEnd.CONFLICT:
-                record_conflict(tx, cycle, merge.id, report)
+                limit = self._setups.review_policy(cycle.project).max_conflicts
+                record_conflict(tx, cycle, merge.id, report, max_conflicts=limit)
             case MergeEnd.BLOCKED:
                 leases.release(tx, cycle.story_id, report.generation)
                 merges.finish(tx, merge.id, "abandoned")

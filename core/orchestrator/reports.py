@@ -10,12 +10,16 @@ from pydantic import TypeAdapter
 from core.domain.approval import ApprovalKind, Asking
 from core.domain.event import EventKind
 from core.domain.evidence import Refusal, Verdict
-from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowFact, WorkflowState
+from core.domain.lifecycles import CycleEvent, CycleState, Phase
 from core.domain.risk import RiskLimits, assess
-from core.domain.story import OVER, Cycle, StoryState
-from core.store import approvals, cycles, gates, leases, merges, projects, sprints, stories
+from core.domain.story import Cycle, Hold, StoryState
+from core.orchestrator.blocking import block as block
+from core.orchestrator.conflicts import start_again
+from core.orchestrator.sprint_end import settle_sprint as settle_sprint
+from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
+from core.store import approvals, cycles, events, gates, leases, merges, projects, stories
 from core.store.database import Transaction
-from core.worker.contract import MergeReport, PhaseEnd, PhaseReport
+from core.worker.contract import MergeReport, PhaseEnd, PhaseJob, PhaseReport
 
 _REFUSALS = TypeAdapter(tuple[Refusal, ...])
 
@@ -28,10 +32,12 @@ class ReviewPolicy:
     auto_approve_low_risk: bool
     require_human_review: bool
     limits: RiskLimits
+    max_conflicts: int = 2  # after so many people are asked
+    usage: UsagePolicy = field(default_factory=UsagePolicy)
     asking: Asking = field(default_factory=Asking)
 
 
-def record_phase(tx: Transaction, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
+def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
     """Applies a phase's report. Raises LostRace when its lease is no longer the story's."""
     leases.release(tx, report.story_id, report.generation)
     cycle = cycles.get(tx.conn, report.story_id)
@@ -45,19 +51,101 @@ def record_phase(tx: Transaction, report: PhaseReport, policy: ReviewPolicy) -> 
             verdict=report.verdict,
             commit=report.head_commit if report.end is PhaseEnd.PASSED else None,
         )
+    cycle = _rebased(tx, cycle, job, report)
     match report.end:
         case PhaseEnd.PASSED:
-            return _passed(tx, cycle, report, policy)
+            return stop_after_step(tx, _passed(tx, cycle, report, policy), report.phase)
         case PhaseEnd.REFUSED:
             assert report.verdict is not None
             emit_refused(tx, cycle, report.phase, report.verdict)
             return _retry_or_block(tx, cycle, report, report.verdict.explain(), policy)
         case PhaseEnd.AGENT_FAILED:
-            return _retry_or_block(tx, cycle, report, f"{report.error} {report.hint}".strip(), policy)
+            return _agent_failed(tx, cycle, report, policy)
         case PhaseEnd.BLOCKED:
             return block(tx, cycle, f"{report.error} {report.hint}".strip())
+        case PhaseEnd.CONFLICT:
+            again = start_again(
+                tx, cycle, report.conflicts, report.conflict_detail, max_conflicts=policy.max_conflicts
+            )
+            return stop_after_step(tx, again, report.phase)
+        case PhaseEnd.LIMITED:
+            pause_for_usage(
+                tx,
+                cycle.project,
+                agent=job.agent.name,
+                reason=f"{report.error} {report.hint}".strip(),
+                said=report.limited_until,
+                policy=policy.usage,
+            )
+            return cycles.patch(tx, cycle.story_id, state=cycle.state, session_id=report.session_id)
         case PhaseEnd.CANCELLED:
             return cycle
+
+
+def _rebased(tx: Transaction, cycle: Cycle, job: PhaseJob, report: PhaseReport) -> Cycle:
+    """Where the story stands once the worker took a newer main branch in, whatever became of the phase."""
+    if report.rebased_base is None:
+        # Asked for, and nothing to do: the story stood there already.
+        judged = report.end in (PhaseEnd.PASSED, PhaseEnd.REFUSED)
+        if judged and job.rebase_onto is not None and cycle.rebase_onto == job.rebase_onto:
+            return cycles.patch(tx, cycle.story_id, state=cycle.state, rebase_onto=None)
+        return cycle
+    merged = merges.of_candidate(tx.conn, report.rebased_base)
+    tx.emit(
+        EventKind.STORY_REBASED,
+        project=cycle.project,
+        story_id=cycle.story_id,
+        data={"onto": report.rebased_base, "after": merged.story_id if merged else None},
+    )
+    return cycles.patch(
+        tx,
+        cycle.story_id,
+        state=cycle.state,
+        base_commit=report.rebased_base,
+        red_commit=report.rebased_red if cycle.red_commit else None,
+        head_commit=report.rebased_head,
+        # Another story may have been merged while this phase ran; then there is more to take in.
+        rebase_onto=None if cycle.rebase_onto == report.rebased_base else cycle.rebase_onto,
+    )
+
+
+def stop_after_step(tx: Transaction, cycle: Cycle, phase: Phase) -> Cycle:
+    """A person asked for one phase only: it is over, so the story waits for them."""
+    if cycle.hold is not Hold.STEP or cycle.state.phase is None:
+        return cycle
+    stopped = cycles.patch(tx, cycle.story_id, state=cycle.state, hold=Hold.STOPPED.value)
+    tx.emit(
+        EventKind.STORY_STOPPED,
+        project=cycle.project,
+        story_id=cycle.story_id,
+        data={"by": cycle.held_by, "after": str(phase)},
+    )
+    settle_sprint(tx, cycle.project)
+    return stopped
+
+
+def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False) -> str:
+    """What people said to the story since its phase began, for the next prompt."""
+    lines: list[str] = []
+    kinds = (EventKind.PHASE_STARTED, EventKind.STORY_STEERED)
+    for event in reversed(events.latest(tx.conn, story_id=cycle.story_id, kinds=kinds, limit=50)):
+        if event.kind is EventKind.PHASE_STARTED:
+            break
+        if not (only_unheard and event.data["reached"]):
+            lines.append(f"A person says: {event.data['text']}")
+    return "\n\n".join(reversed(lines))
+
+
+def _agent_failed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
+    said = f"{report.error} {report.hint}".strip()
+    tx.emit(
+        EventKind.AGENT_FAILED,
+        project=cycle.project,
+        story_id=cycle.story_id,
+        actor="agent",
+        data={"phase": str(report.phase), "attempt": cycle.attempt, "summary": said},
+    )
+    return _retry_or_block(tx, cycle, report, said, policy)
 
 
 def _passed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -66,7 +154,8 @@ def _passed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPo
     facts: dict[str, Any] = {
         "head_commit": report.head_commit,
         "session_id": report.session_id,
-        "feedback": "",
+        "feedback": told_meanwhile(tx, cycle, only_unheard=True),
+        "by_hand": False,
     }
     if report.phase is Phase.DESIGN:
         facts |= {"base_commit": report.base_commit, "spec": report.spec or cycle.spec}
@@ -108,29 +197,18 @@ def _why_asked(policy: ReviewPolicy) -> str:
 
 
 def _retry_or_block(
-    tx: Transaction, cycle: Cycle, report: PhaseReport, feedback: str, policy: ReviewPolicy
+    tx: Transaction, cycle: Cycle, report: PhaseReport, said: str, policy: ReviewPolicy
 ) -> Cycle:
+    feedback = "\n\n".join(part for part in (said, told_meanwhile(tx, cycle)) if part)
     if cycle.attempt > policy.max_auto_retry:
         tried = "once" if cycle.attempt == 1 else f"{cycle.attempt} times"
         # Whoever goes on with it, helped by a person, works by this last refusal too.
-        cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
-        return block(tx, cycle, f"{report.phase} was tried {tried}. The last refusal:\n{feedback}")
+        cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback, by_hand=False)
+        return block(tx, cycle, f"{report.phase} was tried {tried}. The last refusal:\n{said}")
+    cycles.patch(tx, cycle.story_id, state=cycle.state, by_hand=False)
     return cycles.retry(
         tx, cycle.story_id, state=cycle.state, feedback=feedback, session_id=report.session_id
     )
-
-
-def block(tx: Transaction, cycle: Cycle, reason: str) -> Cycle:
-    """Out of retries, or nothing a worker can mend: people are asked."""
-    blocked = cycles.block(tx, cycle.story_id, state=cycle.state, reason=reason)
-    tx.emit(
-        EventKind.STORY_BLOCKED,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={"phase": str(cycle.state), "reason": reason, "tried": cycle.attempt},
-    )
-    settle_sprint(tx, cycle.project)
-    return blocked
 
 
 def emit_passed(tx: Transaction, cycle: Cycle, phase: Phase, verdict: Verdict, commit: str | None) -> None:
@@ -186,28 +264,14 @@ def summarise(phase: Phase, verdict: Verdict) -> str:
             return f"{len(evidence.green)} red now pass, {evidence.passed_count} passed in all"
 
 
-def record_conflict(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> Cycle:
+def record_conflict(
+    tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport, *, max_conflicts: int
+) -> Cycle:
     """The main branch moved under the story: it starts again at red, on the new main branch."""
     leases.release(tx, cycle.story_id, report.generation)
     merges.finish(tx, merge_id, "conflict")
-    files = ", ".join(report.conflicts[:5])
-    reason = f"the main branch changed the same lines: {files}"
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={"from": str(CycleState.COMMIT), "to": str(CycleState.TEST_RED), "reason": reason},
-    )
-    return cycles.move(
-        tx,
-        cycle.story_id,
-        CycleEvent.CONFLICTED,
-        state=CycleState.COMMIT,
-        base_commit=None,
-        red_commit=None,
-        head_commit=None,
-        feedback=f"Your earlier work no longer fits on the main branch. {reason}\n{report.conflict_detail}",
-    )
+    again = start_again(tx, cycle, report.conflicts, report.conflict_detail, max_conflicts=max_conflicts)
+    return stop_after_step(tx, again, Phase.COMMIT)
 
 
 def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> Cycle:
@@ -229,7 +293,7 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
             "reason": "the gate refused it on top of the main branch",
         },
     )
-    return cycles.move(
+    back = cycles.move(
         tx,
         cycle.story_id,
         CycleEvent.SENT_BACK,
@@ -238,7 +302,9 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
         red_commit=report.rebased_red,
         head_commit=report.rebased_head,
         feedback=report.verdict.explain(),
+        rebase_onto=None,
     )
+    return stop_after_step(tx, back, Phase.COMMIT)
 
 
 def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> None:
@@ -264,7 +330,13 @@ def record_merged(tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, 
     leases.release(tx, cycle.story_id, generation)
     merges.finish(tx, merge_id, "merged")
     done = cycles.move(
-        tx, cycle.story_id, CycleEvent.PASSED, state=CycleState.COMMIT, merge_commit=candidate, feedback=""
+        tx,
+        cycle.story_id,
+        CycleEvent.PASSED,
+        state=CycleState.COMMIT,
+        merge_commit=candidate,
+        feedback="",
+        hold="",
     )
     stories.move(tx, cycle.story_id, StoryState.ACTIVE, StoryState.DONE)
     tx.emit(
@@ -275,29 +347,3 @@ def record_merged(tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, 
     )
     settle_sprint(tx, cycle.project)
     return done
-
-
-def settle_sprint(tx: Transaction, project: str) -> None:
-    """Moves the workflow when the sprint is finished or stuck."""
-    if projects.get(tx.conn, project).workflow is not WorkflowState.SPRINT_ACTIVE:
-        return  # paused: looked at again when it resumes
-    sprint = sprints.current(tx.conn, project)
-    if sprint is None or sprint.started_at is None:
-        return
-    chosen = sprints.stories(tx.conn, sprint.id)
-    if all(story.state in OVER for story in chosen):
-        projects.move_workflow(tx, project, WorkflowFact.SPRINT_FINISHED, actor="orchard")
-        sprints.end(tx, sprint.id)
-        tx.emit(
-            EventKind.SPRINT_FINISHED,
-            project=project,
-            data={
-                "sprint": sprint.number,
-                "goal": sprint.goal,
-                "stories": {story.id: str(story.state) for story in chosen},
-            },
-        )
-        return
-    going = [cycles.get(tx.conn, story.id) for story in chosen if story.state not in OVER]
-    if all(cycle is not None and cycle.blocked_reason for cycle in going):
-        projects.move_workflow(tx, project, WorkflowFact.SPRINT_STUCK, actor="orchard")

@@ -16,6 +16,7 @@ from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.slots import ProjectSlots, Slots
+from core.orchestrator.usage_limit import UsagePolicy
 from core.projects.registration import not_configured
 from core.worker.contract import AgentSetup, ProjectSetup
 
@@ -86,6 +87,8 @@ class Setups:
             isolation=self.level(name),
             test_timeout_seconds=settings.test_timeout_seconds,
             turn_timeout_seconds=settings.turn_timeout_seconds,
+            stall_seconds=self._settings().global_.stall_seconds,
+            stall_cancel_seconds=self._settings().global_.stall_cancel_seconds,
             memory_mb=settings.resource_limits.max_memory_mb,
             design_docs_path=settings.design_docs_path,
             extra_test_paths=settings.extra_test_paths,
@@ -123,6 +126,11 @@ class Setups:
                 max_files=settings.risk_limits.max_files,
                 sensitive_paths=settings.risk_limits.sensitive_paths,
                 ignore=frozenset(settings.risk_limits.ignore),
+            ),
+            max_conflicts=settings.ai_settings.max_conflicts,
+            usage=UsagePolicy(
+                resumes=settings.ai_settings.resume_after_usage_limit,
+                tries=settings.ai_settings.usage_limit_tries,
             ),
             asking=self.asking(name),
         )

@@ -149,6 +149,12 @@ def open_of(conn: sqlite3.Connection, project: str | None = None) -> tuple[Merge
     return tuple(from_row(row) for row in rows)
 
 
+def of_candidate(conn: sqlite3.Connection, commit: str) -> Merge | None:
+    """The merge that brought this commit to the main branch; None when none of ours did."""
+    row = conn.execute("SELECT * FROM merges WHERE candidate = ? AND state = 'merged'", (commit,)).fetchone()
+    return None if row is None else from_row(row)
+
+
 def _lost(tx: Transaction, merge_id: str) -> Merge:
     merge = get(tx.conn, merge_id)
     raise LostRace(f"The merge of {merge.story_id} is over.", why=f"It is {merge.state}.")
