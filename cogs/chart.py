@@ -24,7 +24,6 @@ class BurndownChart:
     title: str
     actual: Line  # stairs: a value holds until the next point
     ideal: Line | None
-    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

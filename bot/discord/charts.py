@@ -1,0 +1,102 @@
+"""Pictures for Discord, drawn by a one-shot process: `python -m bot.discord.charts`, JSON in, PNG out.
+
+The drawing library costs a second and sixty megabytes, which the control plane neither waits for nor keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cogs.chart import Chart
+
+_log = logging.getLogger(__name__)
+
+KEPT = 48  # pictures of some sixty kilobytes
+DRAW_SECONDS = 20.0
+_LARGEST_BYTES = 4_000_000
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
+_ROOT = Path(__file__).parents[2]
+
+
+class Charts:
+    """Draws each picture once, one at a time; two who ask for the same one wait for the same drawing."""
+
+    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "bot.discord.charts")) -> None:
+        self._command = command
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    def kept(self, chart: Chart) -> bytes | None:
+        return self._find(_request(chart))
+
+    async def __call__(self, chart: Chart) -> bytes | None:
+        request = _request(chart)
+        async with self._turn:
+            if (found := self._find(request)) is not None:
+                return found
+            try:
+                picture = await self._draw(request)
+            except (OSError, TimeoutError, ValueError) as error:
+                _log.warning("no picture of %s: %s: %s", type(chart).__name__, type(error).__name__, error)
+                return None
+            self._kept[request] = picture
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return picture
+
+    def _find(self, request: bytes) -> bytes | None:
+        found = self._kept.get(request)
+        if found is not None:
+            self._kept.move_to_end(request)
+        return found
+
+    async def _draw(self, request: bytes) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=_ROOT,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(DRAW_SECONDS):
+                picture, said = await process.communicate(request)
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode != 0 or not picture.startswith(_SIGNATURE) or len(picture) > _LARGEST_BYTES:
+            tail = said.decode("utf-8", "replace").strip()[-300:]
+            raise ValueError(f"the drawing process ended with {process.returncode}: {tail}")
+        return picture
+
+
+def _request(chart: Chart) -> bytes:
+    wanted: dict[str, Any] = {"kind": type(chart).__name__, **asdict(chart)}
+    return json.dumps(wanted, sort_keys=True).encode()
+
+
+def main() -> None:
+    from bot.discord import pictures
+
+    chart = json.load(sys.stdin)
+    draw = {"BurndownChart": pictures.burndown, "StateChart": pictures.workflow}[chart["kind"]]
+    sys.stdout.buffer.write(draw(chart))
+
+
+if __name__ == "__main__":
+    main()
