@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
-from bot.discord.render import approval, blocked_buttons, who
+from bot.discord.render import approval, who
 from bot.discord.scrum_notices import SCRUM
+from cogs.buttons import story_buttons
 from cogs.message import Card, Field, Message, Tone
 from cogs.text import code, plain, title
 from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
+from core.domain.story import StoryStatus
 
 ATTEMPTS_SHOWN = 5
 
@@ -219,7 +221,7 @@ def _blocked(event: Event, data: Data, story_title: str) -> Notice:
         tone=Tone.BAD,
         fields=_attempts(data),
         ping=Ping.BLOCKED,
-        buttons=blocked_buttons(event.story_id or ""),
+        buttons=story_buttons(event.story_id or "", StoryStatus.BLOCKED),
     )
 
 

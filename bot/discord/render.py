@@ -62,21 +62,6 @@ def approval_buttons(asked: Approval) -> tuple[Button, ...]:
     )
 
 
-def blocked_buttons(story_id: str) -> tuple[Button, ...]:
-    return (
-        Button(label="Suggest fix", verb="fix", target=story_id, look=Look.PRIMARY),
-        Button(label="Skip", verb="skip", target=story_id),
-        Button(label="Take over", verb="takeover", target=story_id),
-    )
-
-
-def epic_buttons(epic_id: str) -> tuple[Button, ...]:
-    return (
-        Button(label="Approve all", verb="approve_all", target=epic_id, look=Look.GOOD),
-        Button(label="Ask for changes", verb="revise", target=epic_id),
-    )
-
-
 def resume_button(project: str) -> Button:
     """Ends a usage pause."""
     return Button(label="Resume", verb="resume", target=project, look=Look.PRIMARY)

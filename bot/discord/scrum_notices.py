@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bot.discord.notice import Data, Notice, Place, Render, listed, number, quoted, say, text, texts
-from bot.discord.render import epic_buttons, moment, resume_button, who
-from cogs.message import Button, Field, Look, Tone
+from bot.discord.render import moment, resume_button, who
+from cogs.buttons import epic_buttons, epic_failed_buttons
+from cogs.message import Field, Tone
 from cogs.text import code, fence, one_line, plain, title
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
@@ -39,7 +40,7 @@ def _epic_failed(event: Event, data: Data, _: str) -> Notice:
         place=Place.CHANNEL,
         tone=Tone.BAD,
         ping=Ping.BLOCKED,
-        buttons=(Button(label="Say it anew", verb="revise", target=_epic(data), look=Look.PRIMARY),),
+        buttons=epic_failed_buttons(_epic(data)),
     )
 
 
@@ -80,7 +81,7 @@ def _steered(event: Event, data: Data, _: str) -> Notice:
 def _taken(event: Event, data: Data, _: str) -> Notice:
     where = f" The files are in {code(text(data, 'path'), 400)}." if text(data, "path") else ""
     return say(
-        f"🙋 {_by(event, data)} works on it; the agent waits.{where} `/story handback` gives it back.",
+        f"🙋 {_by(event, data)} works on it; the agent waits.{where} `/story hand_back` gives it back.",
         tone=Tone.ASK,
     )
 

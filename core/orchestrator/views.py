@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime
 
 from core.domain.approval import Approval
+from core.domain.event import EventKind
 from core.domain.evidence import Verdict
 from core.domain.lifecycles import Phase, WorkflowCommand, WorkflowState
+from core.domain.ping import Subscription
 from core.domain.project import Project
+from core.domain.quiet import QuietHours
 from core.domain.story import Cycle, Epic, Priority, Sprint, Story, StoryStatus
 from core.worker.contract import SuiteReport
 
@@ -110,6 +113,7 @@ class Candidate:
 class EpicView:
     epic: Epic
     stories: tuple[StoryView, ...]  # those that came of it, in every state
+    why: str = ""  # one sentence: what its agent does or waits for, why it failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,20 +189,6 @@ class TakeoverView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    person: str  # an actor, "discord:<id>"
-    project: str  # "" means every project
-    kind: str  # done, blocked, question
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuietHours:
-    start: time
-    end: time  # before start: the next day
-    time_zone: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationView:
     """What a person hears of, and when not."""
 
@@ -208,27 +198,29 @@ class NotificationView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
-    """What happened between two moments, for one person."""
+class PostPlace:
+    """Where in Discord something was posted."""
 
+    channel_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What happened after the event `after`, up to the event `last`, for one person."""
+
+    project: str | None  # None: every project
+    after: int
+    last: int
     since: datetime
     until: datetime
     merged: tuple[StoryView, ...]
     blocked: tuple[StoryView, ...]  # still
     questions: tuple[Approval, ...]  # still open
     finished_sprints: tuple[Sprint, ...]
-    events: int  # how much more happened
+    counts: Mapping[EventKind, int]  # all events, by kind, most frequent first
+    posts: Mapping[str, PostPlace]  # by the id of a blocked story or an approval
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportView:
-    """What was, or would be, taken over from another tool's `.orch-state`."""
-
-    project: str
-    waiting: tuple[str, ...]  # titles of stories that came into the backlog
-    done: int  # stories that were done there already
-    known: int  # had come before
-    epics: int
-    sprints: int  # that are over
-    notes: tuple[str, ...]  # sentences: what was left out or changed, and why
-    kept: str  # folder where the other tool's files are now; "" when nothing was moved
+    @property
+    def events(self) -> int:
+        return sum(self.counts.values())

@@ -6,11 +6,13 @@ Methods raise OrchardError: what happened, why, what to do next.
 from core.orchestrator.commands.approvals import Approvals
 from core.orchestrator.commands.backlog import Backlog
 from core.orchestrator.commands.cycles import Cycles
+from core.orchestrator.commands.epics import Epics
 from core.orchestrator.commands.looking import Looking
+from core.orchestrator.commands.people import People
 from core.orchestrator.commands.projects import Projects
 from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
 
 
-class Commands(Looking, Projects, Backlog, Sprints, Cycles, Approvals):
+class Commands(Looking, Projects, Backlog, Sprints, Cycles, Approvals, People):
     """One method a wish; each topic stands in a module of its own."""

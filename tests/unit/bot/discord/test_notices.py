@@ -192,7 +192,7 @@ def test_a_blocked_story_shows_what_was_tried_and_three_ways_out() -> None:
     [*_, last] = made.message.cards[0].fields
     assert (last.name, last.value) == (r"code\_green, try 8", "wrong 8")
     assert len(made.message.cards[0].fields) == 5
-    assert [button.verb for button in made.message.buttons] == ["fix", "skip", "takeover"]
+    assert [button.verb for button in made.message.buttons] == ["fix", "take", "skip"]
 
 
 HOSTILE = "@everyone **look** <@1> <@&2> [x](http://y) ~~z~~ \u202e"
