@@ -1,37 +1,80 @@
-"""Read-only pictures of the state, each from one read."""
+"""Read-only pictures of the state, each from one read, with as many queries for a hundred stories as for one."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from core.domain.approval import ApprovalKind
 from core.domain.machine import allowed_commands
+from core.domain.needs import why_held
 from core.domain.project import Project
-from core.domain.story import Cycle, Story, StoryState, StoryStatus, status_of
-from core.orchestrator.views import GateView, SprintView, StoryDetail, StoryView, WorkflowView
-from core.store import approvals, cycles, gates, leases, sprints, stories
+from core.domain.story import Cycle, Epic, EpicState, Story, StoryState, StoryStatus, status_of
+from core.orchestrator.views import EpicView, GateView, SprintView, StoryDetail, StoryView, WorkflowView
+from core.store import approvals, cycles, gates, needs, sprints, stories
 
 Why = Callable[[str], str]  # a story's id to what is known of it now, in one sentence
 
+_BEFORE_WORK = (StoryStatus.PROPOSED, StoryStatus.BACKLOG, StoryStatus.PLANNED)
+
 
 def story_view(conn: sqlite3.Connection, story: Story, why: Why) -> StoryView:
-    cycle = cycles.get(conn, story.id)
-    pending = [a for a in approvals.of_story(conn, story.id) if a.answered_at is None]
-    leased = any(lease.story_id == story.id for lease in leases.held(conn, story.project))
-    status = status_of(
-        story,
-        cycle,
-        leased=leased,
-        approval_pending=any(a.kind is ApprovalKind.MERGE for a in pending) or (leased and bool(pending)),
-    )
-    question = pending[0].question if pending else ""
-    return StoryView(
-        story=story, status=status, cycle=cycle, why=_why(status, cycle, question, why(story.id))
-    )
+    return story_views(conn, (story,), why)[0]
 
 
-def _why(status: StoryStatus, cycle: Cycle | None, question: str, known: str) -> str:
+def story_views(conn: sqlite3.Connection, chosen: Sequence[Story], why: Why) -> tuple[StoryView, ...]:
+    ids = json.dumps([story.id for story in chosen])
+    at_work = {
+        row["story_id"]: cycles.from_row(row)
+        for row in conn.execute(
+            "SELECT * FROM cycles WHERE story_id IN (SELECT value FROM json_each(?))", (ids,)
+        )
+    }
+    leased = {
+        row["story_id"]
+        for row in conn.execute(
+            "SELECT story_id FROM leases WHERE released_at IS NULL"
+            " AND story_id IN (SELECT value FROM json_each(?))",
+            (ids,),
+        )
+    }
+    questions: dict[str, list[sqlite3.Row]] = {}
+    for row in conn.execute(
+        "SELECT story_id, kind, question FROM approvals WHERE state = 'pending'"
+        " AND story_id IN (SELECT value FROM json_each(?)) ORDER BY asked_at, rowid",
+        (ids,),
+    ):
+        questions.setdefault(row["story_id"], []).append(row)
+    needed = needs.of_stories(conn, [story.id for story in chosen])
+    unmet = needs.unmet(conn, needed)
+    views = []
+    for story in chosen:
+        asked = questions.get(story.id, [])
+        runs = story.id in leased
+        cycle = at_work.get(story.id)
+        status = status_of(
+            story,
+            cycle,
+            leased=runs,
+            approval_pending=any(row["kind"] == ApprovalKind.MERGE for row in asked)
+            or (runs and bool(asked)),
+        )
+        held = why_held(unmet.get(story.id, ()))
+        question = asked[0]["question"] if asked else ""
+        views.append(
+            StoryView(
+                story=story,
+                status=status,
+                cycle=cycle,
+                why=_why(status, cycle, question, held, why(story.id)),
+                needs=needed.get(story.id, ()),
+            )
+        )
+    return tuple(views)
+
+
+def _why(status: StoryStatus, cycle: Cycle | None, question: str, held: str, known: str) -> str:
     match status:
         case StoryStatus.BLOCKED if cycle is not None:
             return cycle.blocked_reason
@@ -40,20 +83,33 @@ def _why(status: StoryStatus, cycle: Cycle | None, question: str, known: str) ->
         case StoryStatus.RUNNING if cycle is not None:
             return known or f"{cycle.state}, attempt {cycle.attempt}"
         case StoryStatus.WAITING:
-            return known or "waits for a worker."
+            return held or known or "waits for a worker."
         case StoryStatus.DONE if cycle is not None and cycle.merge_commit:
             return f"merged as {cycle.merge_commit[:10]}"
+        case StoryStatus.STOPPED | StoryStatus.TAKEN if cycle is not None and cycle.held_by:
+            return f"by {cycle.held_by}"
+        case _ if status in _BEFORE_WORK:
+            return held
         case _:
             return ""
 
 
-def story_views(conn: sqlite3.Connection, chosen: tuple[Story, ...], why: Why) -> tuple[StoryView, ...]:
-    return tuple(story_view(conn, story, why) for story in chosen)
-
-
 def backlog(conn: sqlite3.Connection, project: str, why: Why) -> tuple[StoryView, ...]:
-    chosen = stories.of_project(conn, project, states=(StoryState.BACKLOG, StoryState.PLANNED))
-    return story_views(conn, chosen, why)
+    """What can be planned or is, in order; behind it, what an epic's agent proposes, by number."""
+    own = stories.of_project(conn, project, states=(StoryState.BACKLOG, StoryState.PLANNED))
+    proposed = stories.of_project(conn, project, states=(StoryState.PROPOSED,))
+    return story_views(conn, (*own, *sorted(proposed, key=lambda story: story.number)), why)
+
+
+def epic_views(conn: sqlite3.Connection, chosen: Sequence[Epic], why: Why) -> tuple[EpicView, ...]:
+    return tuple(
+        EpicView(
+            epic=epic,
+            stories=story_views(conn, stories.of_epic(conn, epic.id), why),
+            why=epic.error or (why(epic.id) if epic.state is EpicState.DESIGNING else ""),
+        )
+        for epic in chosen
+    )
 
 
 def sprint_view(conn: sqlite3.Connection, project: str, why: Why) -> SprintView | None:
@@ -75,14 +131,44 @@ def story_detail(conn: sqlite3.Connection, story_id: str, why: Why) -> StoryDeta
     )
 
 
-def tally(views: tuple[StoryView, ...]) -> dict[str, int]:
-    """How many stories run, wait, are blocked and are done."""
+# What `status_of` says, for all stories at once: a dashboard asks for it every few seconds.
+_TALLY = """
+    WITH held AS (SELECT DISTINCT story_id FROM leases WHERE released_at IS NULL),
+    asked AS (SELECT story_id, max(kind = 'merge') AS merge FROM approvals WHERE state = 'pending'
+              GROUP BY story_id),
+    facts AS (
+        SELECT s.project, s.state = 'done' AS done, s.state = 'active' AS active,
+               coalesce(c.blocked_reason, '') <> '' AS blocked, coalesce(c.hold, '') AS hold,
+               held.story_id IS NOT NULL AS leased, c.story_id IS NOT NULL AS begun,
+               asked.story_id IS NOT NULL AND (asked.merge OR held.story_id IS NOT NULL) AS pending
+        FROM stories s LEFT JOIN cycles c ON c.story_id = s.id LEFT JOIN held ON held.story_id = s.id
+        LEFT JOIN asked ON asked.story_id = s.id
+        WHERE s.state IN ('done', 'active') AND (?1 IS NULL OR s.project = ?1)
+    )
+    SELECT project,
+           sum(active AND begun AND NOT blocked AND hold <> 'taken' AND NOT pending AND leased) AS running,
+           sum(active AND NOT blocked AND hold <> 'taken'
+               AND (NOT begun OR pending OR (NOT leased AND hold <> 'stopped'))) AS waiting,
+           sum(active AND begun AND blocked) AS blocked,
+           sum(done) AS done
+    FROM facts GROUP BY project
+"""
+
+
+def tallies(conn: sqlite3.Connection, project: str | None = None) -> Mapping[str, dict[str, int]]:
+    """How many stories run, wait, are blocked and are done, by project; those without any are left out."""
     return {
-        "running": sum(view.status is StoryStatus.RUNNING for view in views),
-        "waiting": sum(view.status in (StoryStatus.WAITING, StoryStatus.AWAITING_APPROVAL) for view in views),
-        "blocked": sum(view.status is StoryStatus.BLOCKED for view in views),
-        "done": sum(view.story.state is StoryState.DONE for view in views),
+        row["project"]: {name: row[name] for name in ("running", "waiting", "blocked", "done")}
+        for row in conn.execute(_TALLY, (project,))
     }
+
+
+def questions(conn: sqlite3.Connection) -> Mapping[str, int]:
+    """How many wait for people's answers, by project."""
+    rows = conn.execute(
+        "SELECT project, count(*) AS n FROM approvals WHERE state = 'pending' GROUP BY project"
+    )
+    return {row["project"]: row["n"] for row in rows}
 
 
 def workflow_view(conn: sqlite3.Connection, project: Project) -> WorkflowView:

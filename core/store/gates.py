@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +47,17 @@ def of_story(conn: sqlite3.Connection, story_id: str) -> tuple[GateRow, ...]:
     """Oldest first."""
     rows = conn.execute("SELECT * FROM gates WHERE story_id = ? ORDER BY id", (story_id,))
     return tuple(from_row(row) for row in rows)
+
+
+def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Mapping[str, tuple[GateRow, ...]]:
+    """By story, oldest first; stories without any are left out."""
+    found: dict[str, tuple[GateRow, ...]] = {}
+    for row in conn.execute(
+        "SELECT g.* FROM stories s JOIN gates g ON g.story_id = s.id WHERE s.sprint_id = ? ORDER BY g.id",
+        (sprint_id,),
+    ):
+        found[row["story_id"]] = (*found.get(row["story_id"], ()), from_row(row))
+    return found
 
 
 def last_passed(conn: sqlite3.Connection, story_id: str, phase: Phase) -> GateRow | None:

@@ -55,14 +55,41 @@ def plan(tx: Transaction, project: str, story_ids: Sequence[str], goal: str, act
         "INSERT INTO sprints (id, project, number, goal, planned_at) VALUES (?, ?, ?, ?, ?) RETURNING *",
         (new_id("sprint"), name, number, to_text(goal), tx.now_text),
     ).fetchone()
-    sprint = from_row(row)
+    return _choose(tx, from_row(row), story_ids, actor)
+
+
+def plan_again(tx: Transaction, sprint: Sprint, story_ids: Sequence[str], goal: str, actor: str) -> Sprint:
+    """Another choice for a sprint that has not started; what was chosen before is in the backlog again.
+
+    `goal` empty: the goal stays. Raises as `plan`, and LostRace when it has started.
+    """
+    if not story_ids:
+        raise InvalidInput("A sprint needs at least one story.", hint="Name the stories that stay in it.")
+    row = tx.conn.execute(
+        "UPDATE sprints SET goal = coalesce(nullif(?, ''), goal)"
+        " WHERE id = ? AND started_at IS NULL AND ended_at IS NULL RETURNING *",
+        (to_text(goal), sprint.id),
+    ).fetchone()
+    if row is None:
+        _lost(tx, sprint.id, "planned again")
+    for story in stories(tx.conn, sprint.id):
+        stories_table.move(tx, story.id, StoryState.PLANNED, StoryState.BACKLOG)
+    return _choose(tx, from_row(row), story_ids, actor)
+
+
+def _choose(tx: Transaction, sprint: Sprint, story_ids: Sequence[str], actor: str) -> Sprint:
     for story_id in story_ids:
         _take_in(tx, sprint, story_id)
     tx.emit(
         EventKind.SPRINT_PLANNED,
-        project=name,
+        project=sprint.project,
         actor=actor,
-        data={"sprint": sprint.id, "number": number, "goal": sprint.goal, "stories": list(story_ids)},
+        data={
+            "sprint": sprint.id,
+            "number": sprint.number,
+            "goal": sprint.goal,
+            "stories": list(story_ids),
+        },
     )
     return sprint
 
@@ -83,6 +110,51 @@ def get(conn: sqlite3.Connection, sprint_id: str) -> Sprint:
     if row is None:
         raise NotFound(f"There is no sprint '{sprint_id}'.")
     return from_row(row)
+
+
+def of_number(conn: sqlite3.Connection, project: str, number: int | None = None) -> Sprint:
+    """The project's sprint of this number; None: the last one. Raises NotFound, saying which there are."""
+    if number is None:
+        sprint = latest(conn, project)
+    else:
+        row = conn.execute(
+            "SELECT * FROM sprints WHERE project = ? AND number = ?", (project, number)
+        ).fetchone()
+        sprint = None if row is None else from_row(row)
+    if sprint is not None:
+        return sprint
+    if (last := latest(conn, project)) is None:
+        raise NotFound(f"{project} has no sprint yet.", hint="Plan one: /sprint plan.")
+    raise NotFound(f"{project} has no sprint {number}.", hint=f"The last one is sprint {last.number}.")
+
+
+def review(tx: Transaction, sprint_id: str, text: str, by: str) -> Sprint:
+    """Keeps what people said of a sprint that has ended, once. Raises LostRace."""
+    row = tx.conn.execute(
+        "UPDATE sprints SET retrospective = ?, reviewed_by = ?, reviewed_at = ?"
+        " WHERE id = ? AND ended_at IS NOT NULL AND reviewed_at IS NULL RETURNING *",
+        (to_text(text), by, tx.now_text, sprint_id),
+    ).fetchone()
+    return from_row(row) if row is not None else _lost(tx, sprint_id, "reviewed")
+
+
+def retrospectives(
+    conn: sqlite3.Connection, words: Sequence[str] = (), project: str | None = None
+) -> tuple[Sprint, ...]:
+    """Sprints of which people said something, newest first: all in which every word occurs, in any case."""
+    where, parameters = ("", ()) if project is None else (" AND project = ?", (project,))
+    rows = conn.execute(
+        f"SELECT * FROM sprints WHERE retrospective <> ''{where} ORDER BY reviewed_at DESC, number DESC",  # noqa: S608
+        parameters,
+    )
+    # Not SQL's LIKE: that folds the case of ASCII letters only.
+    wanted = [word.casefold() for word in words]
+    said = (from_row(row) for row in rows)
+    return tuple(
+        sprint
+        for sprint in said
+        if all(word in f"{sprint.retrospective}\n{sprint.goal}".casefold() for word in wanted)
+    )
 
 
 def current(conn: sqlite3.Connection, project: str) -> Sprint | None:
@@ -128,5 +200,11 @@ def stories(conn: sqlite3.Connection, sprint_id: str) -> tuple[Story, ...]:
 
 def _lost(tx: Transaction, sprint_id: str, verb: str) -> Sprint:
     sprint = get(tx.conn, sprint_id)
-    state = "has ended" if sprint.ended_at else "is running" if sprint.started_at else "is planned"
-    raise LostRace(f"Sprint {sprint.number} of {sprint.project} cannot be {verb}: it {state} already.")
+    if sprint.reviewed_at is not None:
+        state = "was reviewed already"
+    elif sprint.ended_at is not None:
+        state = "has ended already"
+    else:
+        state = "is running" if sprint.started_at else "is only planned"
+        state += " already" if sprint.started_at and verb == "started" else ""
+    raise LostRace(f"Sprint {sprint.number} of {sprint.project} cannot be {verb}: it {state}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sqlite3
 from collections.abc import Collection, Sequence
+from typing import Any, TypedDict, Unpack
 
 from core.domain.event import EventKind
 from core.domain.story import Priority, Story, StoryState
@@ -129,6 +130,70 @@ def of_project(
         parameters,
     )
     return tuple(from_row(row) for row in rows)
+
+
+def of_epic(conn: sqlite3.Connection, epic_id: str) -> tuple[Story, ...]:
+    """What came of it, in every state, by number."""
+    rows = conn.execute("SELECT * FROM stories WHERE epic_id = ? ORDER BY number", (epic_id,))
+    return tuple(from_row(row) for row in rows)
+
+
+class Changes(TypedDict, total=False):
+    """What an edit may set."""
+
+    title: str
+    body: str
+    acceptance_criteria: Sequence[str]
+    estimate: int | None
+    labels: Sequence[str]
+    links: Sequence[str]
+
+
+_LISTS = frozenset({"acceptance_criteria", "labels", "links"})
+_COLUMNS = frozenset(Changes.__annotations__)
+
+
+def edit(tx: Transaction, id: str, *, states: Collection[StoryState], **changes: Unpack[Changes]) -> Story:  # noqa: A002
+    """Sets columns of a story that is in one of these states, else LostRace. The caller emits it."""
+    if unknown := changes.keys() - _COLUMNS:
+        raise TypeError(f"a story has no {', '.join(sorted(unknown))} to edit")
+    columns = ", ".join(f"{name} = ?" for name in changes)
+    values = [_column(name, value) for name, value in changes.items()]
+    row = tx.conn.execute(
+        f"UPDATE stories SET {columns} WHERE id = ?"  # noqa: S608 - names of this module
+        f" AND state IN ({', '.join('?' * len(states))}) RETURNING *",
+        (*values, id, *(state.value for state in states)),
+    ).fetchone()
+    if row is None:
+        raise LostRace(f"Story {id} is {get(tx.conn, id).state}.", why="It changed meanwhile.")
+    return from_row(row)
+
+
+def _column(name: str, value: Any) -> Any:
+    if name in _LISTS:
+        return to_list(value)
+    return to_text(value) if isinstance(value, str) else value
+
+
+def rank(tx: Transaction, id: str, priority: Priority) -> Story:  # noqa: A002
+    """Another priority, behind the others of it."""
+    story = get(tx.conn, id)
+    if story.priority is priority:
+        return story
+    row = tx.conn.execute(
+        "UPDATE stories SET priority = ?, place ="
+        " (SELECT coalesce(max(place), 0) + 1 FROM stories WHERE project = ?) WHERE id = ? RETURNING *",
+        (priority.value, story.project, story.id),
+    ).fetchone()
+    return from_row(row)
+
+
+def arrange(tx: Transaction, ids: Sequence[str]) -> None:
+    """Puts stories of one project and priority into this order."""
+    tx.conn.executemany(
+        "UPDATE stories SET place = ? WHERE id = ? AND place <> ?",
+        [(place, story, place) for place, story in enumerate(ids, 1)],
+    )
 
 
 def move(tx: Transaction, id: str, old: StoryState, new: StoryState) -> Story:  # noqa: A002

@@ -14,5 +14,5 @@ from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
 
 
-class Commands(Looking, Projects, Backlog, Sprints, Cycles, Approvals, People):
+class Commands(Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People):
     """One method a wish; each topic stands in a module of its own."""

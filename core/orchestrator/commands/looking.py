@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 import psutil
 
@@ -40,12 +41,10 @@ class Looking(Topic):
         )
 
     async def projects(self) -> tuple[ProjectView, ...]:
-        return await self._store.read(
-            lambda conn: tuple(self._project_view(conn, project) for project in projects.every(conn))
-        )
+        return await self._store.read(lambda conn: self._project_views(conn, projects.every(conn)))
 
     async def project(self, name: str) -> ProjectView:
-        return await self._store.read(lambda conn: self._project_view(conn, find(conn, name)))
+        return (await self._store.read(lambda conn: self._project_views(conn, (find(conn, name),))))[0]
 
     async def backlog(self, project: str) -> tuple[StoryView, ...]:
         return await self._store.read(
@@ -92,15 +91,25 @@ class Looking(Topic):
             )
         )
 
-    def _project_view(self, conn: sqlite3.Connection, project: Project) -> ProjectView:
+    def _project_views(self, conn: sqlite3.Connection, chosen: Sequence[Project]) -> tuple[ProjectView, ...]:
+        tallies = overview.tallies(conn, chosen[0].name if len(chosen) == 1 else None)
+        pending = overview.questions(conn)
+        return tuple(
+            self._project_view(project, tallies.get(project.name, {}), pending.get(project.name, 0))
+            for project in chosen
+        )
+
+    def _project_view(self, project: Project, tally: Mapping[str, int], pending: int) -> ProjectView:
         problem = self._registry.problem(project.name)
-        views = overview.story_views(conn, stories.of_project(conn, project.name), self._why)
         return ProjectView(
             project=project,
             priority=self._registry.priority(project.name),
             worker=self._engine.worker_view(project.name) if self._engine else WorkerView(state="stopped"),
-            pending_approvals=len(approvals.pending(conn, project.name)),
+            running=tally.get("running", 0),
+            waiting=tally.get("waiting", 0),
+            blocked=tally.get("blocked", 0),
+            done=tally.get("done", 0),
+            pending_approvals=pending,
             not_in_force=self._registry.not_in_force(project.name),
             problem=str(problem) if problem is not None else "",
-            **overview.tally(views),
         )

@@ -15,6 +15,7 @@ from core.domain.lifecycles import (
 )
 from core.domain.machine import allowed_commands, next_state
 from core.domain.project import Project
+from core.domain.wording import TEXT_CHARACTERS, cleaned
 from core.errors import InvalidInput, InvalidTransition, NotAllowed
 from core.orchestrator.registry import Registry
 from core.orchestrator.views import (
@@ -24,7 +25,7 @@ from core.store import projects
 from core.store.database import Store
 from core.worker.contract import SuiteReport
 
-TEXT_LIMIT = 20_000
+TEXT_LIMIT = TEXT_CHARACTERS
 
 
 class Engine(Protocol):
@@ -40,6 +41,10 @@ class Engine(Protocol):
     async def cancel(self, project: str, story_id: str) -> None: ...
     def nudge(self, story_id: str) -> None:
         """Whatever back-off the story waits for is over."""
+        ...
+
+    async def quiet(self, story_id: str) -> None:
+        """Returns when nothing works for the story any more. Raises Unavailable when that takes too long."""
         ...
 
     def worktree(self, project: str, story_id: str) -> Path:
@@ -110,13 +115,11 @@ _REASONS = {
 
 
 def checked(what: str, text: str, limit: int, *, required: bool = True) -> str:
-    cleaned = "".join(
-        c for c in text.replace("\r\n", "\n") if c == "\n" or c == "\t" or c.isprintable()
-    ).strip()
-    if required and not cleaned:
+    said = cleaned(text)
+    if required and not said:
         raise InvalidInput(f"The {what} is empty.", hint=f"Say something as {what}.")
-    if len(cleaned) > limit:
+    if len(said) > limit:
         raise InvalidInput(
-            f"The {what} has {len(cleaned)} characters; {limit} are possible.", hint="Make it shorter."
+            f"The {what} has {len(said)} characters; {limit} are possible.", hint="Make it shorter."
         )
-    return cleaned
+    return said
