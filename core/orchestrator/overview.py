@@ -1,4 +1,4 @@
-"""Read-only pictures of the state, each from one read, with as many queries for a hundred stories as for one."""
+"""Read-only pictures of the state, each from one read; a hundred stories cost no more queries than one."""
 
 from __future__ import annotations
 

@@ -107,8 +107,16 @@ def fail(tx: Transaction, epic: Epic, error: str) -> Epic:
 
 def revise(tx: Transaction, id: str, feedback: str) -> Epic:  # noqa: A002
     """To be designed again, by what people say. Raises LostRace unless it is PROPOSED or FAILED."""
-    changes = {"state": EpicState.DESIGNING.value, "attempt": 1, "feedback": feedback, "error": ""}
-    return _move(tx, id, "state IN ('proposed', 'failed')", (), **changes)
+    return _move(
+        tx,
+        id,
+        "state IN ('proposed', 'failed')",
+        (),
+        state=EpicState.DESIGNING.value,
+        attempt=1,
+        feedback=feedback,
+        error="",
+    )
 
 
 def settle(tx: Transaction, id: str) -> Epic:  # noqa: A002

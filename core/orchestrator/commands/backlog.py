@@ -106,7 +106,7 @@ class Backlog(Topic):
             fields = [name for name, value in changes.items() if getattr(story, name) != value]
             if fields:
                 kept = {name: changes[name] for name in fields}
-                story = stories.edit(tx, story.id, states=EDITABLE, **kept)  # type: ignore[arg-type]
+                story = stories.edit(tx, story.id, states=EDITABLE, **kept)
             if needs is not None:
                 before = needs_table.of_story(tx.conn, story.id)
                 if needs_table.replace(tx, story.id, needs) != before:

@@ -118,7 +118,7 @@ class Sprints(Topic):
     async def request_changes(
         self, project: str, text: str, *, stories: Sequence[str] = (), actor: str
     ) -> tuple[StoryView, ...]:
-        """Ends the review with new work: a story with this text, or one for each named story of the sprint."""
+        """Ends the review with new work: a story with this text, or one for each named story."""
         text = checked("text", text, TEXT_LIMIT)
 
         def request(tx: Transaction) -> tuple[StoryView, ...]:
@@ -230,7 +230,7 @@ def _reviewed(conn: sqlite3.Connection, sprint: Sprint, wanted: Sequence[str]) -
 
 
 def _add_change(tx: Transaction, sprint: Sprint, text: str, meant: Story | None, actor: str) -> Story:
-    """A story for what is to be changed; about one that is done, it needs that one: so the two stay linked."""
+    """A story for what is to be changed. It needs the one that it is about, when that is done: a link."""
     first = text.splitlines()[0]
     title = first if meant is None else f"Changes to {meant.id}: {meant.title}"
     body = text if meant is None else f'{text}\n\nThis is about {meant.id}, "{meant.title}".'
