@@ -6,42 +6,99 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.access import AccessLevel, Standing
 from core.errors import NotAllowed
 
 
 class Right(StrEnum):
     LOOK = "look"  # see what is there
     STEER = "steer"  # change what is worked on
-    DECIDE = "decide"  # answer a question that an agent or a gate put to people
+    DECIDE = "decide"  # answer a question: the question itself says who may, and the core asks it
 
+
+def control(verb: str) -> str:
+    """A button's, select's or form's name in RIGHTS: commands may have the same."""
+    return f"button {verb}"
+
+
+_LOOKING = (
+    "global_status",
+    "project_list",
+    "project_status",
+    "resource_status",
+    "insights",
+    "backlog",
+    "backlog view",
+    "sprint",
+    "sprint status",
+    "sprint burndown",
+    "sprint review",
+    "sprint retrospectives",
+    "retrospectives",
+    "state",
+    "tdd",
+    "tdd status",
+    "tdd logs",
+    "tdd overview",
+    "story",
+    "story show",
+    # what a person is told is their own affair
+    "subscribe",
+    "unsubscribe",
+    "subscriptions",
+    "digest",
+    "quiet_hours",
+    *map(control, ("page", "state", "proposals", "pick")),
+)
+_STEERING = (
+    "project_register",
+    "project_discover",  # reads folders of the machine
+    "project_start",
+    "project_stop",
+    "project_pause",
+    "project_resume",
+    "resource_optimize",
+    "epic",
+    "approve",
+    "backlog add_story",
+    "backlog edit",
+    "backlog prioritize",
+    "backlog remove",
+    "sprint plan",
+    "sprint start",
+    "sprint pause",
+    "sprint resume",
+    "tdd start",
+    "tdd design",
+    "tdd test",
+    "tdd code",
+    "tdd refactor",
+    "tdd commit",
+    "tdd next",
+    "tdd abort",
+    "tdd run_tests",  # takes the machine's time
+    "story stop",
+    "story steer",
+    "story takeover",
+    "story handback",
+    "request_changes",
+    "suggest_fix",
+    "skip_task",
+    "feedback",
+    *map(
+        control,
+        ("accept", "accept_all", "revise", "edit", "drop", "stop", "go_on", "take", "hand_back", "steer"),
+    ),
+    *map(control, ("fix", "skip", "resume")),
+)
+_DECIDING = map(control, ("approve", "reject"))
 
 RIGHTS: Mapping[str, Right] = {
-    "global_status": Right.LOOK,
-    "project_list": Right.LOOK,
-    "project_register": Right.STEER,
-    "project_discover": Right.STEER,  # reads folders of the machine
-    "project_start": Right.STEER,
-    "project_stop": Right.STEER,
-    "backlog": Right.LOOK,
-    "backlog view": Right.LOOK,
-    "backlog add_story": Right.STEER,
-    "sprint": Right.LOOK,
-    "sprint plan": Right.STEER,
-    "sprint start": Right.STEER,
-    "sprint status": Right.LOOK,
-    "sprint pause": Right.STEER,
-    "sprint resume": Right.STEER,
-    "state": Right.LOOK,
-    "suggest_fix": Right.STEER,
-    "skip_task": Right.STEER,
-    "feedback": Right.STEER,
-    # buttons and forms
-    "approve": Right.DECIDE,
-    "reject": Right.DECIDE,
-    "fix": Right.STEER,
-    "skip": Right.STEER,
-    "page": Right.LOOK,
+    **dict.fromkeys(_LOOKING, Right.LOOK),
+    **dict.fromkeys(_STEERING, Right.STEER),
+    **dict.fromkeys(_DECIDING, Right.DECIDE),
 }
+"""One entry a command, and one a button or form (see `control`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +133,28 @@ def require(policy: AccessPolicy, person: Person, command: str) -> None:
     right = RIGHTS.get(command)
     if right is None:
         raise NotAllowed(f"Nobody may run '{command}' from Discord.", why="It has no access rule.")
-    if right is Right.LOOK or not policy.roles:
-        return
-    if person.owns_guild or person.manages_guild or person.roles & policy.roles:
+    if right is not Right.STEER or standing(policy, person).level > AccessLevel.VIEWER:
         return
     roles = ", ".join(sorted(policy.roles))
+    pressed = command.startswith(control(""))
+    what = "do this" if pressed else f"run '{command}'"
     raise NotAllowed(
-        f"You may look, but not run '{command}'.",
+        f"You may look, but not {what}.",
         why=f"It needs one of these roles, or the permission Manage Server: {roles}.",
         hint="Ask someone who manages this server.",
     )
+
+
+def standing(policy: AccessPolicy, person: Person) -> Standing:
+    """What a member of the server is to Orchard."""
+    return Standing(level=_level(policy, person), roles=person.roles, person=str(person.user_id))
+
+
+def _level(policy: AccessPolicy, person: Person) -> AccessLevel:
+    if person.owns_guild:
+        return AccessLevel.OWNER
+    if person.manages_guild:
+        return AccessLevel.ADMIN
+    if not policy.roles or person.roles & policy.roles:
+        return AccessLevel.MAINTAINER
+    return AccessLevel.VIEWER

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import discord
 from discord.ext import commands
 
-from cogs.access import AccessPolicy, Person, require
+from cogs.access import AccessPolicy, Person, require, standing
 from cogs.chart import Draw, NoDraw
 from cogs.completion import Completion
 from cogs.message import Message
 from cogs.text import cut
+from core.domain.access import Standing
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotFound, OrchardError
 
@@ -71,6 +72,11 @@ class Desk:
         """Raises NotAllowed when this person may not do `what` here."""
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
         require(policy, person(user, guild, guild_id), what)
+
+    def standing(self, interaction: discord.Interaction[Any]) -> Standing:
+        """What whoever pressed or typed this is to Orchard."""
+        policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
+        return standing(policy, person(interaction.user, interaction.guild, interaction.guild_id))
 
     async def check(self, ctx: Context) -> bool:
         """The bot's global check: no command runs without it."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 import discord
 from discord.ext import commands
 
+from cogs.access import control
 from cogs.backlog import Backlog
 from cogs.desk import Desk
 from cogs.errors import Errors, whisper_error
@@ -152,7 +153,7 @@ class OrchardBot(commands.Bot):
             press = self._forms.presses.get(verb)
             if press is None:
                 raise NotFound("This button is of another version.", hint="Type / for the commands.")
-            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, verb)
+            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, control(verb))
             await press(interaction, target)
         except Exception as error:
             await whisper_error(interaction, error, f"button {verb}")
@@ -163,7 +164,7 @@ class OrchardBot(commands.Bot):
             submit = self._forms.submits.get(verb)
             if submit is None:
                 raise NotFound("This form is of another version.", hint="Type / for the commands.")
-            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, verb)
+            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, control(verb))
             await submit(interaction, target, form_text(interaction.data))
         except Exception as error:
             await whisper_error(interaction, error, f"form {verb}")

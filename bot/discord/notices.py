@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
-from bot.discord.render import approval, who
+from bot.discord.render import answer_buttons, approval, who
 from bot.discord.scrum_notices import SCRUM
 from cogs.buttons import story_buttons
 from cogs.message import Card, Field, Message, Tone
@@ -196,16 +196,29 @@ def _approval_answered(event: Event, data: Data, _: str) -> Notice:
 
 
 def _escalated(event: Event, data: Data, story_title: str) -> Notice:
+    return _asked_again(event, data, story_title, "Now these are asked as well")
+
+
+def _overdue(event: Event, data: Data, story_title: str) -> Notice:
+    return _asked_again(event, data, story_title, "The question stays open for")
+
+
+def _asked_again(event: Event, data: Data, story_title: str, words: str) -> Notice:
+    """The whole of what is asked stands in the first post; here are its buttons once more."""
     to = text(data, "to")
-    return say(
-        f"{plain(text(data, 'question'))}\nNobody answered in time"
-        + (f"; now asked: {plain(to, 500)}." if to else "."),
+    told = say(
+        f"{plain(text(data, 'question'))}\nNobody answered in time."
+        + (f" {words}: {plain(to, 500)}." if to else ""),
         heading=f"⏰ {event.story_id or event.project} still waits for an answer"
         + (f" · {title(story_title, 150)}" if story_title else ""),
         place=Place.CHANNEL,
         tone=Tone.ASK,
         ping=Ping.QUESTION,
     )
+    approval_id = text(data, "approval")
+    if not approval_id:
+        return told
+    return replace(told, message=replace(told.message, buttons=answer_buttons(approval_id)))
 
 
 def _auto_approved(event: Event, data: Data, _: str) -> Notice:
@@ -298,6 +311,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     EventKind.APPROVAL_REQUESTED: _approval_requested,
     EventKind.APPROVAL_ANSWERED: _approval_answered,
     EventKind.APPROVAL_ESCALATED: _escalated,
+    EventKind.APPROVAL_OVERDUE: _overdue,
     EventKind.AUTO_APPROVED: _auto_approved,
     EventKind.STORY_BLOCKED: _blocked,
     EventKind.STORY_UNBLOCKED: _unblocked,

@@ -8,7 +8,7 @@ from datetime import datetime
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.render import story_line
 from cogs.text import code, fence, length, one_line, plain, title, visible
-from core.domain.approval import Approval, ApprovalKind, ApprovalState
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Lapse, in_words, lapse
 from core.domain.story import StoryStatus
 from core.orchestrator.views import SprintView
 
@@ -37,10 +37,13 @@ def approval(asked: Approval, story_title: str = "") -> Message:
     if asked.reasons:
         reasons = "\n".join(f"• {plain(reason)}" for reason in asked.reasons)
         fields.append(Field(name="Why you are asked", value=reasons))
-    if asked.state is not ApprovalState.PENDING:
+    if asked.state is ApprovalState.PENDING:
+        fields.append(Field(name="Who may answer", value=who_may(asked)))
+        fields.append(Field(name="Until when", value=_until(asked)))
+    else:
         by = f" by {who(asked.answered_by)}" if asked.answered_by else ""
         because = f"\n{plain(asked.reason, 900)}" if asked.reason else ""
-        when = f" <t:{int(asked.answered_at.timestamp())}:R>" if asked.answered_at else ""
+        when = f" {moment(asked.answered_at)}" if asked.answered_at else ""
         answer = f"**{str(asked.state).capitalize()}**{by}{when}{because}"
         fields.append(Field(name="Answer", value=answer))
     heading = f"{sign} {asked.story_id}"
@@ -49,16 +52,55 @@ def approval(asked: Approval, story_title: str = "") -> Message:
     return Message(
         cards=(Card(title=heading, body=body, fields=tuple(fields), tone=tone),),
         attachments=attachments,
-        buttons=approval_buttons(asked),
+        buttons=answer_buttons(asked.id) if asked.state is ApprovalState.PENDING else (),
     )
 
 
-def approval_buttons(asked: Approval) -> tuple[Button, ...]:
-    if asked.state is not ApprovalState.PENDING:
-        return ()
+def who_may(asked: Approval) -> str:
+    """Who may answer, with mentions of those who are named; a mention in a card pings nobody."""
+    found: list[str] = []
+    for circle in asked.circles:
+        found += [f"<@&{role}>" if role.isdigit() else f"**@{title(role, 100)}**" for role in circle.roles]
+        found += [f"<@{person}>" for person in circle.people]
+        found.append(in_words(replace(circle, roles=(), people=(), level=circle.enough)))
+    return ", ".join(dict.fromkeys(found[:40]))
+
+
+def may_not(asked: Approval) -> Message:
+    """What somebody is told whose answer does not count."""
+    return Message(
+        cards=(
+            Card(
+                body=f"⚠️ You may not answer this question about {code(asked.story_id)}.",
+                fields=(
+                    Field(name="Who may", value=who_may(asked)),
+                    Field(
+                        name="What you can do",
+                        value="Ask one of them: who manages this server is an administrator here, and who "
+                        "owns it is the owner. The question stays open.",
+                    ),
+                ),
+                tone=Tone.BAD,
+            ),
+        )
+    )
+
+
+def _until(asked: Approval) -> str:
+    if asked.due_at is None:
+        return "Whenever you can: it stays open. The story waits for it."
+    then = {
+        Lapse.DENY: "Unanswered by then, it is denied.",
+        Lapse.ESCALATE: f"Unanswered by then, these are asked as well: {in_words(asked.escalation)}.",
+        Lapse.REMIND: "Unanswered by then, you are reminded once, and it stays open.",
+    }[lapse(asked)]
+    return f"{moment(asked.due_at)}. {then}"
+
+
+def answer_buttons(approval_id: str) -> tuple[Button, ...]:
     return (
-        Button(label="Approve", verb="approve", target=asked.id, look=Look.GOOD),
-        Button(label="Reject", verb="reject", target=asked.id, look=Look.BAD),
+        Button(label="Approve", verb="approve", target=approval_id, look=Look.GOOD),
+        Button(label="Reject", verb="reject", target=approval_id, look=Look.BAD),
     )
 
 

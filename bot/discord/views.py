@@ -15,8 +15,8 @@ from cogs.message import Message
 from cogs.outgoing import answered, custom_id, keeping_mark
 from cogs.render import refusal, story_helped, story_skipped
 from cogs.replies import update, whisper
-from core.domain.approval import Approval, ApprovalState
-from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
+from core.domain.approval import Approval, ApprovalState, may_answer
+from core.errors import InvalidInput, NotAllowed, NotFound
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -40,6 +40,14 @@ class Form(discord.ui.Modal):
         )
         self.add_item(discord.ui.Label(text=label[:45], component=text))
         self.stop()  # so that discord.py does not keep it waiting for an answer that may come after a restart
+
+
+class _MayNot(Exception):
+    """The question is not this person's to answer; its post stays as it is."""
+
+    def __init__(self, asked: Approval) -> None:
+        super().__init__(asked.id)
+        self.asked = asked
 
 
 class Counter:
@@ -72,6 +80,9 @@ class Counter:
             if asked.state is not ApprovalState.PENDING:
                 await self._show_answered(interaction, asked)
                 return
+            if may_answer(asked, self._desk.standing(interaction)):
+                await whisper(interaction, render.may_not(asked))
+                return
         await interaction.response.send_modal(
             Form(
                 verb="reject",
@@ -88,21 +99,28 @@ class Counter:
     async def _answer(
         self, interaction: discord.Interaction[Any], approval_id: str, *, approve: bool, reason: str
     ) -> None:
-        late: list[OrchardError] = []
+        late: list[NotAllowed] = []
 
         async def answer() -> Message:
             try:
                 asked = await self._commands.answer_approval(
-                    approval_id, approve, reason=reason, actor=actor(interaction.user)
+                    approval_id,
+                    approve,
+                    reason=reason,
+                    actor=actor(interaction.user),
+                    standing=self._desk.standing(interaction),
                 )
             except NotAllowed as error:
                 asked = await self._commands.approval(approval_id)
                 if asked.state is ApprovalState.PENDING:
-                    raise
+                    raise _MayNot(asked) from error
                 late.append(error)
             return await self._shown(asked, interaction.message)
 
-        await update(interaction, answer(), keep_files=True)
+        try:
+            await update(interaction, answer(), keep_files=True)
+        except _MayNot as refused:
+            await whisper(interaction, render.may_not(refused.asked))
         if late:
             await whisper(interaction, refusal(late[0]))
 

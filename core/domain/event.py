@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     AGENT_FAILED = "agent_failed"  # data: phase, attempt, summary (no turn worth judging; it is tried again)
     STORY_SENT_BACK = "story_sent_back"  # data: from, to, reason
     APPROVAL_REQUESTED = "approval_requested"  # data: approval, question, reasons
-    APPROVAL_ANSWERED = "approval_answered"  # data: approval, state, by, reason
+    APPROVAL_ANSWERED = "approval_answered"  # data: approval, kind, state, by, how, level, reason
     AUTO_APPROVED = "auto_approved"  # data: reasons
     STORY_BLOCKED = "story_blocked"  # data: phase, reason, tried, tried_list (phase, attempt, at, by, said)
     STORY_UNBLOCKED = "story_unblocked"  # data: by, text
@@ -61,7 +61,9 @@ class EventKind(StrEnum):
     STORY_REBASED = "story_rebased"  # data: onto, after (the story that was merged)
     TESTS_RAN = "tests_ran"  # data: SuiteReport as JSON, by
     STATE_IMPORTED = "state_imported"  # data: stories (how many came from another tool's .orch-state)
-    APPROVAL_ESCALATED = "approval_escalated"  # data: approval, question, to
+    APPROVAL_ESCALATED = "approval_escalated"  # data: approval, question, to, roles, people
+    APPROVAL_OVERDUE = "approval_overdue"  # data: approval, question, to, roles, people (it stays open)
+    APPROVAL_REFUSED_ATTEMPT = "approval_refused_attempt"  # data: approval, by, how, level, approve, why
 
 
 # What people are told in Discord; the rest is history and the live feed.
@@ -103,6 +105,7 @@ POSTED = frozenset(
         EventKind.STORY_REBASED,
         EventKind.TESTS_RAN,
         EventKind.APPROVAL_ESCALATED,
+        EventKind.APPROVAL_OVERDUE,
     }
 )
 

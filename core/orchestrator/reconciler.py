@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import OVER
+from core.orchestrator.deadlines import Deadlines
 from core.orchestrator.dispatcher import Dispatcher
 from core.store import leases, projects, stories
 from core.store.database import Store, Transaction
@@ -27,12 +28,15 @@ class Reconciler:
         self._store = store
         self._dispatcher = dispatcher
         self._state_path = state_path
+        self._deadlines = Deadlines(store, dispatcher.clock)
         self._not_before: dict[str, float] = {}  # story to monotonic seconds
         self._at_work = asyncio.Lock()
 
     async def tick(self) -> None:
         async with self._at_work:
             try:
+                if await self._deadlines.tick():
+                    self._dispatcher.wake()
                 await self._dispatcher.supervisor.kill_silent()
                 await self._end_expired_leases()
                 await self._remove_leftovers()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from core.domain.access import AccessLevel
-from core.domain.approval import Approval, ApprovalKind, ApprovalState, Asking, Circle, Unanswered
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Asking, Circle, Unanswered, in_words
 from core.domain.event import EventKind
-from core.errors import InvalidInput, NotAllowed, NotFound
+from core.errors import InvalidInput, LostRace, NotAllowed, NotFound
 from core.ids import new_id
 from core.store.columns import (
     from_list,
@@ -110,13 +111,23 @@ def ask(
             "kind": kind.value,
             "question": approval.question,
             "reasons": list(approval.reasons),
+            "roles": list(approval.circle.roles),
+            "people": list(approval.circle.people),
         },
     )
     return approval
 
 
-def answer(tx: Transaction, id: str, *, state: ApprovalState, by: str, reason: str = "") -> Approval:  # noqa: A002
-    """Answers a pending approval, once, and emits APPROVAL_ANSWERED.
+def answer(
+    tx: Transaction,
+    id: str,  # noqa: A002
+    *,
+    state: ApprovalState,
+    by: str,
+    reason: str = "",
+    level: AccessLevel | None = None,
+) -> Approval:
+    """Answers a pending approval, once, and emits APPROVAL_ANSWERED. `level`: what `by` was allowed by.
 
     Raises NotAllowed, naming who was first, when it is answered already; NotFound for no such approval.
     """
@@ -128,15 +139,102 @@ def answer(tx: Transaction, id: str, *, state: ApprovalState, by: str, reason: s
         (state.value, tx.now_text, by, to_text(reason), id),
     ).fetchone()
     if row is None:
-        earlier = get(tx.conn, id)
-        raise NotAllowed(
-            f"This was already {earlier.state} by {earlier.answered_by}.",
-            why=f"The question was: {earlier.question}",
-            hint="The first answer stands.",
-        )
+        raise too_late(get(tx.conn, id))
     approval = from_row(row)
-    _tell(tx, approval)
+    _tell(tx, approval, level)
     return approval
+
+
+def too_late(answered: Approval) -> NotAllowed:
+    return NotAllowed(
+        f"This was already {answered.state} by {answered.answered_by}.",
+        why=f"The question was: {answered.question}",
+        hint="The first answer stands.",
+    )
+
+
+def refuse_attempt(
+    tx: Transaction, approval: Approval, *, approve: bool, by: str, level: AccessLevel, why: str
+) -> None:
+    """Keeps in the history that somebody answered who may not."""
+    tx.emit(
+        EventKind.APPROVAL_REFUSED_ATTEMPT,
+        project=approval.project,
+        story_id=approval.story_id,
+        actor=by,
+        data={
+            "approval": approval.id,
+            "approve": approve,
+            "by": by,
+            "how": _how(by),
+            "level": level.name.lower(),
+            "why": why,
+        },
+    )
+
+
+def overdue(conn: sqlite3.Connection, now: datetime) -> tuple[Approval, ...]:
+    """Pending, their time over; the longest first."""
+    rows = conn.execute(
+        "SELECT * FROM approvals WHERE state = 'pending' AND due_at IS NOT NULL AND due_at <= ?"
+        " ORDER BY due_at, id",
+        (to_time(now),),
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def remind(tx: Transaction, approval: Approval) -> Approval:
+    """The question has no time any more and stays open; emits APPROVAL_OVERDUE. Raises LostRace when it was
+    answered, or dealt with, meanwhile."""
+    moved = _lapse(tx, approval, "due_at = NULL", ())
+    _call(tx, EventKind.APPROVAL_OVERDUE, moved, moved.circles)
+    return moved
+
+
+def escalate(tx: Transaction, approval: Approval) -> Approval:
+    """Asks the wider circle as well, with as much time again; emits APPROVAL_ESCALATED. Raises LostRace."""
+    assert approval.within is not None  # it was due
+    due_at = to_time(tx.now + approval.within)
+    moved = _lapse(tx, approval, "escalated_at = ?, due_at = ?", (tx.now_text, due_at))
+    _call(tx, EventKind.APPROVAL_ESCALATED, moved, (moved.escalation,))
+    return moved
+
+
+def shift_due(tx: Transaction, by: timedelta) -> None:
+    """Moves every open deadline: the clock was set, and people keep the time that they had."""
+    for approval in pending(tx.conn):
+        if approval.due_at is not None:
+            tx.conn.execute(
+                "UPDATE approvals SET due_at = ? WHERE id = ? AND state = 'pending'",
+                (to_time(approval.due_at + by), approval.id),
+            )
+
+
+def _lapse(tx: Transaction, approval: Approval, change: str, parameters: tuple[str, ...]) -> Approval:
+    assert approval.due_at is not None
+    row = tx.conn.execute(
+        f"UPDATE approvals SET {change} WHERE id = ? AND state = 'pending' AND due_at = ? RETURNING *",  # noqa: S608
+        (*parameters, approval.id, to_time(approval.due_at)),
+    ).fetchone()
+    if row is None:
+        raise LostRace(f"{approval.id} was dealt with meanwhile.")
+    return from_row(row)
+
+
+def _call(tx: Transaction, kind: EventKind, approval: Approval, circles: Sequence[Circle]) -> None:
+    tx.emit(
+        kind,
+        project=approval.project,
+        story_id=approval.story_id,
+        data={
+            "approval": approval.id,
+            "kind": approval.kind.value,
+            "question": approval.question,
+            "to": ", or ".join(map(in_words, circles)),
+            "roles": [role for circle in circles for role in circle.roles],
+            "people": [person for circle in circles for person in circle.people],
+        },
+    )
 
 
 def cancel_of_story(
@@ -182,7 +280,12 @@ def of_story(conn: sqlite3.Connection, story_id: str) -> tuple[Approval, ...]:
     return tuple(from_row(row) for row in rows)
 
 
-def _tell(tx: Transaction, approval: Approval) -> None:
+def _how(actor: str) -> str:
+    """discord, cli, shell, orchard."""
+    return actor.partition(":")[0]
+
+
+def _tell(tx: Transaction, approval: Approval, level: AccessLevel | None = None) -> None:
     by = approval.answered_by or "orchard"
     tx.emit(
         EventKind.APPROVAL_ANSWERED,
@@ -194,6 +297,8 @@ def _tell(tx: Transaction, approval: Approval) -> None:
             "kind": approval.kind.value,
             "state": approval.state.value,
             "by": by,
+            "how": _how(by),
+            "level": "" if level is None else level.name.lower(),
             "reason": approval.reason,
         },
     )
