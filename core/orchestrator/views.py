@@ -224,3 +224,17 @@ class Digest:
     @property
     def events(self) -> int:
         return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportView:
+    """What was, or would be, taken over from another tool's `.orch-state`."""
+
+    project: str
+    waiting: tuple[str, ...]  # titles of stories that came into the backlog
+    done: int  # stories that were done there already
+    known: int  # had come before
+    epics: int
+    sprints: int  # that are over
+    notes: tuple[str, ...]  # sentences: what was left out or changed, and why
+    kept: str  # folder where the other tool's files are now; "" when nothing was moved

@@ -7,11 +7,13 @@ be a story at all (no title) is passed over. Nothing here is trusted: the texts 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from core.domain.needs import find_cycle
 from core.domain.story import Priority
+from core.domain.wording import NEEDS
 from core.projects.orchstate import BACKLOG, MARK, OWN, SPRINTS
 
 STORIES_LIMIT = 10_000
@@ -142,7 +144,10 @@ class _Reader:
                 self.note(f"story {story.key} is there twice: the first was taken")
                 continue
             found[story.key] = story
-        return tuple(self._with_known_needs(story, found) for story in found.values())
+        needs: dict[str, tuple[str, ...]] = {}
+        for story in found.values():
+            self._take_needs(story, found, needs)
+        return tuple(replace(story, needs=needs[story.key]) for story in found.values())
 
     def _story(self, number: int, raw: object) -> ForeignStory | None:
         if not isinstance(raw, Mapping):
@@ -194,13 +199,22 @@ class _Reader:
         self.note(f"story {key} has the estimate {value!r:.40}: it was left out")
         return None
 
-    def _with_known_needs(self, story: ForeignStory, found: Mapping[str, ForeignStory]) -> ForeignStory:
-        known = tuple(key for key in dict.fromkeys(story.needs) if key in found and key != story.key)
-        if missing := [key for key in story.needs if key not in found]:
-            self.note(f"story {story.key} needs {', '.join(missing)[:200]}, which is not there: left out")
-        return ForeignStory(
-            **{name: getattr(story, name) for name in ForeignStory.__slots__ if name != "needs"}, needs=known
-        )
+    def _take_needs(
+        self, story: ForeignStory, found: Mapping[str, ForeignStory], taken: dict[str, tuple[str, ...]]
+    ) -> None:
+        """Into `taken`: those of its needs that are there and make no circle with what was taken before."""
+        kept = taken[story.key] = ()
+        for key in dict.fromkeys(story.needs):
+            if key not in found:
+                self.note(f"story {story.key} needs {key:.100}, which is not there: left out")
+                continue
+            if len(kept) == NEEDS:
+                break
+            taken[story.key] = (*kept, key)
+            if key == story.key or find_cycle(story.key, taken):
+                taken[story.key] = kept
+                self.note(f"story {story.key} and {key:.100} need each other: the second need was left out")
+            kept = taken[story.key]
 
     def epics(self, listed: Iterable[object]) -> tuple[ForeignEpic, ...]:
         found: dict[str, ForeignEpic] = {}

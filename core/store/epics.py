@@ -31,8 +31,10 @@ def from_row(row: sqlite3.Row) -> Epic:
     )
 
 
-def add(tx: Transaction, project: str, text: str, asked_by: str) -> Epic:
-    """DESIGNING, under the project's next epic number. The caller emits it."""
+def add(
+    tx: Transaction, project: str, text: str, asked_by: str, state: EpicState = EpicState.DESIGNING
+) -> Epic:
+    """Under the project's next epic number. The caller emits it."""
     name = projects.get(tx.conn, project).name
     number = tx.conn.execute(
         "UPDATE projects SET epics_numbered = epics_numbered + 1 WHERE name = ? RETURNING epics_numbered",
@@ -40,8 +42,8 @@ def add(tx: Transaction, project: str, text: str, asked_by: str) -> Epic:
     ).fetchone()[0]
     row = tx.conn.execute(
         "INSERT INTO epics (id, project, number, text, state, asked_by, asked_at, updated_at)"
-        " VALUES (?, ?, ?, ?, 'designing', ?, ?, ?) RETURNING *",
-        (epic_id(name, number), name, number, to_text(text), asked_by, tx.now_text, tx.now_text),
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        (epic_id(name, number), name, number, to_text(text), state.value, asked_by, tx.now_text, tx.now_text),
     ).fetchone()
     return from_row(row)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from core.domain.event import EventKind
 from core.domain.story import Sprint, Story, StoryState
@@ -11,7 +12,7 @@ from core.errors import InvalidInput, LostRace, NotFound
 from core.ids import new_id
 from core.store import projects
 from core.store import stories as stories_table
-from core.store.columns import from_optional_time, from_time, to_text
+from core.store.columns import from_optional_time, from_time, to_text, to_time
 from core.store.transaction import Transaction
 
 
@@ -105,6 +106,31 @@ def _take_in(tx: Transaction, sprint: Sprint, story_id: str) -> None:
     tx.conn.execute("UPDATE stories SET sprint_id = ? WHERE id = ?", (sprint.id, story.id))
 
 
+def record(
+    tx: Transaction,
+    project: str,
+    *,
+    goal: str,
+    started_at: datetime,
+    ended_at: datetime,
+    retrospective: str = "",
+) -> Sprint:
+    """A sprint that was over before Orchard knew of it, under the project's next number."""
+    name = projects.get(tx.conn, project).name
+    number = tx.conn.execute(
+        "UPDATE projects SET sprints_numbered = sprints_numbered + 1"
+        " WHERE name = ? RETURNING sprints_numbered",
+        (name,),
+    ).fetchone()[0]
+    started, ended = to_time(started_at), to_time(ended_at)
+    row = tx.conn.execute(
+        "INSERT INTO sprints (id, project, number, goal, planned_at, started_at, ended_at, retrospective)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        (new_id("sprint"), name, number, to_text(goal), started, started, ended, to_text(retrospective)),
+    ).fetchone()
+    return from_row(row)
+
+
 def get(conn: sqlite3.Connection, sprint_id: str) -> Sprint:
     row = conn.execute("SELECT * FROM sprints WHERE id = ?", (sprint_id,)).fetchone()
     if row is None:
@@ -155,6 +181,12 @@ def retrospectives(
         for sprint in said
         if all(word in f"{sprint.retrospective}\n{sprint.goal}".casefold() for word in wanted)
     )
+
+
+def of_project(conn: sqlite3.Connection, project: str) -> tuple[Sprint, ...]:
+    """Oldest first."""
+    rows = conn.execute("SELECT * FROM sprints WHERE project = ? ORDER BY number", (project,))
+    return tuple(from_row(row) for row in rows)
 
 
 def current(conn: sqlite3.Connection, project: str) -> Sprint | None:

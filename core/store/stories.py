@@ -53,6 +53,7 @@ def add(
     epic_id: str | None = None,
     origin: str | None = None,
     state: StoryState = StoryState.BACKLOG,
+    sprint_id: str | None = None,
 ) -> Story:
     """Puts a story into the backlog, or before it as PROPOSED, under the project's next number, behind the
     others of its priority. A number is never given twice."""
@@ -67,10 +68,10 @@ def add(
     ).fetchone()[0]
     row = tx.conn.execute(
         "INSERT INTO stories (id, project, number, title, body, acceptance_criteria, priority, place,"
-        " estimate, labels, links, epic_id, origin, state, added_by, added_at)"
+        " estimate, labels, links, epic_id, origin, state, sprint_id, added_by, added_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?,"
         " max(?, (SELECT coalesce(max(place), 0) + 1 FROM stories WHERE project = ?)),"
-        " ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         (
             story_id(name, number),
             name,
@@ -87,6 +88,7 @@ def add(
             epic_id,
             origin,
             state.value,
+            sprint_id,
             added_by,
             tx.now_text,
         ),
@@ -96,6 +98,12 @@ def add(
         EventKind.STORY_ADDED, project=name, story_id=story.id, actor=added_by, data={"title": story.title}
     )
     return story
+
+
+def of_origins(conn: sqlite3.Connection, project: str) -> dict[str, str]:
+    """Where stories came from, outside, to their ids here."""
+    rows = conn.execute("SELECT origin, id FROM stories WHERE project = ? AND origin IS NOT NULL", (project,))
+    return {row["origin"]: row["id"] for row in rows}
 
 
 def find(conn: sqlite3.Connection, id: str) -> Story | None:  # noqa: A002

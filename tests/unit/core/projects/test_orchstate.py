@@ -231,6 +231,13 @@ def test_a_sprints_own_file_counts_and_is_not_counted_twice() -> None:
     assert [sprint.key for sprint in state.sprints] == ["sprint-1"]
 
 
+def test_stories_that_need_each_other_keep_one_of_the_needs() -> None:
+    circle = [{"id": a, "title": a, "dependencies": [b]} for a, b in ("ab", "bc", "ca")]
+    state = read_state({BACKLOG: {"stories": circle}})
+    assert {story.key: story.needs for story in state.stories} == {"a": ("b",), "b": ("c",), "c": ()}
+    assert any("c and a need each other" in note for note in state.notes)
+
+
 def test_a_flood_of_oddities_is_told_shortly() -> None:
     state = read_state({BACKLOG: {"stories": [{"id": str(number)} for number in range(500)]}})
     assert len(state.notes) == NOTES_LIMIT + 1
