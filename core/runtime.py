@@ -7,10 +7,11 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -30,6 +31,7 @@ from core.offline import open_commands as open_commands
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
@@ -169,8 +171,10 @@ async def open_runtime(
             interval_seconds=settings.scheduling_interval_seconds,
             times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
         )
-        await stack.enter_async_context(_running(dispatcher))
+        await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
         await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher, state_path=state_path)))
+        mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
+        await stack.enter_async_context(_running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
             store,
             registry,
@@ -192,23 +196,30 @@ async def open_runtime(
 
 
 @asynccontextmanager
-async def _running(dispatcher: Dispatcher) -> AsyncIterator[None]:
-    task = asyncio.create_task(dispatcher.run(), name="dispatcher")
+async def _running(work: Coroutine[Any, Any, None], name: str, *, vital: bool = True) -> AsyncIterator[None]:
+    """Something that runs as long as Orchard does; when a vital one dies, Orchard ends."""
+    task = asyncio.create_task(work, name=name)
     owner = asyncio.current_task()
     assert owner is not None
 
     def died(done: asyncio.Task[None]) -> None:
         if not done.cancelled() and done.exception() is not None:
-            log.critical("the dispatcher died", exc_info=done.exception())
-            owner.cancel("the dispatcher died")
+            log.critical("%s died", name, exc_info=done.exception())
+            if vital:
+                owner.cancel(f"{name} died")
 
     task.add_done_callback(died)
     try:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, *(() if vital else (Exception,))):
             await task
+
+
+def _is_mirrored(registry: Registry, name: str) -> bool:
+    settings = registry.configuration.settings.projects.get(name)
+    return settings is not None and settings.state_mirror
 
 
 @asynccontextmanager
