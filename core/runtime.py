@@ -45,8 +45,6 @@ from core.worker.suite import sweep_checkouts
 
 log = logging.getLogger(__name__)
 
-_QUIET_SECONDS = 60.0  # a turn's stop ladder takes up to 9 s by default
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
@@ -94,19 +92,14 @@ class _Engine:
     def worktree(self, project: str, story_id: str) -> Path:
         return self._setups.state_path.resolve() / "worktrees" / project / story_id
 
-    async def quiet(self, story_id: str) -> None:
-        if not await self._dispatcher.quiet(story_id, _QUIET_SECONDS):
-            raise Unavailable(
-                f"What runs for {story_id} has not ended yet.",
-                why="It was told to stop, and takes its time.",
-                hint="Ask again in a minute.",
-            )
+    async def open_worktree(self, project: str, story_id: str) -> Path:
+        return await self._dispatcher.errands.open_worktree(project, story_id)
 
     async def steer(self, project: str, story_id: str, text: str) -> bool:
-        return await self._dispatcher.steer(project, story_id, text)
+        return await self._dispatcher.errands.steer(project, story_id, text)
 
     async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
-        return await self._dispatcher.run_tests(project, story_id)
+        return await self._dispatcher.errands.run_tests(project, story_id)
 
 
 @contextmanager

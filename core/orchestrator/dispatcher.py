@@ -20,15 +20,16 @@ from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
-from core.errors import LostRace, OrchardError, Unavailable
+from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
+from core.orchestrator.errands import Errands
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
-from core.rpc import PeerGone, RpcError, decode
+from core.rpc import PeerGone, RpcError
 from core.store import approvals, cycles, gates, leases, merges, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
@@ -40,11 +41,7 @@ from core.worker.contract import (
     Progress,
     ProjectSetup,
     RemoveWorktree,
-    Steer,
-    Steered,
     StoryBrief,
-    SuiteJob,
-    SuiteReport,
 )
 
 log = logging.getLogger(__name__)
@@ -90,6 +87,7 @@ class Dispatcher:
         )
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
+        self.errands = Errands(store, self.supervisor, setups, quiet=self.quiet)
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, _Hold] = {}
@@ -288,32 +286,6 @@ class Dispatcher:
                     await asyncio.wait([task])
                     await asyncio.sleep(0)  # its end is noted by a callback
         return story_id not in self._drives
-
-    async def steer(self, project: str, story_id: str, text: str) -> bool:
-        """Whether a running turn got the text."""
-        steer = Steer(story_id=story_id, text=text)
-        with contextlib.suppress(OrchardError, RpcError, TimeoutError):
-            answer = await self.supervisor.call_if_running(project, "steer", steer, timeout=30.0)
-            return answer is not None and decode(Steered, answer).reached
-        return False
-
-    async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
-        """The whole suite, of the main branch or of a story as it is now. Raises OrchardError."""
-        cycle = await self._store.read(lambda conn: cycles.get(conn, story_id)) if story_id else None
-        job = SuiteJob(
-            project=self._setups.project(project),
-            story_id=story_id,
-            head_commit=cycle.head_commit if cycle else None,
-        )
-        owner = await self.supervisor.ensure(project)
-        try:
-            return await self.supervisor.request(SuiteReport, owner, "run_tests", job)
-        except (PeerGone, RpcError) as error:
-            raise Unavailable(
-                f"The tests of {story_id or project} could not be run.",
-                why=str(error),
-                hint="Ask again; the worker's log holds more.",
-            ) from error
 
     def nudge(self, story_id: str) -> None:
         """Whatever back-off the story waits for is over."""

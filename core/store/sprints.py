@@ -95,6 +95,11 @@ def _choose(tx: Transaction, sprint: Sprint, story_ids: Sequence[str], actor: st
     return sprint
 
 
+def join(tx: Transaction, sprint: Sprint, story_id: str) -> None:
+    """A story of the backlog comes to a sprint that runs already, as PLANNED. Raises as `plan`."""
+    _take_in(tx, sprint, story_id)
+
+
 def _take_in(tx: Transaction, sprint: Sprint, story_id: str) -> None:
     story = stories_table.get(tx.conn, story_id)
     if story.project != sprint.project:

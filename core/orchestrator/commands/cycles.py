@@ -181,8 +181,7 @@ def _join(tx: Transaction, story: Story, actor: str) -> Story:
     sprint = sprints.current(tx.conn, found.name)
     if found.workflow is not WorkflowState.SPRINT_ACTIVE or sprint is None:
         raise NotAllowed(
-            f"{story.id} is in the backlog, and {found.name} is {found.workflow}: no sprint runs that it could "
-            "join.",
+            f"{story.id} is in the backlog, and {found.name} is {found.workflow}: it has no sprint to join.",
             hint="Choose it for a sprint: /sprint plan, then /sprint start.",
         )
     sprints.join(tx, sprint, story.id)
@@ -255,7 +254,11 @@ def _send_back(tx: Transaction, cycle: Cycle, phase: Phase, way: WayBack, reason
         project=cycle.project,
         story_id=cycle.story_id,
         actor=actor,
-        data={"from": str(cycle.state), "to": str(phase), "reason": reason or f"a person wants {phase} again"},
+        data={
+            "from": str(cycle.state),
+            "to": str(phase),
+            "reason": reason or f"a person wants {phase} again",
+        },
     )
 
 

@@ -43,12 +43,12 @@ class Engine(Protocol):
         """Whatever back-off the story waits for is over."""
         ...
 
-    async def quiet(self, story_id: str) -> None:
-        """Returns when nothing works for the story any more. Raises Unavailable when that takes too long."""
-        ...
-
     def worktree(self, project: str, story_id: str) -> Path:
         """Where the story's files are, or will be."""
+        ...
+
+    async def open_worktree(self, project: str, story_id: str) -> Path:
+        """The story's folder, ready for a person once nothing works in it any more. Raises OrchardError."""
         ...
 
     async def steer(self, project: str, story_id: str, text: str) -> bool:

@@ -1,0 +1,103 @@
+"""Looking at stories at work, and running a project's tests; nothing here moves a story."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from pydantic import TypeAdapter
+
+from core.domain.event import Event, EventKind
+from core.domain.lifecycles import CycleState
+from core.errors import InvalidInput, NotFound, Unavailable
+from core.orchestrator import overview
+from core.orchestrator.commands.topic import Topic, find
+from core.orchestrator.overlaps import overlaps
+from core.orchestrator.transcripts import last_transcript, readable
+from core.orchestrator.views import CyclesView, RunView
+from core.store import cycles, events, merges, sprints, stories
+from core.store.database import Transaction
+from core.worker.contract import SuiteReport
+
+_REPORT = TypeAdapter(SuiteReport)
+_LOG_AT_MOST = 1000
+
+
+class Watching(Topic):
+    async def cycles(self, project: str) -> CyclesView:
+        """The stories of the sprint that is not over, those at work first, with what they get in each other's
+        way by, and the order in which they are merged."""
+
+        def look(conn: sqlite3.Connection) -> CyclesView:
+            name = find(conn, project).name
+            sprint = sprints.current(conn, name)
+            chosen = sprints.stories(conn, sprint.id) if sprint else ()
+            views = overview.story_views(conn, chosen, self._why)
+            return CyclesView(
+                project=name,
+                stories=tuple(sorted(views, key=lambda view: view.cycle is None)),
+                overlaps=overlaps(conn, name),
+                merging=_merging(conn, name),
+            )
+
+        return await self._store.read(look)
+
+    async def story_log(self, story_id: str, *, limit: int = 200) -> tuple[Event, ...]:
+        """The last `limit` events of a story, oldest first."""
+
+        def look(conn: sqlite3.Connection) -> tuple[Event, ...]:
+            story = stories.get(conn, story_id)
+            return events.latest(conn, story_id=story.id, limit=max(1, min(limit, _LOG_AT_MOST)))
+
+        return await self._store.read(look)
+
+    async def transcript(self, story_id: str) -> str:
+        """What was said in the last turn of a story, as text; the end of it, when it is very long."""
+        story = await self._store.read(lambda conn: stories.get(conn, story_id))
+        folder = self._registry.configuration.state_path / "transcripts" / story.project / story.id
+        path = await asyncio.to_thread(last_transcript, folder)
+        if path is None:
+            raise NotFound(
+                f"No agent has worked on {story.id} yet.",
+                hint="There is a transcript when its first turn has begun.",
+            )
+        return await asyncio.to_thread(readable, path)
+
+    async def run_tests(self, project: str, story_id: str | None = None, *, actor: str) -> RunView:
+        """Runs the whole suite, of the main branch or of a story's folder as it is now. Judges nothing."""
+        if self._engine is None:
+            raise Unavailable("Tests are run by a running Orchard only.", hint="Start it: orchard run.")
+
+        def look(conn: sqlite3.Connection) -> tuple[str, str | None]:
+            name = find(conn, project).name
+            if story_id is None:
+                return name, None
+            story = stories.get(conn, story_id)
+            if story.project != name:
+                raise InvalidInput(
+                    f"{story.id} belongs to {story.project}, not {name}.", hint="Name its own project."
+                )
+            return name, story.id
+
+        name, story = await self._store.read(look)
+        report = await self._engine.run_tests(name, story)
+
+        def tell(tx: Transaction) -> None:
+            data = {**_REPORT.dump_python(report, mode="json"), "by": actor}
+            tx.emit(EventKind.TESTS_RAN, project=name, story_id=story, actor=actor, data=data)
+
+        await self._store.write(tell)
+        return RunView(project=name, report=report)
+
+
+def _merging(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
+    """Those being merged, then those whose turn comes."""
+    now = [merge.story_id for merge in merges.open_of(conn, project)]
+    ready = [cycle.story_id for cycle in cycles.runnable(conn) if cycle.project == project]
+    waiting = [story for story in ready if _stands_in_commit(conn, story) and story not in now]
+    return (*now, *waiting)
+
+
+def _stands_in_commit(conn: sqlite3.Connection, story_id: str) -> bool:
+    cycle = cycles.get(conn, story_id)
+    return cycle is not None and cycle.state is CycleState.COMMIT
