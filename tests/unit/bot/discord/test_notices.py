@@ -71,6 +71,7 @@ DATA: dict[EventKind, dict[str, Any]] = {
         "by": "discord:123",
     },
     EventKind.APPROVAL_ESCALATED: {"approval": "approval_1", "question": "Merge?", "to": "admins"},
+    EventKind.APPROVAL_OVERDUE: {"approval": "approval_1", "question": "Merge?", "to": "contributors"},
 }
 
 
@@ -128,7 +129,8 @@ def test_other_kinds_are_history_only(kind: EventKind) -> None:
         (EventKind.STORY_REBASED, "Moved onto `bbbbbbbbbb` after `shop-2` was merged"),
         (EventKind.TESTS_RAN, "3 passed, 1 failed, 0 skipped in 1.5 s on `cccccccccc`"),
         (EventKind.TESTS_RAN, "assert 1 == 2"),
-        (EventKind.APPROVAL_ESCALATED, "Nobody answered in time; now asked: admins"),
+        (EventKind.APPROVAL_ESCALATED, "Nobody answered in time. Now these are asked as well: admins."),
+        (EventKind.APPROVAL_OVERDUE, "Nobody answered in time. The question stays open for: contributors."),
     ],
 )
 def test_a_post_says_what_matters(kind: EventKind, told: str) -> None:
@@ -146,6 +148,7 @@ def test_people_are_called_only_for_done_blocked_and_questions() -> None:
         EventKind.USAGE_LIMITED: Ping.BLOCKED,
         EventKind.APPROVAL_REQUESTED: Ping.QUESTION,
         EventKind.APPROVAL_ESCALATED: Ping.QUESTION,
+        EventKind.APPROVAL_OVERDUE: Ping.QUESTION,
         EventKind.EPIC_PROPOSED: Ping.QUESTION,
     }
 
@@ -170,6 +173,7 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         EventKind.SPRINT_FINISHED,
         EventKind.APPROVAL_REQUESTED,
         EventKind.APPROVAL_ESCALATED,
+        EventKind.APPROVAL_OVERDUE,
         EventKind.STORY_BLOCKED,
         EventKind.STORY_MERGED,
         EventKind.STORY_SKIPPED,
@@ -257,3 +261,13 @@ def test_the_fallback_still_carries_the_mark() -> None:
 def test_a_nonce_is_stable_and_short() -> None:
     assert nonce_of("discord:12") == nonce_of("discord:12") != nonce_of("discord:13")
     assert len(nonce_of("discord:12")) <= 25
+
+
+@pytest.mark.parametrize("kind", [EventKind.APPROVAL_ESCALATED, EventKind.APPROVAL_OVERDUE])
+def test_a_question_that_is_asked_again_has_its_buttons_again(kind: EventKind) -> None:
+    made = notice(event(kind, DATA[kind]))
+    assert made is not None
+    assert [(b.verb, b.target) for b in made.message.buttons] == [
+        ("approve", "approval_1"),
+        ("reject", "approval_1"),
+    ]
