@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,11 @@ class Found:
     known: frozenset[str]  # commits that Orchard made
     salvaged: int  # the highest salvage number so far
 
+    def foreign(self, commit: str) -> list[str]:
+        """Heads that Orchard did not make, other than `commit`."""
+        heads = dict.fromkeys(oid for oid in (self.head, self.tip) if oid is not None)
+        return [oid for oid in heads if oid != commit and oid not in self.known]
+
 
 class Finder:
     """For the worktrees of one project in `folder`; what cannot be a commit is moved to `aside`."""
@@ -92,6 +97,7 @@ class Finder:
         )
 
     async def look(self, story: str, worktree: Worktree | None, commit: str) -> Found:
+        """What is there now, where `commit` is to be. Raises GitFailed when there is no such commit."""
         branch = f"refs/heads/{branch_of(story)}"
         refs = await self._repository.refs(branch, f"{MADE}/{story}/", f"{SALVAGE}/{story}/")
         tip = refs.get(branch)
@@ -153,8 +159,7 @@ class Finder:
 
     async def salvage(self, story: str, commit: str, found: Found) -> Salvage | None:
         """Save files and commits that are not Orchard's; None when there are none."""
-        heads = dict.fromkeys(oid for oid in (found.head, found.tip) if oid is not None)
-        foreign = [oid for oid in heads if oid != commit and oid not in found.known]
+        foreign = found.foreign(commit)
         staged = found.staged
         base = found.head or commit
         base_tree = found.tree if base == commit else await self._repository.tree_of(base)
@@ -164,11 +169,18 @@ class Finder:
         saved = staged.tree if staged else base_tree
         if nested:
             saved = await self._with_nested(story, saved, nested)
+        parents = list(dict.fromkeys([base, *foreign]))
+        return await self.save(story, found.salvaged + 1, saved, parents, unlike=found.tree)
+
+    async def save(
+        self, story: str, number: int, tree: str, parents: Sequence[str], *, unlike: str
+    ) -> Salvage:
+        """A story's tree at its salvage ref of that number; its files: those that differ from `unlike`."""
         message = f"Found in the worktree of {story}\n\nOrchard-Story: {story}\n"
-        oid = await self._repository.commit_tree(saved, list(dict.fromkeys([base, *foreign])), message)
-        ref = f"{SALVAGE}/{story}/{found.salvaged + 1}"
+        oid = await self._repository.commit_tree(tree, parents, message)
+        ref = f"{SALVAGE}/{story}/{number}"
         await self._repository.update_ref(ref, oid, None, reason="found in the worktree")
-        changed = await self._repository.changes(found.tree, saved)
+        changed = await self._repository.changes(unlike, tree)
         return Salvage(story_id=story, ref=ref, files=tuple(change.path for change in changed))
 
     async def _with_nested(self, story: str, tree: str, nested: Iterable[str]) -> str:

@@ -17,16 +17,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.agents.confined import write_text
+from core.agents.confined import read_text, write_text
 from core.agents.roles import spec_path
 from core.domain.lifecycles import Phase
+from core.errors import NotAllowed, NotFound
 from core.ids import branch_of
+from core.worker.byhand import end_operations, keep_commits, show_as_changes, staged_elsewhere, with_file
 from core.worker.contract import Salvage
-from core.worker.found import MADE, Finder, Worktree, remove_tree
+from core.worker.found import MADE, Finder, Found, Worktree, remove_tree
 from core.worker.git import GitFailed, Repository, Staged
 
 _KEPT = "refs/orchard/stories"
 _EXCLUDED = ".orch-state/"
+_SNAPSHOTS = 3  # attempts at files that somebody is changing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,14 @@ class Prepared:
     worktree: Worktree
     salvage: Salvage | None = None
     resumed: bool = False  # it goes on with what a refused attempt left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """A worktree as a person left it; `salvages` hold what its files do not show."""
+
+    worktree: Worktree
+    salvages: tuple[Salvage, ...] = ()
 
 
 def exclude(common_dir: Path, *patterns: str) -> None:
@@ -93,6 +104,123 @@ class Worktrees:
         )
         self._mirror(worktree, spec)
         return Prepared(worktree=worktree, salvage=salvage)
+
+    # --- by hand
+
+    async def adopt(self, story: str, commit: str, *, spec: str, phase: Phase) -> Adopted:
+        """The story's worktree on its branch at `commit`, with the files as a person left them.
+
+        It does not matter where they are: uncommitted, committed on the branch, on another one or on none.
+        Where no files are left, those of the branch count. Commits stay at refs/orchard/hands; what the files
+        do not show is saved: the branch's tip when the person went elsewhere, what was staged and then
+        changed again, a changed spec in a phase that does not write it. The next attempt may go on from
+        these files, whatever becomes of this one.
+        """
+        self._own.mkdir(parents=True, exist_ok=True)
+        self.exclude(_EXCLUDED)
+        worktree = await self._finder.registered(story)
+        found = await self._finder.look(story, worktree, commit)
+        hands = found.foreign(commit)
+        await keep_commits(self._repository, story, hands)
+        draft = self._draft(story)
+        salvages: list[Salvage] = []
+        if self._setting(story).exists() or worktree is None or not found.usable or found.staged is None:
+            saved, worktree, tree = await self._rebuild(story, worktree, commit, found)
+            salvages += saved
+        else:
+            tree = found.staged.tree
+            self._repair_link(worktree)
+            salvages += await self._save_unseen(story, worktree, commit, found, tree)
+        if draft and draft != spec and phase is not Phase.DESIGN:
+            number = found.salvaged + len(salvages) + 1
+            salvages.append(await self._save_draft(story, number, tree, commit, draft))
+        self.note_refused(story, commit=commit, phase=phase, tree=tree)
+        await self._attach(worktree, commit)
+        self._mirror(worktree, draft if phase is Phase.DESIGN and draft else spec)
+        return Adopted(worktree=worktree, salvages=tuple(salvages))
+
+    async def _rebuild(
+        self, story: str, worktree: Worktree | None, commit: str, found: Found
+    ) -> tuple[list[Salvage], Worktree, str]:
+        """A worktree for files that git cannot work with, or that are gone: saved first, then put back."""
+        unfinished = self._setting(story).exists()
+        if found.staged is None:
+            tree = await self._repository.tree_of(found.tip if found.tip in found.foreign(commit) else commit)
+            salvage = None
+        else:
+            tree = found.tree if unfinished else found.staged.tree
+            salvage = await self._finder.salvage(story, commit, found)
+        nested = found.staged.nested if found.staged else ()
+        made = await self._set(story, worktree if found.usable else None, commit, nested)
+        await self._repository.checkout(tree, made.path, index=made.index)
+        return [salvage] if salvage is not None else [], made, tree
+
+    async def _save_unseen(
+        self, story: str, worktree: Worktree, commit: str, found: Found, tree: str
+    ) -> list[Salvage]:
+        head, tip = found.head or commit, found.tip
+        unseen: list[tuple[str, str]] = []  # a tree, and the commit that it belongs to
+        if tip is not None and tip in found.foreign(commit) and not await self._holds(head, tip):
+            unseen.append((await self._repository.tree_of(tip), tip))
+        staged = await staged_elsewhere(
+            self._repository, worktree, await self._repository.tree_of(head), tree
+        )
+        if staged is not None:
+            unseen.append((staged, head))
+        first = found.salvaged + 1
+        return [
+            await self._finder.save(story, number, saved, [parent], unlike=tree)
+            for number, (saved, parent) in enumerate(unseen, start=first)
+            if saved != tree
+        ]
+
+    async def _holds(self, head: str, tip: str) -> bool:
+        return head == tip or await self._repository.is_ancestor(tip, head)
+
+    async def _save_draft(self, story: str, number: int, tree: str, commit: str, draft: str) -> Salvage:
+        with_draft = await with_file(self._repository, tree, spec_path(story), draft.encode(errors="replace"))
+        return await self._finder.save(story, number, with_draft, [commit], unlike=tree)
+
+    def _draft(self, story: str) -> str:
+        """The spec as it stands in the worktree; nothing where there is no plain file."""
+        try:
+            return read_text(self.folder / story, spec_path(story))
+        except (NotFound, NotAllowed, OSError):
+            return ""
+
+    async def _attach(self, worktree: Worktree, commit: str) -> None:
+        """The branch at `commit` and HEAD on the branch; no file changes."""
+        await self._update_refs([f"update {worktree.branch} {commit}"])
+        await self._repository.git(
+            "symbolic-ref", "-m", "orchard", "HEAD", worktree.branch, git_dir=worktree.git_dir
+        )
+        end_operations(worktree)
+        await show_as_changes(self._repository, worktree, commit)
+
+    # --- use
+
+    async def snapshot(self, story: str) -> Staged | None:
+        """A story's files as they are now, as a tree, while others may be at work in them.
+
+        By an index of its own, so that nobody is disturbed. None where there are no files, or while they are
+        being set. Raises GitFailed when they change faster than they can be read.
+        """
+        place, own = self.folder / story, self._finder.index(story)
+        for attempt in range(_SNAPSHOTS):
+            if self._setting(story).exists() or place.is_symlink() or not place.is_dir():
+                return None
+            try:
+                async with self._repository.private_index() as index:
+                    if own.exists():
+                        shutil.copyfile(own, index)
+                    staged = await self._repository.stage(place, index)
+            except (GitFailed, OSError) as error:
+                if attempt + 1 == _SNAPSHOTS:
+                    raise GitFailed(f"The files of {story} cannot be read.", why=str(error)) from error
+                continue
+            if not self._setting(story).exists():
+                return staged
+        return None
 
     async def stage(self, worktree: Worktree) -> Staged:
         """The worktree's files as a tree."""
@@ -168,7 +296,7 @@ class Worktrees:
         return self._own / f"{story}.setting"
 
     def note_refused(self, story: str, *, commit: str, phase: Phase, tree: str) -> None:
-        """Remember that a gate judged exactly this: the next attempt may go on from it."""
+        """Remember exactly this, of an attempt that did not pass: the next one may go on from it."""
         _write(self._note(story), json.dumps({"commit": commit, "phase": phase, "tree": tree}))
 
     def _refused_tree(self, story: str, commit: str, phase: Phase) -> str | None:
