@@ -1,11 +1,13 @@
-"""One attempt at one phase: worktree -> environment -> agent's turn -> gate -> commit.
+"""One attempt at one phase: rebase, worktree -> environment -> agent's turn -> gate -> commit.
 
     run_phase(job, services, cancel) -> PhaseReport
 
 Everything that can go wrong is an end of its own: the gate says no (REFUSED), the agent gave nothing to judge
-(AGENT_FAILED), a person must mend something first (BLOCKED), somebody stopped it (CANCELLED). The gate judges
-a tree that Orchard wrote from the worktree, in a fresh checkout: never the folder in which the agent could
-still be writing.
+(AGENT_FAILED), its provider wants a pause (LIMITED), the story no longer fits on the main branch (CONFLICT),
+a person must mend something first (BLOCKED), somebody stopped it (CANCELLED). The gate judges a tree that
+Orchard wrote from the worktree, in a fresh checkout: never the folder in which the agent could still be
+writing. Two attempts are unlike the others: one by hand has no agent and takes the worktree as a person left
+it; an epic's has no gate, and its file is the result.
 """
 
 from __future__ import annotations
@@ -14,62 +16,30 @@ import asyncio
 import dataclasses
 import logging
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-from core.agents import confined
-from core.agents.driver import run_turn
-from core.agents.prompts import render_prompt
 from core.agents.roles import ROLE_OF, Rights, spec_path
-from core.agents.turn import (
-    AgentText,
-    PermissionAsked,
-    PermissionDecided,
-    ToolEnded,
-    ToolStarted,
-    Turn,
-    TurnEnd,
-    TurnEvent,
-    TurnKind,
-)
+from core.agents.turn import TurnEnd, TurnKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
-from core.errors import NotAllowed, NotFound, OrchardError
-from core.isolation.launch import PIPE, ContainedProcess, launch
-from core.isolation.plan import Level, plan_launch
-from core.worker.agentbox import agent_sandbox, protected_paths
-from core.worker.contract import (
-    PermissionAnswer,
-    PermissionQuestion,
-    PhaseEnd,
-    PhaseJob,
-    PhaseReport,
-    Progress,
-)
+from core.errors import OrchardError
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
+from core.worker.course import Course, Stopped
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.gates.evaluate import file_changes
 from core.worker.git import Staged
-from core.worker.merge import message_of
+from core.worker.merge import Rebased, message_of, rebase_story
 from core.worker.runners import Runner
-from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
+from core.worker.touching import Touching
+from core.worker.turns import AgentTurn, read_spec
 from core.worker.workshop import OnStart, Services, Workshop
 from core.worker.worktree import Prepared
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _TEXT_CHARACTERS = 4000  # of the agent's closing words
-_PROGRESS_CHARACTERS = 200
-_PROGRESS_SECONDS = 0.5  # between two pieces of an agent's text
-
-
-class _Cancelled(Exception):
-    """Not an error: somebody stopped this story."""
 
 
 async def run_phase(job: PhaseJob, services: Services, cancel: asyncio.Event) -> PhaseReport:
@@ -79,21 +49,27 @@ async def run_phase(job: PhaseJob, services: Services, cancel: asyncio.Event) ->
     """
     async with services.children_of(job.story.id) as child:
         attempt = _Attempt(job, services, cancel, child)
-        try:
-            return await attempt.play()
-        except _Cancelled:
-            return attempt.report(PhaseEnd.CANCELLED)
-        except OrchardError as error:
-            why = f" {error.why}" if error.why else ""
-            return attempt.report(PhaseEnd.BLOCKED, error=f"{error.message}{why}", hint=error.hint)
-        except Exception as error:  # edge: an error of ours blocks the story, and its number is in the log
-            incident = secrets.token_hex(4)
-            logger.exception("%s %s, incident %s", job.story.id, job.phase, incident)
-            return attempt.report(
-                PhaseEnd.BLOCKED,
-                error=f"Orchard itself failed: {type(error).__name__}: {error} (incident {incident}).",
-                hint=f"The worker's log holds more under {incident}.",
-            )
+        report = await _reported(attempt, job)
+        await attempt.say_touched()
+        return report
+
+
+async def _reported(attempt: _Attempt, job: PhaseJob) -> PhaseReport:
+    try:
+        return await attempt.play()
+    except Stopped:
+        return attempt.report(PhaseEnd.CANCELLED)
+    except OrchardError as error:
+        why = f" {error.why}" if error.why else ""
+        return attempt.report(PhaseEnd.BLOCKED, error=f"{error.message}{why}", hint=error.hint)
+    except Exception as error:  # edge: an error of ours blocks the story, and its number is in the log
+        incident = secrets.token_hex(4)
+        logger.exception("%s %s, incident %s", job.story.id, job.phase, incident)
+        return attempt.report(
+            PhaseEnd.BLOCKED,
+            error=f"Orchard itself failed: {type(error).__name__}: {error} (incident {incident}).",
+            hint=f"The worker's log holds more under {incident}.",
+        )
 
 
 class _Attempt:
@@ -102,164 +78,131 @@ class _Attempt:
     ) -> None:
         self._job = job
         self._services = services
-        self._cancel = cancel
+        self._course = Course(job, services.tell, cancel)
         self._child = child
-        self._seconds: dict[str, float] = {}
         self._base: str | None = job.base_commit
-        self._turn: TurnEnd | None = None
-        self._said = 0.0  # when the agent's text was last passed on
+        self._red: str | None = job.red_commit
+        self._rebased: Rebased | None = None
+        self._agent: AgentTurn | None = None
+        self._touching: Touching | None = None
+        self._tree: str | None = None  # what the worktree holds, once it is known: a commit or a tree
 
     # --- the steps
 
     async def play(self) -> PhaseReport:
-        job = self._job
-        async with self._step("worktree", "sets up the worktree"):
+        job, course = self._job, self._course
+        async with course.step("worktree", "sets up the worktree"):
             shop = await Workshop.open(
                 job.project, self._services, on_setup=self._child("setup"), on_test=self._child("test")
             )
             self._base = job.base_commit or await shop.repository.main_commit(job.project.main_branch)
             start = job.head_commit or self._base
-            prepared = await shop.worktrees.ensure(job.story.id, start, spec=job.story.spec, phase=job.phase)
-            if prepared.salvage is not None:
-                await self._services.tell.salvaged(prepared.salvage)
-        async with self._step("environment", "looks for the project's environment"):
-            environment = await self._unless_cancelled(shop.environment(start))
+            # What a person left stands on the old commits: it is judged there, and taken along later.
+            if job.rebase_onto is not None and not job.by_hand:
+                rebased = await self._rebase(shop, job.rebase_onto, self._base)
+                if rebased.conflicts:
+                    return self.report(
+                        PhaseEnd.CONFLICT,
+                        conflicts=rebased.conflicts,
+                        conflict_detail=rebased.conflict_detail,
+                    )
+                self._base, self._red = rebased.base, rebased.red
+                start = rebased.head or rebased.base
+            prepared = await self._prepare(shop, start)
+        async with course.step("environment", "looks for the project's environment"):
+            environment = await course.unless_stopped(shop.environment(start))
             # By the configuration as of `start`: what a refused attempt left in the worktree decides nothing.
             clean = None if prepared.resumed else prepared.worktree.path
             runner = await shop.runner(start, environment, clean)
-        if job.phase is Phase.DESIGN and job.story.acceptance_criteria and not job.feedback:
-            written = spec_of_story(job.story.title, job.story.body, job.story.acceptance_criteria)
+        if self._needs_nobody:
             whole = Staged(tree=await shop.repository.tree_of(start))
-            return await self._judge(shop, prepared.worktree, start, whole, environment, runner, written)
-        rights = Rights(
-            role=ROLE_OF[job.phase], story_id=job.story.id, is_test=lambda path: runner.is_test_path(path)
-        )
-        outside = await self._agent(shop, prepared, start, environment, runner, rights)
-        assert self._turn is not None
-        if self._turn.kind is not TurnKind.IDLE:
-            return self._without_result(self._turn)
+            return await self._judge(
+                shop, prepared.worktree, start, whole, environment, runner, spec_of_story(job)
+            )
+        outside: tuple[Refusal, ...] = ()
+        if not job.by_hand:
+            turn, outside = await self._turn(shop, prepared.worktree, start, environment, runner)
+            if turn.kind is not TurnKind.IDLE:
+                return await self._without_result(shop, prepared.worktree, start, turn)
         spec = self._read_spec(prepared.worktree) if job.phase is Phase.DESIGN else None
         staged = await shop.worktrees.stage(prepared.worktree)
         refusals = [*outside, *_nested(staged)]
         if refusals:
             verdict = Verdict(phase=job.phase, refusals=tuple(refusals), evidence=Evidence(tree=staged.tree))
             return self._refused(shop, start, staged.tree, verdict)
+        if job.epic:
+            return self._proposed(start, spec or "")
         return await self._judge(shop, prepared.worktree, start, staged, environment, runner, spec)
 
-    async def _agent(
-        self,
-        shop: Workshop,
-        prepared: Prepared,
-        start: str,
-        environment: Environment,
-        runner: Runner,
-        rights: Rights,
-    ) -> tuple[Refusal, ...]:
-        """The turn, and what it did where it had nothing to do."""
-        job, worktree = self._job, prepared.worktree
-        level = Level(job.project.isolation)
-        around = Surroundings(shop.repository, shop.worktrees, job.project, story=job.story.id)
-        busy = self._services.busy
-        busy.add(job.story.id)
-        try:
-            before: Picture | None = None
-            if level is Level.PROCESS:
-                shop.worktrees.exclude(*(f"/{target}" for _, target in environment.modules))
-                environment.link_into(worktree.path)
-                before = await self._picture(around)
-            async with self._step("agent", f"{job.agent.name} works"):
-                self._turn = await self._run_turn(shop, prepared, environment, runner, rights, start)
-            found = []
-            foreign = await foreign_work(shop.repository, shop.worktrees, worktree, start=start)
-            if foreign is not None:
-                found.append(foreign)
-            if before is not None:
-                after = await self._picture(around, since=before)
-                found += await around.compare(before, after, start=start)
-            return tuple(found)
-        finally:
-            busy.discard(job.story.id)
-
-    async def _picture(self, around: Surroundings, since: Picture | None = None) -> Picture:
-        async with self._services.checkout:  # a merge of ours in the middle would look like somebody's work
-            return await around.picture(self._services.busy, since=since)
-
-    async def _run_turn(
-        self,
-        shop: Workshop,
-        prepared: Prepared,
-        environment: Environment,
-        runner: Runner,
-        rights: Rights,
-        start: str,
-    ) -> TurnEnd:
-        job, worktree = self._job, prepared.worktree
-        paths = [entry.path for entry in await shop.repository.entries(start)]
-        protected = protected_paths(paths, rights, runner.is_runner_config)
-
-        async def begin(argv: tuple[str, ...], variables: Mapping[str, str], home: Path) -> ContainedProcess:
-            (worktree.path / spec_path(job.story.id)).parent.mkdir(parents=True, exist_ok=True)
-            sandbox = agent_sandbox(
-                job.project,
-                job.agent,
-                environment,
-                rights,
-                worktree=worktree.path,
-                git_folder=shop.repository.common_dir,
-                home=home,
-                protected=protected,
-                variables={
-                    **variables,
-                    **AGENT_IDENTITY,
-                    "GIT_OPTIONAL_LOCKS": "0",
-                    "GIT_TERMINAL_PROMPT": "0",
-                },
-            )
-            plan = plan_launch(argv, sandbox, self._services.machine)
-            process = await launch(plan, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-            await self._child("agent")(process)
-            return process
-
-        tree = await shop.repository.tree_of(start)
-
-        async def changed() -> bool:
-            if job.phase is Phase.DESIGN:
-                return self._read_spec(worktree) != job.story.spec
-            return (await shop.worktrees.stage(worktree)).tree != tree
-
-        return await run_turn(
-            job.agent,
-            Turn(
-                prompt=self._prompt(environment, runner, rights),
-                cwd=worktree.path,
-                home=shop.home_of(job.story.id, job.agent.name),
-                transcript=shop.transcript_of(job.story.id, job.phase, job.attempt),
-                session_id=job.session_id,
-                timeout_seconds=job.project.turn_timeout_seconds,
-            ),
-            start=begin,
-            rights=rights,
-            level=Level(job.project.isolation),
-            on_event=self._on_event,
-            ask=self._ask,
-            cancel=self._cancel,
-            changed=changed,
-        )
-
-    def _prompt(self, environment: Environment, runner: Runner, rights: Rights) -> str:
+    @property
+    def _needs_nobody(self) -> bool:
+        """Whether the story says itself what is to be built."""
         job = self._job
-        command = runner.command
-        if command[:1] == ("python",) and environment.python is not None:
-            command = (str(environment.python), *command[1:])
-        return render_prompt(
-            job.phase,
-            job.story,
-            attempt=job.attempt,
-            rights=rights,
-            feedback=job.feedback,
-            red=job.red_evidence,
-            test_command=" ".join(command),
+        told = job.phase is Phase.DESIGN and bool(job.story.acceptance_criteria) and not job.feedback
+        return told and not job.epic and not job.by_hand
+
+    async def _rebase(self, shop: Workshop, onto: str, base: str) -> Rebased:
+        job = self._job
+        rebased = await rebase_story(
+            shop.repository,
+            story=job.story,
+            onto=onto,
+            base=base,
+            red=job.red_commit,
+            head=job.head_commit,
+            keep=shop.worktrees.keep,
         )
+        if not rebased.conflicts:
+            self._rebased = rebased
+        return rebased
+
+    async def _prepare(self, shop: Workshop, start: str) -> Prepared:
+        """The worktree, and what was saved from it told."""
+        job = self._job
+        if job.by_hand:
+            adopted = await shop.worktrees.adopt(job.story.id, start, spec=job.story.spec, phase=job.phase)
+            prepared, salvages = Prepared(worktree=adopted.worktree, resumed=True), adopted.salvages
+        else:
+            prepared = await shop.worktrees.ensure(job.story.id, start, spec=job.story.spec, phase=job.phase)
+            salvages = () if prepared.salvage is None else (prepared.salvage,)
+        for salvage in salvages:
+            await self._services.tell.salvaged(salvage)
+        if not job.epic:  # nobody waits for what an epic touches: it becomes stories
+            assert self._base is not None
+            self._touching = Touching(
+                repository=shop.repository,
+                worktree=prepared.worktree,
+                base=self._base,
+                generation=job.generation,
+                tell=self._services.tell,
+            )
+        return prepared
+
+    async def _turn(
+        self, shop: Workshop, worktree: Worktree, start: str, environment: Environment, runner: Runner
+    ) -> tuple[TurnEnd, tuple[Refusal, ...]]:
+        job = self._job
+        self._agent = AgentTurn(
+            job,
+            self._services,
+            self._course,
+            self._child,
+            shop=shop,
+            worktree=worktree,
+            start=start,
+            rights=Rights(role=ROLE_OF[job.phase], story_id=job.story.id, is_test=runner.is_test_path),
+        )
+        if self._touching is None:
+            return await self._agent.play(environment, runner)
+        async with self._touching.watched():
+            return await self._agent.play(environment, runner)
+
+    def _read_spec(self, worktree: Worktree) -> str:
+        spec = read_spec(worktree)
+        # A person who wrote nothing has no other design than the story's own.
+        if self._job.by_hand and not spec.strip() and self._job.story.acceptance_criteria:
+            return spec_of_story(self._job)
+        return spec
 
     async def _judge(
         self,
@@ -271,20 +214,21 @@ class _Attempt:
         runner: Runner,
         spec: str | None,
     ) -> PhaseReport:
-        job = self._job
+        job, course = self._job, self._course
         assert self._base is not None
-        async with self._step("gate", "Orchard checks"):
+        self._tree = start if job.phase is Phase.DESIGN else staged.tree
+        async with course.step("gate", "Orchard checks"):
             changed = [change.path for change in await shop.repository.changes(start, staged.tree)]
             fitting = await shop.environment_after(environment, staged.tree, changed)
             suite = shop.suite(runner, fitting)
-            verdict = await self._unless_cancelled(
+            verdict = await course.unless_stopped(
                 shop.judge(
                     suite,
                     job.story,
                     job.phase,
                     base_commit=start if job.phase is Phase.DESIGN else self._base,
                     tree=staged.tree,
-                    red_commit=job.red_commit,
+                    red_commit=self._red,
                     red_evidence=job.red_evidence,
                     spec=spec,
                 )
@@ -293,32 +237,54 @@ class _Attempt:
             return self._refused(shop, start, staged.tree, verdict)
         if job.phase is Phase.DESIGN:
             return self.report(PhaseEnd.PASSED, verdict=verdict, head_commit=start, spec=spec)
-        async with self._step("commit", "commits"):
+        async with course.step("commit", "commits"):
             head = start
             if changed:
                 message = f"{job.phase.value}: {message_of(job.story, job.phase)}"
                 head = await shop.worktrees.commit(worktree, staged.tree, parent=start, message=message)
+            self._tree = head
             changes = await file_changes(shop.repository, runner, self._base, head)
             diff = await shop.repository.diff(self._base, head) if job.phase is Phase.REFACTOR else ""
         return self.report(PhaseEnd.PASSED, verdict=verdict, head_commit=head, changes=changes, diff=diff)
 
     # --- reports
 
+    def _proposed(self, start: str, spec: str) -> PhaseReport:
+        job = self._job
+        if spec.strip():
+            return self.report(PhaseEnd.PASSED, head_commit=start, spec=spec)
+        return self.report(
+            PhaseEnd.AGENT_FAILED,
+            error=f"{job.agent.name} wrote no proposals into {spec_path(job.story.id)}.",
+            hint="Try again, or say more about what is wanted.",
+        )
+
     def _refused(self, shop: Workshop, start: str, tree: str, verdict: Verdict) -> PhaseReport:
         if not any(refusal.code is RefusalCode.FOREIGN_COMMIT for refusal in verdict.refusals):
             shop.worktrees.note_refused(self._job.story.id, commit=start, phase=self._job.phase, tree=tree)
         return self.report(PhaseEnd.REFUSED, verdict=verdict)
 
-    def _without_result(self, turn: TurnEnd) -> PhaseReport:
+    async def _without_result(
+        self, shop: Workshop, worktree: Worktree, start: str, turn: TurnEnd
+    ) -> PhaseReport:
         ends = {
             TurnKind.CANCELLED: PhaseEnd.CANCELLED,
             TurnKind.FAILED: PhaseEnd.AGENT_FAILED,
             TurnKind.BLOCKED: PhaseEnd.BLOCKED,
+            TurnKind.LIMITED: PhaseEnd.LIMITED,
         }
-        return self.report(ends[turn.kind], error=turn.error, hint=turn.hint)
+        if turn.kind is TurnKind.LIMITED:  # its session goes on later, and in the files that it knows
+            staged = await shop.worktrees.stage(worktree)
+            shop.worktrees.note_refused(
+                self._job.story.id, commit=start, phase=self._job.phase, tree=staged.tree
+            )
+        return self.report(
+            ends[turn.kind], error=turn.error, hint=turn.hint, limited_until=turn.limited_until
+        )
 
     def report(self, end: PhaseEnd, **facts: Any) -> PhaseReport:
-        job, turn = self._job, self._turn
+        job, rebased = self._job, self._rebased
+        turn = self._agent.end if self._agent else None
         report = PhaseReport(
             story_id=job.story.id,
             phase=job.phase,
@@ -328,85 +294,16 @@ class _Attempt:
             session_id=turn.session_id if turn else job.session_id,
             agent_text=turn.text[-_TEXT_CHARACTERS:] if turn else "",
             usage=turn.usage if turn else {},
-            seconds={step: round(seconds, 3) for step, seconds in self._seconds.items()},
+            seconds={step: round(seconds, 3) for step, seconds in self._course.seconds.items()},
+            rebased_base=rebased.base if rebased else None,
+            rebased_red=rebased.red if rebased else None,
+            rebased_head=rebased.head if rebased else None,
         )
         return dataclasses.replace(report, **facts)
 
-    # --- talking
-
-    @asynccontextmanager
-    async def _step(self, step: str, text: str) -> AsyncIterator[None]:
-        if self._cancel.is_set():
-            raise _Cancelled
-        await self._tell(step, text)
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._seconds[step] = self._seconds.get(step, 0.0) + time.monotonic() - began
-
-    async def _tell(self, step: str, text: str) -> None:
-        job = self._job
-        await self._services.tell.progress(
-            Progress(
-                story_id=job.story.id,
-                phase=job.phase,
-                generation=job.generation,
-                step=step,
-                text=text[:_PROGRESS_CHARACTERS],
-            )
-        )
-
-    async def _on_event(self, event: TurnEvent) -> None:
-        if isinstance(event, ToolStarted):
-            await self._tell("tool", event.title or event.kind)
-        elif isinstance(event, ToolEnded) and event.failed:
-            await self._tell("tool", f"failed: {event.title or event.kind}")
-        elif isinstance(event, PermissionAsked):
-            await self._tell("tool", f"asks: {event.title}")
-        elif isinstance(event, PermissionDecided) and not event.allowed:
-            await self._tell("tool", f"not allowed: {event.title} ({event.reason})")
-        elif isinstance(event, AgentText) and not event.thought:
-            now = time.monotonic()
-            if now - self._said >= _PROGRESS_SECONDS:
-                self._said = now
-                await self._tell("agent", event.text.strip())
-
-    async def _ask(self, asked: PermissionAsked) -> PermissionAnswer:
-        job = self._job
-        return await self._services.tell.ask(
-            PermissionQuestion(
-                story_id=job.story.id,
-                phase=job.phase,
-                generation=job.generation,
-                title=asked.title,
-                detail=asked.detail,
-                reasons=asked.reasons,
-            )
-        )
-
-    async def _unless_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
-        """`work`, given up when somebody stops this story."""
-        task = asyncio.ensure_future(work)
-        wish = asyncio.ensure_future(self._cancel.wait())
-        try:
-            await asyncio.wait({task, wish}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise _Cancelled
-            return task.result()
-        finally:
-            wish.cancel()
-            if not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
-
-    def _read_spec(self, worktree: Worktree) -> str:
-        """What the agent wrote; nothing where there is no plain file, or a link to one elsewhere."""
-        try:
-            return confined.read_text(worktree.path, spec_path(self._job.story.id))
-        except (NotFound, NotAllowed):
-            return ""
+    async def say_touched(self) -> None:
+        if self._touching is not None:
+            await self._touching.say(self._tree)
 
 
 def _nested(staged: Staged) -> tuple[Refusal, ...]:
@@ -423,8 +320,9 @@ def _nested(staged: Staged) -> tuple[Refusal, ...]:
     )
 
 
-def spec_of_story(title: str, body: str, criteria: tuple[str, ...]) -> str:
+def spec_of_story(job: PhaseJob) -> str:
     """The design of a story that says itself what is to be built."""
-    items = "\n".join(f"- {criterion}" for criterion in criteria)
-    parts = [f"# {title}", body.strip(), f"## Acceptance criteria\n\n{items}"]
+    story = job.story
+    items = "\n".join(f"- {criterion}" for criterion in story.acceptance_criteria)
+    parts = [f"# {story.title}", story.body.strip(), f"## Acceptance criteria\n\n{items}"]
     return "\n\n".join(part for part in parts if part) + "\n"

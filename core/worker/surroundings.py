@@ -129,10 +129,7 @@ class Surroundings:
         return [folder / name for name in stories if name not in busy and (folder / name).is_dir()]
 
     def _of_orchard(self) -> list[Path]:
-        """
-
-        hat lies openly in Orchard's own folders, where an agent that steps out of its worktree lands first.
-        """
+        """What lies openly in Orchard's own folders: where an agent that leaves its worktree lands."""
         state = self._setup.state_path.resolve()
         folder = self._worktrees.folder
         known = {path.stem for path in (folder / ".orchard").glob("*.index")}

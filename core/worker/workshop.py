@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -24,7 +24,9 @@ from core.worker.contract import (
     ProjectSetup,
     RemoveWorktree,
     Salvage,
+    Stalled,
     StoryBrief,
+    Touched,
 )
 from core.worker.environment import Environment
 from core.worker.environments import Environments, depends_on
@@ -32,6 +34,7 @@ from core.worker.gates.evaluate import evaluate_gate
 from core.worker.git import Repository
 from core.worker.runners import Runner, detect
 from core.worker.runs import RunCache
+from core.worker.steering import Steering
 from core.worker.suite import Bench, Suite, fresh_checkout
 from core.worker.worktree import Worktrees
 
@@ -48,6 +51,8 @@ class Tell(Protocol):
     async def salvaged(self, salvage: Salvage) -> None: ...
     async def process_started(self, process: ChildProcess) -> None: ...
     async def process_ended(self, pid: int) -> None: ...
+    async def touched(self, touched: Touched) -> None: ...
+    async def stalled(self, stalled: Stalled) -> None: ...
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer: ...
 
 
@@ -59,6 +64,7 @@ class Services:
     tell: Tell
     guard: int | None = None  # a file descriptor that every git command holds while it runs
     busy: set[str] = field(default_factory=set)  # stories whose agents run now
+    steering: dict[str, Steering] = field(default_factory=dict)  # by story: turns that run now
     caches: dict[Path, RunCache] = field(default_factory=dict)
     children: dict[int, ContainedProcess] = field(default_factory=dict)
     checkout: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the registered checkout changes
@@ -67,11 +73,19 @@ class Services:
         """One for all jobs: equal runs at the same time are then one run."""
         return self.caches.setdefault(state_path, RunCache(state_path / "runs"))
 
+    @contextmanager
+    def steering_of(self, story: str) -> Iterator[Steering]:
+        """The way of people's words into a story's turn, open as long as the turn runs."""
+        steering = self.steering[story] = Steering()
+        try:
+            yield steering
+        finally:
+            del self.steering[story]
+            steering.end()
+
     @asynccontextmanager
     async def children_of(self, story: str | None) -> AsyncIterator[Callable[[str], OnStart]]:
-        """
-
-        ives `on_start` callbacks by kind of child; at the end all that they were told of are reported
+        """Gives `on_start` callbacks by kind of child; at the end all that they were told of are reported
         ended.
         """
         pids: list[int] = []

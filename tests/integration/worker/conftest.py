@@ -27,7 +27,9 @@ from core.worker.contract import (
     Progress,
     ProjectSetup,
     Salvage,
+    Stalled,
     StoryBrief,
+    Touched,
 )
 from core.worker.git import Repository
 from core.worker.workshop import Services
@@ -166,6 +168,8 @@ class Heard:
         self.started: list[ChildProcess] = []
         self.ended: list[int] = []
         self.questions: list[PermissionQuestion] = []
+        self.files: list[Touched] = []
+        self.silences: list[Stalled] = []
         self.answer = PermissionAnswer(allowed=True)
 
     async def progress(self, progress: Progress) -> None:
@@ -179,6 +183,12 @@ class Heard:
 
     async def process_ended(self, pid: int) -> None:
         self.ended.append(pid)
+
+    async def touched(self, touched: Touched) -> None:
+        self.files.append(touched)
+
+    async def stalled(self, stalled: Stalled) -> None:
+        self.silences.append(stalled)
 
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
         self.questions.append(question)
