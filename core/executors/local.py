@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,8 +129,9 @@ class _Template:
 class LocalExecutor:
     """Starts workers. Use `open`; one event loop only."""
 
-    def __init__(self, log_folder: Path) -> None:
+    def __init__(self, log_folder: Path, options: Mapping[str, float] | None = None) -> None:
         self._logs = log_folder
+        self._options = dict(options or {})  # of core.worker.main.run_worker
         self._template: _Template | None = None
         self._numbers = itertools.count(1)
         self._handles: set[WorkerHandle] = set()
@@ -139,13 +140,18 @@ class LocalExecutor:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, log_folder: Path) -> AsyncIterator[LocalExecutor]:
+    async def open(
+        cls, log_folder: Path, *, heartbeat_seconds: float | None = None
+    ) -> AsyncIterator[LocalExecutor]:
         """An executor whose template warms up in the background; at the end every worker is killed.
 
-        Each worker's standard error is appended to `<log_folder>/worker-<name>.log`.
+        Each worker's standard error is appended to `<log_folder>/worker-<name>.log`. `heartbeat_seconds`
+        pass between two of its heartbeats; None leaves that to the worker.
         """
         log_folder.mkdir(parents=True, exist_ok=True)
-        executor = cls(log_folder)
+        executor = cls(
+            log_folder, {} if heartbeat_seconds is None else {"heartbeat_seconds": heartbeat_seconds}
+        )
         executor._spawn_template()
         try:
             yield executor
@@ -195,7 +201,7 @@ class LocalExecutor:
         try:
             socket.send_fds(
                 template.control,
-                [json.dumps({"start": number}).encode()],
+                [json.dumps({"start": number, "options": self._options}).encode()],
                 [stdio.fileno(), stdio.fileno(), errors],
             )
             async with asyncio.timeout(_FORK_SECONDS):
@@ -205,7 +211,7 @@ class LocalExecutor:
 
     def _start_plain(self, stdio: socket.socket, errors: int) -> _Started:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.worker"],
+            [sys.executable, "-m", "core.worker", json.dumps(self._options)],
             cwd=_ROOT,
             stdin=stdio.fileno(),
             stdout=stdio.fileno(),

@@ -17,19 +17,20 @@ import stat
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, NoReturn
 
 from core.errors import Unavailable
 from core.isolation.machine import probe_machine
 from core.rpc import INVALID_PARAMS, LINE_LIMIT, Handler, Peer, PeerGone, RpcError, decode, prepare
 from core.worker.contract import (
+    BatchJob,
+    BatchReport,
     ChildProcess,
     FastForwardJob,
     FastForwardReport,
     Heartbeat,
-    MergeJob,
-    MergeReport,
+    OpenWorktree,
     PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
@@ -38,11 +39,19 @@ from core.worker.contract import (
     ProjectSetup,
     RemoveWorktree,
     Salvage,
+    Stalled,
+    Steer,
+    Steered,
+    SuiteJob,
+    SuiteReport,
+    Touched,
 )
 from core.worker.environments import find_python
-from core.worker.merge import fast_forward
-from core.worker.merging import merge_story
+from core.worker.forward import fast_forward
+from core.worker.merging import merge_batch
+from core.worker.opening import open_worktree
 from core.worker.phases import run_phase
+from core.worker.testruns import run_tests
 from core.worker.workshop import Services, Workshop, remove_story, stop_children
 
 logger = logging.getLogger(__name__)
@@ -52,12 +61,12 @@ _STOP_SECONDS = 15.0  # the agents' ladder takes up to 9 s
 _FLUSH_SECONDS = 5.0
 _GUARD_SECONDS = 30.0  # for git commands that a killed worker of the same project left running
 _MESSAGES = (
+    BatchJob,
+    BatchReport,
     ChildProcess,
     FastForwardJob,
     FastForwardReport,
     Heartbeat,
-    MergeJob,
-    MergeReport,
     PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
@@ -65,6 +74,12 @@ _MESSAGES = (
     Progress,
     RemoveWorktree,
     Salvage,
+    Stalled,
+    Steer,
+    Steered,
+    SuiteJob,
+    SuiteReport,
+    Touched,
 )
 
 
@@ -88,6 +103,12 @@ class ToControlPlane:
 
     async def process_ended(self, pid: int) -> None:
         await self._notify("process_ended", {"pid": pid})
+
+    async def touched(self, touched: Touched) -> None:
+        await self._notify("touched", touched)
+
+    async def stalled(self, stalled: Stalled) -> None:
+        await self._notify("stalled", stalled)
 
     async def heartbeat(self, heartbeat: Heartbeat) -> None:
         await self._notify("heartbeat", heartbeat)
@@ -113,6 +134,7 @@ class Worker:
         self._running: dict[str, asyncio.Event] = {}  # story -> set to stop it
         self._stories: dict[str, asyncio.Lock] = {}
         self._merging = asyncio.Lock()
+        self._tests: dict[str | None, asyncio.Event] = {}  # story, None: the main branch -> set to stop it
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -121,7 +143,11 @@ class Worker:
             "prepare_merge": self._prepare_merge,
             "fast_forward": self._fast_forward,
             "remove_worktree": self._remove_worktree,
+            "open_worktree": self._open_worktree,
             "cancel": self._cancel,
+            "steer": self._steer,
+            "run_tests": self._run_tests,
+            "cancel_tests": self._cancel_tests,
             "shutdown": self._shutdown,
         }
 
@@ -131,7 +157,7 @@ class Worker:
 
     def wish_end(self) -> None:
         """Asks every story to end: its agent by the stop ladder, its tests at once."""
-        for wish in self._running.values():
+        for wish in (*self._running.values(), *self._tests.values()):
             wish.set()
 
     async def kill(self) -> None:
@@ -148,15 +174,13 @@ class Worker:
         job = decode(PhaseJob, params)
         wish = asyncio.Event()
         return await self._alone(
-            job.story.id, wish, lambda services: run_phase(job, services, wish), job.project
+            {job.story.id: wish}, lambda services: run_phase(job, services, wish), job.project
         )
 
     async def _prepare_merge(self, params: dict[str, Any]) -> Any:
-        job = decode(MergeJob, params)
-        wish = asyncio.Event()
-        return await self._alone(
-            job.story.id, wish, lambda services: merge_story(job, services, wish), job.project
-        )
+        job = decode(BatchJob, params)
+        wishes = {merge.story.id: asyncio.Event() for merge in job.merges}
+        return await self._alone(wishes, lambda services: merge_batch(job, services, wishes), job.project)
 
     async def _fast_forward(self, params: dict[str, Any]) -> Any:
         job = decode(FastForwardJob, params)
@@ -171,6 +195,12 @@ class Worker:
         async with self._stories.setdefault(job.story_id, asyncio.Lock()):
             await remove_story(job, services)
 
+    async def _open_worktree(self, params: dict[str, Any]) -> Any:
+        job = decode(OpenWorktree, params)
+        services = await self._services_of(job.project)
+        async with self._stories.setdefault(job.story.id, asyncio.Lock()):
+            return await open_worktree(job, services)
+
     async def _cancel(self, params: dict[str, Any]) -> dict[str, bool]:
         """Stops a story's phase; its `run_phase` then answers CANCELLED. Fine when it is not running."""
         story = params.get("story_id")
@@ -181,25 +211,62 @@ class Worker:
             wish.set()
         return {"running": wish is not None}
 
+    async def _steer(self, params: dict[str, Any]) -> Steered:
+        """Answers when the words are in a prompt, or when the turn has ended without them."""
+        word = decode(Steer, params)
+        services = self._services
+        if services is None or not services.done() or services.cancelled() or services.exception():
+            return Steered(reached=False)
+        steering = services.result().steering.get(word.story_id)
+        return Steered(reached=steering is not None and await steering.say(word.text))
+
+    async def _run_tests(self, params: dict[str, Any]) -> SuiteReport:
+        """Beside everything else: it waits for no phase, and no phase waits for it."""
+        job = decode(SuiteJob, params)
+        if job.story_id in self._tests:
+            what = job.story_id or job.project.main_branch
+            raise Unavailable(f"The tests of {what} run already.", hint="Wait for their result.")
+        stop = self._tests[job.story_id] = asyncio.Event()
+        try:
+            return await run_tests(job, await self._services_of(job.project), stop)
+        finally:
+            del self._tests[job.story_id]
+
+    async def _cancel_tests(self, params: dict[str, Any]) -> dict[str, bool]:
+        """Stops a run of `run_tests`, which then answers; `story_id` as there."""
+        story = params.get("story_id")
+        if story is not None and not isinstance(story, str):
+            raise RpcError(INVALID_PARAMS, "story_id must be text or null")
+        stop = self._tests.get(story)
+        if stop is not None:
+            stop.set()
+        return {"running": stop is not None}
+
     async def _shutdown(self, params: dict[str, Any]) -> None:
         self.ended.set()
 
     async def _alone(
         self,
-        story: str,
-        wish: asyncio.Event,
+        wishes: Mapping[str, asyncio.Event],
         work: Callable[[Services], Awaitable[Any]],
         setup: ProjectSetup,
     ) -> Any:
-        if story in self._running:
-            raise Unavailable(f"{story} is at work already.", hint="Cancel it first, or wait for its report.")
-        self._running[story] = wish
+        """One job of these stories; setting a story's wish stops it."""
+        for story in wishes:
+            if story in self._running:
+                raise Unavailable(
+                    f"{story} is at work already.", hint="Cancel it first, or wait for its report."
+                )
+        self._running.update(wishes)
         try:
             services = await self._services_of(setup)
-            async with self._stories.setdefault(story, asyncio.Lock()):
+            async with AsyncExitStack() as held:
+                for story in sorted(wishes):
+                    await held.enter_async_context(self._stories.setdefault(story, asyncio.Lock()))
                 return await work(services)
         finally:
-            del self._running[story]
+            for story in wishes:
+                del self._running[story]
 
     async def _services_of(self, setup: ProjectSetup) -> Services:
         """Made once, with the first job: the machine is probed, and the project is this worker's alone."""
@@ -237,7 +304,9 @@ async def _hold_project(setup: ProjectSetup) -> int:
             await asyncio.sleep(0.05)
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> None:
     """Works until told to end, or until nobody is there to work for. Nothing that it started is left then."""
     worker = Worker()
     peer = Peer(reader, writer, worker.handlers())
@@ -246,7 +315,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     loop.add_signal_handler(signal.SIGTERM, worker.ended.set)
     tasks = [
         asyncio.create_task(peer.run(), name="conversation"),
-        asyncio.create_task(_beat(worker), name="heartbeat"),
+        asyncio.create_task(_beat(worker, heartbeat_seconds), name="heartbeat"),
     ]
     told = asyncio.create_task(worker.ended.wait(), name="told to end")
     gone = asyncio.create_task(peer.ended.wait(), name="control plane gone")
@@ -266,10 +335,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         task.cancel()
 
 
-async def _beat(worker: Worker) -> None:
+async def _beat(worker: Worker, seconds: float) -> None:
     while True:
         await worker.tell.heartbeat(Heartbeat(pid=os.getpid(), running=worker.running))
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await asyncio.sleep(seconds)
 
 
 async def _streams(incoming: int, outgoing: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -304,7 +373,7 @@ def warm_up() -> None:
     find_python()
 
 
-def run_worker() -> NoReturn:
+def run_worker(heartbeat_seconds: float = HEARTBEAT_SECONDS) -> NoReturn:
     """The whole life of a worker process."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -315,7 +384,7 @@ def run_worker() -> NoReturn:
 
     async def live() -> NoReturn:
         reader, writer = await _streams(incoming, outgoing)
-        await serve(reader, writer)
+        await serve(reader, writer, heartbeat_seconds)
         sys.stderr.flush()
         # At once: nothing of ours is worth waiting for, and a forked worker must not run its template's
         # exit hooks.

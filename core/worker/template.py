@@ -3,9 +3,10 @@
 Importing takes most of a second and tens of megabytes; a fork takes milliseconds and shares the memory.
 It does nothing else, so that it has nothing to go wrong: no threads, no event loop, no state.
 
-    control plane -> template   {"start": n} with three file descriptors: stdin, stdout, stderr template ->
-    control plane   {"ready": pid}, {"started": n, "pid": p} with a pidfd, {"failed": n, "error": text},
-    {"ended": p, "status": s}   (s as of os.waitpid)
+    control plane -> template   {"start": n, "options": {...}} with three file descriptors: stdin, stdout,
+                                stderr; the options are those of core.worker.main.run_worker
+    template -> control plane   {"ready": pid}, {"started": n, "pid": p} with a pidfd,
+                                {"failed": n, "error": text}, {"ended": p, "status": s} (s as of os.waitpid)
 
 The packets go over a SOCK_SEQPACKET socket whose number is the only argument. When it ends, the control
 plane is gone: workers see the end of their input and stop by themselves; what has not after a while is
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> int:
                         os.close(wake)
                         os.close(waker)
                         _become_worker(fds)
-                        _run(run_worker)
+                        _run(run_worker, request.get("options", {}))
                     children.add(pid)
                 for fd in fds:
                     os.close(fd)
@@ -116,9 +117,9 @@ def _become_worker(fds: list[int]) -> None:
             os.close(fd)
 
 
-def _run(run_worker: Callable[[], NoReturn]) -> NoReturn:
+def _run(run_worker: Callable[..., NoReturn], options: dict[str, Any]) -> NoReturn:
     try:
-        run_worker()
+        run_worker(**options)
     except BaseException:
         traceback.print_exc()
     finally:
