@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.domain.story import Story
     from core.errors import OrchardError
     from core.orchestrator.views import (
+        ImportView,
         ProjectView,
         Registration,
         SprintView,
@@ -204,6 +205,36 @@ def registered(value: Registration, *, in_shell: bool = False) -> RenderableType
     else:
         parts.append(_indented(f"It is {project.status}, as its settings say.", "dim"))
     return Group(*parts)
+
+
+def imported(value: ImportView, *, in_shell: bool = False) -> RenderableType:
+    """What came out of another tool's `.orch-state`, or with nothing moved yet: what would come."""
+    came = "came into" if value.kept else "would come into"
+    parts: list[RenderableType] = [
+        _done(
+            f"{_counted(len(value.waiting), 'story', 'stories')} {came} the backlog of {value.project}; "
+            f"{value.done} done there already, {_counted(value.epics, 'epic')}, "
+            f"{_counted(value.sprints, 'finished sprint')}"
+            + (f"; {value.known} had come before." if value.known else ".")
+        )
+    ]
+    parts += [_indented(f"+ {title}", "") for title in value.waiting[:20]]
+    if len(value.waiting) > 20:
+        parts.append(_indented(f"and {len(value.waiting) - 20} more", "dim"))
+    parts += [_indented(f"• {note}", "yellow") for note in value.notes]
+    if value.kept:
+        parts.append(_indented(f"The other tool's files are in {value.kept} now.", "dim"))
+        if value.waiting:
+            parts.append(
+                _next(f"Choose a sprint: plan {value.project}{'' if in_shell else ' (in orchard shell)'}")
+            )
+    else:
+        parts.append(_next(f"Take it over: orchard import {value.project}"))
+    return Group(*parts)
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def started(project: Project, *, running: bool) -> RenderableType:

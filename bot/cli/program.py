@@ -237,6 +237,25 @@ def approve(
     show(answer, output.approval if detail else output.answered, as_json=as_json)
 
 
+@app.command(name="import")
+def import_state(
+    ctx: typer.Context,
+    project: ProjectName,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would come.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take over the backlog that another tool keeps in a project's .orch-state."""
+    from bot.cli import output
+
+    taken = ask(
+        ctx,
+        lambda s: s.commands.import_state(project, dry_run=dry_run, actor=ACTOR),
+        as_json=as_json,
+        looking=dry_run,
+    )
+    show(taken, output.imported, as_json=as_json)
+
+
 @app.command()
 def doctor(
     ctx: typer.Context,

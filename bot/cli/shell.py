@@ -240,6 +240,10 @@ async def _reject(session: Session, words: Sequence[str]) -> RenderableType:
     return output.answered(await session.commands.answer_approval(chosen, False, reason=reason, actor=ACTOR))
 
 
+async def _import(session: Session, words: Sequence[str]) -> RenderableType:
+    return output.imported(await session.commands.import_state(words[0], actor=ACTOR), in_shell=True)
+
+
 def _later(name: str, feature: str) -> Answer:
     async def refuse(session: Session, words: Sequence[str]) -> RenderableType:
         raise Unavailable(
@@ -333,6 +337,12 @@ _ALL = (
         purpose="Reject, and say why",
         answer=_reject,
         completes=("approval",),
+    ),
+    Command(
+        form="import <project>",
+        purpose="Take over another tool's .orch-state",
+        answer=_import,
+        completes=("project",),
     ),
     Command(
         form="optimize",

@@ -22,7 +22,7 @@ from core.domain.event import Event, EventKind
 from core.domain.evidence import Verdict
 from core.domain.project import Project
 from core.domain.story import Cycle
-from core.errors import OrchardError
+from core.errors import NotFound, OrchardError
 from core.orchestrator import overview
 from core.projects.foreignstate import is_own
 from core.projects.orchstate import BACKLOG, CYCLES, FOLDER, SPRINTS, ProjectFacts, StoryFacts, documents
@@ -152,10 +152,12 @@ async def _why_not(project: Project) -> OrchardError | None:
             hint=f"git rm -r --cached {FOLDER}, or set state_mirror: false for the project.",
         )
     try:
-        there = json.loads(read_text(project.path, f"{FOLDER}/{BACKLOG}"))
-    except (OrchardError, OSError, ValueError, RecursionError):
-        there = None
-    if there is not None and not is_own(there):
+        foreign = not is_own(json.loads(read_text(project.path, f"{FOLDER}/{BACKLOG}")))
+    except (NotFound, FileNotFoundError):
+        foreign = False
+    except (ValueError, RecursionError):
+        foreign = True  # no JSON at all: Orchard did not write that
+    if foreign:
         return OrchardError(
             f"{FOLDER}/{BACKLOG} is another tool's.",
             hint=f"Take it over: orchard import {project.name}. Or set state_mirror: false for the project.",

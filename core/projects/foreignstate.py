@@ -203,7 +203,8 @@ class _Reader:
         self, story: ForeignStory, found: Mapping[str, ForeignStory], taken: dict[str, tuple[str, ...]]
     ) -> None:
         """Into `taken`: those of its needs that are there and make no circle with what was taken before."""
-        kept = taken[story.key] = ()
+        kept: tuple[str, ...] = ()
+        taken[story.key] = kept
         for key in dict.fromkeys(story.needs):
             if key not in found:
                 self.note(f"story {story.key} needs {key:.100}, which is not there: left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import stat
 from collections.abc import Collection, Mapping
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from config.loader import read_own_file
 from config.names import name_problem, suggest_name
-from core.errors import InvalidInput, Unavailable
+from core.agents.confined import read_text
+from core.errors import InvalidInput, OrchardError, Unavailable
+from core.projects.foreignstate import is_own
+from core.projects.orchstate import BACKLOG, FOLDER
 from core.projects.shape import is_like_a_test
 from core.worker.git import Repository
 
@@ -107,6 +111,11 @@ async def inspect_checkout(
     if test_command is None and not await _has_tests(repository, head):
         notes.append(
             "No tests were found: the first story's red phase has to bring them, or set test_command."
+        )
+    if await asyncio.to_thread(_has_foreign_state, folder):
+        notes.append(
+            "Another tool keeps its backlog in .orch-state. Once this is registered, take it over: "
+            "orchard import."
         )
     return Checkout(path=folder, main_branch=branch, head=head, dirty_files=dirty or (), notes=tuple(notes))
 
@@ -297,6 +306,13 @@ async def _dirty_files(repository: Repository) -> tuple[str, ...] | None:
         return None
     files = (os.fsdecode(line)[3:] for line in answer.stdout.split(b"\0") if line)
     return tuple(file for file in files if not file.startswith(".orch-state/"))
+
+
+def _has_foreign_state(folder: Path) -> bool:
+    try:
+        return not is_own(json.loads(read_text(folder, f"{FOLDER}/{BACKLOG}")))
+    except (OrchardError, OSError, ValueError, RecursionError):
+        return False
 
 
 async def _has_tests(repository: Repository, head: str) -> bool:

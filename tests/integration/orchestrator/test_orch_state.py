@@ -1,0 +1,160 @@
+"""The picture in `.orch-state`, as people and other tools find it, and another tool's taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.domain.event import EventKind
+from core.domain.lifecycles import WorkflowState
+from core.domain.story import StoryState
+from core.errors import InvalidInput, NotFound
+
+FOREIGN = {
+    "epics": [{"id": "epic-1", "title": "Sums", "description": "All kinds of sums."}],
+    "stories": [
+        {"id": "s-1", "title": "Add", "status": "done", "epic_id": "epic-1", "sprint_id": "sp-1"},
+        {
+            "id": "s-2",
+            "title": "Multiply",
+            "description": "Two numbers.",
+            "status": "in_progress",
+            "priority": 1,
+            "acceptance_criteria": ["it works"],
+            "story_points": 2,
+            "dependencies": ["s-1"],
+            "epic_id": "epic-1",
+        },
+    ],
+    "sprints": [
+        {
+            "id": "sp-1",
+            "goal": "Begin",
+            "status": "completed",
+            "start_date": "2026-01-05T09:00:00",
+            "end_date": "2026-01-09T17:00:00",
+            "retrospective_notes": ["Small steps worked."],
+        }
+    ],
+}
+
+
+async def document(path: Path, wanted: Any, *, seconds: float = 30) -> Any:
+    """The JSON file, once `wanted(document)` holds."""
+    found = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if path.exists():
+                    found = json.loads(path.read_text())  # never half a file
+                    if wanted(found):
+                        return found
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"{path.name} never came to it: {found}") from None
+
+
+async def test_the_picture_follows_the_work_and_stays_out_of_commits(farm, git_in):
+    checkout = farm.add("calc")
+    folder = checkout / ".orch-state"
+    async with farm.running() as orchard:
+        (story,) = await orchard.sprint("calc", "Multiply")
+        await orchard.until(EventKind.SPRINT_FINISHED, EventKind.STORY_BLOCKED)
+        backlog = await document(
+            folder / "backlog.json", lambda found: found["stories"][0]["status"] == "done"
+        )
+        status = await document(
+            folder / "status.json", lambda found: found["current_state"] == "SPRINT_REVIEW"
+        )
+        cycle = await document(folder / f"tdd_cycles/cycle-{story}.json", lambda found: found["completed_at"])
+    assert backlog["stories"][0]["metadata"]["orchard"]["merge_commit"] == git_in(
+        checkout, "rev-parse", "main"
+    )
+    assert backlog["sprints"][0]["status"] == "completed"
+    assert cycle["outcome"] == "done"
+    assert cycle["tasks"][0]["test_files"] == ["tests/test_multiply.py"]
+    assert status["blocked_stories"] == []
+    assert git_in(checkout, "status", "--porcelain") == ""
+    assert sorted(path.suffix for path in folder.rglob("*") if path.is_file()) == [".json"] * 4
+
+
+@pytest.mark.parametrize("why", ["link", "foreign", "tracked", "off"])
+async def test_what_is_not_orchards_is_left_alone(farm, git_in, why, tmp_path):
+    checkout = farm.add("calc")
+    folder = checkout / ".orch-state"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if why == "link":
+        folder.symlink_to(elsewhere)
+    else:
+        folder.mkdir()
+    if why in ("foreign", "tracked"):
+        (folder / "backlog.json").write_text(json.dumps(FOREIGN))
+    if why == "tracked":
+        (folder / "backlog.json").write_text("{}")
+        git_in(checkout, "add", "-f", ".orch-state")
+        git_in(checkout, "commit", "-q", "-m", "Somebody's state")
+    if why == "off":
+        farm.settings = {"state_mirror": False}
+    before = sorted(path.read_text() for path in folder.rglob("*.json"))
+    async with farm.running() as orchard:
+        await orchard.runtime.commands.add_story("calc", "Multiply", actor="cli")
+        farm.add("other")
+        await asyncio.sleep(0)
+        await orchard.runtime.commands.register_project("other", farm.projects["other"], actor="cli")
+        await orchard.runtime.commands.add_story("other", "Divide", actor="cli")
+        if why != "off":
+            await document(
+                farm.projects["other"] / ".orch-state/backlog.json", lambda found: found["stories"]
+            )
+    assert sorted(path.read_text() for path in folder.rglob("*.json")) == before
+    assert list(elsewhere.iterdir()) == []
+
+
+async def test_another_tools_state_is_taken_over_once(farm, git_in):
+    checkout = farm.add("calc")
+    folder = checkout / ".orch-state"
+    folder.mkdir()
+    (folder / "backlog.json").write_text(json.dumps(FOREIGN))
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        looked = await commands.import_state("calc", dry_run=True, actor="cli")
+        assert (looked.waiting, looked.done, looked.kept) == (("Multiply",), 1, "")
+        assert await commands.stories("calc") == ()
+        taken = await commands.import_state("calc", actor="cli")
+        assert (taken.waiting, taken.done, taken.epics, taken.sprints) == (("Multiply",), 1, 1, 1)
+        assert json.loads((Path(taken.kept) / "backlog.json").read_text()) == FOREIGN
+        done, waiting = sorted(await commands.stories("calc"), key=lambda view: view.story.number)
+        assert (done.story.state, waiting.story.state) == (StoryState.DONE, StoryState.BACKLOG)
+        assert waiting.needs == (done.story.id,)
+        assert waiting.story.estimate == 2
+        assert (await commands.workflow("calc")).state is WorkflowState.BACKLOG_READY
+        assert [sprint.retrospective for sprint in await commands.retrospectives("steps", "calc")] == [
+            "Small steps worked."
+        ]
+        await document(folder / "backlog.json", lambda found: len(found["stories"]) == 2)  # ours now
+        with pytest.raises(NotFound, match="no other tool's state"):
+            await commands.import_state("calc", actor="cli")
+        (folder / "backlog.json").write_text(json.dumps(FOREIGN))  # the other tool wrote once more
+        again = await commands.import_state("calc", actor="cli")
+        assert (again.waiting, again.done, again.known) == ((), 0, 2)
+        await commands.plan_sprint("calc", actor="cli")
+        await commands.start_sprint("calc", actor="cli")
+        merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        assert merged.kind is EventKind.STORY_MERGED
+    assert git_in(checkout, "status", "--porcelain") == ""
+
+
+async def test_a_broken_file_changes_nothing_and_is_named(farm):
+    checkout = farm.add("calc")
+    (checkout / ".orch-state").mkdir()
+    (checkout / ".orch-state" / "backlog.json").write_text('{"stories": [')
+    async with farm.running() as orchard:
+        with pytest.raises(InvalidInput, match=r"backlog\.json is no JSON"):
+            await orchard.runtime.commands.import_state("calc", actor="cli")
+        assert await orchard.runtime.commands.stories("calc") == ()
+    assert (checkout / ".orch-state" / "backlog.json").read_text() == '{"stories": ['
