@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     AGENT_FAILED = "agent_failed"  # data: phase, attempt, summary (no turn worth judging; it is tried again)
     STORY_SENT_BACK = "story_sent_back"  # data: from, to, reason
     APPROVAL_REQUESTED = "approval_requested"  # data: approval, question, reasons
-    APPROVAL_ANSWERED = "approval_answered"  # data: approval, kind, state, by, how, level, reason
+    APPROVAL_ANSWERED = "approval_answered"  # data: approval, kind, state, by, how, level, question, reason
     AUTO_APPROVED = "auto_approved"  # data: reasons
     STORY_BLOCKED = "story_blocked"  # data: phase, reason, tried, tried_list (phase, attempt, at, by, said)
     STORY_UNBLOCKED = "story_unblocked"  # data: by, text

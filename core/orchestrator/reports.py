@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from core.domain.approval import ApprovalKind, Asking
+from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import EventKind
 from core.domain.evidence import Refusal, Verdict
 from core.domain.lifecycles import CycleEvent, CycleState, Phase
@@ -125,15 +126,27 @@ def stop_after_step(tx: Transaction, cycle: Cycle, phase: Phase) -> Cycle:
 
 
 def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False) -> str:
-    """What people said to the story since its phase began, for the next prompt."""
+    """What people said to the story since its phase began, for the next prompt: words to its turn, and why
+    something was not allowed (an agent's protocol carries the refusal, and seldom its reason)."""
     lines: list[str] = []
-    kinds = (EventKind.PHASE_STARTED, EventKind.STORY_STEERED)
+    kinds = (EventKind.PHASE_STARTED, EventKind.STORY_STEERED, EventKind.APPROVAL_ANSWERED)
     for event in reversed(events.latest(tx.conn, story_id=cycle.story_id, kinds=kinds, limit=50)):
         if event.kind is EventKind.PHASE_STARTED:
             break
-        if not (only_unheard and event.data["reached"]):
+        if event.kind is EventKind.APPROVAL_ANSWERED:
+            if not only_unheard and (denied := _denied(event.data)):
+                lines.append(denied)
+        elif not (only_unheard and event.data["reached"]):
             lines.append(f"A person says: {event.data['text']}")
     return "\n\n".join(reversed(lines))
+
+
+def _denied(answer: Mapping[str, Any]) -> str:
+    """A refused permission as the agent should read it; empty for every other answer."""
+    refused = answer.get("state") == ApprovalState.REJECTED and answer.get("kind") == ApprovalKind.PERMISSION
+    if not refused or not answer.get("reason"):
+        return ""
+    return f"You asked: {answer.get('question', '')}\nIt was not allowed: {answer['reason']}"
 
 
 def _agent_failed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

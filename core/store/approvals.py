@@ -299,6 +299,7 @@ def _tell(tx: Transaction, approval: Approval, level: AccessLevel | None = None)
             "by": by,
             "how": _how(by),
             "level": "" if level is None else level.name.lower(),
+            "question": approval.question,
             "reason": approval.reason,
         },
     )
