@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import discord
 
-from bot.discord import render
+from bot.discord import board
+from bot.discord.board import Standing
 from bot.discord.channels import ProjectChannels
-from bot.discord.faults import judge
+from bot.discord.faults import Remedy, judge
 from bot.discord.notify import SEND_SECONDS, Home
 from cogs.message import Message
 from cogs.outgoing import editing, sending
 from core.bus import Bus
+from core.clock import Clock
 from core.domain.event import Event, EventKind
-from core.errors import OrchardError
-from core.store import posts
-from core.store.database import Store, Transaction
+from core.errors import NotFound
+from core.store import posts, usage
+from core.store.database import Store
+from core.store.posts import Post
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 4.0  # between two edits of one message: five a channel in five seconds are for posts too
+TRIES = 5
+OLD_EDIT_SECONDS = 10.0  # Discord rations edits of what is older than an hour; discord.py waits for its turn
 _CHANGING = frozenset(EventKind) - {
     EventKind.AGENT_SAID,
     EventKind.PROCESS_REAPED,
@@ -44,6 +50,7 @@ class LiveStatus:
         commands: Commands,
         link: Home,
         channels: ProjectChannels,
+        clock: Clock,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._store = store
@@ -51,6 +58,7 @@ class LiveStatus:
         self._commands = commands
         self._link = link
         self._channels = channels
+        self._clock = clock
         self._pause_seconds = pause_seconds
         self._stale: dict[str, asyncio.Event] = {}
         self._shown: dict[str, Message] = {}
@@ -79,6 +87,7 @@ class LiveStatus:
         self._stale[project].set()
 
     async def _keep(self, project: str) -> None:
+        failed = 0
         while True:
             await self._stale[project].wait()
             self._stale[project].clear()
@@ -87,37 +96,57 @@ class LiveStatus:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._show(guild, project)
             except Exception as error:
-                # The next event shows it again; posts that must arrive go through the outbox.
-                fault = judge(error, 0)
-                _log.log(
-                    logging.INFO if fault.foreseen else logging.ERROR,
-                    "live status of %s: %s",
-                    project,
-                    fault.reason,
-                    exc_info=None if fault.foreseen else error,
-                )
-                self._shown.pop(project, None)
+                failed += 1
+                await self._recover(project, error, failed)
+            else:
+                failed = 0
             await asyncio.sleep(self._pause_seconds)
 
+    async def _recover(self, project: str, error: Exception, failed: int) -> None:
+        """Tries again some times; after that the next event does. What must arrive goes through the outbox,
+        which also tells people of a permission that is missing."""
+        fault = judge(error, failed - 1)
+        _log.log(
+            logging.INFO if fault.foreseen else logging.ERROR,
+            "live status of %s: %s",
+            project,
+            fault.reason,
+            exc_info=None if fault.foreseen else error,
+        )
+        self._shown.pop(project, None)
+        if fault.remedy is Remedy.REMAKE:
+            await self._channels.forget_channel(project)
+        if failed < TRIES:
+            await asyncio.sleep(fault.pause_seconds)
+            self._stale[project].set()
+
     async def _show(self, guild: discord.Guild, project: str) -> None:
-        try:
-            view = await self._commands.sprint(project)
-        except OrchardError:
-            return  # no sprint yet
-        if view.sprint.started_at is None:
+        standing = await self._standing(project)
+        if standing is None:
             return
-        message = render.live_status(view)
+        message = board.live_status(standing)
         if self._shown.get(project) == message:
             return
         if not await self._edit(guild, project, message):
             channel = await self._channels.channel(guild, project)
             posted = await channel.send(**sending(message))
-
-            def remember(tx: Transaction) -> None:
-                posts.remember(tx, "status", project, channel_id=channel.id, message_id=posted.id)
-
-            await self._store.write(remember)
+            await self._store.write(
+                lambda tx: posts.remember(tx, "status", project, channel_id=channel.id, message_id=posted.id)
+            )
         self._shown[project] = message
+
+    async def _standing(self, project: str) -> Standing | None:
+        """None before the project's first sprint has started."""
+        try:
+            view = await self._commands.sprint(project)
+            if view.sprint.started_at is None:
+                return None
+            workflow = await self._commands.workflow(project)
+            cycles = await self._commands.cycles(project) if view.sprint.ended_at is None else None
+        except NotFound:
+            return None
+        limit = await self._store.read(lambda conn: usage.find(conn, project))
+        return Standing(workflow=workflow.state, sprint=view, cycles=cycles, limit=limit)
 
     async def _edit(self, guild: discord.Guild, project: str, message: Message) -> bool:
         """False: there is nothing to edit any more, or Discord takes no more edits of an old message."""
@@ -125,16 +154,33 @@ class LiveStatus:
         if post is None or post.channel_id is None or post.message_id is None:
             return False
         place = discord.PartialMessageable(state=guild._state, id=post.channel_id, guild_id=guild.id)
+        age = self._clock.now() - discord.utils.snowflake_time(post.message_id)
+        old = age > timedelta(hours=1)
         try:
-            await place.get_partial_message(post.message_id).edit(**editing(message))
+            async with asyncio.timeout(OLD_EDIT_SECONDS if old else None):
+                await place.get_partial_message(post.message_id).edit(**editing(message))
         except (discord.NotFound, discord.Forbidden):
+            return False
+        except (discord.RateLimited, TimeoutError) as error:
+            if not old:
+                raise
+            _log.info("a new live status for %s, edits of old ones are rationed: %s", project, error)
+            await self._retire(place, post)
             return False
         except discord.HTTPException as error:
             if error.status == 400 or error.status == 429:
                 _log.info("a new live status for %s: %s", project, error)
+                await self._retire(place, post)
                 return False
             raise
         return True
+
+    async def _retire(self, place: discord.PartialMessageable, post: Post) -> None:
+        """Takes the old one away, so that nobody reads what is no longer so."""
+        try:
+            await place.get_partial_message(post.message_id or 0).delete()
+        except discord.HTTPException as error:
+            _log.info("the old live status stays: %s", error)
 
     async def _forget(self, project: str) -> None:
         self._shown.pop(project, None)

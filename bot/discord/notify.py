@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -13,18 +14,20 @@ from typing import Any, Protocol
 import discord
 
 from bot.discord import notices, render
+from bot.discord.audience import Call, called_in
 from bot.discord.channels import GENERAL, ProjectChannels
+from bot.discord.composing import Composer
+from bot.discord.crier import Crier
 from bot.discord.faults import Fault, Remedy, judge
-from bot.discord.notice import Notice, Place
+from bot.discord.notice import Place
 from cogs.message import Message
 from cogs.outgoing import answered, editing, keeping_mark, sending
 from core.bus import Bus
 from core.clock import Clock
-from core.domain.approval import ApprovalState
 from core.domain.event import POSTED, Event, EventKind
-from core.errors import LostRace, NotFound
+from core.errors import LostRace
 from core.ids import new_id
-from core.store import approvals, outbox, posts, stories
+from core.store import approvals, outbox, posts
 from core.store.database import Store, Transaction
 from core.store.outbox import OutboxRow
 from core.store.posts import Post
@@ -54,14 +57,16 @@ class Notifier:
         clock: Clock,
         link: Home,
         channels: ProjectChannels,
-        mentions: tuple[str, ...] = (),
+        composer: Composer,
+        crier: Crier,
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._link = link
         self._channels = channels
-        self._mentions = mentions
+        self._composer = composer
+        self._crier = crier
         self._started_at = clock.now()
         self._wake = asyncio.Event()
         self._busy: set[str] = set()  # projects whose head is being sent
@@ -138,76 +143,74 @@ class Notifier:
             await self._forget_place(row.event)
         if fault.remedy is Remedy.DEAD:
             _log.error("gave up posting %s #%s: %s", row.event.kind, row.event.seq, fault.reason)
-            await self._settle(lambda tx: outbox.dead(tx, row.id, fault.reason))
+            await self._give_up(row, fault.reason)
             return
         retry_at = self._clock.now() + timedelta(seconds=fault.pause_seconds)
         self._retry_at[lane] = retry_at
         await self._settle(lambda tx: outbox.failed(tx, row.id, fault.reason, retry_at))
 
-    async def _deliver(self, guild: discord.Guild, row: OutboxRow, lane: str) -> None:
-        event = row.event
-        notice, post_as = await self._compose(event)
-        if notice is None:
-            await self._settle(lambda tx: outbox.sent(tx, row.id))
-            return
-        await self._close_questions(guild, event)
-        title = await self._title(event.story_id)
-        if notice.place is Place.THREAD and event.story_id and event.project:
-            place = await self._channels.thread(guild, event.project, event.story_id, title)
-        else:
-            place = await self._channels.channel(guild, event.project or GENERAL)
-        message_id = await self._already_posted(guild, place, row, lane)
-        if message_id is None:
-            message_id = await self._post(place, row, notice)
+    async def _give_up(self, row: OutboxRow, reason: str) -> None:
+        """Whoever would have been called hears of it with what else they missed, where that can be posted."""
+        notice = notices.notice(row.event)
+        call = None
+        if notice is not None and notice.ping is not None:
+            _, guild = await self._link.home()
+            call = await self._crier.call(row.event, notice.ping, guild)
 
         def settle(tx: Transaction) -> None:
-            outbox.sent(tx, row.id)
-            if post_as is not None:
-                posts.remember(tx, *post_as, channel_id=place.id, message_id=message_id)
+            outbox.dead(tx, row.id, reason)
+            if call is not None:
+                self._crier.miss(tx, row.event, call, frozenset())
 
         await self._settle(settle)
 
-    async def _compose(self, event: Event) -> tuple[Notice | None, tuple[str, str] | None]:
-        """The post of an event, and as what it is remembered."""
-        notice = notices.notice(event, await self._title(event.story_id))
-        if notice is None:
-            return None, None
-        if event.kind is EventKind.STORY_BLOCKED and event.story_id:
-            return notice, ("blocked", event.story_id)
-        if event.kind is not EventKind.APPROVAL_REQUESTED:
-            return notice, None
-        approval_id = str(event.data.get("approval", ""))
-        try:
-            asked = await self._store.read(lambda conn: approvals.get(conn, approval_id))
-        except NotFound:
-            return notice, None
-        message = render.approval(asked, await self._title(event.story_id))
-        ping = notice.ping if asked.state is ApprovalState.PENDING else None
-        marked = notices.marked(message, event)
-        return Notice(message=marked, place=notice.place, ping=ping), ("approval", approval_id)
+    async def _deliver(self, guild: discord.Guild, row: OutboxRow, lane: str) -> None:
+        event = row.event
+        composed = await self._composer.compose(event)
+        if composed is None:
+            await self._settle(lambda tx: outbox.sent(tx, row.id))
+            return
+        await self._close_questions(guild, event)
+        notice = composed.notice
+        if notice.place is Place.THREAD and event.story_id and event.project:
+            title = await self._composer.title(event.story_id)
+            place = await self._channels.thread(guild, event.project, event.story_id, title)
+        else:
+            place = await self._channels.channel(guild, event.project or GENERAL)
+        call = await self._crier.call(event, notice.ping, guild) if notice.ping is not None else None
+        posted = await self._already_posted(guild, place, row, lane)
+        if posted is None:
+            posted = await self._post(place, row, notice.message, call)
+        # What counts is whom the post names, and it may be of a try before a crash.
+        named = called_in(posted.content)
 
-    async def _post(self, place: discord.abc.Messageable, row: OutboxRow, notice: Notice) -> int:
-        message = notice.message
-        if notice.ping is not None:
-            message = render.mentioned(message, self._mentions)
+        def settle(tx: Transaction) -> None:
+            outbox.sent(tx, row.id)
+            if composed.known_as is not None:
+                posts.remember(tx, *composed.known_as, channel_id=place.id, message_id=posted.id)
+            if call is not None and self._crier.miss(tx, event, call, named):
+                posts.remember(tx, "event", str(event.seq), channel_id=place.id, message_id=posted.id)
+
+        await self._settle(settle)
+
+    async def _post(
+        self, place: discord.abc.Messageable, row: OutboxRow, message: Message, call: Call | None
+    ) -> discord.Message:
         nonce = nonce_of(row.dedup_key)
+        allowed = discord.AllowedMentions.none()
+        if call is not None:
+            message, allowed = replace(message, text=call.text), call.allowed()
         try:
-            sent = await place.send(**sending(message), nonce=nonce, allowed_mentions=self._may_ping(notice))
+            return await place.send(**sending(message), nonce=nonce, allowed_mentions=allowed)
         except discord.HTTPException as error:
             if judge(error, row.attempts).remedy is not Remedy.PLAIN:
                 raise
             _log.error("Discord does not take our post of %s: %s", row.event.kind, error)
-            sent = await place.send(**sending(notices.bare(row.event)), nonce=nonce)
-        return sent.id
-
-    def _may_ping(self, notice: Notice) -> discord.AllowedMentions:
-        # Outside text stands in cards, which never ping, so this lets through the configured mentions only.
-        pings = notice.ping is not None and bool(self._mentions)
-        return discord.AllowedMentions(everyone=False, roles=pings, users=pings, replied_user=False)
+            return await place.send(**sending(notices.bare(row.event)), nonce=nonce)
 
     async def _already_posted(
         self, guild: discord.Guild, place: discord.abc.Messageable, row: OutboxRow, lane: str
-    ) -> int | None:
+    ) -> discord.Message | None:
         """The post of a row that may have been sent before a crash or a time-out.
 
         Discord itself remembers our nonce for minutes only; the footer and the time of the post stay.
@@ -223,7 +226,7 @@ class Notifier:
             for shown in message.embeds:
                 when = shown.timestamp or datetime.min.replace(tzinfo=UTC)
                 if shown.footer.text == wanted and abs(when - at) < timedelta(milliseconds=2):
-                    return message.id
+                    return message
         return None
 
     # -- questions that are over -------------------------------------------------------------
@@ -233,8 +236,11 @@ class Notifier:
         if event.kind is EventKind.APPROVAL_ANSWERED:
             approval_id = str(event.data.get("approval", ""))
             asked = await self._store.read(lambda conn: approvals.get(conn, approval_id))
-            shown = render.approval(asked, await self._title(asked.story_id))
+            shown = self._composer.question(asked, await self._composer.title(asked.story_id))
             await self._replace(guild, ("approval", approval_id), lambda posted: keeping_mark(shown, posted))
+            words = render.answer_line(asked)
+            for reminder in ("escalated", "overdue"):
+                await self._replace(guild, (reminder, approval_id), lambda posted: answered(posted, words))
         elif event.kind in _UNBLOCKING and event.story_id:
             words = _how_unblocked(event)
             await self._replace(guild, ("blocked", event.story_id), lambda posted: answered(posted, words))
@@ -253,12 +259,6 @@ class Notifier:
             await self._store.write(lambda tx: posts.forget(tx, *known_as))
 
     # -- small things ------------------------------------------------------------------------
-
-    async def _title(self, story_id: str | None) -> str:
-        if story_id is None:
-            return ""
-        story = await self._store.read(lambda conn: stories.find(conn, story_id))
-        return story.title if story else ""
 
     async def _settle(self, change: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Approvals, the live status and threads as messages. PURE. Events are in `notices`."""
+"""Approvals and threads as messages, and how people are named. PURE. Events are in `notices`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
-from cogs.render import story_line
 from cogs.text import code, fence, length, one_line, plain, title, visible
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, Lapse, in_words, lapse
-from core.domain.story import StoryStatus
-from core.orchestrator.views import SprintView
 
 DETAIL_SHOWN = 2500  # characters of a diff that stand in the message; the whole is attached
 
@@ -41,11 +38,7 @@ def approval(asked: Approval, story_title: str = "") -> Message:
         fields.append(Field(name="Who may answer", value=who_may(asked)))
         fields.append(Field(name="Until when", value=_until(asked)))
     else:
-        by = f" by {who(asked.answered_by)}" if asked.answered_by else ""
-        because = f"\n{plain(asked.reason, 900)}" if asked.reason else ""
-        when = f" {moment(asked.answered_at)}" if asked.answered_at else ""
-        answer = f"**{str(asked.state).capitalize()}**{by}{when}{because}"
-        fields.append(Field(name="Answer", value=answer))
+        fields.append(Field(name="Answer", value=answer_line(asked)))
     heading = f"{sign} {asked.story_id}"
     if story_title:
         heading += f" · {title(story_title, 150)}"
@@ -54,6 +47,14 @@ def approval(asked: Approval, story_title: str = "") -> Message:
         attachments=attachments,
         buttons=answer_buttons(asked.id) if asked.state is ApprovalState.PENDING else (),
     )
+
+
+def answer_line(asked: Approval) -> str:
+    """What was answered, by whom, when and why."""
+    by = f" by {who(asked.answered_by)}" if asked.answered_by else ""
+    because = f"\n{plain(asked.reason, 900)}" if asked.reason else ""
+    when = f" {moment(asked.answered_at)}" if asked.answered_at else ""
+    return f"**{str(asked.state).capitalize()}**{by}{when}{because}"
 
 
 def who_may(asked: Approval) -> str:
@@ -109,25 +110,6 @@ def resume_button(project: str) -> Button:
     return Button(label="Resume", verb="resume", target=project, look=Look.PRIMARY)
 
 
-def live_status(view: SprintView) -> Message:
-    """The one message a channel that is edited as the sprint goes on."""
-    done = sum(story.status is StoryStatus.DONE for story in view.stories)
-    head = f"{_bar(done, len(view.stories))} {done} of {len(view.stories)} done"
-    goal = f"\nGoal: {plain(view.sprint.goal, 300)}" if view.sprint.goal else ""
-    lines: list[str] = []
-    room = 3600 - length(head) - length(goal)
-    for number, story in enumerate(view.stories):
-        line = story_line(story)
-        room -= length(line) + 1
-        if room < 0:
-            lines.append(f"… and {len(view.stories) - number} more: `/sprint status`")
-            break
-        lines.append(line)
-    return Message(
-        cards=(Card(title=f"Sprint {view.sprint.number}", body=f"{head}{goal}\n" + "\n".join(lines)),)
-    )
-
-
 def thread_opener(story_id: str, story_title: str) -> Message:
     """The message in the project's channel that a story's thread hangs off."""
     named = f" **{title(story_title, 200)}**" if story_title else ""
@@ -159,18 +141,6 @@ def helped(by: str, text: str) -> str:
 
 def skipped(by: str, reason: str = "") -> str:
     return f"Skipped by {who(by)}." + (f" {plain(reason)}" if reason else "")
-
-
-def mentioned(message: Message, mentions: tuple[str, ...]) -> Message:
-    """The message with the configured mentions in front, where they ping."""
-    if not mentions:
-        return message
-    return replace(message, text=f"{' '.join(mentions)} {message.text}".strip())
-
-
-def _bar(done: int, of: int, width: int = 10) -> str:
-    filled = round(width * done / of) if of else 0
-    return "▰" * filled + "▱" * (width - filled)
 
 
 def _language(asked: Approval) -> str:

@@ -10,9 +10,12 @@ import discord
 
 from bot.discord.channels import ProjectChannels
 from bot.discord.client import BeforeIdentify, OrchardBot
+from bot.discord.composing import Composer
+from bot.discord.crier import Crier
 from bot.discord.endpoint import endpoint
 from bot.discord.gateway import Gateway, Link
 from bot.discord.live import PAUSE_SECONDS, LiveStatus
+from bot.discord.missed import IDLE_SECONDS, MissedCalls
 from bot.discord.notify import Notifier
 from bot.discord.options import DiscordOptions
 from bot.discord.pacing import Backoff
@@ -42,6 +45,7 @@ class DiscordService:
         clock: Clock,
         backoff: Backoff | None = None,
         live_pause_seconds: float = PAUSE_SECONDS,
+        missed_idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._options = options
         self._channels = ProjectChannels(store, category=options.category, channel_of=options.channel_of)
@@ -66,7 +70,15 @@ class DiscordService:
             clock=clock,
             link=self._gateway,
             channels=self._channels,
-            mentions=options.mentions,
+            composer=Composer(store, commands.review),
+            crier=Crier(store, clock, options.mentions),
+        )
+        self._missed = MissedCalls(
+            store=store,
+            clock=clock,
+            link=self._gateway,
+            channels=self._channels,
+            idle_seconds=missed_idle_seconds,
         )
         self._live = LiveStatus(
             store=store,
@@ -74,6 +86,7 @@ class DiscordService:
             commands=commands,
             link=self._gateway,
             channels=self._channels,
+            clock=clock,
             pause_seconds=live_pause_seconds,
         )
 
@@ -93,6 +106,7 @@ class DiscordService:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._gateway.run(), name="discord: gateway")
                 group.create_task(self._notifier.run(), name="discord: notifier")
+                group.create_task(self._missed.run(), name="discord: missed calls")
                 group.create_task(self._live.run(), name="discord: live status")
 
     def _guild_id(self) -> int | None:

@@ -63,10 +63,6 @@ def test_people_outside_discord_are_named() -> None:
     assert render.who(None) == "somebody"
 
 
-def test_mentions_stand_in_front() -> None:
-    assert render.mentioned(render.thread_opener("shop-1", ""), ("<@&5>",)).text == "<@&5> 🧵 `shop-1`"
-
-
 def test_a_thread_is_named_after_its_story() -> None:
     assert render.thread_name("shop-1", "Add\na basket") == "shop-1 Add a basket"
     assert len(render.thread_name("shop-1", "x" * 300)) == 100

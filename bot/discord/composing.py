@@ -1,0 +1,112 @@
+"""An event's post with what only the store knows: the whole question, titles, an epic's proposals."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from bot.discord import board, notices, render
+from bot.discord.notice import Notice, text, texts
+from cogs.message import Message
+from core.domain.approval import Approval, ApprovalState
+from core.domain.event import Event, EventKind
+from core.domain.story import StoryState
+from core.errors import OrchardError
+from core.orchestrator.views import ReviewView
+from core.store import approvals, needs, stories
+from core.store.database import Store
+
+_log = logging.getLogger(__name__)
+
+Review = Callable[[str, int | None], Awaitable[ReviewView]]
+
+# Posts that show buttons for a question, and as what each is remembered.
+ASKING = {
+    EventKind.APPROVAL_REQUESTED: "approval",
+    EventKind.APPROVAL_ESCALATED: "escalated",
+    EventKind.APPROVAL_OVERDUE: "overdue",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """`known_as`: kind and ref under which the post is remembered."""
+
+    notice: Notice
+    known_as: tuple[str, str] | None = None
+
+
+class Composer:
+    """`review` gives a sprint's review by project and number."""
+
+    def __init__(self, store: Store, review: Review) -> None:
+        self._store = store
+        self._review = review
+
+    async def title(self, story_id: str | None) -> str:
+        if story_id is None:
+            return ""
+        story = await self._store.read(lambda conn: stories.find(conn, story_id))
+        return story.title if story else ""
+
+    async def compose(self, event: Event) -> Composed | None:
+        """None for a kind that people are not told."""
+        title = await self.title(event.story_id)
+        plain = notices.notice(event, title)
+        if plain is None:
+            return None
+        match event.kind:
+            case EventKind.STORY_BLOCKED if event.story_id:
+                return Composed(notice=plain, known_as=("blocked", event.story_id))
+            case kind if kind in ASKING:
+                return await self._question(event, plain, title)
+            case EventKind.EPIC_PROPOSED:
+                return Composed(notice=await self._proposals(event, plain))
+            case EventKind.SPRINT_FINISHED:
+                return Composed(notice=await self._finished(event, plain))
+            case _:
+                return Composed(notice=plain)
+
+    async def _question(self, event: Event, plain: Notice, title: str) -> Composed:
+        approval_id = text(event.data, "approval")
+        asked = await self._store.read(lambda conn: approvals.find(conn, approval_id))
+        if asked is None:
+            return Composed(notice=plain)
+        notice = plain
+        if event.kind is EventKind.APPROVAL_REQUESTED:
+            notice = replace(plain, message=notices.marked(self.question(asked, title), event))
+        if asked.state is not ApprovalState.PENDING:  # answered before it could be posted
+            notice = replace(notice, ping=None, message=replace(notice.message, buttons=()))
+        return Composed(notice=notice, known_as=(ASKING[event.kind], approval_id))
+
+    def question(self, asked: Approval, title: str) -> Message:
+        return render.approval(asked, title)
+
+    async def _proposals(self, event: Event, plain: Notice) -> Notice:
+        ids = texts(event.data, "stories")
+
+        def look(conn: sqlite3.Connection) -> board.Proposals:
+            found = [story for story in (stories.find(conn, story_id) for story_id in ids) if story]
+            wanted = needs.of_stories(conn, ids)
+            return tuple((story, wanted.get(story.id, ())) for story in found)
+
+        proposed = await self._store.read(look)
+        if not proposed:
+            return plain
+        epic = text(event.data, "epic")
+        message = board.proposals(epic, proposed)
+        waiting = any(story.state is StoryState.PROPOSED for story, _ in proposed)
+        if not waiting:  # approved or removed before this could be posted
+            message = replace(message, buttons=())
+        return replace(plain, message=notices.marked(message, event), ping=plain.ping if waiting else None)
+
+    async def _finished(self, event: Event, plain: Notice) -> Notice:
+        number = event.data.get("sprint")
+        try:
+            review = await self._review(event.project or "", number if isinstance(number, int) else None)
+        except OrchardError as error:
+            _log.info("sprint %s of %s is told without its review: %s", number, event.project, error)
+            return plain
+        return replace(plain, message=notices.marked(board.finished(review), event))
