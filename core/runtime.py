@@ -28,6 +28,7 @@ from core.folder import variables as variables
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
 from core.offline import open_commands as open_commands
+from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
@@ -123,7 +124,11 @@ def _only_one(state_path: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def open_runtime(
-    load: Callable[[], Configuration], *, clock: Clock | None = None, times: SupervisionTimes | None = None
+    load: Callable[[], Configuration],
+    *,
+    clock: Clock | None = None,
+    times: SupervisionTimes | None = None,
+    back_off: BackOff | None = None,
 ) -> AsyncIterator[Runtime]:
     """Starts everything; on exit stops it in the opposite order, workers before the store.
 
@@ -152,8 +157,10 @@ async def open_runtime(
         )
         registry.on_registered(setups.learn)
         await registry.adopt()
-        executor = await stack.enter_async_context(LocalExecutor.open(state_path / "logs"))
         settings = configuration.settings.global_
+        executor = await stack.enter_async_context(
+            LocalExecutor.open(state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds)
+        )
         dispatcher = Dispatcher(
             store,
             bus,
@@ -163,6 +170,7 @@ async def open_runtime(
             lease_seconds=settings.lease_seconds,
             interval_seconds=settings.scheduling_interval_seconds,
             times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
+            back_off=back_off or BackOff(),
         )
         await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
         await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher, state_path=state_path)))

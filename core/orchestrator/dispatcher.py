@@ -11,7 +11,8 @@ import contextlib
 import functools
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.bus import Bus
@@ -22,7 +23,12 @@ from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
+from core.orchestrator.back_off import (
+    RETRY_AFTER_AGENT_FAILURE_SECONDS as RETRY_AFTER_AGENT_FAILURE_SECONDS,
+)
+from core.orchestrator.back_off import BackOff
 from core.orchestrator.errands import Errands
+from core.orchestrator.guests import Guests
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
@@ -48,7 +54,6 @@ log = logging.getLogger(__name__)
 
 
 LOOK_AT_MOST = 500  # runnable stories a pass; those behind them wait for the next
-RETRY_AFTER_AGENT_FAILURE_SECONDS = (0.0, 2.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,7 @@ class Dispatcher:
         lease_seconds: float,
         interval_seconds: float,
         times: SupervisionTimes,
+        back_off: BackOff,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -78,6 +84,7 @@ class Dispatcher:
         self.clock = clock
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
+        self._back_off = back_off
         self._reception = Reception(
             store,
             lease_seconds=lease_seconds,
@@ -88,6 +95,7 @@ class Dispatcher:
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
         self.errands = Errands(store, self.supervisor, setups, quiet=self.quiet)
+        self.guests = Guests()
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, _Hold] = {}
@@ -150,17 +158,18 @@ class Dispatcher:
                 waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
             else:
                 ready.append(cycle)
-        at_work = {lease.story_id: lease.project for lease in running}
-        at_work |= {story: story.rpartition("-")[0] for story in self._drives}
-        counts: dict[str, int] = {}
-        for project in at_work.values():
-            counts[project] = counts.get(project, 0) + 1
-        choice = choose(ready, counts, self._setups.slots())
+        choice = choose(ready, self.counts(running, self.guests.places), self._setups.slots())
         for cycle in choice.start:
             task = asyncio.create_task(self._drive(cycle), name=f"drive {cycle.story_id}")
             self._drives[cycle.story_id] = task
             task.add_done_callback(functools.partial(self._driven, cycle.story_id))
         self._waits = {**waits, **choice.waits}
+
+    def counts(self, running: Iterable[Lease], guests: Mapping[str, str]) -> Counter[str]:
+        """How many agents each project has at work: for stories that are leased or driven, and for guests."""
+        at_work = {lease.story_id: lease.project for lease in running}
+        at_work |= {story: story.rpartition("-")[0] for story in self._drives}
+        return Counter([*at_work.values(), *guests.values()])
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
@@ -233,10 +242,10 @@ class Dispatcher:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
         after = await self._store.write(lambda tx: self._record(tx, job, report, policy))
-        if report.end is PhaseEnd.AGENT_FAILED:
-            steps = RETRY_AFTER_AGENT_FAILURE_SECONDS
-            wait = steps[min(after.attempt - 1, len(steps) - 1)]
-            self._hold(cycle.story_id, wait, "the agent failed; it tries again.")
+        if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
+            refused = report.end is PhaseEnd.REFUSED
+            reason = "the gate said no" if refused else "the agent failed"
+            self._hold(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -300,7 +309,11 @@ class Dispatcher:
 
     def drives(self, story_id: str) -> bool:
         """Whether a task is at work for the story."""
-        return story_id in self._drives
+        return story_id in self._drives or story_id in self.guests
+
+    def forget(self, name: str) -> None:
+        """What a guest did is over."""
+        self._reception.progress.pop(name, None)
 
     def why(self, story_id: str) -> str:
         """What the story does or waits for now, in one sentence; empty when nothing is known."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import Event, EventKind
+from core.errors import LostRace
 from core.executors.local import WorkerHandle
+from core.orchestrator.overlaps import record_touched
 from core.orchestrator.recovery import end_processes, forget
 from core.rpc import Handler, decode
 from core.store import approvals, leases, processes, workers
@@ -21,6 +23,8 @@ from core.worker.contract import (
     PermissionQuestion,
     Progress,
     Salvage,
+    Stalled,
+    Touched,
 )
 from core.worker.suite import sweep_checkouts
 
@@ -81,6 +85,14 @@ class Reception:
                 )
             )
 
+        async def touched(params: dict[str, Any]) -> None:
+            said = decode(Touched, params)
+            await self._store.write(lambda tx: record_touched(tx, said))
+
+        async def stalled(params: dict[str, Any]) -> None:
+            said = decode(Stalled, params)
+            await self._store.write(lambda tx: _tell_stalled(tx, project, said))
+
         async def ask(params: dict[str, Any]) -> PermissionAnswer:
             return await self._ask(project, decode(PermissionQuestion, params))
 
@@ -90,6 +102,8 @@ class Reception:
             "process_started": process_started,
             "process_ended": process_ended,
             "salvaged": salvaged,
+            "touched": touched,
+            "stalled": stalled,
             "ask": ask,
         }
 
@@ -146,7 +160,9 @@ class Reception:
 
         await self._store.write(record)
 
-    async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None:
+    async def worker_ended(
+        self, project: str, owner: str, handle: WorkerHandle, cause: str, *, asked: bool
+    ) -> None:
         children = self._children.pop(owner, {})
         rows = await self._store.read(processes.every)
         left = [row for row in rows if children.get(row.pid) == row.start_ticks]
@@ -161,7 +177,10 @@ class Reception:
                 if lease.owner == owner:
                     approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)
             leases.release_all_of(tx, owner)
-            tx.emit(EventKind.WORKER_LOST, project=project, data={"pid": handle.pid, "cause": cause})
+            if asked:
+                tx.emit(EventKind.WORKER_STOPPED, project=project, data={"pid": handle.pid})
+            else:
+                tx.emit(EventKind.WORKER_LOST, project=project, data={"pid": handle.pid, "cause": cause})
 
         await self._store.write(record)
         self._wake()
@@ -184,4 +203,18 @@ def _register(tx: Transaction, project: str, child: ChildProcess) -> None:
         project=project,
         story_id=child.story_id,
         argv=child.argv,
+    )
+
+
+def _tell_stalled(tx: Transaction, project: str, said: Stalled) -> None:
+    """A word of an older generation counts for nothing: that turn is over."""
+    try:
+        leases.check(tx.conn, said.story_id, said.generation)
+    except LostRace:
+        return
+    tx.emit(
+        EventKind.AGENT_STALLED,
+        project=project,
+        story_id=said.story_id,
+        data={"phase": str(said.phase), "seconds": said.seconds, "doing": said.doing},
     )

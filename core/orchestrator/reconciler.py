@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import secrets
 import sqlite3
 from pathlib import Path
 
 from core.domain.lifecycles import ProjectStatus
-from core.domain.story import OVER
+from core.domain.story import OVER, EpicState
 from core.orchestrator.deadlines import Deadlines
 from core.orchestrator.dispatcher import Dispatcher
-from core.store import leases, projects, stories
+from core.orchestrator.usage_limit import end_usage_pause
+from core.store import epics, leases, projects, stories, usage
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 
@@ -34,19 +36,33 @@ class Reconciler:
 
     async def tick(self) -> None:
         async with self._at_work:
-            try:
-                if await self._deadlines.tick():
-                    self._dispatcher.wake()
-                await self._dispatcher.supervisor.kill_silent()
-                await self._end_expired_leases()
-                await self._remove_leftovers()
-            except Exception:
-                log.exception("reconciling failed, incident %s", secrets.token_hex(4))
+            for step in (
+                self._meet_deadlines,
+                self._dispatcher.supervisor.kill_silent,
+                self._end_expired_leases,
+                self._end_usage_pauses,
+                self._remove_leftovers,
+            ):
+                try:
+                    await step()
+                except Exception:  # one that cannot be done keeps no other from being done
+                    log.exception("reconciling failed, incident %s", secrets.token_hex(4))
 
     async def settle(self) -> None:
         """Waits for a tick that is under way."""
         async with self._at_work:
             return
+
+    async def _meet_deadlines(self) -> None:
+        if await self._deadlines.tick():
+            self._dispatcher.wake()
+
+    async def _end_usage_pauses(self) -> None:
+        """Sprints that go on by themselves when their agent's usage limit is over."""
+        now = self._dispatcher.clock.now()
+        for pause in await self._store.read(functools.partial(usage.due, now=now)):
+            if await self._store.write(functools.partial(end_usage_pause, project=pause.project)):
+                log.info("the usage limit of %s is over: %s goes on", pause.agent, pause.project)
 
     async def _end_expired_leases(self) -> None:
         """A phase whose worker no longer speaks of it is not running, whatever its row says."""
@@ -65,16 +81,18 @@ class Reconciler:
         self._dispatcher.wake()
 
     async def _remove_leftovers(self) -> None:
-        """Worktrees and agents' homes of stories that are over: a crash came before their removal."""
+        """Worktrees and agents' homes of stories and epics that are over: a crash came before their removal."""
 
         def over(conn: sqlite3.Connection) -> list[tuple[str, str]]:
             found = []
             for project in projects.every(conn):
                 if project.status is ProjectStatus.ACTIVE:
                     for name in sorted(_folders_of(self._state_path, project.name)):
-                        story = stories.find(conn, name)
+                        story, epic = stories.find(conn, name), epics.find(conn, name)
                         if story is not None and story.project == project.name and story.state in OVER:
                             found.append((project.name, story.id))
+                        if epic is not None and epic.state is not EpicState.DESIGNING:
+                            found.append((project.name, epic.id))
             return found
 
         now = self._dispatcher.clock.monotonic()

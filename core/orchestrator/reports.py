@@ -338,9 +338,12 @@ def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: Merge
     emit_passed(tx, cycle, Phase.COMMIT, report.verdict, report.candidate)
 
 
-def record_merged(tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, generation: int) -> Cycle:
-    """The main branch holds the candidate."""
-    leases.release(tx, cycle.story_id, generation)
+def record_merged(
+    tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, generation: int | None
+) -> Cycle:
+    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it."""
+    if generation is not None:
+        leases.release(tx, cycle.story_id, generation)
     merges.finish(tx, merge_id, "merged")
     done = cycles.move(
         tx,

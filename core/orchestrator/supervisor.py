@@ -54,7 +54,12 @@ class WorkerEvents(Protocol):
 
     def handlers_for(self, project: str, owner: str) -> Mapping[str, Handler]: ...
     async def worker_started(self, project: str, owner: str, handle: WorkerHandle) -> None: ...
-    async def worker_ended(self, project: str, owner: str, handle: WorkerHandle, cause: str) -> None: ...
+    async def worker_ended(
+        self, project: str, owner: str, handle: WorkerHandle, cause: str, *, asked: bool
+    ) -> None:
+        """`asked`: it was told to end."""
+        ...
+
     async def worker_quarantined(self, project: str, crashes: int, seconds: float) -> None: ...
 
 
@@ -220,7 +225,7 @@ class Supervisor:
         except Exception as error:
             await handle.stop(0)
             reading.cancel()
-            await self._events.worker_ended(project, owner, handle, f"not ready: {error}")
+            await self._events.worker_ended(project, owner, handle, f"not ready: {error}", asked=False)
             await self._crashed(project, f"not ready: {error}")
             raise Unavailable(f"The worker of {project} did not become ready.", why=str(error)) from error
         self._workers[project] = worker
@@ -237,7 +242,9 @@ class Supervisor:
         self._workers.pop(project, None)
         # Counted before anybody can ask for the next one.
         quarantined = not worker.stopping and self._count_crash(project, str(cause))
-        await self._events.worker_ended(project, worker.owner, worker.handle, str(cause))
+        await self._events.worker_ended(
+            project, worker.owner, worker.handle, str(cause), asked=worker.stopping
+        )
         if quarantined:
             await self._tell_quarantine(project)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from core.domain.event import EventKind
 from core.domain.lifecycles import WorkflowFact, WorkflowState
+from core.orchestrator.sprint_end import settle_sprint
 from core.store import projects, usage
 from core.store.transaction import Transaction
 
@@ -73,4 +74,5 @@ def end_usage_pause(tx: Transaction, project: str) -> bool:
     if projects.get(tx.conn, project).workflow is not WorkflowState.SPRINT_PAUSED:
         return False
     projects.move_workflow(tx, project, WorkflowFact.USAGE_RESET, actor="orchard")
+    settle_sprint(tx, project)  # stories may have ended while it waited
     return True

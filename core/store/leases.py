@@ -157,8 +157,10 @@ def _not_holder(conn: sqlite3.Connection, story_id: str, generation: int) -> Los
 def _refused(tx: Transaction, story_id: str, phase: Phase) -> LostRace:
     row = tx.conn.execute(
         """
-        SELECT c.state, c.blocked_reason, s.state AS story, p.status, p.workflow,
-               (SELECT owner FROM leases l WHERE l.story_id = c.story_id AND l.released_at IS NULL) AS owner
+        SELECT c.state, c.blocked_reason, c.hold, c.held_by, s.state AS story, p.status, p.workflow,
+               (SELECT owner FROM leases l WHERE l.story_id = c.story_id AND l.released_at IS NULL) AS owner,
+               (SELECT group_concat(n.needs_id, ', ') FROM story_needs n JOIN stories f ON f.id = n.needs_id
+                WHERE n.story_id = c.story_id AND f.state <> 'done') AS unmet
         FROM cycles c JOIN stories s ON s.id = c.story_id JOIN projects p ON p.name = c.project
         WHERE c.story_id = ?
         """,
@@ -172,6 +174,10 @@ def _refused(tx: Transaction, story_id: str, phase: Phase) -> LostRace:
         why = f"Its cycle is in {row['state']}."
     elif row["blocked_reason"]:
         why = f"It is blocked: {row['blocked_reason']}"
+    elif row["hold"] in ("stopped", "taken"):
+        why = f"It is {row['hold']} by {row['held_by']}."
+    elif row["unmet"] is not None:
+        why = f"It waits for {row['unmet']}."
     elif row["story"] != "active":
         why = f"The story is {row['story']}."
     elif (row["status"], row["workflow"]) != ("active", "SPRINT_ACTIVE"):
