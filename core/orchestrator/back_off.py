@@ -17,6 +17,6 @@ class BackOff:
     after_refusal: tuple[float, ...] = RETRY_AFTER_REFUSAL_SECONDS
 
     def seconds(self, end: PhaseEnd, attempt: int) -> float:
-        """What `attempt` (from 1) waits after an attempt that came to `end`; 0 for ends that cost no attempt."""
+        """What `attempt` (from 1) waits after one that came to `end`; 0 for ends that cost no attempt."""
         steps = {PhaseEnd.REFUSED: self.after_refusal, PhaseEnd.AGENT_FAILED: self.after_failure}.get(end)
         return steps[min(attempt, len(steps)) - 1] if steps else 0.0

@@ -25,7 +25,7 @@ from core.orchestrator.views import (
     StoryView,
     WorkflowView,
 )
-from core.store import cycles, epics, needs, projects, sprints, stories
+from core.store import cycles, epics, needs, projects, sprints, stories, usage
 from core.store.database import Transaction
 
 
@@ -90,6 +90,8 @@ class Sprints(Topic):
         def move(tx: Transaction) -> SprintView:
             found = allowed(tx.conn, project, command)
             projects.move_workflow(tx, found.name, command, actor=actor)
+            if command is WorkflowCommand.SPRINT_RESUME:
+                usage.end(tx, found.name, by=actor)  # it may have waited for its agent's usage limit
             settle_sprint(tx, found.name)  # stories may have ended while it was paused
             return self._sprint_view(tx.conn, found.name)
 
