@@ -32,6 +32,7 @@ from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.epics import EpicDesigns
 from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
@@ -63,12 +64,13 @@ class Runtime:
 class _Engine:
     """The running part, as `Commands` sees it."""
 
-    def __init__(self, dispatcher: Dispatcher, setups: Setups) -> None:
+    def __init__(self, dispatcher: Dispatcher, designs: EpicDesigns, setups: Setups) -> None:
         self._dispatcher = dispatcher
+        self._designs = designs
         self._setups = setups
 
     def why(self, story_id: str) -> str:
-        return self._dispatcher.why(story_id)
+        return self._dispatcher.why(story_id) or self._designs.why(story_id)
 
     def worker_view(self, project: str) -> WorkerView:
         return self._dispatcher.supervisor.view(project)
@@ -173,13 +175,22 @@ async def open_runtime(
             back_off=back_off or BackOff(),
         )
         await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
+        designs = EpicDesigns(
+            store,
+            bus,
+            setups,
+            dispatcher,
+            interval_seconds=settings.scheduling_interval_seconds,
+            back_off=back_off or BackOff(),
+        )
+        await stack.enter_async_context(_running(designs.run(), "the design of epics"))
         await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher, state_path=state_path)))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(_running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
             store,
             registry,
-            _Engine(dispatcher, setups),
+            _Engine(dispatcher, designs, setups),
             started_at=clock.now(),
             isolation=str(machine.strongest),
         )

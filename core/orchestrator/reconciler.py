@@ -81,7 +81,7 @@ class Reconciler:
         self._dispatcher.wake()
 
     async def _remove_leftovers(self) -> None:
-        """Worktrees and agents' homes of stories and epics that are over: a crash came before their removal."""
+        """Worktrees and homes of stories and epics that are over: a crash came before their removal."""
 
         def over(conn: sqlite3.Connection) -> list[tuple[str, str]]:
             found = []

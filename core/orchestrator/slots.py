@@ -44,7 +44,7 @@ def choose(runnable: Sequence[Cycle], running: Mapping[str, int], slots: Slots) 
     waits: dict[str, str] = {}
     while queues:
         project = min(queues, key=lambda name: (count[name], name))
-        if reason := _obstacle(project, count, slots):
+        if reason := obstacle(project, count, slots):
             waits.update({cycle.story_id: reason for cycle in queues.pop(project)})
             continue
         start.append(queues[project].pop(0))
@@ -54,7 +54,8 @@ def choose(runnable: Sequence[Cycle], running: Mapping[str, int], slots: Slots) 
     return Choice(start=tuple(start), waits=waits)
 
 
-def _obstacle(project: str, count: Counter[str], slots: Slots) -> str:
+def obstacle(project: str, count: Counter[str], slots: Slots) -> str:
+    """Why the project may not have one more agent, in one sentence; empty when it may."""
     own = slots.projects.get(project)
     if own is None:
         return f"waits: {project} is not configured any more."

@@ -80,6 +80,11 @@ def designing(conn: sqlite3.Connection, project: str | None = None) -> tuple[Epi
     return tuple(from_row(row) for row in rows)
 
 
+def is_designing(conn: sqlite3.Connection, id: str) -> bool:  # noqa: A002
+    epic = find(conn, id)
+    return epic is not None and epic.state is EpicState.DESIGNING
+
+
 def begin(tx: Transaction, id: str) -> Epic:  # noqa: A002
     """The agent starts: the next generation. Raises LostRace when nothing is to be designed."""
     return _move(tx, id, "state = 'designing'", (), also="generation = generation + 1, ", error="")

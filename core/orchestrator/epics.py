@@ -1,0 +1,388 @@
+"""Has the design agent split epics into proposed stories: one agent a project at a time.
+
+Nothing here is the record: an epic that is DESIGNING is designed, by whichever process lives. Each start
+takes the next generation, and an answer of an older one changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.bus import Bus
+from core.domain.event import EventKind
+from core.domain.lifecycles import Phase, ProjectStatus
+from core.domain.proposals import Proposal, parse_proposals, render_proposals
+from core.domain.story import Epic, Story, StoryState
+from core.errors import LostRace, OrchardError
+from core.orchestrator.back_off import BackOff
+from core.orchestrator.backlogs import settle_backlog
+from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.setups import Setups
+from core.orchestrator.slots import obstacle
+from core.orchestrator.usage_limit import next_try
+from core.rpc import PeerGone, RpcError
+from core.store import epics, leases, needs, projects, stories
+from core.store.database import Store, Transaction
+from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+
+log = logging.getLogger(__name__)
+
+TITLE_CHARACTERS = 100  # of the first line of an epic's text, in its agent's prompt
+FAULTS_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wait:
+    until: float  # monotonic seconds
+    reason: str
+
+
+class EpicDesigns:
+    """Wakes on events and on a timer; one task an epic while its agent works."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        setups: Setups,
+        dispatcher: Dispatcher,
+        *,
+        interval_seconds: float,
+        back_off: BackOff,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._setups = setups
+        self._dispatcher = dispatcher
+        self._guests = dispatcher.guests
+        self._clock = dispatcher.clock
+        self._interval = interval_seconds
+        self._back_off = back_off
+        self._wake = asyncio.Event()
+        self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
+        self._held: dict[str, _Wait] = {}
+        self._waits: Mapping[str, str] = {}
+        self._limited: dict[str, int] = {}  # epic to how often it met its agent's usage limit in a row
+
+    def why(self, epic_id: str) -> str:
+        """What a designing epic waits for, in one sentence; empty when nothing is known."""
+        return self._waits.get(epic_id, "")
+
+    # -- the loop ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled; epics under way are then designed again by the next start."""
+        listening = asyncio.create_task(self._listen(), name="epics: listen")
+        try:
+            while True:
+                self._wake.clear()
+                await self._pass()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._next_look()):
+                        await self._wake.wait()
+        finally:
+            tasks = [listening, *self._drives.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _next_look(self) -> float:
+        now = self._clock.monotonic()
+        soon = [wait.until - now for wait in self._held.values() if wait.until > now]
+        return max(0.01, min([self._interval, *soon]))
+
+    async def _listen(self) -> None:
+        with self._bus.subscribe() as events:
+            async for event in events:
+                if event.kind in (EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED):
+                    self._release(event.project)
+                    self._wake.set()
+                elif self._waits:  # a place may have come free
+                    self._wake.set()
+
+    def _release(self, project: str | None) -> None:
+        """A person asked for a start: nothing of the project waits any longer for its time to come."""
+        for epic_id in [epic_id for epic_id in self._held if epic_id.rpartition("-")[0] == project]:
+            del self._held[epic_id]
+
+    async def _pass(self) -> None:
+        designing, held, active = await self._store.read(
+            lambda conn: (
+                epics.designing(conn),
+                leases.held(conn),
+                {p.name for p in projects.every(conn) if p.status is ProjectStatus.ACTIVE},
+            )
+        )
+        first: dict[str, Epic] = {}
+        waits: dict[str, str] = {}
+        for epic in designing:
+            if epic.project not in active:
+                waits[epic.id] = f"waits: {epic.project} is not started."
+            elif first.setdefault(epic.project, epic).id != epic.id:
+                waits[epic.id] = f"waits: {first[epic.project].id} is designed first."
+        ready = [epic for epic in first.values() if not self._is_busy(epic.project)]
+        able = [epic for epic in ready if not self._must_wait(epic, waits)]
+        self._guests.keep_wishes({epic.id for epic in able})
+        for epic in able:
+            counts = self._dispatcher.counts(held, self._guests.working)
+            if reason := obstacle(epic.project, counts, self._setups.slots()):
+                self._guests.wish(epic.id, epic.project)
+                waits[epic.id] = reason
+                continue
+            self._guests.enter(epic.id, epic.project)
+            task = asyncio.create_task(self._drive(epic), name=f"design {epic.id}")
+            self._drives[epic.id] = task
+            task.add_done_callback(functools.partial(self._driven, epic.id))
+        self._waits = waits
+
+    def _is_busy(self, project: str) -> bool:
+        return any(epic_id.rpartition("-")[0] == project for epic_id in self._drives)
+
+    def _must_wait(self, epic: Epic, waits: dict[str, str]) -> bool:
+        now = self._clock.monotonic()
+        if (seconds := self._dispatcher.supervisor.ready_in(epic.project)) > 0:
+            self._hold(epic.id, seconds, "the project's worker ended unexpectedly.")
+        wait = self._held.get(epic.id)
+        if wait is None or wait.until <= now:
+            self._held.pop(epic.id, None)
+            return False
+        waits[epic.id] = f"waits {wait.until - now:.0f} s: {wait.reason}"
+        return True
+
+    def _hold(self, epic_id: str, seconds: float, reason: str) -> None:
+        self._held[epic_id] = _Wait(until=self._clock.monotonic() + seconds, reason=reason)
+
+    def _driven(self, epic_id: str, task: asyncio.Task[None]) -> None:
+        self._drives.pop(epic_id, None)
+        self._guests.leave(epic_id)
+        self._dispatcher.forget(epic_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("designing %s failed", epic_id, exc_info=error)
+            self._hold(epic_id, 30.0, f"an error of Orchard itself, see the log: {error}")
+        self._wake.set()
+        self._dispatcher.wake()
+
+    # -- one epic ----------------------------------------------------------------------------
+
+    async def _drive(self, epic: Epic) -> None:
+        try:
+            setup = self._setups.project(epic.project)
+            agent = self._setups.agent(epic.project)
+            policy = self._setups.review_policy(epic.project)
+            owner = await self._dispatcher.supervisor.ensure(epic.project)
+        except OrchardError as error:
+            log.warning("%s cannot be designed: %s", epic.id, error)
+            self._hold(epic.id, 10.0, str(error))
+            return
+        try:
+            begun, job = await self._store.write(lambda tx: _begin(tx, epic.id, setup, agent))
+            report = await self._ask(owner, job)
+            await self._record(begun, report, agent.name, policy.max_auto_retry)
+        except PeerGone:
+            log.info("%s: the worker ended while its agent worked", epic.id)
+            return
+        except LostRace as error:
+            log.info("%s: %s", epic.id, error)
+        await self._clean(epic)
+
+    async def _ask(self, owner: str, job: PhaseJob) -> PhaseReport:
+        try:
+            return await self._dispatcher.supervisor.request(PhaseReport, owner, "run_phase", job)
+        except PeerGone:
+            raise
+        except (RpcError, OrchardError, ValueError) as error:
+            log.exception("%s: the worker could not design it", job.story.id)
+            end = PhaseEnd.AGENT_FAILED if isinstance(error, RpcError | ValueError) else PhaseEnd.BLOCKED
+            return PhaseReport(
+                story_id=job.story.id,
+                phase=job.phase,
+                generation=job.generation,
+                end=end,
+                error=str(error),
+            )
+
+    async def _record(self, epic: Epic, report: PhaseReport, agent: str, retries: int) -> None:
+        """What the agent's answer does, in one transaction. Raises LostRace for an older generation's."""
+        if report.generation != epic.generation:
+            raise LostRace(f"an answer of generation {report.generation} came late.")
+        said = f"{report.error} {report.hint}".strip()
+        match report.end:
+            case PhaseEnd.PASSED | PhaseEnd.REFUSED:
+                found = await asyncio.to_thread(parse_proposals, report.spec or "")
+                if not found.faults:
+                    await self._store.write(lambda tx: _take_in(tx, epic, found.proposals, report))
+                    return
+                await self._retry(epic, report, _feedback(found.faults), retries, PhaseEnd.REFUSED)
+            case PhaseEnd.LIMITED:
+                await self._wait_for_limit(epic, report, agent)
+            case PhaseEnd.CANCELLED:
+                self._hold(epic.id, 1.0, "its agent was stopped.")
+            case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
+                await self._store.write(lambda tx: _fail(tx, epic, said or "The worker cannot work."))
+            case PhaseEnd.AGENT_FAILED:
+                await self._retry(epic, report, said, retries, PhaseEnd.AGENT_FAILED)
+
+    async def _retry(
+        self, epic: Epic, report: PhaseReport, feedback: str, retries: int, end: PhaseEnd
+    ) -> None:
+        self._limited.pop(epic.id, None)
+        if epic.attempt > retries:
+            await self._store.write(lambda tx: _fail(tx, epic, feedback))
+            return
+        session = report.session_id or epic.session_id
+        both = _with_wish(epic, feedback)
+        await self._store.write(lambda tx: epics.retry(tx, epic, feedback=both, session_id=session))
+        if seconds := self._back_off.seconds(end, epic.attempt + 1):
+            self._hold(epic.id, seconds, "the agent failed; it tries again.")
+
+    async def _wait_for_limit(self, epic: Epic, report: PhaseReport, agent: str) -> None:
+        tries = self._limited[epic.id] = self._limited.get(epic.id, 0) + 1
+        now = self._clock.now()
+        until = next_try(now, report.limited_until, tries)
+        reason = report.error or "The provider takes no more work now."
+
+        def wait(tx: Transaction) -> None:
+            said = f"{agent} is at its usage limit; tried again at {until:%Y-%m-%d %H:%M} UTC. {reason}"
+            epics.wait(tx, epic, said)
+            tx.emit(
+                EventKind.USAGE_LIMITED,
+                project=epic.project,
+                data={
+                    "agent": agent,
+                    "reason": reason,
+                    "until": until.isoformat(),
+                    "resumes": True,
+                    "epic": epic.id,
+                },
+            )
+
+        await self._store.write(wait)
+        self._hold(epic.id, (until - now).total_seconds(), f"{agent} is at its usage limit.")
+
+    async def _clean(self, epic: Epic) -> None:
+        """Removes the worktree of an epic that is no longer designed."""
+        if not await self._store.read(lambda conn: epics.is_designing(conn, epic.id)):
+            self._limited.pop(epic.id, None)
+            await self._dispatcher.remove_worktree(epic.project, epic.id)
+
+
+def _begin(tx: Transaction, epic_id: str, setup: ProjectSetup, agent: AgentSetup) -> tuple[Epic, PhaseJob]:
+    epic = epics.begin(tx, epic_id)
+    first_line = epic.text.partition("\n")[0]
+    job = PhaseJob(
+        project=setup,
+        agent=agent,
+        story=StoryBrief(
+            id=epic.id,
+            title=first_line[:TITLE_CHARACTERS],
+            body=epic.text,
+            acceptance_criteria=(),
+            spec=render_proposals(_proposed(tx, epic)),
+        ),
+        phase=Phase.DESIGN,
+        attempt=epic.attempt,
+        generation=epic.generation,
+        base_commit=None,
+        red_commit=None,
+        head_commit=None,
+        red_evidence=None,
+        feedback=epic.feedback,
+        session_id=epic.session_id,
+        epic=True,
+    )
+    return epic, job
+
+
+def _proposed(tx: Transaction, epic: Epic) -> list[Proposal]:
+    """What people have not decided on yet, as they have edited it: what a revision starts from."""
+    found = [story for story in stories.of_epic(tx.conn, epic.id) if story.state is StoryState.PROPOSED]
+    places = {story.id: index for index, story in enumerate(found)}
+    needed = needs.of_stories(tx.conn, places)
+    return [
+        Proposal(
+            title=story.title,
+            body=story.body,
+            acceptance_criteria=story.acceptance_criteria,
+            priority=story.priority,
+            estimate=story.estimate,
+            labels=story.labels,
+            needs=tuple(places[other] for other in needed.get(story.id, ()) if other in places),
+        )
+        for story in found
+    ]
+
+
+def _take_in(tx: Transaction, epic: Epic, proposals: tuple[Proposal, ...], report: PhaseReport) -> None:
+    """The proposals as stories, in the place of those that nobody has approved."""
+    proposed = epics.propose(tx, epic, session_id=report.session_id or epic.session_id)
+    for old in stories.of_epic(tx.conn, epic.id):
+        if old.state is StoryState.PROPOSED:
+            _replace(tx, old)
+    added = [
+        stories.add(
+            tx,
+            epic.project,
+            title=one.title,
+            body=one.body,
+            acceptance_criteria=one.acceptance_criteria,
+            priority=one.priority,
+            estimate=one.estimate,
+            labels=one.labels,
+            epic_id=epic.id,
+            state=StoryState.PROPOSED,
+            added_by="agent",
+        )
+        for one in proposals
+    ]
+    for story, one in zip(added, proposals, strict=True):
+        if one.needs:
+            needs.replace(tx, story.id, [added[index].id for index in one.needs])
+    settle_backlog(tx, epic.project, "orchard")
+    tx.emit(
+        EventKind.EPIC_PROPOSED,
+        project=epic.project,
+        actor="agent",
+        data={"epic": proposed.id, "stories": [story.id for story in added]},
+    )
+
+
+def _replace(tx: Transaction, old: Story) -> None:
+    stories.move(tx, old.id, StoryState.PROPOSED, StoryState.REMOVED)
+    tx.emit(
+        EventKind.STORY_REMOVED,
+        project=old.project,
+        story_id=old.id,
+        actor="agent",
+        data={"reason": "its epic was designed again", "by": "agent"},
+    )
+
+
+def _fail(tx: Transaction, epic: Epic, error: str) -> None:
+    failed = epics.fail(tx, epic, error)
+    tx.emit(
+        EventKind.EPIC_FAILED,
+        project=epic.project,
+        data={"epic": failed.id, "error": error, "tried": failed.attempt},
+    )
+    settle_backlog(tx, epic.project, "orchard")
+
+
+def _feedback(faults: tuple[str, ...]) -> str:
+    more = [f"And {len(faults) - FAULTS_TOLD} more."] if len(faults) > FAULTS_TOLD else []
+    return "\n".join(
+        ["Your proposals cannot be taken in:", *(f"- {fault}" for fault in faults[:FAULTS_TOLD]), *more]
+    )
+
+
+_BETWEEN = "\n\nYour last attempt:\n"
+
+
+def _with_wish(epic: Epic, feedback: str) -> str:
+    """What people want stays said beside what was wrong with the last attempt."""
+    wish = epic.feedback.partition(_BETWEEN)[0]
+    return f"{wish}{_BETWEEN}{feedback}" if wish.startswith("A person says") else feedback
