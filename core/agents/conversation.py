@@ -56,9 +56,11 @@ class Conversation:
         self._pending_thought = False
         self._cancelled = asyncio.Event()
         self._fresh_words = True
+        self._said: list[str] = []  # the closing words of earlier prompts
         self.session_id: str | None = None
         self.prompting = False  # between the prompt and its answer: only then do updates count
-        self.words = ""  # the closing words so far
+        self.words = ""  # this prompt's closing words so far
+        self.last_sign = "it has shown nothing since its prompt"  # for people
         self.tools_seen = 0
         self.changed = False  # a tool that may change something ended well, or we wrote a file for it
         self.usage: dict[str, Any] = {}
@@ -70,6 +72,23 @@ class Conversation:
         self._asked_seconds = 0.0
 
     # What the driver tells us
+
+    def begin_prompt(self) -> None:
+        """Another prompt of the same turn begins: its requests are answered again, its words are its own."""
+        if self.words.strip():
+            self._said.append(self.words.strip())
+        self.words, self._fresh_words = "", True
+        answered = {key: self.usage.pop(key) for key in ("prompt", "meta") if key in self.usage}
+        if answered:
+            self.usage.setdefault("earlier", []).append(answered)
+        self.open_tools.clear()  # the cancel ended them, whether it said so or not
+        self._cancelled = asyncio.Event()
+        self.prompting = True
+        self.heard()
+
+    def all_words(self) -> str:
+        """The closing words of each prompt, in order; of very many, the last."""
+        return "\n\n".join(part for part in (*self._said, self.words.strip()) if part)[-_TEXT_KEPT:]
 
     def heard(self) -> None:
         self.last_heard = time.monotonic()
@@ -113,6 +132,7 @@ class Conversation:
         text = content.get("text") if isinstance(content, dict) else None
         if not isinstance(text, str) or not text:
             return
+        self.last_sign = "its last sign was a thought" if thought else "its last sign was text"
         if not thought:
             if self._fresh_words:
                 self.words, self._fresh_words = "", False
@@ -135,6 +155,7 @@ class Conversation:
             self.tools_seen += 1
             self._fresh_words = True
         tool = self._tools[tool_id] = tools.merge(known, update)
+        self.last_sign = f"its last tool was {(tool.title or tool.kind or 'one without a name')[:100]!r}"
         if known is None or (not known.title and tool.title):
             await self.flush()
             await self._on_event(ToolStarted(id=tool_id, title=tool.title, kind=tool.kind))
@@ -191,10 +212,11 @@ class Conversation:
             self._asking_since = time.monotonic()
         self.asking += 1
         question = asyncio.ensure_future(self._ask(asked))
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        over = self._cancelled  # of this prompt
+        cancelled = asyncio.ensure_future(over.wait())
         try:
             await asyncio.wait((question, cancelled), return_when=asyncio.FIRST_COMPLETED)
-            if self._cancelled.is_set():
+            if over.is_set():
                 return None
             return question.result()
         finally:

@@ -2,6 +2,8 @@
 
     run_turn: start -> initialize -> session (resumed, loaded or new) -> mode -> prompt -> stop ladder
 
+A person's words to a running turn end its prompt and begin another in the same session.
+
 The program is started by the caller (who knows the sandbox), supervised here, and gone when
 `run_turn` returns or raises: also what it left behind in sessions of its own.
 """
@@ -12,19 +14,23 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from acp import PROTOCOL_VERSION, Client, RequestError, connect_to_agent, text_block
-from acp.schema import Implementation, PromptResponse
+from acp import Client, RequestError, connect_to_agent, text_block
+from acp.schema import PromptResponse
 from pydantic import ValidationError
 
-from core.agents import confined, ending, ladder
+from core.agents import confined, ending, ladder, opening, prompts
 from core.agents.conversation import Conversation
 from core.agents.ending import Ended
 from core.agents.faults import request_fault
 from core.agents.roles import Rights
+from core.agents.silence import Silence
 from core.agents.stderr import StderrLog
+from core.agents.steering import Steering
 from core.agents.transcript import Transcript
 from core.agents.turn import (
     AskPeople,
@@ -34,6 +40,7 @@ from core.agents.turn import (
     TurnEnd,
     TurnKind,
     TurnStarted,
+    TurnSteered,
 )
 from core.agents.wire import Wire
 from core.clock import Clock, SystemClock
@@ -84,15 +91,38 @@ async def run_turn(
     `environment` holds PATH, LANG, HOME and the row's variables, for the caller to add to. Setting
     `cancel` ends the turn as CANCELLED; cancelling the task does the same and then raises
     CancelledError. `changed` tells a turn that did nothing from one that did; without it the
-    agent's tool calls tell. What `on_event` raises comes out of here, after the agent was ended.
+    agent's tool calls tell. What a callback raises comes out of here, after the agent was ended.
+
+    A text put into `steering` is given to the agent: its prompt is cancelled, and the next one in the
+    same session holds all that waits; an agent that does not stop for it ends as FAILED. What no
+    prompt carried is in `TurnEnd.unheard`, or in the queue again when this raises.
+    `on_stalled(seconds, doing)` is called once a silence.
     """
     turn.home.mkdir(parents=True, exist_ok=True)
-    with Transcript(turn.transcript, clock or SystemClock()) as transcript:
-        run = _Run(agent, turn, transcript, rights, level, on_event, ask, cancel or asyncio.Event(), changed)
-        end = await run.play(start)
-        transcript.add("note", {"end": end.kind.value, "error": end.error, "rungs": list(end.rungs)})
-    await on_event(ending.closing_event(end))
-    return end
+    said = Steering(steering)
+    clock = clock or SystemClock()
+    talk = Conversation(turn, rights=rights, level=level, on_event=on_event, ask=ask)
+    try:
+        with Transcript(turn.transcript, clock) as transcript:
+            run = _Run(
+                agent,
+                turn,
+                transcript,
+                talk,
+                said,
+                clock,
+                on_event=on_event,
+                on_stalled=on_stalled,
+                cancel=cancel or asyncio.Event(),
+                changed=changed,
+            )
+            end = await run.play(start)
+            transcript.add("note", {"end": end.kind.value, "error": end.error, "rungs": list(end.rungs)})
+        await on_event(ending.closing_event(end))
+    except BaseException:
+        said.give_back()
+        raise
+    return replace(end, steered=tuple(said.given), unheard=said.unheard())
 
 
 class _Run:
@@ -101,24 +131,30 @@ class _Run:
         agent: AgentSetup,
         turn: Turn,
         transcript: Transcript,
-        rights: Rights,
-        level: Level,
+        talk: Conversation,
+        said: Steering,
+        clock: Clock,
+        *,
         on_event: OnEvent,
-        ask: AskPeople,
+        on_stalled: OnStalled | None,
         cancel: asyncio.Event,
         changed: Changed | None,
     ) -> None:
         self._agent = agent
         self._turn = turn
         self._transcript = transcript
+        self._talk = talk
+        self._said = said
+        self._clock = clock
         self._on_event = on_event
+        self._on_stalled = on_stalled
         self._cancel = cancel
         self._changed = changed
-        self._talk = Conversation(turn, rights=rights, level=level, on_event=on_event, ask=ask)
         self._stderr = StderrLog(turn.transcript.with_suffix(".stderr"))
         self._stage = "start"
         self._session_id: str | None = None
         self._stop_reason = ""
+        self._ending = False  # no further prompt, whatever people say
 
     async def play(self, start: Start) -> TurnEnd:
         began = time.monotonic()
@@ -133,10 +169,11 @@ class _Run:
         draining = self._drain(process)
         wire = self._wire(process)
         connection = connect_to_agent(cast(Client, self._talk), wire)
-        work = asyncio.ensure_future(self._converse(connection))
+        work = asyncio.ensure_future(self._converse(connection, climb))
+        silence = Silence(self._turn, self._talk, process.pid, self._on_stalled)
         outcome: Ended | None = None
         try:
-            outcome = await self._supervise(work, climb, wire)
+            outcome = await self._supervise(work, climb, wire, silence)
         finally:
             await _to_the_end(self._finish(work, climb, connection, wire, draining))
         if wire.error is not None:
@@ -180,61 +217,53 @@ class _Run:
 
     # The conversation, in order
 
-    async def _converse(self, connection: Any) -> None:
+    async def _converse(self, connection: Any, climb: ladder.Ladder) -> None:
+        agent, turn = self._agent, self._turn
         self._stage = "initialize"
-        info = Implementation(name="orchard", version="0.1.0")
-        answer = await connection.initialize(protocol_version=PROTOCOL_VERSION, client_info=info)
-        if answer.protocol_version != PROTOCOL_VERSION:
-            raise ending.other_version(self._agent, answer.protocol_version, PROTOCOL_VERSION)
+        offered = await opening.initialize(connection, agent)
         self._stage = "session"
-        offered = answer.model_dump(mode="json", by_alias=True).get("agentCapabilities") or {}
-        self._session_id, resumed, modes = await self._open_session(connection, offered)
-        self._talk.session_id = self._session_id
-        await self._set_mode(connection, modes)
+        session = await opening.open_session(
+            connection, agent, offered, self._transcript, cwd=str(turn.cwd), old=turn.session_id
+        )
+        self._session_id = self._talk.session_id = session.id
+        await opening.set_mode(connection, agent, session)
         self._stage = "prompt"
-        started = TurnStarted(agent=self._agent.name, session_id=self._session_id, resumed=resumed)
-        await self._on_event(started)
-        self._talk.heard()
-        self._talk.prompting = True
+        await self._on_event(TurnStarted(agent=agent.name, session_id=session.id, resumed=session.resumed))
+        words = self._said.take()
+        text = prompts.with_words(turn.prompt, words) if words else turn.prompt
+        while True:
+            for each in words:
+                await self._on_event(TurnSteered(text=each))
+            response = await self._prompt(connection, climb, session.id, text)
+            await self._talk.flush()
+            self._note_usage(response)
+            self._stop_reason = response.stop_reason
+            words = [] if self._ending else self._said.take()
+            if not words:
+                return
+            text = prompts.steering_prompt(turn.prompt, words, self._said.times)
+
+    async def _prompt(
+        self, connection: Any, climb: ladder.Ladder, session_id: str, text: str
+    ) -> PromptResponse:
+        """One prompt to its answer, cancelled when a person says something; Ended when it is deaf to that."""
+        self._talk.begin_prompt()
+        answer = asyncio.ensure_future(connection.prompt(session_id=session_id, prompt=[text_block(text)]))
+        spoken = asyncio.ensure_future(self._said.wait())
         try:
-            response = await connection.prompt(
-                session_id=self._session_id, prompt=[text_block(self._turn.prompt)]
-            )
+            await asyncio.wait({answer, spoken}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self._transcript.add("note", "a person has something to say: the prompt is cancelled")
+                self._talk.cancel_requests()
+                if not await climb.interrupt(lambda: connection.cancel(session_id=session_id), answer):
+                    raise ending.deaf(self._agent, self._agent.stop_seconds[0])
+            response: PromptResponse = await answer
+            return response
         finally:
             self._talk.prompting = False
-        await self._talk.flush()
-        self._note_usage(response)
-        self._stop_reason = response.stop_reason
-
-    async def _open_session(self, connection: Any, offered: Mapping[str, Any]) -> tuple[str, bool, list[str]]:
-        """The session's id, whether it is the old one, and the ids of its modes.
-
-        Replayed updates of a loaded session come before its answer, and are passed over.
-        """
-        old, cwd = self._turn.session_id, str(self._turn.cwd)
-        sessions = offered.get("sessionCapabilities") or {}
-        take_up = None
-        if old and "fresh_session" not in self._agent.quirks:
-            if sessions.get("resume") is not None:
-                take_up = connection.resume_session
-            elif offered.get("loadSession"):
-                take_up = connection.load_session
-        if take_up is not None and old:
-            try:
-                response = await take_up(cwd=cwd, session_id=old, mcp_servers=[])
-                return old, True, _mode_ids(response)
-            except (RequestError, ValidationError) as refused:
-                self._transcript.add("note", f"session {old} could not be taken up again: {refused}")
-        response = await connection.new_session(cwd=cwd, mcp_servers=[])
-        return response.session_id, False, _mode_ids(response)
-
-    async def _set_mode(self, connection: Any, offered: list[str]) -> None:
-        mode = self._agent.mode
-        if mode is None:
-            return
-        if offered and mode not in offered:
-            raise ending.no_mode(self._agent, offered)
-        await connection.set_session_mode(session_id=self._session_id, mode_id=mode)
+            spoken.cancel()
+            answer.cancel()
+            await asyncio.gather(answer, spoken, return_exceptions=True)
 
     def _note_usage(self, response: PromptResponse) -> None:
         if response.usage is not None:
@@ -244,17 +273,23 @@ class _Run:
 
     # Supervision
 
-    async def _supervise(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> Ended | None:
+    async def _supervise(
+        self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire, silence: Silence
+    ) -> Ended | None:
         """Wait for the conversation, its death, its time-outs, or our wish to end it."""
         began = time.monotonic()
         wish = asyncio.ensure_future(self._cancel.wait())
         try:
             while True:
                 waited: set[asyncio.Future[Any]] = {work, wish, climb.exited}
-                patience = self._patience(began)
-                if patience.seconds <= 0:
-                    return patience.ended
-                pause = min(patience.seconds, _LOOK_SECONDS)  # the patience changes with what it says
+                await silence.look()
+                left, ended = self._patience(began)
+                if left <= 0:
+                    return ended
+                if silence.seconds() >= self._turn.stall_cancel_seconds and not work.done():
+                    return ending.silent(self._agent, silence.seconds(), await silence.doing())
+                # The patience changes with what it says, so look again before it is over.
+                pause = min(left, silence.next_look(), _LOOK_SECONDS)
                 await asyncio.wait(waited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 await self._talk.flush()  # live views want text that nothing follows for a while
                 if wish.done():
@@ -268,23 +303,15 @@ class _Run:
         finally:
             wish.cancel()
 
-    def _patience(self, began: float) -> _Patience:
-        """How long to wait before looking again, and what it means when that is over."""
+    def _patience(self, began: float) -> tuple[float, Ended]:
+        """The seconds that this stage may still take, and what it means when they are over."""
         now, turn, name = time.monotonic(), self._turn, self._agent.name
         if self._stage != "prompt":
             ended = ending.too_slow(self._agent, self._stage, turn.start_seconds, self._last_words())
-            return _Patience(began + turn.start_seconds - now, ended)
+            return began + turn.start_seconds - now, ended
         left = began + turn.timeout_seconds + self._talk.asked_seconds() - now
-        if left <= 0:
-            hint = "Raise the turn time-out, or make the story smaller."
-            error = f"{name} did not end its turn in {turn.timeout_seconds:g} s."
-            return _Patience(0, ending.failed(error, hint))
-        if self._talk.asking or self._talk.open_tools:
-            return _Patience(left, None)
-        silence = self._talk.last_heard + turn.stall_seconds - now
-        hint = "It may be waiting for its model. See the transcript."
-        ended = ending.failed(f"{name} said nothing for {turn.stall_seconds:g} s.", hint)
-        return _Patience(min(left, silence), ended if silence <= 0 else None)
+        hint = "Raise the turn time-out, or make the story smaller."
+        return left, ending.failed(f"{name} did not end its turn in {turn.timeout_seconds:g} s.", hint)
 
     async def _result(self, work: asyncio.Future[None], climb: ladder.Ladder, wire: Wire) -> Ended | None:
         name = self._agent.name
@@ -295,7 +322,7 @@ class _Run:
         except ConnectionError:
             return await self._died(climb, wire)
         except RequestError as error:
-            fault = request_fault(name, error.code, str(error), error.data)
+            fault = request_fault(name, error.code, str(error), error.data, self._now())
             return ending.from_fault(fault, f" It was asked to {self._stage}.{self._last_words()}")
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]["msg"]
@@ -329,6 +356,7 @@ class _Run:
         wire: Wire,
         draining: asyncio.Task[None] | None,
     ) -> None:
+        self._ending = True
         self._talk.cancel_requests()
         session_id = self._session_id
         if not work.done() and self._stage == "prompt" and session_id is not None:
@@ -352,18 +380,21 @@ class _Run:
         elif outcome is None:
             done = self._talk.changed or (self._changed is not None and await self._changed())
             text = self._talk.words.strip()
-            outcome = ending.from_answer(self._agent, self._stop_reason, text, did_something=done)
+            outcome = ending.from_answer(
+                self._agent, self._stop_reason, text, did_something=done, now=self._now()
+            )
         usage = {}
         if self._talk.usage:
             meaning = [quirk[6:] for quirk in self._agent.quirks if quirk.startswith("usage:")]
             usage = {"source": "the agent's word", "meaning": "".join(meaning), **self._talk.usage}
         return TurnEnd(
             kind=outcome.kind,
-            text=self._talk.words.strip(),
+            text=self._talk.all_words(),
             session_id=self._session_id,
             usage=usage,
             error=outcome.error,
             hint=outcome.hint.strip(),
+            limited_until=outcome.until,
             stop_reason=self._stop_reason,
             rungs=tuple(climb.rungs),
             exit_code=climb.exit_code,
@@ -372,18 +403,8 @@ class _Run:
             malformed=wire.malformed,
         )
 
-
-class _Patience:
-    __slots__ = ("ended", "seconds")
-
-    def __init__(self, seconds: float, ended: Ended | None) -> None:
-        self.seconds = seconds
-        self.ended = ended
-
-
-def _mode_ids(response: Any) -> list[str]:
-    modes = getattr(response, "modes", None)
-    return [mode.id for mode in modes.available_modes] if modes is not None else []
+    def _now(self) -> datetime:
+        return self._clock.now().astimezone()  # agents say times of day in the machine's zone
 
 
 async def _to_the_end(work: Awaitable[None]) -> None:

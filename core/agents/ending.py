@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from core.agents.faults import Fault, hidden_fault
+from datetime import datetime
+
+from core.agents.faults import Fault, closing_limit, hidden_fault
 from core.agents.turn import (
     TurnBlocked,
     TurnCancelled,
@@ -11,6 +13,7 @@ from core.agents.turn import (
     TurnFailed,
     TurnIdle,
     TurnKind,
+    TurnLimited,
 )
 from core.worker.contract import AgentSetup
 
@@ -18,11 +21,14 @@ from core.worker.contract import AgentSetup
 class Ended(Exception):
     """The turn is over before its time; no fault of ours."""
 
-    def __init__(self, kind: TurnKind, error: str = "", hint: str = "") -> None:
+    def __init__(
+        self, kind: TurnKind, error: str = "", hint: str = "", until: datetime | None = None
+    ) -> None:
         super().__init__(error)
         self.kind = kind
         self.error = error
         self.hint = hint
+        self.until = until
 
 
 def failed(error: str, hint: str = "See the transcript.") -> Ended:
@@ -30,7 +36,7 @@ def failed(error: str, hint: str = "See the transcript.") -> Ended:
 
 
 def from_fault(fault: Fault, more: str = "") -> Ended:
-    return Ended(TurnKind.BLOCKED if fault.blocked else TurnKind.FAILED, fault.error, fault.hint + more)
+    return Ended(fault.kind, fault.error, fault.hint + more, fault.until)
 
 
 def missing(agent: AgentSetup) -> Ended:
@@ -68,13 +74,28 @@ def exited(agent: AgentSetup, stage: str, code: int, last_words: str) -> Ended:
     return failed(f"{agent.name} {how} before its turn began ({stage}).", hint)
 
 
-def from_answer(agent: AgentSetup, stop_reason: str, text: str, *, did_something: bool) -> Ended:
+def silent(agent: AgentSetup, seconds: float, doing: str) -> Ended:
+    error = f"{agent.name} showed nothing for {seconds:g} s, so its turn was ended: {doing}."
+    return failed(error, "It may be waiting for its model, or be stuck. See the transcript.")
+
+
+def deaf(agent: AgentSetup, seconds: float) -> Ended:
+    error = (
+        f"{agent.name} did not stop within {seconds:g} s to hear what a person said, so its turn was ended."
+    )
+    return failed(error, "The person's words go into its next turn. See the transcript.")
+
+
+def from_answer(
+    agent: AgentSetup, stop_reason: str, text: str, *, did_something: bool, now: datetime
+) -> Ended:
     """What the prompt's answer means: a normal end can hide a failure when nothing was done."""
     if stop_reason == "refusal":
         return failed(f"{agent.name} refused to go on: {text[:300]}", "Reword the story.")
     if stop_reason == "cancelled":
         return failed(f"{agent.name} cancelled its own turn.")
-    fault = None if did_something else hidden_fault(agent.name, text)
+    find = closing_limit if did_something else hidden_fault
+    fault = find(agent.name, text, now)
     return Ended(TurnKind.IDLE) if fault is None else from_fault(fault)
 
 
@@ -83,6 +104,8 @@ def closing_event(end: TurnEnd) -> TurnEvent:
         return TurnIdle(text=end.text)
     if end.kind is TurnKind.CANCELLED:
         return TurnCancelled()
+    if end.kind is TurnKind.LIMITED:
+        return TurnLimited(error=end.error, hint=end.hint, until=end.limited_until)
     if end.kind is TurnKind.BLOCKED:
         return TurnBlocked(error=end.error, hint=end.hint)
     return TurnFailed(error=end.error, hint=end.hint)

@@ -27,9 +27,20 @@ class Ladder:
         self.left: OrchardError | None = None  # something could not be ended
         self.exit_code: int | None = None
 
-    async def cancel(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[None]) -> None:
+    async def cancel(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> None:
         """Ask for the end of the turn and wait for its answer. An agent may not even read the request."""
         self.rungs.append(Rung.CANCEL)
+        await self._ask(send, work)
+
+    async def interrupt(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> bool:
+        """Ask for the end of a prompt that another follows, as patiently; a rung only when it is deaf."""
+        await self._ask(send, work)
+        heard = work.done() or self.exited.done()
+        if not heard:
+            self.rungs.append(Rung.CANCEL)
+        return heard
+
+    async def _ask(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> None:
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(self._after_cancel):
                 await send()
