@@ -81,7 +81,7 @@ def _steered(event: Event, data: Data, _: str) -> Notice:
 def _taken(event: Event, data: Data, _: str) -> Notice:
     where = f" The files are in {code(text(data, 'path'), 400)}." if text(data, "path") else ""
     return say(
-        f"🙋 {_by(event, data)} works on it; the agent waits.{where} `/story hand_back` gives it back.",
+        f"🙋 {_by(event, data)} works on it; the agent waits.{where} `/story handback` gives it back.",
         tone=Tone.ASK,
     )
 
