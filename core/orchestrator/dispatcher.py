@@ -12,7 +12,7 @@ import functools
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.bus import Bus
@@ -98,6 +98,7 @@ class Dispatcher:
         self.guests = Guests()
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
+        self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
         self._held: dict[str, _Hold] = {}
         self._waits: Mapping[str, str] = {}
 
@@ -140,7 +141,10 @@ class Dispatcher:
         now = self.clock.monotonic()
         waits: dict[str, str] = {}
         ready: list[Cycle] = []
-        busy = {merge.project: merge.story_id for merge in merging}
+        leased = {lease.story_id for lease in running}
+        busy = {merge.project: merge.story_id for merge in merging if merge.story_id in leased}
+        busy |= {project: stories[0] for project, stories in self._merging.items()}
+        batches: dict[str, list[Cycle]] = {}
         for cycle in runnable:
             if cycle.story_id in self._drives:
                 continue
@@ -152,24 +156,46 @@ class Dispatcher:
             if (seconds := self.supervisor.ready_in(cycle.project)) > 0:
                 self._hold(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
                 waits[cycle.story_id] = f"waits {seconds:.0f} s: the project's worker ended unexpectedly."
-            elif cycle.state is CycleState.COMMIT and busy.setdefault(cycle.project, cycle.story_id) != (
-                cycle.story_id
-            ):
+            elif cycle.state is CycleState.COMMIT and cycle.project in busy:
                 waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
+            elif cycle.state is CycleState.COMMIT and cycle.project in batches:
+                batches[cycle.project].append(cycle)  # goes with the first, or after it
             else:
                 ready.append(cycle)
+                if cycle.state is CycleState.COMMIT:
+                    batches[cycle.project] = [cycle]
         choice = choose(ready, self.counts(running, self.guests.places), self._setups.slots())
         for cycle in choice.start:
+            if cycle.state is CycleState.COMMIT:
+                self._start_batch(batches[cycle.project])
+                continue
             task = asyncio.create_task(self._drive(cycle), name=f"drive {cycle.story_id}")
             self._drives[cycle.story_id] = task
             task.add_done_callback(functools.partial(self._driven, cycle.story_id))
+        for first, *others in batches.values():
+            why = choice.waits.get(first.story_id, f"waits: {first.story_id} is being merged first.")
+            waits |= {other.story_id: why for other in others}
         self._waits = {**waits, **choice.waits}
 
+    def _start_batch(self, ready: Sequence[Cycle]) -> None:
+        project = ready[0].project
+        chosen = tuple(ready[: self._merges.size(project)])
+        self._merging[project] = tuple(cycle.story_id for cycle in chosen)
+        task = asyncio.create_task(self._drive_batch(chosen), name=f"merge stories of {project}")
+        task.add_done_callback(lambda _: self._merging.pop(project, None))
+        for story in self._merging[project]:
+            self._drives[story] = task
+            task.add_done_callback(functools.partial(self._driven, story))
+
     def counts(self, running: Iterable[Lease], guests: Mapping[str, str]) -> Counter[str]:
-        """How many agents each project has at work: for stories that are leased or driven, and for guests."""
+        """How many places each project has taken: for stories that are leased or driven, one for all that are
+        merged together, and for guests."""
         at_work = {lease.story_id: lease.project for lease in running}
         at_work |= {story: story.rpartition("-")[0] for story in self._drives}
-        return Counter([*at_work.values(), *guests.values()])
+        merged = {lease.story_id for lease in running if lease.phase is Phase.COMMIT}
+        merged |= {story for stories in self._merging.values() for story in stories}
+        merging = {at_work.pop(story) for story in merged if story in at_work}
+        return Counter([*at_work.values(), *merging, *guests.values()])
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
@@ -200,26 +226,44 @@ class Dispatcher:
         except LostRace:
             return
         try:
-            if phase is Phase.COMMIT:
-                await self._merges.merge(cycle.story_id, lease)
-            else:
-                await self._run_phase(cycle, lease, setup, agent)
+            await self._run_phase(cycle, lease, setup, agent)
         except PeerGone:
             log.info("%s: the worker ended during %s", cycle.story_id, phase)
         except LostRace:
             log.info("%s: an old report was refused", cycle.story_id)
         await self._clean(cycle.project, cycle.story_id)
 
+    async def _drive_batch(self, ready: Sequence[Cycle]) -> None:
+        project = ready[0].project
+        try:
+            self._setups.project(project)
+            owner = await self.supervisor.ensure(project)
+        except OrchardError as error:
+            log.warning("%s cannot be merged: %s", ready[0].story_id, error)
+            for cycle in ready:
+                self._hold(cycle.story_id, 10.0, str(error))
+            return
+        try:
+            batch = await self._store.write(
+                lambda tx: self._merges.claim(tx, ready, owner=owner, lease_seconds=self._lease_seconds)
+            )
+        except LostRace:
+            return
+        try:
+            await self._merges.merge(batch)
+        except PeerGone:
+            log.info("%s: the worker ended while it merged", project)
+        except LostRace:
+            log.info("%s: an old report of a merge was refused", project)
+        for member in batch.members:
+            await self._clean(project, member.story_id)
+
     def _claim(self, tx: Transaction, cycle: Cycle, phase: Phase, owner: str, agent: str) -> Lease:
         current = cycles.get(tx.conn, cycle.story_id)
         if current is None or current.state is not cycle.state or current.blocked_reason:
             raise LostRace(f"{cycle.story_id} moved on.")
         lease = leases.claim(tx, cycle.story_id, phase=phase, owner=owner, lease_seconds=self._lease_seconds)
-        if phase is Phase.COMMIT:
-            self._merges.open(tx, cycle, lease)
-        data = {"phase": str(phase), "attempt": cycle.attempt}
-        if phase is not Phase.COMMIT:
-            data["agent"] = agent
+        data = {"phase": str(phase), "attempt": cycle.attempt, "agent": agent}
         tx.emit(EventKind.PHASE_STARTED, project=cycle.project, story_id=cycle.story_id, data=data)
         return lease
 

@@ -1,19 +1,24 @@
-"""One merge at a time a project: a candidate is proven on top of the main branch, stored, fast-forwarded.
+"""Stories onto the main branch, in batches, one at a time a project: candidates are proven on top of the main
+branch and of each other, stored, and fast-forwarded together.
 
-A crash between the stored candidate and the moved branch is met by the next claim: it finds the open merge
-and fast-forwards the same candidate, which does nothing when the main branch already holds it.
+A crash between the stored candidates and the moved branch is met by the next claim: it finds the open batch
+and fast-forwards the same candidates, which does nothing where the main branch already holds them.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from core.domain.lifecycles import Phase
+from core.domain.event import EventKind
+from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
+from core.orchestrator.blocking import block
+from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.reports import (
-    block,
     record_candidate,
     record_conflict,
     record_merge_refused,
@@ -27,16 +32,45 @@ from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.store.merges import Merge
 from core.worker.contract import (
+    BatchJob,
+    BatchReport,
     FastForwardEnd,
     FastForwardJob,
     FastForwardReport,
+    ForwardStep,
     MergeEnd,
     MergeJob,
     MergeReport,
+    ProjectSetup,
     StoryBrief,
 )
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A story of the batch. Without a lease it may be recorded as merged, where it is, but not be merged."""
+
+    cycle: Cycle
+    merge: Merge
+    lease: Lease | None
+
+    @property
+    def story_id(self) -> str:
+        return self.merge.story_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    project: str
+    owner: str  # the worker that prepares it
+    members: tuple[_Member, ...]  # in the order in which they are merged
+
+    @property
+    def stored(self) -> bool:
+        """Whether its candidates are known: then the main branch may hold them."""
+        return self.members[0].merge.candidate is not None
 
 
 class MergeQueue:
@@ -45,121 +79,236 @@ class MergeQueue:
         self._supervisor = supervisor
         self._setups = setups
 
-    def open(self, tx: Transaction, cycle: Cycle, lease: Lease) -> Merge:
-        """The project's open merge for this story, made in the claim's transaction.
+    # -- claiming ----------------------------------------------------------------------------
 
-        Raises LostRace while another story of the project is being merged.
+    def size(self, project: str) -> int:
+        """How many stories of a project are merged together at most."""
+        return self._setups.settings(project).merge_batch_size
+
+    def claim(self, tx: Transaction, ready: Sequence[Cycle], *, owner: str, lease_seconds: float) -> Batch:
+        """The project's batch, with a lease for each of its stories.
+
+        That is the one whose candidates a crash left stored, whoever is in it, else a new one of those of
+        `ready` (one project's, in the order of the queue) that are ready still. Raises LostRace when there
+        are none, or while a batch of the project is at work.
         """
-        for merge in merges.open_of(tx.conn, cycle.project):
-            if merge.story_id != cycle.story_id:
+        project = ready[0].project
+        held = {lease.story_id for lease in leases.held(tx.conn, project)}
+        left = merges.open_of(tx.conn, project)
+        for merge in left:
+            if merge.story_id in held:
                 raise LostRace(f"{merge.story_id} is being merged.")
-            if merge.candidate is not None:
-                return merge
-            merges.finish(tx, merge.id, "abandoned")  # died before its candidate was proven
-        return merges.begin(tx, cycle.project, [(cycle.story_id, lease.generation)])[0]
 
-    async def merge(self, story_id: str, lease: Lease) -> None:
-        """Raises PeerGone and LostRace; the open merge then waits for the next claim."""
-        cycle, merge = await self._store.read(
-            lambda conn: (cycles.get(conn, story_id), _open_merge(conn, story_id))
-        )
-        assert cycle is not None
-        try:
+        def take(story_id: str) -> Lease | None:
+            try:
+                return leases.claim(
+                    tx, story_id, phase=Phase.COMMIT, owner=owner, lease_seconds=lease_seconds
+                )
+            except LostRace:
+                return None
+
+        for merge in left:
             if merge.candidate is None:
-                prepared = await self._prepare(cycle, lease)
-                ready = await self._store.write(lambda tx: self._record(tx, cycle, merge, prepared))
-                if not ready:
+                merges.finish(tx, merge.id, "abandoned")  # died before it was proven, or was left out
+        found = [(merge, take(merge.story_id)) for merge in left if merge.candidate is not None]
+        if not found:
+            taken = [lease for cycle in ready if (lease := take(cycle.story_id)) is not None]
+            if not taken:
+                raise LostRace(f"No story of {project} is ready to be merged any more.")
+            begun = merges.begin(tx, project, [(lease.story_id, lease.generation) for lease in taken])
+            found = list(zip(begun, taken, strict=True))
+        members = []
+        for merge, lease in found:
+            cycle = cycles.get(tx.conn, merge.story_id)
+            assert cycle is not None  # a merge refers to it
+            members.append(_Member(cycle=cycle, merge=merge, lease=lease))
+            if lease is not None:
+                data = {"phase": str(Phase.COMMIT), "attempt": cycle.attempt}
+                tx.emit(EventKind.PHASE_STARTED, project=project, story_id=cycle.story_id, data=data)
+        return Batch(project=project, owner=owner, members=tuple(members))
+
+    # -- merging -----------------------------------------------------------------------------
+
+    async def merge(self, batch: Batch) -> None:
+        """Raises PeerGone and LostRace; the open batch then waits for the next claim."""
+        try:
+            refused: tuple[MergeReport, ...] = ()
+            if not batch.stored:
+                reports = await self._prepare(batch)
+                left, refused = await self._store.write(lambda tx: self._record(tx, batch, reports))
+                if left is None:
                     return
-                merge = await self._store.read(lambda conn: _open_merge(conn, story_id))
-            await self._forward(cycle, merge, lease)
-        except PeerGone:
+                batch = left
+            await self._forward(batch, refused)
+        except (PeerGone, LostRace):
             raise
         except (RpcError, OrchardError) as error:
-            if isinstance(error, LostRace):
-                raise
-            log.exception("merging %s failed", story_id)
+            log.exception("merging %s failed", ", ".join(member.story_id for member in batch.members))
             reason = str(error)
-            await self._store.write(lambda tx: self._give_up(tx, cycle, merge, lease, reason))
+            await self._store.write(lambda tx: self._give_up(tx, batch, reason))
 
-    async def _prepare(self, cycle: Cycle, lease: Lease) -> MergeReport:
-        story, red = await self._store.read(
-            lambda conn: (
-                stories.get(conn, cycle.story_id),
-                gates.last_passed(conn, cycle.story_id, Phase.TEST_RED),
-            )
-        )
-        assert cycle.base_commit is not None
-        assert cycle.red_commit is not None
-        assert cycle.head_commit is not None
-        assert red is not None
-        job = MergeJob(
-            project=self._setups.project(cycle.project),
-            story=StoryBrief(
-                id=story.id,
-                title=story.title,
-                body=story.body,
-                acceptance_criteria=story.acceptance_criteria,
-                spec=cycle.spec,
-            ),
-            generation=lease.generation,
-            base_commit=cycle.base_commit,
-            red_commit=cycle.red_commit,
-            head_commit=cycle.head_commit,
-            red_evidence=red.verdict.evidence,
-        )
-        return await self._supervisor.request(MergeReport, lease.owner, "prepare_merge", job)
+    async def _prepare(self, batch: Batch) -> tuple[MergeReport, ...]:
+        setup = self._setups.project(batch.project)
+        job = await self._store.read(lambda conn: _job(conn, setup, batch))
+        report = await self._supervisor.request(BatchReport, batch.owner, "prepare_merge", job)
+        return report.reports
 
-    def _record(self, tx: Transaction, cycle: Cycle, merge: Merge, report: MergeReport) -> bool:
+    def _record(
+        self, tx: Transaction, batch: Batch, reports: Sequence[MergeReport]
+    ) -> tuple[Batch | None, tuple[MergeReport, ...]]:
+        """What was found, in one transaction. Returns what is to be fast-forwarded, and the refusals that
+        count only once what they stand on is on the main branch."""
+        by_story = {report.story_id: report for report in reports}
+        bases = {report.candidate for report in reports}
+        ready: list[_Member] = []
+        later: list[MergeReport] = []
+        whole = True  # a candidate stands on those before it: all that come after a dropped one fall with it
+        for member in batch.members:
+            report = by_story.get(member.story_id)
+            dropped = not _holds(tx, member)
+            whole &= not (dropped and report is not None and report.end is MergeEnd.READY)
+            if dropped:
+                continue
+            if report is None or report.generation != member.merge.generation:
+                self._let_go(tx, member)
+            elif report.end is MergeEnd.READY and whole:
+                record_candidate(tx, member.cycle, member.merge.id, report)
+                ready.append(replace(member, merge=merges.get(tx.conn, member.merge.id)))
+            elif report.end is MergeEnd.REFUSED and report.main_commit in bases:
+                if whole:
+                    later.append(report)
+                    ready.append(member)
+                else:
+                    self._let_go(tx, member)
+            else:
+                self._record_left(tx, member, report)
+        landing = [member for member in ready if member.merge.candidate is not None]
+        if landing:
+            return replace(batch, members=tuple(ready)), tuple(later)
+        for member in ready:
+            self._let_go(tx, member)
+        return None, ()
+
+    def _record_left(self, tx: Transaction, member: _Member, report: MergeReport) -> None:
+        cycle, merge = member.cycle, member.merge
         match report.end:
-            case MergeEnd.READY:
-                record_candidate(tx, cycle, merge.id, report)
-                return True
             case MergeEnd.REFUSED:
                 record_merge_refused(tx, cycle, merge.id, report)
             case MergeEnd.CONFLICT:
                 limit = self._setups.review_policy(cycle.project).max_conflicts
                 record_conflict(tx, cycle, merge.id, report, max_conflicts=limit)
             case MergeEnd.BLOCKED:
-                leases.release(tx, cycle.story_id, report.generation)
-                merges.finish(tx, merge.id, "abandoned")
+                self._let_go(tx, member)
                 block(tx, cycle, f"{report.error} {report.hint}".strip())
-        return False
+            case MergeEnd.LEFT_OUT | MergeEnd.READY:
+                self._let_go(tx, member)
 
-    async def _forward(self, cycle: Cycle, merge: Merge, lease: Lease) -> None:
-        assert merge.candidate is not None
-        assert merge.main_commit is not None
+    async def _forward(self, batch: Batch, refused: Sequence[MergeReport]) -> None:
+        steps = [member for member in batch.members if member.merge.candidate is not None]
+        leased = [member.lease is not None for member in steps]
+        first = steps[0].merge.main_commit
+        assert first is not None
         job = FastForwardJob(
-            project=self._setups.project(cycle.project),
-            story_id=cycle.story_id,
-            generation=lease.generation,
-            candidate=merge.candidate,
-            main_commit=merge.main_commit,
+            project=self._setups.project(batch.project),
+            main_commit=first,
+            steps=tuple(
+                ForwardStep(story_id=member.story_id, candidate=str(member.merge.candidate))
+                for member in steps
+            ),
+            go=len(steps) if all(leased) else leased.index(False),
         )
-        report = await self._supervisor.request(FastForwardReport, lease.owner, "fast_forward", job)
-        candidate = merge.candidate
-        match report.end:
-            case FastForwardEnd.MERGED:
-                await self._store.write(
-                    lambda tx: record_merged(tx, cycle, merge.id, candidate, lease.generation)
-                )
-            case FastForwardEnd.MOVED:
-                await self._store.write(lambda tx: self._abandon(tx, cycle, merge, lease))
-            case FastForwardEnd.BLOCKED:
-                reason = f"{report.error} {report.hint}".strip()
-                await self._store.write(lambda tx: self._give_up(tx, cycle, merge, lease, reason))
+        report = await self._supervisor.request(FastForwardReport, batch.owner, "fast_forward", job)
+        waiting = [member for member in batch.members if member not in steps]
+        await self._store.write(lambda tx: self._landed(tx, steps, report, waiting, refused))
+
+    def _landed(
+        self,
+        tx: Transaction,
+        steps: Sequence[_Member],
+        report: FastForwardReport,
+        waiting: Sequence[_Member],
+        refused: Sequence[MergeReport],
+    ) -> None:
+        """The main branch holds the first `report.landed` steps."""
+        merged = steps[: report.landed]
+        tip = str(merged[-1].merge.candidate) if merged else ""
+        for member in merged:
+            record_merged(
+                tx,
+                member.cycle,
+                member.merge.id,
+                str(member.merge.candidate),
+                member.lease.generation if member.lease else None,
+            )
+            mark_rebases(tx, member.cycle.project, member.story_id, tip)
+        # These stood on nothing, or on what has landed now: all of it, else their ground is not the branch's.
+        whole = len(merged) == len(steps)
+        spoken = {each.story_id: each for each in refused}
+        for member in waiting:
+            if whole and member.story_id in spoken and _holds(tx, member):
+                record_merge_refused(tx, member.cycle, member.merge.id, spoken[member.story_id])
+            else:
+                self._let_go(tx, member)
+        for member in steps[report.landed :]:
+            self._let_go(tx, member)
+        if report.end is FastForwardEnd.BLOCKED and report.landed < len(steps):
+            member = steps[report.landed]
+            block(tx, member.cycle, f"{report.error} {report.hint}".strip())
+
+    def _give_up(self, tx: Transaction, batch: Batch, reason: str) -> None:
+        for member in batch.members:
+            held = _holds(tx, member)
+            self._let_go(tx, member)
+            if held:
+                block(tx, member.cycle, reason)
 
     @staticmethod
-    def _abandon(tx: Transaction, cycle: Cycle, merge: Merge, lease: Lease) -> None:
-        leases.release(tx, cycle.story_id, lease.generation)
-        merges.finish(tx, merge.id, "abandoned")
+    def _let_go(tx: Transaction, member: _Member) -> None:
+        """The story waits for the next batch, unless somebody else has it by now."""
+        merge = merges.get(tx.conn, member.merge.id)
+        if merge.state is merges.MergeState.OPEN:
+            merges.finish(tx, merge.id, "abandoned")
+        if _holds(tx, member):
+            assert member.lease is not None
+            leases.release(tx, member.story_id, member.lease.generation)
 
-    def _give_up(self, tx: Transaction, cycle: Cycle, merge: Merge, lease: Lease, reason: str) -> None:
-        self._abandon(tx, cycle, merge, lease)
-        block(tx, cycle, reason)
+
+def _holds(tx: Transaction, member: _Member) -> bool:
+    """Whether the story is this batch's still: no person took it out, its worker lives."""
+    if member.lease is None:
+        return False
+    try:
+        leases.check(tx.conn, member.story_id, member.lease.generation)
+    except LostRace:
+        return False
+    cycle = cycles.get(tx.conn, member.story_id)
+    return cycle is not None and cycle.state is CycleState.COMMIT
 
 
-def _open_merge(conn: sqlite3.Connection, story_id: str) -> Merge:
-    for merge in merges.open_of(conn):
-        if merge.story_id == story_id:
-            return merge
-    raise LostRace(f"{story_id} is not being merged any more.")
+def _job(conn: sqlite3.Connection, setup: ProjectSetup, batch: Batch) -> BatchJob:
+    return BatchJob(project=setup, merges=tuple(_merge_job(conn, setup, member) for member in batch.members))
+
+
+def _merge_job(conn: sqlite3.Connection, setup: ProjectSetup, member: _Member) -> MergeJob:
+    cycle = member.cycle
+    story = stories.get(conn, cycle.story_id)
+    red = gates.last_passed(conn, cycle.story_id, Phase.TEST_RED)
+    assert cycle.base_commit is not None
+    assert cycle.red_commit is not None
+    assert cycle.head_commit is not None
+    assert red is not None
+    return MergeJob(
+        project=setup,
+        story=StoryBrief(
+            id=story.id,
+            title=story.title,
+            body=story.body,
+            acceptance_criteria=story.acceptance_criteria,
+            spec=cycle.spec,
+        ),
+        generation=member.merge.generation,
+        base_commit=cycle.base_commit,
+        red_commit=cycle.red_commit,
+        head_commit=cycle.head_commit,
+        red_evidence=red.verdict.evidence,
+    )

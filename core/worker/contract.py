@@ -2,9 +2,10 @@
 
 The worker holds no state of record: a job carries everything it needs, a report carries facts back.
 
-    control plane -> worker   run_phase(PhaseJob) -> PhaseReport, prepare_merge(MergeJob) -> MergeReport,
+    control plane -> worker   run_phase(PhaseJob) -> PhaseReport, prepare_merge(BatchJob) -> BatchReport,
                               fast_forward(FastForwardJob) -> FastForwardReport,
                               remove_worktree(RemoveWorktree), cancel(story_id), steer(Steer) -> Steered,
+                              open_worktree(OpenWorktree) -> OpenedWorktree,
                               run_tests(SuiteJob) -> SuiteReport, ping(), shutdown()
     worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
                               process_ended(pid), salvaged(Salvage), touched(Touched), stalled(Stalled),
@@ -141,11 +142,20 @@ class MergeJob:
     red_evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob:
+    """Stories to be merged together, in the order of the merge queue."""
+
+    project: ProjectSetup
+    merges: tuple[MergeJob, ...]
+
+
 class MergeEnd(StrEnum):
     READY = "ready"  # candidate made and its gate passed; nothing merged yet
     REFUSED = "refused"  # the gate said no on the rebased tree
-    CONFLICT = "conflict"
+    CONFLICT = "conflict"  # it does not fit on the main branch
     BLOCKED = "blocked"
+    LEFT_OUT = "left out"  # of this batch, which it does not fit: it meets the new main branch next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +163,8 @@ class MergeReport:
     story_id: str
     generation: int
     end: MergeEnd
-    candidate: str | None = None  # one commit on top of the main branch
-    main_commit: str | None = None  # what the candidate stands on
+    candidate: str | None = None  # one commit on top of `main_commit`
+    main_commit: str | None = None  # the main branch's, or the candidate of the story before it in the batch
     rebased_red: str | None = None  # after REFUSED: where the story goes on
     rebased_head: str | None = None
     verdict: Verdict | None = None
@@ -165,25 +175,39 @@ class MergeReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FastForwardJob:
-    project: ProjectSetup
+class BatchReport:
+    """One report a story. Those that are READY stand in the order of the queue, each on the one before."""
+
+    reports: tuple[MergeReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardStep:
     story_id: str
-    generation: int
     candidate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastForwardJob:
+    """`steps` are a batch's candidates, each on the one before, the first on `main_commit`. Only the first
+    `go` of them may be put there now (None: all); whether the main branch holds the others is looked up."""
+
+    project: ProjectSetup
     main_commit: str
+    steps: tuple[ForwardStep, ...]
+    go: int | None = None
 
 
 class FastForwardEnd(StrEnum):
-    MERGED = "merged"  # the main branch holds the candidate; also when it already did
-    MOVED = "moved"  # the main branch is no longer main_commit: prepare again
-    BLOCKED = "blocked"  # the checkout's own uncommitted changes are in the way
+    MERGED = "merged"  # the main branch holds what was to go; also when it already did
+    MOVED = "moved"  # the main branch is elsewhere: prepare those that have not landed again
+    BLOCKED = "blocked"  # the checkout's own uncommitted changes are in the way of the next step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastForwardReport:
-    story_id: str
-    generation: int
     end: FastForwardEnd
+    landed: int = 0  # the main branch holds the first so many steps
     error: str = ""
     hint: str = ""
 
@@ -192,6 +216,23 @@ class FastForwardReport:
 class RemoveWorktree:
     project: ProjectSetup
     story_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWorktree:
+    """A person wants to work in the story's folder."""
+
+    project: ProjectSetup
+    story: StoryBrief
+    phase: Phase
+    base_commit: str | None
+    head_commit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedWorktree:
+    path: Path
+    base_commit: str  # what it stands on, also where the job named none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

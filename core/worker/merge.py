@@ -1,43 +1,22 @@
-"""A story onto the main branch: early, while it is at work, and as its last step.
+"""A story on another commit than the one that it was made on. Moves no branch and touches no files.
 
-    rebase_story    the story's commits on a newer commit of the main branch. Moves nothing.
-    prepare_merge   main branch + story -> candidate commit -> gate on the candidate's tree. Moves nothing.
-    fast_forward    the main branch to the candidate, and with it the folder where a person has it checked
-    out.
-
-Between the two the control plane writes down the candidate, so a crash neither loses a merge nor merges
-twice.
+rebase_story    early: the story's own commits, while it is at work
+stand_on        at last: one commit, the candidate for the main branch
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from core.domain.evidence import Verdict
 from core.domain.lifecycles import Phase
-from core.worker.contract import (
-    FastForwardEnd,
-    FastForwardJob,
-    FastForwardReport,
-    MergeEnd,
-    MergeJob,
-    MergeReport,
-    StoryBrief,
-)
-from core.worker.git import GitFailed, MergeResult, Repository, find_git_dir
-from core.worker.gitcommand import run_git
+from core.worker.contract import MergeJob, StoryBrief
+from core.worker.git import GitFailed, MergeResult, Repository
 
 _SIDE_CHARACTERS = 4000  # of one file that conflicts
 _SIDES_CHARACTERS = 16000
-_SHOWN = 10
 
-Judge = Callable[
-    [str, str, str], Awaitable[Verdict]
-]  # (candidate, main commit, red) -> the commit gate's verdict
 Keep = Callable[..., Awaitable[None]]  # (story id, *commits): protect them from pruning
 
 
@@ -47,45 +26,42 @@ def message_of(story: StoryBrief, phase: Phase) -> str:
     return f"{title}\n\nOrchard-Story: {story.id}\nOrchard-Phase: {phase.value}\n"
 
 
-async def prepare_merge(repository: Repository, job: MergeJob, *, judge: Judge, keep: Keep) -> MergeReport:
-    """The story squashed onto the main branch's tip, and the gate's word on it. Raises GitFailed."""
-    main = await repository.main_commit(job.project.main_branch)
-    merged = await repository.merge_trees(main, job.head_commit)
-    if merged.conflicts:
-        return await _conflict(repository, job, main, merged)
-    red = job.red_commit
-    moved = not await repository.is_ancestor(main, job.head_commit)
-    if moved:  # the gate compares with red's tests as they are on this main branch
-        rebased = await repository.merge_trees(main, job.red_commit)
-        if rebased.conflicts:
-            return await _conflict(repository, job, main, rebased)
-        red = await repository.commit_tree(rebased.tree, [main], message_of(job.story, Phase.TEST_RED))
-    tree = await _with_spec(repository, job, merged.tree)
-    candidate = await repository.commit_tree(tree, [main], message_of(job.story, Phase.COMMIT))
-    verdict = await judge(candidate, main, red)
-    if verdict.passed:
-        await keep(job.story.id, candidate)
-        return MergeReport(
-            story_id=job.story.id,
-            generation=job.generation,
-            end=MergeEnd.READY,
-            candidate=candidate,
-            main_commit=main,
-            verdict=verdict,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A story squashed onto a commit, as it would stand on the main branch."""
+
+    job: MergeJob
+    onto: str
+    commit: str
+    tree: str  # of `commit`
+    red: str  # the story's red, on `onto`: the gate compares with the tests as they are there
+    merged: str  # the story's own tree on `onto`, without the design that may go with it
+    moved: bool  # the story stood on something older
+
+    async def rebased_head(self, repository: Repository) -> str:
+        """Where the story goes on from: its work as a commit on `red`."""
+        if not self.moved:
+            return self.job.head_commit
+        return await repository.commit_tree(
+            self.merged, [self.red], message_of(self.job.story, Phase.CODE_GREEN)
         )
-    head = job.head_commit
+
+
+async def stand_on(repository: Repository, job: MergeJob, onto: str) -> Candidate | MergeResult:
+    """The story's candidate on a commit, or what conflicts there. Raises GitFailed."""
+    merged = await repository.merge_trees(onto, job.head_commit)
+    if merged.conflicts:
+        return merged
+    red = job.red_commit
+    moved = not await repository.is_ancestor(onto, job.head_commit)
     if moved:
-        head = await repository.commit_tree(merged.tree, [red], message_of(job.story, Phase.CODE_GREEN))
-        await keep(job.story.id, red, head)
-    return MergeReport(
-        story_id=job.story.id,
-        generation=job.generation,
-        end=MergeEnd.REFUSED,
-        main_commit=main,
-        rebased_red=red,
-        rebased_head=head,
-        verdict=verdict,
-    )
+        rebased = await repository.merge_trees(onto, job.red_commit)
+        if rebased.conflicts:
+            return rebased
+        red = await repository.commit_tree(rebased.tree, [onto], message_of(job.story, Phase.TEST_RED))
+    tree = await _with_spec(repository, job, merged.tree)
+    commit = await repository.commit_tree(tree, [onto], message_of(job.story, Phase.COMMIT))
+    return Candidate(job=job, onto=onto, commit=commit, tree=tree, red=red, merged=merged.tree, moved=moved)
 
 
 async def _with_spec(repository: Repository, job: MergeJob, tree: str) -> str:
@@ -105,18 +81,7 @@ async def _with_spec(repository: Repository, job: MergeJob, tree: str) -> str:
     return answer.stdout.decode().strip()
 
 
-async def _conflict(repository: Repository, job: MergeJob, main: str, merged: MergeResult) -> MergeReport:
-    return MergeReport(
-        story_id=job.story.id,
-        generation=job.generation,
-        end=MergeEnd.CONFLICT,
-        main_commit=main,
-        conflicts=merged.conflicts,
-        conflict_detail=await _both_sides(repository, merged),
-    )
-
-
-async def _both_sides(repository: Repository, merged: MergeResult) -> str:
+async def both_sides(repository: Repository, merged: MergeResult) -> str:
     """What conflicts, for the agent's next prompt."""
     parts = [merged.messages]
     for path in merged.conflicts:
@@ -173,7 +138,7 @@ async def rebase_story(
                 red=red,
                 head=head,
                 conflicts=merged.conflicts,
-                conflict_detail=await _both_sides(repository, merged),
+                conflict_detail=await both_sides(repository, merged),
             )
         tip = moved[commit] = await repository.commit_tree(merged.tree, [tip], message)
     if tip != onto:
@@ -195,155 +160,3 @@ async def _commits(repository: Repository, base: str, head: str) -> list[tuple[s
     answer = await repository.git("log", *wanted, f"{base}..{head}")
     entries = (entry.decode(errors="replace") for entry in answer.stdout.split(b"\0") if entry)
     return [(entry[: entry.index("\n")], entry.partition("\n")[2]) for entry in entries]
-
-
-# --- fast forward
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Holder:
-    """A folder where the main branch is checked out."""
-
-    path: Path
-    git_dir: Path
-
-
-async def fast_forward(repository: Repository, job: FastForwardJob) -> FastForwardReport:
-    """Put the candidate on the main branch; nothing happens when it is there already.
-
-    A person's uncommitted changes are never touched: where they overlap, the answer is BLOCKED and names
-    them. No hook runs. Raises GitFailed for a repository that does not answer.
-    """
-    ref = f"refs/heads/{job.project.main_branch}"
-    tip = await repository.main_commit(job.project.main_branch)
-    if tip == job.candidate or await repository.is_ancestor(job.candidate, tip):
-        return _report(job, FastForwardEnd.MERGED)
-    if tip != job.main_commit:
-        return _moved(job, tip)
-    if rebasing := _rebasing(repository, ref):
-        return _report(
-            job,
-            FastForwardEnd.BLOCKED,
-            f"A rebase of {job.project.main_branch} is under way in {rebasing}.",
-            "Finish it there (git rebase --continue) or give it up (git rebase --abort).",
-        )
-    holder = await _holder(repository, ref)
-    if holder is None:
-        try:
-            await repository.update_ref(
-                ref, job.candidate, job.main_commit, reason=f"orchard: {job.story_id}"
-            )
-        except GitFailed:
-            return _moved(job, await repository.main_commit(job.project.main_branch))
-        return _report(job, FastForwardEnd.MERGED)
-    # To its end, also when the worker is told to stop: half a checkout would be a mess in a person's folder.
-    return await asyncio.shield(_merge_at(repository, job, ref, holder))
-
-
-async def _merge_at(
-    repository: Repository, job: FastForwardJob, ref: str, holder: _Holder
-) -> FastForwardReport:
-    who = await repository.identity()
-    answer = await run_git(
-        ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--quiet", job.candidate],
-        cwd=holder.path,
-        environment={
-            "GIT_DIR": str(holder.git_dir),
-            "GIT_WORK_TREE": str(holder.path),
-            "GIT_COMMITTER_NAME": who.name,
-            "GIT_COMMITTER_EMAIL": who.email,
-        },
-        personal=True,  # the files are a person's: line endings and LFS as that person has them
-        check=False,
-        pass_fds=repository.pass_fds,
-    )
-    tip = await repository.resolve(ref)
-    if tip == job.candidate:
-        return _report(job, FastForwardEnd.MERGED)
-    if tip != job.main_commit:
-        return _moved(job, tip or "gone")
-    in_the_way = await _in_the_way(repository, job, holder)
-    if in_the_way:
-        names = ", ".join(in_the_way[:_SHOWN])
-        more = f" and {len(in_the_way) - _SHOWN} more" if len(in_the_way) > _SHOWN else ""
-        return _report(
-            job,
-            FastForwardEnd.BLOCKED,
-            f"Uncommitted changes in {holder.path} are in the way: {names}{more}.",
-            "Commit, stash or remove them there.",
-        )
-    said = answer.stderr.strip().splitlines()
-    hint = f"See what `git status` says in {holder.path}."
-    if "index.lock" in answer.stderr:
-        hint = f"If no git command runs there, remove {holder.git_dir / 'index.lock'}."
-    return _report(
-        job,
-        FastForwardEnd.BLOCKED,
-        f"git does not fast-forward {holder.path}: {said[0] if said else f'exit code {answer.exit_code}'}",
-        hint,
-    )
-
-
-async def _in_the_way(repository: Repository, job: FastForwardJob, holder: _Holder) -> list[str]:
-    """Incoming files that a person has changed, staged or made, and has not committed."""
-    incoming = [change.path for change in await repository.changes(job.main_commit, job.candidate)]
-    listed = await repository.git("ls-files", "-z", "-m", "-d", git_dir=holder.git_dir, work_tree=holder.path)
-    staged = await repository.git(
-        "diff-index", "--cached", "--name-only", "-z", "--no-renames", job.main_commit, git_dir=holder.git_dir
-    )
-    known = await repository.git("ls-files", "-z", git_dir=holder.git_dir)
-    changed = {os.fsdecode(name) for name in (listed.stdout + staged.stdout).split(b"\0")}
-    tracked = {os.fsdecode(name) for name in known.stdout.split(b"\0")}
-    found = []
-    for path in incoming:
-        place = holder.path / path
-        if path in changed or (path not in tracked and (place.exists() or place.is_symlink())):
-            found.append(path)
-        elif blocking := [
-            parent for parent in place.parents if parent.is_file() and _within(parent, holder.path)
-        ]:
-            name = blocking[0].relative_to(holder.path).as_posix()
-            if name not in tracked:
-                found.append(name)
-    return list(dict.fromkeys(found))
-
-
-def _within(path: Path, folder: Path) -> bool:
-    return path != folder and path.is_relative_to(folder)
-
-
-async def _holder(repository: Repository, ref: str) -> _Holder | None:
-    """Where the branch is checked out: the registered checkout first, else another worktree of a person."""
-    own = await repository.git("symbolic-ref", "--quiet", "HEAD", git_dir=repository.git_dir, ok=(0, 1))
-    if own.stdout.decode(errors="replace").strip() == ref:
-        return _Holder(path=repository.path, git_dir=repository.git_dir)
-    listed = await repository.git("worktree", "list", "--porcelain", "-z")
-    for block in listed.stdout.split(b"\0\0"):
-        fields = dict(line.partition(b" ")[::2] for line in block.split(b"\0") if line)
-        path = Path(os.fsdecode(fields.get(b"worktree", b"")))
-        if fields.get(b"branch") == ref.encode() and path != repository.path and path.is_dir():
-            return _Holder(path=path, git_dir=find_git_dir(path))
-    return None
-
-
-def _rebasing(repository: Repository, ref: str) -> Path | None:
-    """The git folder of a checkout in which a rebase has the branch in its hands."""
-    for git_dir in (repository.common_dir, *(repository.common_dir / "worktrees").glob("*")):
-        for name in ("rebase-merge/head-name", "rebase-apply/head-name"):
-            try:
-                if (git_dir / name).read_text().strip() == ref:
-                    return repository.path if git_dir == repository.git_dir else git_dir
-            except (OSError, UnicodeDecodeError):
-                continue
-    return None
-
-
-def _moved(job: FastForwardJob, tip: str) -> FastForwardReport:
-    branch = job.project.main_branch
-    return _report(job, FastForwardEnd.MOVED, f"{branch} is at {tip[:12]}, not at {job.main_commit[:12]}.")
-
-
-def _report(job: FastForwardJob, end: FastForwardEnd, error: str = "", hint: str = "") -> FastForwardReport:
-    return FastForwardReport(
-        story_id=job.story_id, generation=job.generation, end=end, error=error, hint=hint
-    )
