@@ -19,11 +19,13 @@ from core.errors import Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.rpc import INVALID_PARAMS, METHOD_NOT_FOUND, Peer, PeerGone, RpcError
 from core.worker.contract import (
+    BatchJob,
+    BatchReport,
     FastForwardJob,
     FastForwardReport,
+    ForwardStep,
     MergeEnd,
     MergeJob,
-    MergeReport,
     PhaseEnd,
     PhaseReport,
     RemoveWorktree,
@@ -115,14 +117,13 @@ async def test_a_story_goes_to_the_main_branch_and_its_worktree_goes(
         assert second.end is PhaseEnd.PASSED, second
         head = str(second.head_commit)
         merge = MergeJob(project=setup, story=story, generation=1, head_commit=head, **facts)
-        report = await plane.peer.request(MergeReport, "prepare_merge", merge, 90)
+        batch = BatchJob(project=setup, merges=(merge,))
+        (report,) = (await plane.peer.request(BatchReport, "prepare_merge", batch, 90)).reports
         assert report.end is MergeEnd.READY, report
         forward = FastForwardJob(
             project=setup,
-            story_id="shop-1",
-            generation=1,
-            candidate=str(report.candidate),
             main_commit=str(report.main_commit),
+            steps=(ForwardStep(story_id="shop-1", candidate=str(report.candidate)),),
         )
         done = await plane.peer.request(FastForwardReport, "fast_forward", forward, 30)
         assert done.end == "merged"

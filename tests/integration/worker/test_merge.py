@@ -9,10 +9,20 @@ import pytest
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
 from core.rpc import PeerGone
-from core.worker.contract import FastForwardEnd, FastForwardJob, MergeEnd, MergeJob
+from core.worker.batch import prepare_batch
+from core.worker.contract import (
+    BatchJob,
+    FastForwardEnd,
+    FastForwardJob,
+    ForwardStep,
+    MergeEnd,
+    MergeJob,
+    MergeReport,
+)
+from core.worker.forward import fast_forward
 from core.worker.git import Repository
-from core.worker.merge import fast_forward, prepare_merge, rebase_story
-from core.worker.merging import merge_story
+from core.worker.merge import rebase_story
+from core.worker.merging import merge_batch
 
 PASSED = Verdict(phase=Phase.COMMIT)
 REFUSED = Verdict(
@@ -44,9 +54,8 @@ class Story:
         )
 
     def forward(self, candidate: str, main: str) -> FastForwardJob:
-        return FastForwardJob(
-            project=self.job.project, story_id="shop-1", generation=3, candidate=candidate, main_commit=main
-        )
+        step = ForwardStep(story_id="shop-1", candidate=candidate)
+        return FastForwardJob(project=self.job.project, main_commit=main, steps=(step,))
 
 
 class Keeper:
@@ -55,9 +64,10 @@ class Keeper:
         self.judged: tuple[str, ...] = ()
         self._verdict = verdict
 
-    async def judge(self, candidate: str, main: str, red: str) -> Verdict:
-        self.judged = (candidate, main, red)
-        return self._verdict
+    async def judge(self, chain, base: str) -> tuple[Verdict, ...]:
+        (candidate,) = chain
+        self.judged = (candidate.commit, base, candidate.red)
+        return (self._verdict,)
 
     async def keep(self, story: str, *commits: str) -> None:
         self.kept += commits
@@ -73,9 +83,19 @@ async def repository(calculator) -> Repository:
     return await Repository.open(calculator.path)
 
 
-async def _prepare(repository, job, verdict=PASSED):
+def _alone(job: MergeJob) -> BatchJob:
+    return BatchJob(project=job.project, merges=(job,))
+
+
+async def _prepare(repository, job, verdict=PASSED) -> tuple[MergeReport, Keeper]:
     keeper = Keeper(verdict)
-    return await prepare_merge(repository, job, judge=keeper.judge, keep=keeper.keep), keeper
+    report = await prepare_batch(repository, _alone(job), judge=keeper.judge, keep=keeper.keep)
+    return report.reports[0], keeper
+
+
+async def _merge(job: MergeJob, services) -> MergeReport:
+    report = await merge_batch(_alone(job), services, {job.story.id: asyncio.Event()})
+    return report.reports[0]
 
 
 async def test_the_candidate_is_one_commit_on_the_tip_with_the_story_s_title(
@@ -142,10 +162,10 @@ async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
 ) -> None:
     calculator.commit({"other.py": "x = 1\n"}, "meanwhile")
     job = replace(work.job, red_evidence=Evidence(red=("tests::tests/test_mul.py",)))
-    report = await merge_story(job, services, asyncio.Event())
+    report = await _merge(job, services)
     assert report.end is MergeEnd.READY, (report.error, report.verdict)
     calculator.commit({"tests/test_no_mul.py": "import calc\n\nassert not hasattr(calc, 'mul')\n"})
-    report = await merge_story(job, services, asyncio.Event())
+    report = await _merge(job, services)
     assert report.end is MergeEnd.REFUSED
     assert report.verdict is not None
     assert {refusal.code for refusal in report.verdict.refusals} == {RefusalCode.BASE_BROKEN}
@@ -155,11 +175,12 @@ async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
 async def test_a_stopped_merge_is_as_if_the_worker_had_gone(work, services, heard, setup, until) -> None:
     stop = asyncio.Event()
     slow = replace(work.job, project=replace(setup, test_command="sleep 60"))
-    merging = asyncio.create_task(merge_story(slow, services, stop))
+    merging = asyncio.create_task(merge_batch(_alone(slow), services, {"shop-1": stop}))
     await until(lambda: bool(heard.started))
     stop.set()
     with pytest.raises(PeerGone):
-        await asyncio.wait_for(merging, 20)
+        async with asyncio.timeout(20):
+            await merging
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
 
 
@@ -244,7 +265,7 @@ async def test_a_checked_out_main_branch_moves_with_its_files_and_no_hook_runs(
         path.chmod(0o755)
     job = await _candidate(repository, work)
     assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
-    assert calculator.git("rev-parse", "main", "HEAD").splitlines() == [job.candidate] * 2
+    assert calculator.git("rev-parse", "main", "HEAD").splitlines() == [job.steps[0].candidate] * 2
     assert calculator.git("status", "--porcelain") == ""
     assert (calculator.path / "tests" / "test_mul.py").exists()
     assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
@@ -277,7 +298,7 @@ async def test_a_main_branch_that_is_not_checked_out_here_moves_alone(
         calculator.git("worktree", "add", "-q", str(tmp_path / "main here"), "main")
     calculator.write({"calc.py": "my own work\n"})
     assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
-    assert calculator.git("rev-parse", "main") == job.candidate
+    assert calculator.git("rev-parse", "main") == job.steps[0].candidate
     assert (calculator.path / "calc.py").read_text() == "my own work\n"
     if elsewhere == "other worktree":
         assert calculator.git("status", "--porcelain", at=tmp_path / "main here") == ""
@@ -345,6 +366,8 @@ async def test_a_left_over_lock_blocks_and_the_hint_names_it(work, repository, c
 
 async def test_files_that_arrived_before_the_ref_are_merged_next_time(work, repository, calculator) -> None:
     job = await _candidate(repository, work)
-    calculator.git("read-tree", "-m", "-u", "main", job.candidate)  # what a crash in the middle leaves
+    calculator.git(
+        "read-tree", "-m", "-u", "main", job.steps[0].candidate
+    )  # what a crash in the middle leaves
     assert (await fast_forward(repository, job)).end is FastForwardEnd.MERGED
     assert calculator.git("status", "--porcelain") == ""
