@@ -60,6 +60,15 @@ def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Mapping[str, tuple[Ga
     return found
 
 
+def count_refused(conn: sqlite3.Connection, sprint_id: str) -> int:
+    """How often a gate said no to the sprint's stories."""
+    count: int = conn.execute(
+        "SELECT count(*) FROM stories s JOIN gates g ON g.story_id = s.id WHERE s.sprint_id = ? AND NOT g.passed",
+        (sprint_id,),
+    ).fetchone()[0]
+    return count
+
+
 def last_passed(conn: sqlite3.Connection, story_id: str, phase: Phase) -> GateRow | None:
     row = conn.execute(
         "SELECT * FROM gates WHERE story_id = ? AND phase = ? AND passed = 1 ORDER BY id DESC LIMIT 1",
