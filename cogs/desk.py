@@ -102,14 +102,15 @@ class Desk:
             )
         return implied
 
-    async def story(self, ctx: Context, named: str | None) -> str:
+    async def story(self, ctx: Context, named: str | None, project: str | None = None) -> str:
         """The id of the story that was named (by id or title), else of the one whose thread this is, else of
-        the only one at work in the channel's project."""
-        here = self.implied(ctx.channel)
+        the only one at work in the project: the named or the channel's."""
+        here = (project or "").strip() or self.implied(ctx.channel)
         if named and named.strip():
             word = named.strip()
             return word.lower() if _STORY_ID.fullmatch(word) else await self._titled(word, here)
-        if ctx.channel is not None and (own := self.channels.story_of(ctx.channel)) is not None:
+        own = self.channels.story_of(ctx.channel) if ctx.channel is not None else None
+        if own is not None and not project:
             return own
         if here is not None:
             at_work = [view.story.id for view in await self.commands.stories(here) if view.status in AT_WORK]
@@ -117,16 +118,20 @@ class Desk:
                 return at_work[0]
         raise InvalidInput(
             "Which story?",
-            why="This is no story's thread." if here is None else f"{here} has none, or several, at work.",
+            why="This is no story's thread."
+            if here is None
+            else f"{here} has not one story at work, but none or several.",
             hint="Fill in `story`, or use the command in the story's thread.",
         )
 
-    async def story_and_text(self, ctx: Context, named: str | None, text: str) -> tuple[str, str]:
+    async def story_and_text(
+        self, ctx: Context, named: str | None, text: str, project: str | None = None
+    ) -> tuple[str, str]:
         """For a typed command in a story's thread, whose first word is no id but the text's beginning."""
         own = self.channels.story_of(ctx.channel) if ctx.channel is not None else None
         if own is not None and ctx.interaction is None and named and not _STORY_ID.fullmatch(named.strip()):
             return own, f"{named} {text}".strip()
-        return await self.story(ctx, named), text
+        return await self.story(ctx, named, project), text
 
     async def _titled(self, words: str, project: str | None) -> str:
         wanted = words.casefold()

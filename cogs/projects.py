@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
 
-import discord
-from discord import app_commands
 from discord.ext import commands
 
 from cogs import hybrid, render
-from cogs.completion import suggest
 from cogs.desk import Context, Desk, actor
+from cogs.hybrid import PROJECT
 from cogs.message import Message
 from cogs.replies import answer
 from core.errors import InvalidInput
@@ -23,14 +20,12 @@ class Projects(commands.Cog):
         self._desk = desk
         desk.pages["projects"] = self._page
 
-    @hybrid.command("All projects and how they stand")
+    @hybrid.command("All projects and how they stand", aliases=("projects",))
     async def project_list(self, ctx: Context) -> None:
         await answer(ctx, self._page("-", 0))
 
-    @hybrid.command("Add a git checkout of this machine as a project")
-    @app_commands.describe(
-        name="Short name: lower case letters, digits, . _ -", path="Folder of the git checkout"
-    )
+    @hybrid.command("Add a git checkout of this machine as a project", aliases=("register",))
+    @hybrid.options(name="Short name: lower case letters, digits, . _ -", path="Folder of the git checkout")
     async def project_register(self, ctx: Context, name: str, *, path: str) -> None:
         async def register() -> Message:
             registration = await self._desk.commands.register_project(
@@ -38,42 +33,60 @@ class Projects(commands.Cog):
             )
             return render.project_registered(registration)
 
-        await answer(ctx, register())
+        await answer(ctx, register(), slow=True)
 
-    @hybrid.command("Look for projects in folders of this machine")
-    @app_commands.describe(paths="Folders; several by ; or, quoted where they have spaces, by space")
+    @hybrid.command("Look for projects in folders of this machine", aliases=("discover",))
+    @hybrid.options(paths="Folders; several by ; or, quoted where they have spaces, by space")
     async def project_discover(self, ctx: Context, *, paths: str) -> None:
         async def discover() -> Message:
             return render.candidates(await self._desk.commands.discover_projects(parse_paths(paths)))
 
-        await answer(ctx, discover())
+        await answer(ctx, discover(), slow=True)
 
-    @hybrid.command("Let a project work")
-    @app_commands.describe(project="Name; in a project's channel: that project")
+    @hybrid.command("Let a project work", aliases=("start",))
+    @hybrid.options(project=PROJECT)
     async def project_start(self, ctx: Context, project: str | None = None) -> None:
+        await self._start(ctx, project)
+
+    @hybrid.command("Stop a project: its agents end, what they made is kept", aliases=("stop",))
+    @hybrid.options(project=PROJECT)
+    async def project_stop(self, ctx: Context, project: str | None = None) -> None:
+        await self._stop(ctx, project)
+
+    @hybrid.command("Suspend a project: its agents end, what they made is kept")
+    @hybrid.options(project=PROJECT)
+    async def project_pause(self, ctx: Context, project: str | None = None) -> None:
+        await self._stop(ctx, project)
+
+    @hybrid.command("Let a suspended project go on")
+    @hybrid.options(project=PROJECT)
+    async def project_resume(self, ctx: Context, project: str | None = None) -> None:
+        await self._start(ctx, project)
+
+    @hybrid.command("Everything of one project at one glance")
+    @hybrid.options(project=PROJECT)
+    async def project_status(self, ctx: Context, project: str | None = None) -> None:
+        async def show() -> Message:
+            view = await self._desk.commands.project(self._desk.project(ctx, project))
+            return render.project_status(view, await self._desk.commands.workflow(view.project.name))
+
+        await answer(ctx, show())
+
+    async def _start(self, ctx: Context, project: str | None) -> None:
         async def start() -> Message:
             name = self._desk.project(ctx, project)
             return render.project_moved(
                 await self._desk.commands.start_project(name, actor=actor(ctx.author))
             )
 
-        await answer(ctx, start())
+        await answer(ctx, start(), slow=True)
 
-    @hybrid.command("Stop a project: its agents end, what they made is kept")
-    @app_commands.describe(project="Name; in a project's channel: that project")
-    async def project_stop(self, ctx: Context, project: str | None = None) -> None:
+    async def _stop(self, ctx: Context, project: str | None) -> None:
         async def stop() -> Message:
             name = self._desk.project(ctx, project)
             return render.project_moved(await self._desk.commands.stop_project(name, actor=actor(ctx.author)))
 
-        await answer(ctx, stop())
-
-    @project_start.autocomplete("project")
-    @project_stop.autocomplete("project")
-    async def _names(
-        self, interaction: discord.Interaction[Any], typed: str
-    ) -> list[app_commands.Choice[str]]:
-        return await suggest(interaction, lambda: self._desk.completion.projects(typed))
+        await answer(ctx, stop(), slow=True)
 
     async def _page(self, _: str, page: int) -> Message:
         return render.project_list(await self._desk.commands.projects(), page)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cogs.message import Button, Card, Field, Look, Message, Tone, paginate
+from cogs.chart import NAME
+from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
 from cogs.text import code, cut, fence, plain, title
-from core.domain.lifecycles import ProjectStatus, WorkflowCommand
+from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
 from core.errors import OrchardError
@@ -28,30 +29,28 @@ PROJECT_SIGNS = {
     ProjectStatus.ARCHIVED: "🗄️",
 }
 STORY_SIGNS = {
+    StoryStatus.PROPOSED: "💡",
     StoryStatus.BACKLOG: "📋",
     StoryStatus.PLANNED: "🗓️",
     StoryStatus.WAITING: "⏳",
     StoryStatus.RUNNING: "⚙️",
     StoryStatus.AWAITING_APPROVAL: "✋",
     StoryStatus.BLOCKED: "⛔",
+    StoryStatus.STOPPED: "⏹️",
+    StoryStatus.TAKEN: "🙋",
     StoryStatus.DONE: "✅",
     StoryStatus.SKIPPED: "⏭️",
     StoryStatus.ABORTED: "🛑",
     StoryStatus.REMOVED: "🗑️",
 }
-# How a workflow command is typed; what is not here has no command in Discord yet.
-TYPED = {
-    WorkflowCommand.SPRINT_PLAN: "/sprint plan",
-    WorkflowCommand.SPRINT_START: "/sprint start",
-    WorkflowCommand.SPRINT_STATUS: "/sprint status",
-    WorkflowCommand.SPRINT_PAUSE: "/sprint pause",
-    WorkflowCommand.SPRINT_RESUME: "/sprint resume",
-    WorkflowCommand.SUGGEST_FIX: "/suggest_fix",
-    WorkflowCommand.SKIP_TASK: "/skip_task",
-    WorkflowCommand.FEEDBACK: "/feedback",
-    WorkflowCommand.STATE: "/state",
-    WorkflowCommand.BACKLOG_VIEW: "/backlog view",
-    WorkflowCommand.BACKLOG_ADD_STORY: "/backlog add_story",
+_MEANINGS = {
+    WorkflowState.IDLE: "Nothing is in the backlog. `/epic` or `/backlog add_story` begins.",
+    WorkflowState.BACKLOG_READY: "Stories wait to be planned: `/sprint plan`.",
+    WorkflowState.SPRINT_PLANNED: "A sprint is chosen, not started: `/sprint start`.",
+    WorkflowState.SPRINT_ACTIVE: "Stories run.",
+    WorkflowState.SPRINT_PAUSED: "No new phase starts: `/sprint resume` goes on.",
+    WorkflowState.SPRINT_REVIEW: "Every story ended. `/sprint review` shows it; `/feedback` closes it.",
+    WorkflowState.BLOCKED: "Nothing can run until a person helps: `/suggest_fix` or `/skip_task`.",
 }
 
 
@@ -97,11 +96,11 @@ def system_status(view: SystemView, page: int = 0) -> Message:
     lines += tuple(f"⚠️ **{title(name, 60)}** {plain(why, 400)}" for name, why in view.unusable.items())
     lines = lines or ("No project yet: `/project_register` adds one.",)
     asked = tuple(
-        f"✋ {code(a.story_id)} {title(a.question, 180)} · {_stamp(a.asked_at.timestamp(), 'R')}"
+        f"✋ {code(a.story_id)} {title(a.question, 180)} · {stamp(a.asked_at.timestamp(), 'R')}"
         for a in view.pending_approvals
     )
     tone = Tone.ASK if view.pending_approvals else Tone.BAD if blocked else Tone.GOOD
-    return _paged("Orchard", head, (*lines, *asked), page, what="status", argument="-", tone=tone)
+    return paged("Orchard", head, (*lines, *asked), page, what="status", argument="-", tone=tone)
 
 
 def project_list(views: Sequence[ProjectView], page: int = 0) -> Message:
@@ -116,13 +115,13 @@ def project_list(views: Sequence[ProjectView], page: int = 0) -> Message:
         for v in views
     )
     lines = lines or ("No project yet: `/project_register` adds one, `/project_discover` finds some.",)
-    return _paged("Projects", "", lines, page, what="projects", argument="-")
+    return paged("Projects", "", lines, page, what="projects", argument="-")
 
 
 def project_registered(registration: Registration) -> Message:
     project = registration.project
     notes = "".join(f"\n⚠️ {plain(note)}" for note in registration.notes)
-    return _done(
+    return done(
         f"Registered {code(project.name)}",
         f"{code(str(project.path))}, branch {code(project.main_branch)}.{notes}\n"
         f"Next: `/project_start` and `/backlog add_story`.",
@@ -130,7 +129,7 @@ def project_registered(registration: Registration) -> Message:
 
 
 def project_moved(project: Project) -> Message:
-    return _done(
+    return done(
         f"{code(project.name)} is {project.status}", f"{PROJECT_SIGNS[project.status]} {_next(project)}"
     )
 
@@ -166,16 +165,16 @@ def story_added(story: Story) -> Message:
 def backlog(project: str, views: Sequence[StoryView], page: int = 0) -> Message:
     lines = tuple(story_line(view, criteria=True) for view in views)
     lines = lines or ("Empty. `/backlog add_story` adds a story.",)
-    return _paged(f"Backlog of {project}", "", lines, page, what="backlog", argument=project)
+    return paged(f"Backlog of {project}", "", lines, page, what="backlog", argument=project)
 
 
 def sprint(view: SprintView, page: int = 0, note: str = "") -> Message:
     counts = f"{sum(v.status is StoryStatus.DONE for v in view.stories)} of {len(view.stories)} done"
     head = "\n".join(
-        part for part in (note, _goal(view.sprint), f"{sprint_state(view.sprint)} · {counts}") if part
+        part for part in (note, goal(view.sprint), f"{sprint_state(view.sprint)} · {counts}") if part
     )
     lines = tuple(story_line(story) for story in view.stories) or ("No stories.",)
-    return _paged(
+    return paged(
         f"Sprint {view.sprint.number} of {view.sprint.project}",
         head,
         lines,
@@ -186,35 +185,99 @@ def sprint(view: SprintView, page: int = 0, note: str = "") -> Message:
 
 
 def workflow(view: WorkflowView) -> Message:
-    allowed = [TYPED[command] for command in view.allowed if command in TYPED]
-    later = [str(command) for command in view.allowed if command not in TYPED]
-    fields = [Field(name="You can now", value=" ".join(f"`{text}`" for text in allowed) or "nothing")]
-    if later:
-        fields.append(Field(name="Allowed, but not built yet", value=", ".join(later)))
+    """Where a project stands, with the buttons to its three other looks."""
     status = view.project.status
-    sprint_text = f"\n{_goal(view.sprint)} (sprint {view.sprint.number})" if view.sprint else ""
-    return Message(
-        cards=(
-            Card(
-                title=f"{view.project.name}: {view.state}",
-                body=f"The project is {PROJECT_SIGNS[status]} {status}.{sprint_text}",
-                fields=tuple(fields),
-            ),
-        )
+    sprint_text = f"\n{goal(view.sprint)} (sprint {view.sprint.number})" if view.sprint else ""
+    allowed = " ".join(f"`/{command}`" for command in view.allowed) or "nothing"
+    card = Card(
+        title=f"{view.project.name}: {view.state}",
+        body=f"{_MEANINGS[view.state]}\nThe project is {PROJECT_SIGNS[status]} {status}.{sprint_text}",
+        fields=(Field(name="You can now", value=allowed),),
+    )
+    return Message(cards=(card,), buttons=_state_buttons(view.project.name, "state"))
+
+
+def allowed_commands(view: WorkflowView) -> Message:
+    """Every command that the workflow knows: what it does now, or in which states it is possible."""
+    lines = []
+    for command in WorkflowCommand:
+        if command in view.allowed:
+            after = WORKFLOW[(view.state, command)]
+            lines.append(f"✅ `/{command}`" + (f" → {after}" if after is not view.state else ""))
+        else:
+            states = [state for state in WorkflowState if (state, command) in WORKFLOW]
+            lines.append(f"▫️ `/{command}` · in {', '.join(states)}")
+    card = Card(title=f"{view.project.name} is {view.state}", body="\n".join(lines))
+    return Message(cards=(card,), buttons=_state_buttons(view.project.name, "commands"))
+
+
+def state_diagram(view: WorkflowView, picture: bytes | None) -> Message:
+    """The states with the present one lit; in words where there is no picture."""
+    buttons = _state_buttons(view.project.name, "diagram")
+    heading = f"{view.project.name}: {view.state}"
+    if picture is not None:
+        card = Card(title=heading, image=NAME)
+        return Message(cards=(card,), buttons=buttons, attachments=(Attachment(name=NAME, data=picture),))
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (before, event), after in WORKFLOW.items():
+        if before is not after:
+            arrows.setdefault((before, after), []).append(str(event))
+    lines = [
+        f"{'**' if before == view.state else ''}{before} → {after}{'**' if before == view.state else ''}: "
+        f"{', '.join(words)}"
+        for (before, after), words in arrows.items()
+    ]
+    body = "The picture could not be drawn; these are its arrows.\n" + "\n".join(lines)
+    return Message(cards=(Card(title=heading, body=body),), buttons=buttons)
+
+
+def project_status(view: ProjectView, workflow_view: WorkflowView, *, buttons: bool = False) -> Message:
+    """Everything of a project at one glance."""
+    project, worker = view.project, view.worker
+    memory = f", {worker.memory_mb:.0f} MB" if worker.memory_mb is not None else ""
+    pid = f", process {worker.pid}" if worker.pid is not None else ""
+    detail = f"\n{plain(worker.detail, 300)}" if worker.detail else ""
+    sprint_view = workflow_view.sprint
+    fields = [
+        Field(name="Stories", value=_counts(view) or "nothing to do", inline=True),
+        Field(name="Worker", value=f"{worker.state}{pid}{memory}{detail}", inline=True),
+    ]
+    if sprint_view is not None:
+        head = f"Sprint {sprint_view.number} · {sprint_state(sprint_view)}\n{goal(sprint_view)}"
+        fields.append(Field(name="Sprint", value=head))
+    if view.problem:
+        fields.append(Field(name="Its settings cannot be used", value=plain(view.problem, 900)))
+    if view.not_in_force:
+        keys = ", ".join(code(key) for key in view.not_in_force)
+        fields.append(Field(name="Set, and not yet in force", value=keys))
+    card = Card(
+        title=f"{PROJECT_SIGNS[project.status]} {project.name} · {project.status} · {project.workflow}",
+        body=f"{code(str(project.path), 300)}, branch {code(project.main_branch)}, priority {view.priority}",
+        fields=tuple(fields),
+        tone=Tone.BAD if view.problem or view.blocked else Tone.ASK if view.pending_approvals else Tone.GOOD,
+    )
+    return Message(cards=(card,), buttons=_state_buttons(project.name, "project") if buttons else ())
+
+
+def _state_buttons(project: str, shown: str) -> tuple[Button, ...]:
+    looks = (("commands", "Allowed commands"), ("diagram", "State diagram"), ("project", "Project status"))
+    return tuple(
+        Button(label=label, verb="state", target=f"{what}:{project}", disabled=what == shown)
+        for what, label in looks
     )
 
 
 def story_helped(view: StoryView, text: str) -> Message:
-    return _done(f"{code(view.story.id)} goes on", f"{fence(text, limit=1500)}\n{story_line(view)}")
+    return done(f"{code(view.story.id)} goes on", f"{fence(text, limit=1500)}\n{story_line(view)}")
 
 
 def story_skipped(view: StoryView, reason: str) -> Message:
     body = f"⏭️ {title(view.story.title)}" + (f"\nReason: {plain(reason, 1500)}" if reason else "")
-    return _done(f"{code(view.story.id)} is out of the sprint", body)
+    return done(f"{code(view.story.id)} is out of the sprint", body)
 
 
 def feedback_taken(view: WorkflowView) -> Message:
-    return _done(f"Thank you. {view.project.name} is {view.state}", "The sprint is closed with your words.")
+    return done(f"Thank you. {view.project.name} is {view.state}", "The sprint is closed with your words.")
 
 
 def story_line(view: StoryView, *, criteria: bool = False) -> str:
@@ -227,49 +290,61 @@ def story_line(view: StoryView, *, criteria: bool = False) -> str:
     )
     if story.priority != "normal":
         line += f" · {story.priority}"
-    if criteria and story.acceptance_criteria:
-        line += f" · {len(story.acceptance_criteria)} criteria"
+    if criteria:
+        line += _facts(view)
     if view.why:
         line += f"\n  {plain(view.why, 300)}"
     return line
 
 
+def _facts(view: StoryView) -> str:
+    """What a story in a list is planned by."""
+    story = view.story
+    parts = [
+        f"{story.estimate} points" if story.estimate is not None else "",
+        f"{len(story.acceptance_criteria)} criteria" if story.acceptance_criteria else "",
+        "needs " + ", ".join(code(need) for need in view.needs[:5]) if view.needs else "",
+        " ".join(code(label, 30) for label in story.labels[:5]),
+    ]
+    return "".join(f" · {part}" for part in parts if part)
+
+
 def sprint_state(sprint: Sprint) -> str:
     if sprint.ended_at:
-        return f"ended {_stamp(sprint.ended_at.timestamp(), 'R')}"
+        return f"ended {stamp(sprint.ended_at.timestamp(), 'R')}"
     if sprint.started_at:
-        return f"started {_stamp(sprint.started_at.timestamp(), 'R')}"
+        return f"started {stamp(sprint.started_at.timestamp(), 'R')}"
     return "planned, not started: `/sprint start`"
 
 
-def _goal(sprint: Sprint) -> str:
+def goal(sprint: Sprint) -> str:
     return f"Goal: {plain(sprint.goal, 500)}" if sprint.goal else ""
 
 
-def _stamp(seconds: float, style: str) -> str:
+def stamp(seconds: float, style: str) -> str:
     return f"<t:{int(seconds)}:{style}>"
 
 
 def _project_line(view: ProjectView) -> str:
     project = view.project
-    counts = [
-        f"{number} {word}"
-        for number, word in (
-            (view.running, "running"),
-            (view.waiting, "waiting"),
-            (view.blocked, "blocked"),
-            (view.done, "done"),
-            (view.pending_approvals, "to approve"),
-        )
-        if number
-    ]
     worker = f" · worker {view.worker.state}" if view.worker.state not in {"stopped", "running"} else ""
     detail = f" ({plain(view.worker.detail, 150)})" if worker and view.worker.detail else ""
     problem = f"\n  ⚠️ {plain(view.problem, 400)}" if view.problem else ""
     return (
         f"{PROJECT_SIGNS[project.status]} **{project.name}** · {project.status} · {project.workflow} · "
-        f"{', '.join(counts) or 'nothing to do'}{worker}{detail}{problem}"
+        f"{_counts(view) or 'nothing to do'}{worker}{detail}{problem}"
     )
+
+
+def _counts(view: ProjectView) -> str:
+    counted = (
+        (view.running, "running"),
+        (view.waiting, "waiting"),
+        (view.blocked, "blocked"),
+        (view.done, "done"),
+        (view.pending_approvals, "to approve"),
+    )
+    return ", ".join(f"{number} {word}" for number, word in counted if number)
 
 
 def _next(project: Project) -> str:
@@ -278,11 +353,11 @@ def _next(project: Project) -> str:
     return "No new phase starts; what runs is stopped and goes on from its last passed gate."
 
 
-def _done(heading: str, body: str) -> Message:
+def done(heading: str, body: str) -> Message:
     return Message(cards=(Card(title=cut(heading, 250), body=body, tone=Tone.GOOD),))
 
 
-def _paged(
+def paged(
     heading: str,
     head: str,
     lines: tuple[str, ...],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import discord
@@ -12,16 +12,18 @@ import discord
 from cogs.desk import Context
 from cogs.message import Message
 from cogs.outgoing import editing, sending
+from cogs.render import refusal
+from core.errors import OrchardError
 
 _log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 1.2  # Discord gives 3 s for the first answer, network and all
+SLOW_SECONDS = 0.04  # for what waits for an agent, git or a drawing: it is seldom done sooner
 
 
-async def answer(
-    ctx: Context, work: Awaitable[Message], *, patience_seconds: float = PATIENCE_SECONDS
-) -> None:
+async def answer(ctx: Context, work: Awaitable[Message], *, slow: bool = False) -> None:
     """Says what `work` returns. Its exception is raised here, for the error edge to tell."""
+    patience_seconds = SLOW_SECONDS if slow else PATIENCE_SECONDS
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=patience_seconds)
@@ -33,14 +35,36 @@ async def answer(
     await ctx.send(**sending(message))
 
 
+async def answer_then(ctx: Context, first: Message, work: Coroutine[Any, Any, Message]) -> None:
+    """Says `first` at once and puts what `work` returns in its place: for what may take minutes.
+
+    What it raises takes that place too. Discord lets a slash command's answer be edited for 15 minutes:
+    what ends later is told by its event's post.
+    """
+    try:
+        sent = await ctx.send(**sending(first))
+    except BaseException:
+        work.close()
+        raise
+    try:
+        message = await work
+    except OrchardError as error:
+        message = refusal(error)
+    try:
+        await sent.edit(**editing(message))
+    except discord.HTTPException as error:
+        _log.info("an answer came too late for its place: %s", error)
+
+
 async def update(
     interaction: discord.Interaction[Any],
     work: Awaitable[Message],
     *,
-    patience_seconds: float = PATIENCE_SECONDS,
+    slow: bool = False,
     keep_files: bool = False,
 ) -> None:
     """Replaces the message that the pressed button sits on with what `work` returns."""
+    patience_seconds = SLOW_SECONDS if slow else PATIENCE_SECONDS
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=patience_seconds)
@@ -53,6 +77,22 @@ async def update(
         await interaction.response.edit_message(**editing(message, keep_files=keep_files))
     else:
         await interaction.edit_original_response(**editing(message, keep_files=keep_files))
+
+
+async def confide(interaction: discord.Interaction[Any], work: Awaitable[Message]) -> None:
+    """Tells only the person who pressed or sent what `work` returns; everything else stays as it is."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=SLOW_SECONDS)
+        if not done:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+        message = await task
+    finally:
+        task.cancel()
+    if interaction.response.is_done():
+        await interaction.edit_original_response(**editing(message))
+    else:
+        await interaction.response.send_message(**sending(message), ephemeral=True)
 
 
 async def whisper(interaction: discord.Interaction[Any], message: Message) -> None:

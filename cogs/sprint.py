@@ -1,60 +1,66 @@
-"""`/sprint`: which stories are worked on."""
+"""`/sprint`: which stories are worked on, and what came of it; `/request_changes` and `/feedback`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-import discord
-from discord import app_commands
 from discord.ext import commands
 
-from cogs import hybrid, render
-from cogs.completion import suggest
+from cogs import hybrid, render, render_sprints
+from cogs.chart import burndown_chart
 from cogs.desk import Context, Desk, actor
+from cogs.hybrid import PROJECT
 from cogs.message import Message
-from cogs.replies import answer
+from cogs.replies import answer, answer_then
+from cogs.typed import words
+from core.domain.story import StoryStatus
 from core.errors import InvalidInput
 from core.orchestrator.views import SprintView
 
-_PROJECT = "Name; in a project's channel: that project"
+_S = StoryStatus
+_BACKLOG = hybrid.stories({_S.BACKLOG, _S.PLANNED}, many=True)
+_REVIEWED = hybrid.stories({_S.DONE, _S.SKIPPED, _S.ABORTED}, many=True)
+
+Number = commands.Range[int, 1, 100_000]
 
 
 class Sprint(commands.Cog):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         desk.pages["sprint"] = self._page
+        desk.pages["review"] = self._review_page
+        desk.pages["history"] = self._history_page
 
     @hybrid.group("The stories that are worked on")
     async def sprint(self, ctx: Context) -> None:
-        raise InvalidInput("What about the sprint?", hint="plan, start, status, pause or resume.")
+        raise InvalidInput(
+            "What about the sprint?",
+            hint="plan, start, status, pause, resume, review, burndown or history.",
+        )
 
     @hybrid.subcommand(sprint, "Choose stories of the backlog for the next sprint")
-    @app_commands.describe(
+    @hybrid.options(
+        {"stories": _BACKLOG},
         stories="Their ids, such as shop-1 shop-3; none: the whole backlog",
         goal="What the sprint is for, in one line",
-        project=_PROJECT,
+        project=PROJECT,
     )
     async def plan(self, ctx: Context, stories: str = "", goal: str = "", project: str | None = None) -> None:
         async def choose() -> Message:
             view = await self._desk.commands.plan_sprint(
-                self._desk.project(ctx, project),
-                stories=parse_ids(stories),
-                goal=goal,
-                actor=actor(ctx.author),
+                self._desk.project(ctx, project), stories=words(stories), goal=goal, actor=actor(ctx.author)
             )
             return render.sprint(view, note="🗓️ Planned. Next: `/sprint start`.")
 
         await answer(ctx, choose())
 
     @hybrid.subcommand(sprint, "Let the planned stories run")
-    @app_commands.describe(project=_PROJECT)
+    @hybrid.options(project=PROJECT)
     async def start(self, ctx: Context, project: str | None = None) -> None:
         await self._move(ctx, project, self._desk.commands.start_sprint, "🏃 Started.")
 
     @hybrid.subcommand(sprint, "How the sprint stands")
-    @app_commands.describe(project=_PROJECT)
+    @hybrid.options(project=PROJECT)
     async def status(self, ctx: Context, project: str | None = None) -> None:
         async def show() -> Message:
             return await self._page(self._desk.project(ctx, project), 0)
@@ -62,24 +68,77 @@ class Sprint(commands.Cog):
         await answer(ctx, show())
 
     @hybrid.subcommand(sprint, "Start no new phase; what runs comes to its end")
-    @app_commands.describe(project=_PROJECT)
+    @hybrid.options(project=PROJECT)
     async def pause(self, ctx: Context, project: str | None = None) -> None:
         await self._move(ctx, project, self._desk.commands.pause_sprint, "⏸️ Paused.")
 
-    @hybrid.subcommand(sprint, "Go on with a paused sprint")
-    @app_commands.describe(project=_PROJECT)
+    @hybrid.subcommand(sprint, "Go on with a paused sprint, also after a usage limit")
+    @hybrid.options(project=PROJECT)
     async def resume(self, ctx: Context, project: str | None = None) -> None:
         await self._move(ctx, project, self._desk.commands.resume_sprint, "🏃 Going on.")
 
-    @plan.autocomplete("project")
-    @start.autocomplete("project")
-    @status.autocomplete("project")
-    @pause.autocomplete("project")
-    @resume.autocomplete("project")
-    async def _names(
-        self, interaction: discord.Interaction[Any], typed: str
-    ) -> list[app_commands.Choice[str]]:
-        return await suggest(interaction, lambda: self._desk.completion.projects(typed))
+    @hybrid.subcommand(sprint, "What came of a sprint, with the evidence")
+    @hybrid.options(number="Which sprint; none: the last one", project=PROJECT)
+    async def review(self, ctx: Context, number: Number | None = None, project: str | None = None) -> None:
+        async def show() -> Message:
+            view = await self._desk.commands.review(self._desk.project(ctx, project), number)
+            return render_sprints.review(view)
+
+        await answer(ctx, show())
+
+    @hybrid.subcommand(sprint, "How many points were left when, as a picture")
+    @hybrid.options(number="Which sprint; none: the last one", project=PROJECT)
+    async def burndown(self, ctx: Context, number: Number | None = None, project: str | None = None) -> None:
+        view = await self._desk.commands.burndown(self._desk.project(ctx, project), number)
+        chart = burndown_chart(view)
+        if (picture := self._desk.draw.kept(chart)) is not None:
+            await answer(ctx, _ready(render_sprints.burndown(view, picture)))
+            return
+
+        async def draw() -> Message:
+            return render_sprints.burndown(view, await self._desk.draw(chart))
+
+        await answer_then(ctx, render_sprints.burndown(view, None, drawing=True), draw())
+
+    @hybrid.subcommand(sprint, "What people said of earlier sprints")
+    @hybrid.options(query="Words that it holds; none: all", project="Name; none: all projects")
+    async def history(self, ctx: Context, query: str = "", project: str | None = None) -> None:
+        async def show() -> Message:
+            name = (project or "").strip() or self._desk.implied(ctx.channel)
+            found = await self._desk.commands.retrospectives(query, name)
+            return render_sprints.history(found, query, name)
+
+        await answer(ctx, show())
+
+    @hybrid.command("Ask for changes to what the sprint made: they go into the backlog")
+    @hybrid.options(
+        {"stories": _REVIEWED},
+        text="What should be different",
+        stories="Stories that it is about, such as shop-1 shop-3; none: one new story",
+        project=PROJECT,
+    )
+    async def request_changes(
+        self, ctx: Context, *, text: str, stories: str = "", project: str | None = None
+    ) -> None:
+        async def ask() -> Message:
+            name = self._desk.project(ctx, project)
+            views = await self._desk.commands.request_changes(
+                name, text, stories=words(stories), actor=actor(ctx.author)
+            )
+            return render_sprints.changes_requested(views, name)
+
+        await answer(ctx, ask())
+
+    @hybrid.command("Close the reviewed sprint with your words")
+    @hybrid.options(text="What was good, what was not", project=PROJECT)
+    async def feedback(self, ctx: Context, *, text: str, project: str | None = None) -> None:
+        async def close() -> Message:
+            name = self._desk.project(ctx, project)
+            return render.feedback_taken(
+                await self._desk.commands.feedback(name, text, actor=actor(ctx.author))
+            )
+
+        await answer(ctx, close())
 
     async def _move(
         self, ctx: Context, project: str | None, move: Callable[..., Awaitable[SprintView]], note: str
@@ -93,7 +152,17 @@ class Sprint(commands.Cog):
     async def _page(self, project: str, page: int) -> Message:
         return render.sprint(await self._desk.commands.sprint(project), page)
 
+    async def _review_page(self, argument: str, page: int) -> Message:
+        project, _, number = argument.partition("/")
+        view = await self._desk.commands.review(project, int(number) if number.isdigit() else None)
+        return render_sprints.review(view, page)
 
-def parse_ids(text: str) -> tuple[str, ...]:
-    """Story ids between spaces, commas or `;`. PURE."""
-    return tuple(word for word in re.split(r"[\s,;]+", text.strip()) if word)
+    async def _history_page(self, argument: str, page: int) -> Message:
+        project, _, query = argument.partition("/")
+        name = None if project == "-" else project
+        found = await self._desk.commands.retrospectives(query, name)
+        return render_sprints.history(found, query, name, page)
+
+
+async def _ready(message: Message) -> Message:
+    return message

@@ -14,29 +14,47 @@ from discord.ext import commands
 from cogs.access import control
 from cogs.backlog import Backlog
 from cogs.desk import Desk
+from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
 from cogs.outgoing import CUSTOM_ID, OrchardControl
+from cogs.notifications import Notifications
 from cogs.projects import Projects
 from cogs.rescue import Rescue
 from cogs.sprint import Sprint
 from cogs.state import State
 from cogs.status import Status
+from cogs.story import Story
+from cogs.tdd import Tdd
 from core.errors import NotFound, OrchardError, Unavailable
 
 _log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 2.5  # what has no answer by then gets ours: Discord gives up after 3
 
+COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
+    Status,
+    Projects,
+    Epics,
+    Backlog,
+    Sprint,
+    State,
+    Tdd,
+    Story,
+    Rescue,
+    Notifications,
+)
 Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
 Submit = Callable[[discord.Interaction[Any], str, str], Awaitable[None]]
+Fill = Callable[[discord.Interaction[Any], str, Mapping[str, str]], Awaitable[None]]
 BeforeIdentify = Callable[[], Awaitable[None]]
 
 
 class Forms(Protocol):
-    """What buttons and forms mean: by verb; a form's handler gets its one text as well."""
+    """What buttons and forms mean: by verb; a form's handler gets its one text, or `fills` all of them."""
 
     presses: Mapping[str, Press]
     submits: Mapping[str, Submit]
+    fills: Mapping[str, Fill]
 
 
 class Unanswered(Exception):
@@ -80,8 +98,8 @@ class OrchardBot(commands.Bot):
         self.add_check(desk.check)
         self.add_dynamic_items(OrchardControl)
         await self.add_cog(Errors(self, desk))
-        for cog in (Status(desk), Projects(desk), Backlog(desk), Sprint(desk), State(desk), Rescue(desk)):
-            await self.add_cog(cog)
+        for cog in COGS:
+            await self.add_cog(cog(desk))
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         if not initial:  # "wait a random amount of time between 1 and 5 seconds", says Discord
@@ -161,11 +179,15 @@ class OrchardBot(commands.Bot):
     async def submit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
         """A form was sent. Its id says what it was, so it may be sent after a restart too."""
         try:
-            submit = self._forms.submits.get(verb)
-            if submit is None:
+            submit, fill = self._forms.submits.get(verb), self._forms.fills.get(verb)
+            if submit is None and fill is None:
                 raise NotFound("This form is of another version.", hint="Type / for the commands.")
             self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, control(verb))
-            await submit(interaction, target, form_text(interaction.data))
+            texts = form_texts(interaction.data)
+            if fill is not None:
+                await fill(interaction, target, texts)
+            elif submit is not None:
+                await submit(interaction, target, next(iter(texts.values()), ""))
         except Exception as error:
             await whisper_error(interaction, error, f"form {verb}")
 
@@ -214,19 +236,20 @@ class OrchardBot(commands.Bot):
         await super().close()
 
 
-def form_text(data: Any) -> str:
-    """The first text of a sent form, in a label or (older) in an action row; '' when there is none. PURE."""
+def form_texts(data: Any) -> dict[str, str]:
+    """The texts of a sent form by their fields, in labels or (older) in action rows, in order. PURE."""
+    found: dict[str, str] = {}
     todo = list((data or {}).get("components", ()))
     while todo:
         component = todo.pop(0)
         if not isinstance(component, Mapping):
             continue
         if component.get("type") == discord.ComponentType.text_input.value:
-            return str(component.get("value") or "")
+            found[str(component.get("custom_id"))] = str(component.get("value") or "")
         todo += component.get("components") or []
         if component.get("component"):
             todo.append(component["component"])
-    return ""
+    return found
 
 
 def _shows(interaction: discord.Interaction[Any], custom_id: str) -> bool:

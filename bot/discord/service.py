@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.discord.channels import ProjectChannels
+from bot.discord.charts import Charts
 from bot.discord.client import BeforeIdentify, OrchardBot
 from bot.discord.composing import Composer
 from bot.discord.crier import Crier
@@ -62,6 +63,7 @@ class DiscordService:
             completion=Completion(commands, clock),
             guild_id=self._guild_id,
             roles=options.roles,
+            draw=Charts(),
         )
         self._counter = Counter(self._desk)
         self._notifier = Notifier(

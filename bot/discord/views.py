@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.discord import render
-from bot.discord.client import Press, Submit
+from bot.discord.client import Fill, Press, Submit
+from bot.discord.form import Form
+from bot.discord.storypresses import StoryPresses
 from cogs.desk import Desk, actor
 from cogs.message import Message
-from cogs.outgoing import answered, custom_id, keeping_mark
+from cogs.outgoing import answered, keeping_mark
 from cogs.render import refusal, story_helped, story_skipped
-from cogs.replies import update, whisper
+from cogs.replies import confide, update, whisper
 from core.domain.approval import Approval, ApprovalState, may_answer
 from core.errors import InvalidInput, NotAllowed, NotFound
 
@@ -22,24 +24,6 @@ if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
 
 _LOOK_SECONDS = 1.0  # a form cannot follow a deferral, so what is looked up before it must be quick
-
-
-class Form(discord.ui.Modal):
-    """One text field. It keeps nothing: `OrchardBot.submit` reads what was sent by the form's custom id."""
-
-    def __init__(
-        self, *, verb: str, target: str, heading: str, label: str, hint: str, least: int | None = 1
-    ) -> None:
-        super().__init__(title=heading[:45], timeout=None, custom_id=custom_id(verb, target))
-        text: discord.ui.TextInput[Form] = discord.ui.TextInput(
-            style=discord.TextStyle.paragraph,
-            custom_id="text",
-            placeholder=hint[:100],
-            min_length=least,
-            max_length=3000,
-        )
-        self.add_item(discord.ui.Label(text=label[:45], component=text))
-        self.stop()  # so that discord.py does not keep it waiting for an answer that may come after a restart
 
 
 class _MayNot(Exception):
@@ -51,19 +35,27 @@ class _MayNot(Exception):
 
 
 class Counter:
-    """`presses` by a button's verb, `submits` by a form's."""
+    """`presses` by a button's verb, `submits` and `fills` by a form's."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._commands: Commands = desk.commands
+        stories = StoryPresses(desk)
+        self.fills: Mapping[str, Fill] = stories.fills
         self.presses: Mapping[str, Press] = {
+            **stories.presses,
             "approve": self._approve,
             "reject": self._ask_reason,
             "fix": self._ask_fix,
             "skip": self._skip,
             "page": self._turn_page,
+            "resume": self._resume,
         }
-        self.submits: Mapping[str, Submit] = {"reject": self._reject, "fix": self._fix}
+        self.submits: Mapping[str, Submit] = {
+            **stories.submits,
+            "reject": self._reject,
+            "fix": self._fix,
+        }
 
     # -- approvals ---------------------------------------------------------------------------
 
@@ -169,6 +161,17 @@ class Counter:
             return answered(interaction.message, render.skipped(by))
 
         await update(interaction, skip(), keep_files=True)
+
+    # -- usage limits ------------------------------------------------------------------------
+
+    async def _resume(self, interaction: discord.Interaction[Any], project: str) -> None:
+        """Its post and the live status follow from the event."""
+
+        async def resume() -> Message:
+            view = await self._commands.resume_sprint(project, actor=actor(interaction.user))
+            return Message(text=f"Sprint {view.sprint.number} of {view.sprint.project} goes on.")
+
+        await confide(interaction, resume())
 
     # -- pages -------------------------------------------------------------------------------
 

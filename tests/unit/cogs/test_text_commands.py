@@ -32,6 +32,9 @@ class Channels:
     def project_of(self, channel: Any) -> str | None:
         return "shop" if channel.id == self.shop_id else None
 
+    def story_of(self, channel: Any) -> str | None:
+        return None
+
 
 @pytest.fixture
 async def orchard(tmp_path: Path) -> AsyncIterator[Orchard]:

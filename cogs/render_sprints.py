@@ -1,0 +1,129 @@
+"""Sprints as messages: reviewed, burnt down, remembered; and what the machine gives them. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cogs.chart import NAME
+from cogs.message import Attachment, Card, Message
+from cogs.render import STORY_SIGNS, done, goal, paged, sprint_state, stamp
+from cogs.text import code, one_line, plain, title
+from core.domain.story import Sprint
+from core.orchestrator.views import Burndown, ProjectView, ReviewView, StoryResult, StoryView, SystemView
+
+ARGUMENT_LIMIT = 50  # characters of a page's argument in a button's id
+
+
+def review(view: ReviewView, page: int = 0) -> Message:
+    """What came of a sprint, story by story, with the evidence."""
+    sprint = view.sprint
+    spent = f" in {_duration(view.seconds)}" if view.seconds is not None else ""
+    head = "\n".join(
+        part
+        for part in (
+            goal(sprint),
+            f"{sprint_state(sprint)} · **{view.points_done} of {view.points_planned} points** done{spent}",
+            f"💬 {plain(sprint.retrospective, 900)}" if sprint.retrospective else "",
+        )
+        if part
+    )
+    lines = tuple(_result(result) for result in view.results) or ("No stories.",)
+    return paged(
+        f"Review of sprint {sprint.number} of {sprint.project}",
+        head,
+        lines,
+        page,
+        what="review",
+        argument=f"{sprint.project}/{sprint.number}",
+    )
+
+
+def burndown(view: Burndown, picture: bytes | None, *, drawing: bool = False) -> Message:
+    """The curve as a picture, and its figures in words."""
+    sprint = view.sprint
+    left = view.actual[-1].remaining if view.actual else view.total
+    lines = [f"**{left} of {view.total} points** left · {sprint_state(sprint)}", goal(sprint)]
+    if picture is None:
+        lines.append(
+            "Drawing the picture…" if drawing else "The picture could not be drawn; these are its points:"
+        )
+        if not drawing:
+            lines += [f"{stamp(p.at.timestamp(), 'f')} · {p.remaining}" for p in view.actual[-25:]]
+    card = Card(
+        title=f"Burndown of sprint {sprint.number} of {sprint.project}",
+        body="\n".join(line for line in lines if line),
+        image=NAME if picture is not None else "",
+    )
+    files = (Attachment(name=NAME, data=picture),) if picture is not None else ()
+    return Message(cards=(card,), attachments=files)
+
+
+def history(sprints: Sequence[Sprint], query: str, project: str | None, page: int = 0) -> Message:
+    """Retrospectives that hold the query's words, newest first."""
+    lines = tuple(
+        f"**{sprint.project} · sprint {sprint.number}** · {sprint_state(sprint)}\n"
+        + (f"  {goal(sprint)}\n" if sprint.goal else "")
+        + f"  💬 {plain(sprint.retrospective, 600) or 'nothing was said'}"
+        for sprint in sprints
+    )
+    about = f" with “{title(query, 100)}”" if query else ""
+    lines = lines or (f"No reviewed sprint{about}.",)
+    argument = f"{project or '-'}/{query}"
+    heading = "What people said of sprints"
+    if len(argument) > ARGUMENT_LIMIT or not argument.isprintable():
+        return Message(cards=(Card(title=heading, body="\n".join(lines)),))  # no room for it in a button
+    return paged(heading, "", lines, page, what="history", argument=argument)
+
+
+def changes_requested(views: Sequence[StoryView], project: str) -> Message:
+    lines = "\n".join(f"📋 {code(v.story.id)} **{title(v.story.title, 150)}**" for v in views)
+    return done(f"{project} has {len(views)} new in its backlog", f"{lines}\nNext: `/sprint plan`.")
+
+
+def resources(view: SystemView, page: int = 0) -> Message:
+    """Who uses what now."""
+    busy = sum(project.running for project in view.projects)
+    memory = sum(project.worker.memory_mb or 0.0 for project in view.projects)
+    workers = sum(project.worker.pid is not None for project in view.projects)
+    head = (
+        f"Machine: CPU **{view.cpu_percent:.0f} %** · memory **{view.memory_percent:.0f} %**\n"
+        f"Agents at work: **{busy}** · workers: **{workers}**, {memory:.0f} MB · "
+        f"isolation {plain(view.isolation, 200)}"
+    )
+    lines = tuple(_share(project) for project in view.projects) or ("No project yet.",)
+    return paged("Resources", head, lines, page, what="resources", argument="-")
+
+
+def _share(view: ProjectView) -> str:
+    worker = view.worker
+    memory = f"{worker.memory_mb:.0f} MB" if worker.memory_mb is not None else "no process"
+    open_ = view.running + view.waiting + view.blocked
+    detail = f" ({plain(worker.detail, 150)})" if worker.detail else ""
+    return (
+        f"**{view.project.name}** · priority {view.priority} · {view.running} agents · "
+        f"{open_} cycles ({view.waiting} wait, {view.blocked} blocked) · "
+        f"worker {worker.state}{detail}, {memory}"
+    )
+
+
+def _result(result: StoryResult) -> str:
+    view = result.view
+    parts = [
+        f"{view.story.estimate} points" if view.story.estimate is not None else "",
+        _duration(result.seconds) if result.seconds is not None else "",
+        f"{result.tests} new tests pass" if result.tests else "",
+        f"{result.refusals} refusals" if result.refusals else "",
+        code(result.commit[:10]) if result.commit else "",
+    ]
+    facts = " · ".join(part for part in parts if part)
+    line = (
+        f"{STORY_SIGNS[view.status]} {code(view.story.id)} **{title(view.story.title, 120)}** · {view.status}"
+    )
+    line += f"\n  {facts}" if facts else ""
+    return line + (f"\n  {plain(one_line(result.evidence, 250))}" if result.evidence else "")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
