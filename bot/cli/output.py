@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli.words import possible, translated
+from core.domain.approval import what_then, who_may
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import Priority, StoryStatus
 
@@ -344,9 +345,8 @@ def approvals(pending: Sequence[Approval], *, in_shell: bool = False) -> Rendera
         head = Text.assemble("  ", (approval.id, "bold"), f"  {approval.story_id}, {asked}")
         question = Padding(Text(clean(approval.question)), (0, 0, 0, 4), expand=False)
         parts += [head, question]
-        if approval.reasons:
-            why = Text(clean(f"Why you: {'; '.join(approval.reasons)}"), style="dim")
-            parts.append(Padding(why, (0, 0, 0, 4), expand=False))
+        facts = Text(clean("\n".join(_facts(approval))), style="dim")
+        parts.append(Padding(facts, (0, 0, 0, 4), expand=False))
     first = pending[0].id
     show, reject = (
         (f"{_to(in_shell)}approve {first} --show", f"{_to(in_shell)}approve {first} --reject REASON")
@@ -357,14 +357,30 @@ def approvals(pending: Sequence[Approval], *, in_shell: bool = False) -> Rendera
     return Group(*parts)
 
 
+def _facts(approval: Approval) -> list[str]:
+    """Why people are asked, who may answer, until when, and what then; or what the answer was."""
+    facts = [f"Why you: {'; '.join(approval.reasons)}"] if approval.reasons else []
+    if approval.answered_at is not None:
+        because = f": {approval.reason}" if approval.reason else ""
+        at = f"{approval.answered_at:%Y-%m-%d %H:%M} UTC"
+        return [*facts, f"{str(approval.state).capitalize()} by {approval.answered_by}, {at}{because}"]
+    facts.append(f"Who may answer in Discord: {who_may(approval)}")
+    if approval.due_at is not None:
+        facts.append(
+            f"Until {approval.due_at:%Y-%m-%d %H:%M} UTC; unanswered by then, {what_then(approval)}"
+        )
+    return facts
+
+
 def approval(value: Approval, *, in_shell: bool = False) -> RenderableType:
     """With the whole command or diff."""
     detail = Text()
     for line in clean(value.detail).splitlines():
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         detail.append(f"{line}\n", style=style)
-    waiting = [approvals([value], in_shell=in_shell)] if value.answered_at is None else []
-    return Group(detail, *(waiting or [_done(f"{value.story_id} is {value.state}.")]))
+    if value.answered_at is None:
+        return Group(detail, approvals([value], in_shell=in_shell))
+    return Group(detail, _done(f"{value.story_id} is {value.state}."), _indented("\n".join(_facts(value))))
 
 
 def answered(approval: Approval) -> RenderableType:

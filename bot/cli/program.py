@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bot.cli.terminal import display, execute, send
+from bot.cli.terminal import display, display_long, execute, send
 
 if TYPE_CHECKING:
     from bot.cli.session import Session
@@ -234,7 +234,10 @@ def approve(
         )
 
     answer = ask(ctx, work, as_json=as_json, looking=detail)
-    show(answer, output.approval if detail else output.answered, as_json=as_json)
+    if detail and not as_json:
+        display_long(output.approval(answer))
+    else:
+        show(answer, output.answered, as_json=as_json)
 
 
 @app.command(name="import")

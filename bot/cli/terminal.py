@@ -9,6 +9,9 @@ import errno
 import io
 import json
 import os
+import shlex
+import shutil
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -147,6 +150,40 @@ def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) 
 
 def display(text: RenderableType, *, errors: bool = False) -> None:
     """Prints for people, at once. Raises SystemExit when nobody can read it any more."""
+    send(_printed(text, errors=errors), errors=errors)
+
+
+def display_long(text: RenderableType) -> None:
+    """Prints for people; through the terminal's pager what is longer than the screen, where there is one."""
+    lines = _printed(text)
+    pager = _pager() if console().is_terminal and sys.stdin.isatty() else None
+    if pager is None or lines.count("\n") < shutil.get_terminal_size().lines:
+        send(lines)
+        return
+    # F, R, X: what fits is printed, colours are colours, and what was read stays on the screen.
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    try:
+        subprocess.run(pager, input=lines, text=True, errors="replace", env=environment, check=False)
+    except (OSError, KeyboardInterrupt):
+        send(lines)
+
+
+def _pager() -> list[str] | None:
+    """$PAGER, else less or more; None where there is none, or it is switched off by an empty one."""
+    if os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    wanted = os.environ.get("PAGER")
+    for line in ("less", "more") if wanted is None else (wanted,):
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            continue
+        if words and shutil.which(words[0]):
+            return words
+    return None
+
+
+def _printed(text: RenderableType, *, errors: bool = False) -> str:
     target = console(errors=errors)
     try:
         with target.capture() as captured:
@@ -154,9 +191,9 @@ def display(text: RenderableType, *, errors: bool = False) -> None:
     except OSError as error:  # rich touches the stream all the same
         _give_up(sys.stderr if errors else sys.stdout, error)
     lines = captured.get()
-    if not target.is_terminal:  # tables fill their lines up
-        lines = "\n".join(line.rstrip() for line in lines.split("\n"))
-    send(lines, errors=errors)
+    if target.is_terminal:
+        return lines
+    return "\n".join(line.rstrip() for line in lines.split("\n"))  # tables fill their lines up
 
 
 def send(text: str, *, errors: bool = False) -> None:

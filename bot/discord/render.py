@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.text import code, fence, length, one_line, plain, title, visible
-from core.domain.approval import Approval, ApprovalKind, ApprovalState, Lapse, in_words, lapse
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, in_words, what_then
 
 DETAIL_SHOWN = 2500  # characters of a diff that stand in the message; the whole is attached
 
@@ -90,12 +90,7 @@ def may_not(asked: Approval) -> Message:
 def _until(asked: Approval) -> str:
     if asked.due_at is None:
         return "Whenever you can: it stays open. The story waits for it."
-    then = {
-        Lapse.DENY: "Unanswered by then, it is denied.",
-        Lapse.ESCALATE: f"Unanswered by then, these are asked as well: {in_words(asked.escalation)}.",
-        Lapse.REMIND: "Unanswered by then, you are reminded once, and it stays open.",
-    }[lapse(asked)]
-    return f"{moment(asked.due_at)}. {then}"
+    return f"{moment(asked.due_at)}. Unanswered by then, {plain(what_then(asked), 500)}."
 
 
 def answer_buttons(approval_id: str) -> tuple[Button, ...]:

@@ -142,6 +142,17 @@ def lapse(approval: Approval) -> Lapse:
             return Lapse.REMIND
 
 
+def what_then(approval: Approval) -> str:
+    """What its lapse means, in words that follow "unanswered by then"."""
+    match lapse(approval):
+        case Lapse.DENY:
+            return "it is denied"
+        case Lapse.ESCALATE:
+            return f"these are asked as well: {in_words(approval.escalation)}"
+        case Lapse.REMIND:
+            return "you are reminded once, and it stays open"
+
+
 def plan_lapse(approval: Approval, now: datetime) -> Lapse | None:
     """None: nothing is to be done yet, or any more."""
     if approval.state is not ApprovalState.PENDING or approval.due_at is None or approval.due_at > now:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from bot.cli import output
 from bot.cli.questions import Discovered, ProjectReport
-from core.domain.approval import Approval, ApprovalKind, ApprovalState
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Unanswered
 from core.domain.lifecycles import ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority, Sprint, Story, StoryState, StoryStatus
@@ -209,6 +209,23 @@ def test_hints_are_for_the_place_where_they_are_read(shown):
     in_shell = shown(output.approvals([pending], in_shell=True))
     assert "→ reject approval_1 REASON" in in_shell
     assert "orchard approve" not in in_shell
+
+
+def test_a_question_says_who_may_answer_until_when_and_what_then(shown):
+    asked = approval(
+        circle=Circle(roles=("qa",)), due_at=AT + timedelta(minutes=30), unanswered=Unanswered.ESCALATE
+    )
+    for text in (shown(output.approvals([asked]), 200), shown(output.approval(asked), 200)):
+        assert "Who may answer in Discord: the role qa, administrators and higher" in text
+        assert f"Until {asked.due_at:%Y-%m-%d %H:%M} UTC; unanswered by then, these are asked as well" in text
+    assert "Until" not in shown(output.approvals([approval()]))
+
+
+def test_an_answered_question_says_who_when_and_why(shown):
+    done = approval(state=ApprovalState.REJECTED, answered_at=AT, answered_by="discord:42", reason="too big")
+    text = shown(output.approval(done), 200)
+    assert f"Rejected by discord:42, {AT:%Y-%m-%d %H:%M} UTC: too big" in text
+    assert "Who may answer" not in text
 
 
 def test_an_answered_approval_is_not_asked_again(shown):
