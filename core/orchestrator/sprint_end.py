@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def settle_sprint(tx: Transaction, project: str) -> None:
     """Moves the workflow when the sprint is finished or stuck.
 
     A story that a person stopped or took is not finished; alone it makes nothing stuck, as they know of it.
-    Nor does one that waits for another: it goes on by itself, unless nothing else does.
+    Nor does one that waits for another, unless that one stands still too.
     """
     if projects.get(tx.conn, project).workflow is not WorkflowState.SPRINT_ACTIVE:
         return  # paused: looked at again when it resumes
@@ -42,9 +43,7 @@ def settle_sprint(tx: Transaction, project: str) -> None:
         )
         return
     going = [cycles.get(tx.conn, story.id) for story in chosen if story.state not in OVER]
-    held = needs.unmet(tx.conn, [cycle.story_id for cycle in going if cycle])
-    still = all(_stands_still(cycle) or (cycle and cycle.story_id in held) for cycle in going)
-    if still and any(cycle and cycle.blocked_reason for cycle in going):
+    if _stand_still(tx.conn, going) and any(cycle and cycle.blocked_reason for cycle in going):
         projects.move_workflow(tx, project, WorkflowFact.SPRINT_STUCK, actor="orchard")
 
 
@@ -62,5 +61,18 @@ def _summary(tx: Transaction, sprint: Sprint, chosen: Sequence[Story]) -> dict[s
     }
 
 
-def _stands_still(cycle: Cycle | None) -> bool:
-    return cycle is not None and (bool(cycle.blocked_reason) or cycle.hold in HELD)
+def _stand_still(conn: sqlite3.Connection, going: Sequence[Cycle | None]) -> bool:
+    """Whether none of these goes on by itself, now or when others are done."""
+    ids = {cycle.story_id for cycle in going if cycle is not None}
+    if len(ids) < len(going):
+        return False
+    still = {cycle.story_id for cycle in going if cycle and (cycle.blocked_reason or cycle.hold in HELD)}
+    waiting = needs.unmet(conn, ids - still)
+    while caught := [
+        story
+        for story, unmet in waiting.items()
+        if story not in still
+        and any(other.id in still or other.state is not StoryState.ACTIVE for other in unmet)
+    ]:
+        still.update(caught)
+    return still == ids

@@ -63,7 +63,8 @@ def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Mapping[str, tuple[Ga
 def count_refused(conn: sqlite3.Connection, sprint_id: str) -> int:
     """How often a gate said no to the sprint's stories."""
     count: int = conn.execute(
-        "SELECT count(*) FROM stories s JOIN gates g ON g.story_id = s.id WHERE s.sprint_id = ? AND NOT g.passed",
+        "SELECT count(*) FROM stories s JOIN gates g ON g.story_id = s.id"
+        " WHERE s.sprint_id = ? AND NOT g.passed",
         (sprint_id,),
     ).fetchone()[0]
     return count
