@@ -62,6 +62,8 @@ class Composer:
                 return Composed(notice=plain, known_as=("blocked", event.story_id))
             case kind if kind in ASKING:
                 return await self._question(event, plain, title)
+            case EventKind.USAGE_LIMITED if event.project:
+                return Composed(notice=plain, known_as=("usage", event.project))
             case EventKind.EPIC_PROPOSED:
                 return Composed(notice=await self._proposals(event, plain))
             case EventKind.SPRINT_FINISHED:

@@ -241,6 +241,11 @@ class Notifier:
             words = render.answer_line(asked)
             for reminder in ("escalated", "overdue"):
                 await self._replace(guild, (reminder, approval_id), lambda posted: answered(posted, words))
+        elif event.kind is EventKind.USAGE_RESET and event.project:
+            by = render.who(event.actor) if event.actor != "orchard" else "itself, at the time it was said"
+            await self._replace(
+                guild, ("usage", event.project), lambda posted: answered(posted, f"Resumed by {by}.")
+            )
         elif event.kind in _UNBLOCKING and event.story_id:
             words = _how_unblocked(event)
             await self._replace(guild, ("blocked", event.story_id), lambda posted: answered(posted, words))
@@ -255,7 +260,7 @@ class Notifier:
                 await posted.edit(**editing(change(posted), keep_files=True))
         except (discord.NotFound, discord.Forbidden) as gone:
             _log.info("the question %s is gone: %s", known_as, gone)
-        if known_as[0] == "blocked":  # it may be blocked again, and that is another post
+        if known_as[0] in {"blocked", "usage"}:  # it may come again, and that is another post
             await self._store.write(lambda tx: posts.forget(tx, *known_as))
 
     # -- small things ------------------------------------------------------------------------
