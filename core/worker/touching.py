@@ -20,7 +20,7 @@ from core.worker.workshop import Tell
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0
-_REST = 50  # after a look, rest so many times as long: at most 2 % of a core
+REST = 50  # after a look, rest so many times as long: at most 2 % of a core
 _MOST_FILES = 2000  # more says nothing more about what overlaps
 _OWN = ".orch-state/"
 
@@ -59,7 +59,7 @@ class Touching:
             await asyncio.sleep(pause)
             began = time.monotonic()
             await self._say(None, again=False)
-            pause = max(LOOK_SECONDS, _REST * (time.monotonic() - began))
+            pause = pause_after(time.monotonic() - began)
 
     async def _say(self, tree: str | None, *, again: bool) -> None:
         try:
@@ -98,6 +98,11 @@ class Touching:
                 "ls-files", "-z", "-o", "--exclude-standard", work_tree=self.worktree.path, index=index
             )
         return _shown(os.fsdecode(name) for name in (changed.stdout + added.stdout).split(b"\0") if name)
+
+
+def pause_after(seconds: float) -> float:
+    """How long to rest after a look that took so long."""
+    return max(LOOK_SECONDS, REST * seconds)
 
 
 def _shown(names: Iterable[str]) -> tuple[str, ...]:
