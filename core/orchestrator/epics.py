@@ -15,25 +15,22 @@ from dataclasses import dataclass
 
 from core.bus import Bus
 from core.domain.event import EventKind
-from core.domain.lifecycles import Phase, ProjectStatus
-from core.domain.proposals import Proposal, parse_proposals, render_proposals
-from core.domain.story import Epic, Story, StoryState
+from core.domain.lifecycles import ProjectStatus
+from core.domain.proposals import parse_proposals
+from core.domain.story import Epic
 from core.errors import LostRace, OrchardError
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.backlogs import settle_backlog
+from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in, with_wish
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import obstacle
 from core.orchestrator.usage_limit import next_try
 from core.rpc import PeerGone, RpcError
-from core.store import epics, leases, needs, projects, stories
+from core.store import epics, leases, projects
 from core.store.database import Store, Transaction
-from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
 
 log = logging.getLogger(__name__)
-
-TITLE_CHARACTERS = 100  # of the first line of an epic's text, in its agent's prompt
-FAULTS_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +177,7 @@ class EpicDesigns:
             self._hold(epic.id, 10.0, str(error))
             return
         try:
-            begun, job = await self._store.write(lambda tx: _begin(tx, epic.id, setup, agent))
+            begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
             report = await self._ask(owner, job)
             await self._record(begun, report, agent.name, policy.max_auto_retry)
         except PeerGone:
@@ -215,15 +212,15 @@ class EpicDesigns:
             case PhaseEnd.PASSED | PhaseEnd.REFUSED:
                 found = await asyncio.to_thread(parse_proposals, report.spec or "")
                 if not found.faults:
-                    await self._store.write(lambda tx: _take_in(tx, epic, found.proposals, report))
+                    await self._store.write(lambda tx: take_in(tx, epic, found.proposals, report))
                     return
-                await self._retry(epic, report, _feedback(found.faults), retries, PhaseEnd.REFUSED)
+                await self._retry(epic, report, feedback_of(found.faults), retries, PhaseEnd.REFUSED)
             case PhaseEnd.LIMITED:
                 await self._wait_for_limit(epic, report, agent)
             case PhaseEnd.CANCELLED:
                 self._hold(epic.id, 1.0, "its agent was stopped.")
             case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
-                await self._store.write(lambda tx: _fail(tx, epic, said or "The worker cannot work."))
+                await self._store.write(lambda tx: fail_design(tx, epic, said or "The worker cannot work."))
             case PhaseEnd.AGENT_FAILED:
                 await self._retry(epic, report, said, retries, PhaseEnd.AGENT_FAILED)
 
@@ -232,10 +229,10 @@ class EpicDesigns:
     ) -> None:
         self._limited.pop(epic.id, None)
         if epic.attempt > retries:
-            await self._store.write(lambda tx: _fail(tx, epic, feedback))
+            await self._store.write(lambda tx: fail_design(tx, epic, feedback))
             return
         session = report.session_id or epic.session_id
-        both = _with_wish(epic, feedback)
+        both = with_wish(epic, feedback)
         await self._store.write(lambda tx: epics.retry(tx, epic, feedback=both, session_id=session))
         if seconds := self._back_off.seconds(end, epic.attempt + 1):
             self._hold(epic.id, seconds, "the agent failed; it tries again.")
@@ -269,120 +266,3 @@ class EpicDesigns:
         if not await self._store.read(lambda conn: epics.is_designing(conn, epic.id)):
             self._limited.pop(epic.id, None)
             await self._dispatcher.remove_worktree(epic.project, epic.id)
-
-
-def _begin(tx: Transaction, epic_id: str, setup: ProjectSetup, agent: AgentSetup) -> tuple[Epic, PhaseJob]:
-    epic = epics.begin(tx, epic_id)
-    first_line = epic.text.partition("\n")[0]
-    job = PhaseJob(
-        project=setup,
-        agent=agent,
-        story=StoryBrief(
-            id=epic.id,
-            title=first_line[:TITLE_CHARACTERS],
-            body=epic.text,
-            acceptance_criteria=(),
-            spec=render_proposals(_proposed(tx, epic)),
-        ),
-        phase=Phase.DESIGN,
-        attempt=epic.attempt,
-        generation=epic.generation,
-        base_commit=None,
-        red_commit=None,
-        head_commit=None,
-        red_evidence=None,
-        feedback=epic.feedback,
-        session_id=epic.session_id,
-        epic=True,
-    )
-    return epic, job
-
-
-def _proposed(tx: Transaction, epic: Epic) -> list[Proposal]:
-    """What people have not decided on yet, as they have edited it: what a revision starts from."""
-    found = [story for story in stories.of_epic(tx.conn, epic.id) if story.state is StoryState.PROPOSED]
-    places = {story.id: index for index, story in enumerate(found)}
-    needed = needs.of_stories(tx.conn, places)
-    return [
-        Proposal(
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            priority=story.priority,
-            estimate=story.estimate,
-            labels=story.labels,
-            needs=tuple(places[other] for other in needed.get(story.id, ()) if other in places),
-        )
-        for story in found
-    ]
-
-
-def _take_in(tx: Transaction, epic: Epic, proposals: tuple[Proposal, ...], report: PhaseReport) -> None:
-    """The proposals as stories, in the place of those that nobody has approved."""
-    proposed = epics.propose(tx, epic, session_id=report.session_id or epic.session_id)
-    for old in stories.of_epic(tx.conn, epic.id):
-        if old.state is StoryState.PROPOSED:
-            _replace(tx, old)
-    added = [
-        stories.add(
-            tx,
-            epic.project,
-            title=one.title,
-            body=one.body,
-            acceptance_criteria=one.acceptance_criteria,
-            priority=one.priority,
-            estimate=one.estimate,
-            labels=one.labels,
-            epic_id=epic.id,
-            state=StoryState.PROPOSED,
-            added_by="agent",
-        )
-        for one in proposals
-    ]
-    for story, one in zip(added, proposals, strict=True):
-        if one.needs:
-            needs.replace(tx, story.id, [added[index].id for index in one.needs])
-    settle_backlog(tx, epic.project, "orchard")
-    tx.emit(
-        EventKind.EPIC_PROPOSED,
-        project=epic.project,
-        actor="agent",
-        data={"epic": proposed.id, "stories": [story.id for story in added]},
-    )
-
-
-def _replace(tx: Transaction, old: Story) -> None:
-    stories.move(tx, old.id, StoryState.PROPOSED, StoryState.REMOVED)
-    tx.emit(
-        EventKind.STORY_REMOVED,
-        project=old.project,
-        story_id=old.id,
-        actor="agent",
-        data={"reason": "its epic was designed again", "by": "agent"},
-    )
-
-
-def _fail(tx: Transaction, epic: Epic, error: str) -> None:
-    failed = epics.fail(tx, epic, error)
-    tx.emit(
-        EventKind.EPIC_FAILED,
-        project=epic.project,
-        data={"epic": failed.id, "error": error, "tried": failed.attempt},
-    )
-    settle_backlog(tx, epic.project, "orchard")
-
-
-def _feedback(faults: tuple[str, ...]) -> str:
-    more = [f"And {len(faults) - FAULTS_TOLD} more."] if len(faults) > FAULTS_TOLD else []
-    return "\n".join(
-        ["Your proposals cannot be taken in:", *(f"- {fault}" for fault in faults[:FAULTS_TOLD]), *more]
-    )
-
-
-_BETWEEN = "\n\nYour last attempt:\n"
-
-
-def _with_wish(epic: Epic, feedback: str) -> str:
-    """What people want stays said beside what was wrong with the last attempt."""
-    wish = epic.feedback.partition(_BETWEEN)[0]
-    return f"{wish}{_BETWEEN}{feedback}" if wish.startswith("A person says") else feedback
