@@ -1,17 +1,40 @@
-import pytest
+import importlib
+import pkgutil
+from itertools import product
 
+import pytest
+from discord.ext import commands
+
+import cogs
 from bot.discord.views import Counter
-from cogs.access import RIGHTS, AccessPolicy, Person, Right, require
+from cogs.access import RIGHTS, AccessPolicy, Person, Right, control, require, standing
+from core.domain.access import AccessLevel
 from core.errors import NotAllowed
 
 OPEN = AccessPolicy(guild_id=1)
 CLOSED = AccessPolicy(guild_id=1, roles=frozenset({"dev", "77"}))
-STEERING = sorted(name for name, right in RIGHTS.items() if right is not Right.LOOK)
-LOOKING = sorted(name for name, right in RIGHTS.items() if right is Right.LOOK)
+STEERING = sorted(name for name, right in RIGHTS.items() if right is Right.STEER)
+OTHERS = sorted(name for name, right in RIGHTS.items() if right is not Right.STEER)
 
 
 def somebody(**facts: object) -> Person:
     return Person(**{"user_id": 5, "guild_id": 1, **facts})  # type: ignore[arg-type]
+
+
+def every_command() -> set[str]:
+    """By the names under which people type them."""
+    modules = [importlib.import_module(f"cogs.{found.name}") for found in pkgutil.iter_modules(cogs.__path__)]
+    classes = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    return {
+        command.qualified_name
+        for each in classes
+        if issubclass(each, commands.Cog)
+        for command in each.__cog_commands__
+    }
+
+
+class Desk:
+    commands = None
 
 
 @pytest.mark.parametrize("command", sorted(RIGHTS))
@@ -32,20 +55,47 @@ def test_with_roles_a_stranger_may_not_steer(command: str) -> None:
         require(CLOSED, somebody(roles=frozenset({"guest"})), command)
 
 
-@pytest.mark.parametrize("command", LOOKING)
-def test_with_roles_everybody_may_look(command: str) -> None:
+@pytest.mark.parametrize("command", OTHERS)
+def test_with_roles_everybody_may_look_and_be_asked(command: str) -> None:
+    """Whose answer counts is the question's own affair: somebody may be named in it without a role here."""
     require(CLOSED, somebody(), command)
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [{"owns_guild": True}, {"manages_guild": True}, {"roles": {"dev"}}, {"roles": {"77"}}],
-    ids=["owner", "manager", "role name", "role id"],
-)
-def test_with_roles_these_may_steer(facts: dict[str, object]) -> None:
-    if "roles" in facts:
-        facts = {"roles": frozenset(facts["roles"])}  # type: ignore[call-overload]
-    require(CLOSED, somebody(**facts), "sprint start")
+def test_only_answers_to_questions_are_left_to_the_core() -> None:
+    deciding = {name for name, right in RIGHTS.items() if right is Right.DECIDE}
+    assert deciding == {control("approve"), control("reject")}
+    assert RIGHTS["approve"] is Right.STEER  # the command of that name is about stories
+
+
+LEVELS = {
+    "a stranger": ({}, AccessLevel.VIEWER),
+    "another role": ({"roles": frozenset({"guest"})}, AccessLevel.VIEWER),
+    "a role by name": ({"roles": frozenset({"dev"})}, AccessLevel.MAINTAINER),
+    "a role by id": ({"roles": frozenset({"77"})}, AccessLevel.MAINTAINER),
+    "manages the server": ({"manages_guild": True}, AccessLevel.ADMIN),
+    "manages it, with a role": ({"manages_guild": True, "roles": frozenset({"dev"})}, AccessLevel.ADMIN),
+    "owns the server": ({"owns_guild": True}, AccessLevel.OWNER),
+    "owns and manages it": ({"owns_guild": True, "manages_guild": True}, AccessLevel.OWNER),
+}
+
+
+@pytest.mark.parametrize(("facts", "level"), LEVELS.values(), ids=LEVELS)
+def test_what_a_member_is_to_orchard(facts: dict[str, object], level: AccessLevel) -> None:
+    found = standing(CLOSED, somebody(**facts))
+    assert found.level is level
+    assert found.person == "5"
+    assert found.roles == facts.get("roles", frozenset())
+    assert standing(OPEN, somebody(**facts)).level is max(level, AccessLevel.MAINTAINER)
+
+
+@pytest.mark.parametrize(("who", "command"), [*product(LEVELS, ("sprint start", control("skip")))])
+def test_who_is_more_than_a_viewer_may_steer(who: str, command: str) -> None:
+    facts, level = LEVELS[who]
+    if level > AccessLevel.VIEWER:
+        require(CLOSED, somebody(**facts), command)
+    else:
+        with pytest.raises(NotAllowed, match="You may look"):
+            require(CLOSED, somebody(**facts), command)
 
 
 def test_a_command_without_a_rule_is_for_nobody() -> None:
@@ -58,9 +108,14 @@ def test_before_a_server_is_known_nobody_may() -> None:
         require(AccessPolicy(guild_id=None), somebody(), "state")
 
 
-def test_every_button_and_form_has_a_rule() -> None:
-    class Desk:
-        commands = None
+def test_every_command_has_a_rule() -> None:
+    found = every_command()
+    assert {"epic", "backlog add_story", "state"} <= found
+    assert found - set(RIGHTS) == set()
 
+
+def test_every_button_and_form_has_a_rule() -> None:
     counter = Counter(Desk())  # type: ignore[arg-type]
-    assert set(counter.presses) | set(counter.submits) <= set(RIGHTS)
+    verbs = {*counter.presses, *counter.submits}
+    assert {"approve", "reject", "page"} <= verbs
+    assert set(map(control, verbs)) - set(RIGHTS) == set()
