@@ -36,7 +36,7 @@ def readable(path: Path) -> str:
             words = ""
     parts.append(words.strip())
     if unread:
-        parts.append(f"({unread} lines of the transcript could not be read)")
+        parts.append(f"(lines of the transcript that could not be read: {unread})")
     text = "\n\n".join(part for part in parts if part)
     return text if len(text) <= TEXT_AT_MOST else f"(its beginning is left out)\n\n{text[-TEXT_AT_MOST:]}"
 
