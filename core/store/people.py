@@ -9,7 +9,7 @@ from datetime import datetime, time
 from core.domain.event import Event
 from core.domain.quiet import QuietHours
 from core.store import events
-from core.store.columns import from_optional_time, to_time
+from core.store.columns import to_time
 from core.store.transaction import Transaction
 
 
@@ -76,10 +76,6 @@ def due(conn: sqlite3.Connection, now: datetime) -> tuple[str, ...]:
         (to_time(now),),
     )
     return tuple(row["person"] for row in rows)
-
-
-def next_due(conn: sqlite3.Connection) -> datetime | None:
-    return from_optional_time(conn.execute("SELECT min(due_at) FROM missed_pings").fetchone()[0])
 
 
 def missed(conn: sqlite3.Connection, person: str) -> tuple[Event, ...]:

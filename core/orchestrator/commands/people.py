@@ -9,7 +9,7 @@ import sqlite3
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from core.domain.ping import Ping
 from core.domain.quiet import QuietHours
@@ -83,21 +83,22 @@ class People(Topic):
                 f"{hours} hours are not possible.", hint=f"From 1 to {LONGEST_DIGEST_HOURS}, or none."
             )
 
-        def look(tx: Transaction) -> Digest:
-            name = find(tx.conn, project).name if project else None
-            last = news.last_seq(tx.conn)
-            after = people.digest_seq(tx.conn, person) if hours is None else None
-            since = tx.now - timedelta(hours=FIRST_DIGEST_HOURS if hours is None else hours)
+        def look(conn: sqlite3.Connection) -> Digest:
+            name = find(conn, project).name if project else None
+            last = news.last_seq(conn)
+            after = people.digest_seq(conn, person) if hours is None else None
+            since = datetime.now(UTC) - timedelta(hours=FIRST_DIGEST_HOURS if hours is None else hours)
             if after is None:
-                after = news.last_seq_before(tx.conn, since)
+                after = news.last_seq_before(conn, since)
             else:
-                since = news.time_of(tx.conn, after) or since
-            if hours is None and name is None:
-                people.set_digest_seq(tx, person, last)
-            made = digest.between(tx.conn, after, last, name, self._why)
-            return replace(made, since=since, until=tx.now)
+                since = news.time_of(conn, after) or since
+            made = digest.between(conn, after, last, name, self._why)
+            return replace(made, since=since, until=datetime.now(UTC))
 
-        return await self._store.write(look)
+        found = await self._store.read(look)
+        if hours is None and found.project is None:
+            await self._store.write(lambda tx: people.set_digest_seq(tx, person, found.last))
+        return found
 
     async def news(self, after: int, last: int, project: str | None = None) -> Digest:
         """The digest of a stretch of history, such as an earlier one told: (`after`, `last`] of the events.
