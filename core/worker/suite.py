@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -34,6 +35,7 @@ OUTPUT_LIMIT_BYTES = 256 << 20
 _TAIL_CHARACTERS = 8000
 _UNAVAILABLE = 77  # exit code of orchard_start.py when the interpreter has no usable pytest
 _SAID = "orchard_start: "
+_SUM = re.compile(r"(=+ )?\d+ (failed|passed)\b.* in \d[\d.]*s\b.*")  # pytest's last line
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
 
@@ -302,11 +304,12 @@ def _at_home(result: TestResult, place: Place) -> TestResult:
 
 
 def _clean(output: bytes, plan: Plan, place: Place) -> str:
-    """The end of what was printed, for people: without the canaries, and with paths as the project knows
-    them.
+    """The end of what was printed, for people: without the canaries and the sums that count them, and with
+    paths as the project knows them.
     """
     text = output.decode(errors="replace").replace("\0", "")
     if plan.secret is not None:
         hidden = (plan.secret.failing, plan.secret.passing)
-        text = "\n".join(line for line in text.splitlines() if not any(name in line for name in hidden))
+        lines = (line for line in text.splitlines() if not any(name in line for name in hidden))
+        text = "\n".join(line for line in lines if not _SUM.fullmatch(line))
     return text.replace(f"{place.checkout}/", "")[-_TAIL_CHARACTERS:]

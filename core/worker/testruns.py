@@ -84,6 +84,9 @@ def _report(job: SuiteJob, commit: str, run: SuiteRun) -> SuiteReport:
         error = f"The tests gave no result: {run.problem or run.state}."
     elif run.tampering:
         error = f"Do not rely on this run: {' '.join(run.tampering)}"
+    code = -1 if run.exit_code is None else run.exit_code
+    if run.runner == "pytest" and not error:
+        code = 1 if failed else 0  # its own one knows of the canary that must fail
     return SuiteReport(
         story_id=job.story_id,
         commit=commit,
@@ -92,9 +95,9 @@ def _report(job: SuiteJob, commit: str, run: SuiteRun) -> SuiteReport:
         failed_count=len(failed),
         skipped=sum(result.outcome in quiet for result in run.results),
         seconds=run.seconds,
-        exit_code=-1 if run.exit_code is None else run.exit_code,
+        exit_code=code,
         exit_code_only=run.exit_code_only,
-        output=run.output_tail if error or failed or run.exit_code else "",
+        output=run.output_tail if error or failed or code else "",
         error=error,
     )
 
