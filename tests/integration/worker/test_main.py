@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -29,6 +30,10 @@ from core.worker.contract import (
     PhaseEnd,
     PhaseReport,
     RemoveWorktree,
+    Steer,
+    Steered,
+    SuiteJob,
+    SuiteReport,
 )
 from core.worker.main import HEARTBEAT_SECONDS
 
@@ -41,7 +46,15 @@ class ControlPlane:
     def __init__(self, handle: WorkerHandle) -> None:
         self.handle = handle
         self.told: list[tuple[str, dict[str, Any]]] = []
-        names = ("heartbeat", "progress", "process_started", "process_ended", "salvaged")
+        names = (
+            "heartbeat",
+            "progress",
+            "process_started",
+            "process_ended",
+            "salvaged",
+            "touched",
+            "stalled",
+        )
         handlers = {name: self._noter(name) for name in names}
         self.peer = Peer(handle.reader, handle.writer, handlers)
 
@@ -64,7 +77,7 @@ class ControlPlane:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def executor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalExecutor]:
     """One for all: its template takes a second to warm up."""
-    async with LocalExecutor.open(tmp_path_factory.mktemp("logs")) as opened:
+    async with LocalExecutor.open(tmp_path_factory.mktemp("logs"), heartbeat_seconds=0.3) as opened:
         yield opened
 
 
@@ -85,7 +98,7 @@ HANG = {"hang": {"ignore": ["cancel", "eof", "term"]}}
 async def test_stories_run_side_by_side_while_heartbeats_go_on(
     executor, calculator, job_of, play, red, story, until
 ) -> None:
-    agent = play(test_red=[{"sleep": HEARTBEAT_SECONDS + 0.5}, *red])
+    agent = play(test_red=[{"sleep": 1.0}, *red])
     async with _worker(executor) as plane:
         stories = [replace(story, id=f"shop-{number}") for number in (1, 2)]
         work = [asyncio.create_task(plane.run_phase(job_of(agent, story=each))) for each in stories]
@@ -209,11 +222,114 @@ async def test_a_second_worker_waits_for_what_a_killed_one_left_running(
             assert (await second).end is PhaseEnd.PASSED
 
 
+@pytest.mark.parametrize("where", ["before", "at the gate"])
+async def test_work_by_hand_survives_a_killed_worker(
+    executor, calculator, job_of, play, red, setup, until, where
+) -> None:
+    nobody = play()
+    base = calculator.git("rev-parse", "HEAD")
+    place = setup.state_path / "worktrees" / "shop" / "shop-1"
+    async with _worker(executor) as plane:
+        await plane.run_phase(job_of(play(test_red=["crash"])))  # it has a worktree now
+    calculator.git("switch", "-q", "-c", "mine", at=place)
+    test = "from calc import mul\n\nassert mul(2, 3) == 6\n"
+    calculator.write({"tests/test_mul.py": test}, at=place)
+    calculator.git("add", "-A", at=place)
+    calculator.git("commit", "-q", "-m", "by hand", at=place)
+    job = job_of(nobody, base_commit=base, head_commit=base, by_hand=True)
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job))
+        step = "worktree" if where == "before" else "gate"
+        await until(lambda: any(note["step"] == step for note in plane.heard("progress")))
+        plane.handle.kill()
+        with pytest.raises(PeerGone):
+            await work
+    async with _worker(executor) as plane:
+        report = await plane.run_phase(job)
+        assert report.end is PhaseEnd.PASSED, report
+        assert [change.path for change in report.changes] == ["tests/test_mul.py"]
+        assert plane.heard("salvaged") == []
+        assert plane.heard("touched")[-1]["files"] == ["tests/test_mul.py"]
+    assert calculator.git("log", "-1", "--format=%s", "mine") == "by hand"
+    kept = calculator.git("for-each-ref", "--format=%(subject)", "refs/orchard/hands").splitlines()
+    assert kept == ["by hand"]
+
+
+async def test_words_reach_a_turn_and_are_said_not_to_where_none_runs(
+    executor, calculator, job_of, play, red, until
+) -> None:
+    async with _worker(executor) as plane:
+        word = Steer(story_id="shop-1", text="go on")
+        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=False)
+        agent = play(test_red=[{"steered": {"then": red, "else": []}}])
+        work = asyncio.create_task(plane.run_phase(job_of(agent)))
+        await until(lambda: bool(plane.children("agent")))
+        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=True)
+        assert (await work).end is PhaseEnd.PASSED
+        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=False)
+
+
+async def test_tests_run_when_asked_and_stop_when_asked(
+    executor, calculator, job_of, play, red, setup, until
+) -> None:
+    slow = {"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"}
+    async with _worker(executor) as plane:
+        job = SuiteJob(project=setup, story_id=None)
+        report = await plane.peer.request(SuiteReport, "run_tests", job, 60)
+        assert (report.passed, report.failed_count, report.error) == (1, 0, "")
+        calculator.commit(slow)
+        work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
+        await until(lambda: len(plane.children("test")) == 2)
+        with pytest.raises(Unavailable, match="run already"):
+            await plane.peer.request(SuiteReport, "run_tests", job, 60)
+        assert await plane.peer.call("cancel_tests", {"story_id": None}, 10) == {"running": True}
+        assert (await work).error == "The test run was stopped."
+        assert await plane.peer.call("cancel_tests", {}, 10) == {"running": False}
+        assert not any(psutil.pid_exists(pid) for pid in plane.children("test"))
+        # an end that is asked for lets it answer
+        work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
+        await until(lambda: len(plane.children("test")) == 3)
+        stopping = asyncio.create_task(plane.handle.stop(20))
+        assert (await work).error == "The test run was stopped."
+        assert (await stopping).code == 0
+
+
+async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup, until) -> None:
+    calculator.commit({"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"})
+    async with _worker(executor) as plane:
+        job = SuiteJob(project=setup, story_id=None)
+        work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
+        await until(lambda: bool(plane.children("test")))
+        family = psutil.Process(plane.handle.pid).children(recursive=True)
+        plane.handle.kill()
+        with pytest.raises(PeerGone):
+            await work
+        await until(lambda: not any(_lives(process) for process in family))
+
+
+@pytest.mark.parametrize("template", [True, False])
+async def test_the_pulse_is_what_was_asked_for(calculator, tmp_path, until, template) -> None:
+    async with LocalExecutor.open(tmp_path, heartbeat_seconds=0.05) as executor:
+        if not template:
+            await executor.start("first")
+            assert executor._template is not None
+            executor._template_died(executor._template)
+        async with _worker(executor) as plane:
+            await until(lambda: bool(plane.heard("heartbeat")))
+            began = time.monotonic()
+            beats = len(plane.heard("heartbeat"))
+            await until(lambda: len(plane.heard("heartbeat")) >= beats + 10)
+            assert time.monotonic() - began < 9 * HEARTBEAT_SECONDS
+
+
 async def test_bad_calls_are_answered_and_end_nothing(executor, calculator, job_of, play, until) -> None:
     async with _worker(executor) as plane:
         for method, params, code in (
             ("run_phase", {"story": 3}, INVALID_PARAMS),
             ("cancel", {}, INVALID_PARAMS),
+            ("steer", {"story_id": "shop-1"}, INVALID_PARAMS),
+            ("run_tests", {"story_id": None}, INVALID_PARAMS),
+            ("cancel_tests", {"story_id": 3}, INVALID_PARAMS),
             ("no_such", {}, METHOD_NOT_FOUND),
         ):
             with pytest.raises(RpcError) as caught:
