@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import datetime
 
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.text import code, fence, length, one_line, plain, title, visible
-from core.domain.approval import Approval, ApprovalKind, ApprovalState, in_words, what_then
+from core.domain.access import AccessLevel
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Lapse, lapse
 
 DETAIL_SHOWN = 2500  # characters of a diff that stand in the message; the whole is attached
 
@@ -59,38 +60,47 @@ def answer_line(asked: Approval) -> str:
 
 def who_may(asked: Approval) -> str:
     """Who may answer, with mentions of those who are named; a mention in a card pings nobody."""
-    found: list[str] = []
-    for circle in asked.circles:
-        found += [f"<@&{role}>" if role.isdigit() else f"**@{title(role, 100)}**" for role in circle.roles]
-        found += [f"<@{person}>" for person in circle.people]
-        found.append(in_words(replace(circle, roles=(), people=(), level=circle.enough)))
-    return ", ".join(dict.fromkeys(found[:40]))
+    return ", ".join(dict.fromkeys(words for circle in asked.circles for words in _circle(circle)))
 
 
-def may_not(asked: Approval) -> Message:
-    """What somebody is told whose answer does not count."""
-    return Message(
-        cards=(
-            Card(
-                body=f"⚠️ You may not answer this question about {code(asked.story_id)}.",
-                fields=(
-                    Field(name="Who may", value=who_may(asked)),
-                    Field(
-                        name="What you can do",
-                        value="Ask one of them: who manages this server is an administrator here, and who "
-                        "owns it is the owner. The question stays open.",
-                    ),
-                ),
-                tone=Tone.BAD,
-            ),
-        )
-    )
+def may_not(asked: Approval, steering: Iterable[str] = ()) -> Message:
+    """What somebody is told whose answer does not count. `steering`: roles that may steer; none: all may."""
+    roles = ", ".join(title(role, 60) for role in sorted(steering))
+    hint = "Ask one of them; the question stays open."
+    if roles:
+        hint += f" These roles may steer Orchard: {roles}."
+    fields = (Field(name="Who may", value=who_may(asked)), Field(name="What you can do", value=hint))
+    body = f"⚠️ You may not answer this question about {code(asked.story_id)}."
+    return Message(cards=(Card(body=body, fields=fields, tone=Tone.BAD),))
+
+
+def _circle(circle: Circle) -> list[str]:
+    shown = [f"<@&{role}>" if role.isdigit() else f"**@{title(role, 100)}**" for role in circle.roles[:20]]
+    shown += [f"<@{person}>" for person in circle.people[:20]]
+    if (left := len(circle.roles) + len(circle.people) - len(shown)) > 0:
+        shown.append(f"{left} more")
+    return [*shown, _LEVELS[circle.enough]]
+
+
+# What a level is in Discord: see cogs.access.
+_LEVELS = {
+    AccessLevel.VIEWER: "everybody here",
+    AccessLevel.CONTRIBUTOR: "who may steer Orchard",
+    AccessLevel.MAINTAINER: "who may steer Orchard",
+    AccessLevel.ADMIN: "who manages this server",
+    AccessLevel.OWNER: "the owner of this server",
+}
 
 
 def _until(asked: Approval) -> str:
     if asked.due_at is None:
         return "Whenever you can: it stays open. The story waits for it."
-    return f"{moment(asked.due_at)}. Unanswered by then, {plain(what_then(asked), 500)}."
+    then = {
+        Lapse.DENY: "it is denied",
+        Lapse.ESCALATE: f"these are asked as well: {', '.join(_circle(asked.escalation))}",
+        Lapse.REMIND: "you are reminded once, and it stays open",
+    }[lapse(asked)]
+    return f"{moment(asked.due_at)}. Unanswered by then, {then}."
 
 
 def answer_buttons(approval_id: str) -> tuple[Button, ...]:

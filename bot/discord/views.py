@@ -73,7 +73,7 @@ class Counter:
                 await self._show_answered(interaction, asked)
                 return
             if may_answer(asked, self._desk.standing(interaction)):
-                await whisper(interaction, render.may_not(asked))
+                await whisper(interaction, render.may_not(asked, self._desk.roles))
                 return
         await interaction.response.send_modal(
             Form(
@@ -112,7 +112,7 @@ class Counter:
         try:
             await update(interaction, answer(), keep_files=True)
         except _MayNot as refused:
-            await whisper(interaction, render.may_not(refused.asked))
+            await whisper(interaction, render.may_not(refused.asked, self._desk.roles))
         if late:
             await whisper(interaction, refusal(late[0]))
 

@@ -7,21 +7,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from config.loader import load
 from core.bus import Bus
 from core.clock import SystemClock
-from core.domain.approval import Approval, ApprovalKind
+from core.domain.approval import Approval, ApprovalKind, Asking
 from core.domain.event import EventKind
 from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
 from core.domain.project import Project
+from core.domain.proposals import parse_proposals
 from core.domain.story import Story
-from core.orchestrator import reports
+from core.orchestrator import epics, reports
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
+from core.orchestrator.views import EpicView
 from core.store import approvals, cycles, outbox, projects
+from core.store import epics as epics_table
 from core.store.database import Store, Transaction
+from core.worker.contract import PhaseReport
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
@@ -70,6 +75,26 @@ class Orchard:
         await self.commands.start_sprint(project, actor="cli")
         return story
 
+    async def propose(self, text: str, project: str = "shop", wish: str = "A shop") -> EpicView:
+        """An epic whose design agent has answered with `text`."""
+        epic = (await self.commands.begin_epic(project, wish, actor="cli")).epic
+        found = parse_proposals(text)
+        assert not found.faults, found.faults
+        answer = cast(PhaseReport, SimpleNamespace(session_id=None))
+
+        def take_in(tx: Transaction) -> None:
+            begun = epics_table.begin(tx, epic.id)
+            epics._take_in(tx, begun, found.proposals, answer)
+
+        await self.store.write(take_in)
+        return await self.commands.epic(epic.id)
+
+    async def finished_sprint(self, project: str = "shop") -> Story:
+        """A sprint in review: its one story was skipped."""
+        story = await self.running_story(project)
+        await self.commands.skip_story(story.id, "later", actor="cli")
+        return story
+
     async def emit(self, kind: EventKind, story: Story, **data: Any) -> None:
         await self.store.write(lambda tx: tx.emit(kind, project=story.project, story_id=story.id, data=data))
 
@@ -81,7 +106,7 @@ class Orchard:
 
         await self.store.write(block)
 
-    async def ask(self, story: Story, detail: str = "+print(1)\n") -> Approval:
+    async def ask(self, story: Story, detail: str = "+print(1)\n", asking: Asking | None = None) -> Approval:
         """A question as an agent's permission request makes it."""
         return await self.store.write(
             lambda tx: approvals.ask(
@@ -93,6 +118,7 @@ class Orchard:
                 question="Run rm -rf build?",
                 detail=detail,
                 reasons=["it deletes files"],
+                asking=asking,
             )
         )
 

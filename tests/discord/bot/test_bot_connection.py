@@ -151,5 +151,5 @@ async def test_with_roles_only_some_may_steer(
         message = await alice.wait_for_message(lambda m: m.labels == ["Approve", "Reject"])
         pressed = await alice.press(message, "Approve")
         assert pressed.ephemeral
-        assert "dev" in pressed.text
+        assert "These roles may steer Orchard: dev" in pressed.text
         assert (await orchard.commands.approval(approval.id)).answered_at is None
