@@ -48,6 +48,7 @@ def run_bot(guild: LocalGuild, orchard: Orchard) -> RunBot:
             clock=orchard.clock,
             backoff=Backoff(first_seconds=0.1, longest_seconds=0.3),
             live_pause_seconds=0.2,
+            missed_idle_seconds=0.05,
         )
         orchard.commands.discord_status = lambda: service.status
         task = asyncio.create_task(service.run(), name="discord service")
