@@ -34,18 +34,22 @@ class Ladder:
 
     async def interrupt(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> bool:
         """Ask for the end of a prompt that another follows, as patiently; a rung only when it is deaf."""
-        await self._ask(send, work)
-        heard = work.done() or self.exited.done()
+        heard = await self._ask(send, work)
         if not heard:
             self.rungs.append(Rung.CANCEL)
         return heard
 
-    async def _ask(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> None:
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(self._after_cancel):
-                await send()
-                either: set[asyncio.Future[Any]] = {work, self.exited}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    async def _ask(self, send: Callable[[], Awaitable[None]], work: asyncio.Future[Any]) -> bool:
+        """Whether there was an answer, or an end, before the patience was over."""
+        with suppress(ConnectionError):  # it no longer reads: its end is near, and comes by itself
+            try:
+                async with asyncio.timeout(self._after_cancel):
+                    await send()
+                    either: set[asyncio.Future[Any]] = {work, self.exited}
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            except TimeoutError:
+                return work.done() or self.exited.done()
+        return True
 
     async def down(self) -> None:
         """From closing stdin to the proof that nothing is left."""

@@ -27,7 +27,7 @@ class Agent:
         self._behaviour = Behaviour()
         self._sessions: dict[str, dict[str, Any]] = {}
         self._turn: Player | None = None
-        self._playing: threading.Thread | None = None
+        self._busy = False  # a prompt is not answered yet
         self._error = ""
         try:
             self._script = load(file)
@@ -131,7 +131,7 @@ class Agent:
     def prompt(self, params: dict[str, Any], request_id: Any) -> None:
         session = self._session(params)
         self._check_script()
-        if self._playing is not None and self._playing.is_alive():
+        if self._busy:
             raise Failed(-32600, "A turn is running")
         blocks = params.get("prompt")
         if not isinstance(blocks, list):
@@ -139,10 +139,9 @@ class Agent:
         text = "".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
         known = self._sessions[session]
         self._turn = self._player(session, known, text)
-        self._playing = threading.Thread(
-            target=self._play, args=(self._turn, request_id), name="turn", daemon=True
-        )
-        self._playing.start()
+        self._busy = True
+        turn = self._turn
+        threading.Thread(target=self._play, args=(turn, request_id), name="turn", daemon=True).start()
 
     def _player(self, session: str, known: dict[str, Any], prompt: str) -> Player:
         return Player(
@@ -155,26 +154,31 @@ class Agent:
             resumed=known["resumed"],
             asking=known["asking"],
             left=known.get("left"),
+            words_used=known.get("words_used", False),
+            tools=known.get("tools", 0),
         )
 
     def _play(self, turn: Player, request_id: Any) -> None:
+        result: dict[str, Any] = {}
+        refusal: tuple[int, str, Any] | None = None
         try:
-            reason = turn.play()
+            result["stopReason"] = turn.play()
         except Cancelled:
-            reason = "cancelled"
+            result["stopReason"] = "cancelled"
         except Failed as failed:
-            self._link.fail(request_id, failed.code, failed.message, failed.data)
-            return
+            refusal = (failed.code, failed.message, failed.data)
         except (ScriptError, Refused) as error:
-            self._link.fail(request_id, -32603, f"replay: {error}")
-            return
+            refusal = (-32603, f"replay: {error}", None)
         except Exception as error:
-            self._link.fail(request_id, -32603, f"replay: {type(error).__name__}: {error}")
-            return
-        self._sessions[turn.session]["left"] = turn.left
-        self._sessions[turn.session]["turns"].append({"prompt": turn.prompt, "said": turn.said})
-        self._save(turn.session)
-        result: dict[str, Any] = {"stopReason": reason}
+            refusal = (-32603, f"replay: {type(error).__name__}: {error}", None)
+        if refusal is None:
+            self._sessions[turn.session] |= {
+                "left": turn.left,
+                "words_used": turn.called,
+                "tools": turn.tools,
+            }
+            self._sessions[turn.session]["turns"].append({"prompt": turn.prompt, "said": turn.said})
+            self._save(turn.session)
         if turn.usage:
             spent = {name: int(turn.usage.get(name, 0)) for name in ("input", "output")}
             result["usage"] = {
@@ -182,7 +186,11 @@ class Agent:
                 "outputTokens": spent["output"],
                 "totalTokens": spent["input"] + spent["output"],
             }
-        self._link.answer(request_id, result)
+        self._busy = False  # before the answer, behind which the next prompt may come at once
+        if refusal is None:
+            self._link.answer(request_id, result)
+        else:
+            self._link.fail(request_id, *refusal)
 
     def _check_script(self) -> None:
         if self._error:

@@ -57,6 +57,8 @@ class Player:
         resumed: bool,
         asking: bool,
         left: Steps | None = None,
+        words_used: bool = False,
+        tools: int = 0,
     ) -> None:
         self.link = link
         self.script = script
@@ -70,10 +72,12 @@ class Player:
         self.cancelled = threading.Event()
         self.kill_tool: Callable[[], None] | None = None
         self._asking = {"edit", "delete", "execute"} if asking else set(script.ask)
-        self._tools = 0
+        self.tools = tools  # calls so far in this session: their ids are never used twice
         self.header = header_of(prompt)
         self._before = left  # of the turn that a person has just steered
         self.left: Steps = []  # what is still to be played
+        self.words_used = words_used  # a `steered` step has had the words of this prompt
+        self.called = False  # a `steered` step was cut short: the next prompt's words are for it
 
     def play(self) -> str:
         """The whole turn; its stop reason. Raises Cancelled, Failed, ScriptError."""
@@ -166,8 +170,8 @@ class Player:
         content: list[dict[str, Any]] | None = None,
         raw: dict[str, Any] | None = None,
     ) -> str:
-        self._tools += 1
-        call = f"call-{self._tools}"
+        self.tools += 1
+        call = f"call-{self.tools}"
         fields: dict[str, Any] = {"toolCallId": call, "title": title, "kind": kind, "status": "pending"}
         if paths:
             fields["locations"] = [{"path": os.path.join(self.cwd, path)} for path in paths]  # noqa: PTH118
@@ -272,11 +276,12 @@ def sleep(player: Player, each: Step) -> None:
 def steered(player: Player, each: Step) -> None:
     """A person's words come as a cancel and another prompt of this session, or stood in this one."""
     value = each.value if isinstance(each.value, dict) else {}
-    if steering_of(player.prompt) or player.cancelled.wait(value.get("seconds")):
-        player.next(each.then)
-        player.check_cancelled()
+    if steering_of(player.prompt) and not player.words_used:
+        player.words_used = found = True
     else:
-        player.next(each.other)
+        player.called = found = player.cancelled.wait(value.get("seconds"))
+    player.next(each.then if found else each.other)
+    player.check_cancelled()
 
 
 @step

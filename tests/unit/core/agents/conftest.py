@@ -100,6 +100,7 @@ class Stage:
             transcript=self.transcript,
             timeout_seconds=40,
             stall_seconds=40,
+            stall_cancel_seconds=40,
             start_seconds=20,
         )
         return replace(turn, **changes)

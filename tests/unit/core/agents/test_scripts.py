@@ -49,7 +49,7 @@ async def test_the_honest_session_plays_through_within_its_rights(stage, phase):
         ("hanging", TurnKind.FAILED, 4),
         ("crashing", TurnKind.FAILED, 0),
         ("leaving in the middle", TurnKind.FAILED, 0),
-        ("out of credit", TurnKind.BLOCKED, 1),
+        ("out of credit", TurnKind.LIMITED, 1),
         ("flooding", TurnKind.IDLE, 1),
         ("leaving a daemon", TurnKind.IDLE, 1),
         ("asking", TurnKind.IDLE, 1),
@@ -60,6 +60,7 @@ async def test_bad_manners_end_as_they_should(stage, title, kind, rungs):
     prompt = f"Orchard-Story: greeter-1\nOrchard-Title: {title}\nOrchard-Phase: code_green\n\nGo."
 
     agent = stage.replay(GREETER, stop_seconds=SHORT if title == "hanging" else (20, 20, 20))
-    end = await stage.play(agent, stage.turn(prompt=prompt, stall_seconds=2 if title == "hanging" else 30))
+    turn = stage.turn(prompt=prompt, stall_cancel_seconds=2 if title == "hanging" else 30)
+    end = await stage.play(agent, turn)
 
     assert (end.kind, len(end.rungs)) == (kind, rungs)
