@@ -91,8 +91,13 @@ def _glob(value: str) -> str:
 
 
 def _role(value: Any) -> Any:
-    """A role's name, or its id, which people paste with and without quotes."""
-    return str(_snowflake(value)) if isinstance(value, int) else value
+    """A role's name, with or without its "@", or its id, which people paste with and without quotes."""
+    if isinstance(value, int):
+        return str(_snowflake(value))
+    name = value.removeprefix("@") if isinstance(value, str) else value
+    if name in ("everyone", "here"):
+        raise ValueError(f"names everybody, and nobody would be asked: {value!r}; leave it out")
+    return name
 
 
 def _rule_label(value: str) -> str:

@@ -45,6 +45,8 @@ def project(keys: str) -> str:
         ("approvals: {level: viewer}", "should be 'contributor', 'maintainer', 'admin' or 'owner'"),
         ("approvals: {escalate_level: Admin}", "(did you mean 'admin'?)"),
         ("approvals: {roles: ['']}", "approvals.roles[0]: is empty"),
+        ("approvals: {escalate_roles: ['@everyone']}", "escalate_roles[0]: names everybody"),
+        ("approvals: {roles: [true]}", "approvals.roles[0]: should be a Discord id"),
         ("approvals: {people: [someone]}", "approvals.people[0]: should be a Discord id"),
         ("ai_settings: {usage_limit_tries: 0}", "should be at least 1, not 0"),
         ("ai_settings: {max_conflicts: 0}", "should be at least 1, not 0"),
@@ -115,7 +117,7 @@ def test_hours_over_midnight_and_utc_are_fine(folder):
 
 def test_who_answers_is_named_by_role_and_id(folder):
     folder.write(
-        project("approvals: {roles: [Reviewers, 123456789012345678], people: ['223456789012345678']}")
+        project("approvals: {roles: ['@Reviewers', 123456789012345678], people: ['223456789012345678']}")
     )
     said = folder.load().settings.projects["shop"].approvals
     assert said.roles == ("Reviewers", "123456789012345678")
