@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from cogs import hybrid, render, render_stories
 from cogs.desk import Context, Desk, actor
-from cogs.hybrid import PROJECT
+from cogs.hybrid import NOT_GIVEN, PROJECT
 from cogs.message import Message
 from cogs.replies import answer
 from cogs.storyform import StoryForm
@@ -62,7 +62,7 @@ class Backlog(commands.Cog):
         acceptance_criteria: str = "",
         priority: Literal["critical", "high", "normal", "low"] = "normal",
         project: str | None = None,
-        estimate: Points | None = None,
+        estimate: Points = NOT_GIVEN,
         labels: str = "",
         needs: str = "",
         links: str = "",
@@ -159,7 +159,7 @@ class Backlog(commands.Cog):
         title: str | None = None,
         body: str | None = None,
         acceptance_criteria: str | None = None,
-        estimate: Points | None = None,
+        estimate: Points = NOT_GIVEN,
         labels: str | None = None,
         needs: str | None = None,
         links: str | None = None,

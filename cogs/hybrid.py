@@ -23,6 +23,7 @@ Group = commands.HybridGroup[Any, ..., None]
 Offer = Callable[[discord.Interaction[Any], str], Coroutine[Any, Any, list[app_commands.Choice[str]]]]
 B = TypeVar("B", bound=Body)
 
+NOT_GIVEN: Any = None  # default of a bounded number: discord.py knows no bounds in a union with None
 PROJECT = "Name; in a project's channel: that project"
 STORY = "Its id or title; in a story's thread: that story"
 

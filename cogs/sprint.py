@@ -9,7 +9,7 @@ from discord.ext import commands
 from cogs import hybrid, render, render_sprints
 from cogs.chart import burndown_chart
 from cogs.desk import Context, Desk, actor
-from cogs.hybrid import PROJECT
+from cogs.hybrid import NOT_GIVEN, PROJECT
 from cogs.message import Message
 from cogs.replies import answer, answer_then
 from cogs.typed import words
@@ -79,7 +79,7 @@ class Sprint(commands.Cog):
 
     @hybrid.subcommand(sprint, "What came of a sprint, with the evidence")
     @hybrid.options(number="Which sprint; none: the last one", project=PROJECT)
-    async def review(self, ctx: Context, number: Number | None = None, project: str | None = None) -> None:
+    async def review(self, ctx: Context, number: Number = NOT_GIVEN, project: str | None = None) -> None:
         async def show() -> Message:
             view = await self._desk.commands.review(self._desk.project(ctx, project), number)
             return render_sprints.review(view)
@@ -88,7 +88,7 @@ class Sprint(commands.Cog):
 
     @hybrid.subcommand(sprint, "How many points were left when, as a picture")
     @hybrid.options(number="Which sprint; none: the last one", project=PROJECT)
-    async def burndown(self, ctx: Context, number: Number | None = None, project: str | None = None) -> None:
+    async def burndown(self, ctx: Context, number: Number = NOT_GIVEN, project: str | None = None) -> None:
         view = await self._desk.commands.burndown(self._desk.project(ctx, project), number)
         chart = burndown_chart(view)
         if (picture := self._desk.draw.kept(chart)) is not None:

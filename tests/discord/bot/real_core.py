@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from bot.localguild import Answer, Person
 from config.loader import load
 from core.bus import Bus
 from core.clock import SystemClock
@@ -19,7 +20,7 @@ from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.proposals import parse_proposals
 from core.domain.story import Story
-from core.orchestrator import epics, reports
+from core.orchestrator import designs, reports
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
 from core.orchestrator.views import EpicView
@@ -40,6 +41,23 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) 
             return value
         assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(0.01)
+
+
+async def settled(person: Person, answer: Answer) -> Answer:
+    """The answer once it says something: a refusal after a deferral takes the place of the placeholder."""
+
+    async def look() -> Answer | None:
+        now = await person.look_again(answer)
+        return now if now.text or now.modal or now.followups else None
+
+    found: Answer = await until(look, "an answer in words")
+    return found
+
+
+def private(answer: Answer) -> bool:
+    """Only the person who asked reads it."""
+    said = [*([answer.message] if answer.message else []), *answer.followups]
+    return bool(said) and all(message.ephemeral for message in said)
 
 
 @dataclass
@@ -84,7 +102,7 @@ class Orchard:
 
         def take_in(tx: Transaction) -> None:
             begun = epics_table.begin(tx, epic.id)
-            epics._take_in(tx, begun, found.proposals, answer)
+            designs.take_in(tx, begun, found.proposals, answer)
 
         await self.store.write(take_in)
         return await self.commands.epic(epic.id)

@@ -13,11 +13,26 @@ from bot.discord.service import DiscordService
 from bot.localguild import LocalGuild, Person
 from core.domain.lifecycles import WorkflowState
 from core.errors import OrchardError
+from tests.discord.bot.real_core import private, settled
 
 pytestmark = pytest.mark.usefixtures("service")
 
 COMMANDS = {
     "global_status",
+    "resource_status",
+    "subscribe",
+    "unsubscribe",
+    "subscriptions",
+    "digest",
+    "quiet_hours",
+    "project_status",
+    "project_pause",
+    "project_resume",
+    "epic",
+    "approve",
+    "request_changes",
+    "tdd",
+    "story",
     "project_list",
     "project_register",
     "project_discover",
@@ -110,8 +125,8 @@ async def test_projects_are_registered_started_and_stopped(
 async def test_a_refusal_is_private_and_says_why_and_what_now(
     alice: Person, command: str, options: dict[str, str], told: list[str]
 ) -> None:
-    answer = await alice.slash(command, options)
-    assert answer.ephemeral
+    answer = await settled(alice, await alice.slash(command, options))
+    assert private(answer)
     for words in told:
         assert words in answer.text
 

@@ -125,7 +125,7 @@ async def test_words_with_spaces_need_no_quotes_at_the_end(say: Say, orchard: Or
     [
         ("state", "Which project?"),
         ("sprint start shop", "not possible now"),
-        ("backlog", "or view"),
+        ("backlog", "view, edit"),
         ("sprint", "plan, start, status"),
         ("backlog add_story", "title"),
         ('backlog add_story "x" "" "" urgent shop', "critical, high, normal, low"),
