@@ -3,7 +3,7 @@
     control_plane.py ROOT [TIMES]     TIMES: SupervisionTimes as JSON
 
 Where a file `ROOT/hold/<project>/<point>` is, it makes `ROOT/held/<project>` at that point and waits until
-the first file is gone. Points: before-prepare_merge, before-fast_forward, after-fast_forward.
+the first file is gone. Points: before and after prepare_merge and fast_forward, such as before-fast_forward.
 """
 
 from __future__ import annotations
