@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from cogs.buttons import epic_buttons
 from cogs.message import Button, Card, Field, Message, Tone
 from cogs.render import STORY_SIGNS, story_line
 from cogs.text import code, length, plain, title
+from core.domain.burndown import points_of
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import Story, StoryStatus
 from core.orchestrator.views import CyclesView, OverlapView, ReviewView, SprintView, StoryResult, StoryView
@@ -120,7 +122,8 @@ def _held(standing: Standing) -> str:
 
 def _live_line(view: StoryView, overlaps: Sequence[OverlapView]) -> str:
     line = story_line(view)
-    if view.needs and view.status not in _OVER:
+    told = set(re.findall(r"[\w.-]+-\d+", view.why))  # a story that waits says so itself
+    if view.needs and view.status not in _OVER and not set(view.needs) <= told:
         line += f"\n  needs {', '.join(code(needed) for needed in view.needs[:8])}"
     for overlap in overlaps:
         if view.story.id in (overlap.first, overlap.later):
@@ -159,7 +162,8 @@ def _result_line(result: StoryResult) -> str:
 
 
 def _proposal_line(story: Story, needed: Sequence[str]) -> str:
-    facts = [f"{len(story.acceptance_criteria)} criteria"]
+    criteria = len(story.acceptance_criteria)
+    facts = ["1 criterion" if criteria == 1 else f"{criteria} criteria"]
     if story.estimate is not None:
         facts.append("1 point" if story.estimate == 1 else f"{story.estimate} points")
     if story.priority != "normal":
@@ -181,7 +185,7 @@ def _fitting(lines: Sequence[str], room: int, where: str) -> list[str]:
 
 
 def _sum(views: Sequence[StoryView]) -> int:
-    return sum(1 if view.story.estimate is None else view.story.estimate for view in views)
+    return sum(points_of(view.story.estimate) for view in views)
 
 
 def _points(done: int, of: int) -> str:
