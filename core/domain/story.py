@@ -145,14 +145,27 @@ class StoryStatus(StrEnum):
 
 def status_of(story: Story, cycle: Cycle | None, *, leased: bool, approval_pending: bool) -> StoryStatus:
     """What the facts add up to."""
-    if story.state is not StoryState.ACTIVE or cycle is None:
-        return StoryStatus.WAITING if story.state is StoryState.ACTIVE else StoryStatus(story.state.value)
-    if cycle.blocked_reason:
+    return status_from(
+        story.state,
+        blocked=cycle is not None and bool(cycle.blocked_reason),
+        hold=cycle.hold if cycle is not None else Hold.NONE,
+        leased=leased,
+        approval_pending=approval_pending,
+    )
+
+
+def status_from(
+    state: StoryState, *, blocked: bool, hold: Hold, leased: bool, approval_pending: bool
+) -> StoryStatus:
+    """As `status_of`, from what it looks at of a story and its cycle."""
+    if state is not StoryState.ACTIVE:
+        return StoryStatus(state.value)
+    if blocked:
         return StoryStatus.BLOCKED
-    if cycle.hold is Hold.TAKEN:
+    if hold is Hold.TAKEN:
         return StoryStatus.TAKEN
     if approval_pending:
         return StoryStatus.AWAITING_APPROVAL
     if leased:
         return StoryStatus.RUNNING
-    return StoryStatus.STOPPED if cycle.hold is Hold.STOPPED else StoryStatus.WAITING
+    return StoryStatus.STOPPED if hold is Hold.STOPPED else StoryStatus.WAITING

@@ -10,8 +10,26 @@ from core.domain.approval import ApprovalKind
 from core.domain.machine import allowed_commands
 from core.domain.needs import why_held
 from core.domain.project import Project
-from core.domain.story import Cycle, Epic, EpicState, Story, StoryState, StoryStatus, status_of
-from core.orchestrator.views import EpicView, GateView, SprintView, StoryDetail, StoryView, WorkflowView
+from core.domain.story import (
+    Cycle,
+    Epic,
+    EpicState,
+    Hold,
+    Story,
+    StoryState,
+    StoryStatus,
+    status_from,
+    status_of,
+)
+from core.orchestrator.views import (
+    EpicView,
+    GateView,
+    SprintView,
+    StoryDetail,
+    StoryTitle,
+    StoryView,
+    WorkflowView,
+)
 from core.store import approvals, cycles, gates, needs, sprints, stories
 
 Why = Callable[[str], str]  # a story's id to what is known of it now, in one sentence
@@ -131,28 +149,49 @@ def story_detail(conn: sqlite3.Connection, story_id: str, why: Why) -> StoryDeta
     )
 
 
-# What `status_of` says, for all stories at once: a dashboard asks for it every few seconds.
-_TALLY = """
+# What `status_of` looks at, of all stories at once.
+_FACTS = """
     WITH held AS (SELECT DISTINCT story_id FROM leases WHERE released_at IS NULL),
     asked AS (SELECT story_id, max(kind = 'merge') AS merge FROM approvals WHERE state = 'pending'
               GROUP BY story_id),
     facts AS (
-        SELECT s.project, s.state = 'done' AS done, s.state = 'active' AS active,
-               coalesce(c.blocked_reason, '') <> '' AS blocked, coalesce(c.hold, '') AS hold,
-               held.story_id IS NOT NULL AS leased, c.story_id IS NOT NULL AS begun,
+        SELECT s.id, s.title, s.number, s.project, s.state, coalesce(c.blocked_reason, '') <> '' AS blocked,
+               coalesce(c.hold, '') AS hold, held.story_id IS NOT NULL AS leased,
                asked.story_id IS NOT NULL AND (asked.merge OR held.story_id IS NOT NULL) AS pending
         FROM stories s LEFT JOIN cycles c ON c.story_id = s.id LEFT JOIN held ON held.story_id = s.id
         LEFT JOIN asked ON asked.story_id = s.id
-        WHERE s.state IN ('done', 'active') AND (?1 IS NULL OR s.project = ?1)
+        WHERE ?1 IS NULL OR s.project = ?1
     )
-    SELECT project,
-           sum(active AND begun AND NOT blocked AND hold <> 'taken' AND NOT pending AND leased) AS running,
-           sum(active AND NOT blocked AND hold <> 'taken'
-               AND (NOT begun OR pending OR (NOT leased AND hold <> 'stopped'))) AS waiting,
-           sum(active AND begun AND blocked) AS blocked,
-           sum(done) AS done
-    FROM facts GROUP BY project
 """
+# A dashboard asks for it every few seconds.
+_TALLY = f"""{_FACTS}
+    SELECT project,
+           sum(state = 'active' AND NOT blocked AND hold <> 'taken' AND NOT pending AND leased) AS running,
+           sum(state = 'active' AND NOT blocked AND hold <> 'taken'
+               AND (pending OR (NOT leased AND hold <> 'stopped'))) AS waiting,
+           sum(state = 'active' AND blocked) AS blocked,
+           sum(state = 'done') AS done
+    FROM facts WHERE state IN ('active', 'done') GROUP BY project
+"""  # noqa: S608 - fixed texts
+_TITLES = f"{_FACTS} SELECT * FROM facts ORDER BY project, number DESC"  # noqa: S608
+
+
+def story_titles(conn: sqlite3.Connection, project: str | None = None) -> tuple[StoryTitle, ...]:
+    """One project's stories or all, by project, newest first."""
+    return tuple(
+        StoryTitle(
+            id=row["id"],
+            title=row["title"],
+            status=status_from(
+                StoryState(row["state"]),
+                blocked=bool(row["blocked"]),
+                hold=Hold(row["hold"]),
+                leased=bool(row["leased"]),
+                approval_pending=bool(row["pending"]),
+            ),
+        )
+        for row in conn.execute(_TITLES, (project,))
+    )
 
 
 def tallies(conn: sqlite3.Connection, project: str | None = None) -> Mapping[str, dict[str, int]]:

@@ -27,6 +27,15 @@ class StoryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoryTitle:
+    """As little of a story as a list of choices needs."""
+
+    id: str
+    title: str
+    status: StoryStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateView:
     phase: Phase
     attempt: int

@@ -46,7 +46,7 @@ def to_list(values: Iterable[str]) -> str:
 
 
 def from_list(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+    return tuple(json.loads(text)) if text != "[]" else ()
 
 
 def to_object(data: Mapping[str, Any]) -> str:

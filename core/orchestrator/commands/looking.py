@@ -17,6 +17,7 @@ from core.orchestrator.views import (
     ProjectView,
     SprintView,
     StoryDetail,
+    StoryTitle,
     StoryView,
     SystemView,
     WorkerView,
@@ -73,6 +74,12 @@ class Looking(Topic):
             return overview.story_views(conn, stories.of_project(conn, name), self._why)
 
         return await self._store.read(look)
+
+    async def story_titles(self, project: str | None = None) -> tuple[StoryTitle, ...]:
+        """For choosing one: several times quicker than `stories`."""
+        return await self._store.read(
+            lambda conn: overview.story_titles(conn, find(conn, project).name if project else None)
+        )
 
     async def approvals(self, project: str | None = None) -> tuple[Approval, ...]:
         return await self._store.read(

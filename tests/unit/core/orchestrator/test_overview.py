@@ -108,6 +108,14 @@ def test_tallies_count_what_the_views_say(everything: Transaction) -> None:
         assert overview.tallies(conn, project) == {project: tallies[project]}
 
 
+def test_titles_have_the_status_of_the_views(everything: Transaction) -> None:
+    conn = everything.conn
+    views = overview.story_views(conn, stories.of_project(conn), lambda _: "")
+    titles = overview.story_titles(conn)
+    assert {one.id: one.status for one in titles} == {view.story.id: view.status for view in views}
+    assert [one.id for one in overview.story_titles(conn, "shop")][:2] == ["shop-8", "shop-7"]
+
+
 def test_many_views_cost_no_more_queries_than_one(everything: Transaction) -> None:
     conn = everything.conn
     every = stories.of_project(conn)
