@@ -78,18 +78,19 @@ def choose(options: Iterable[Any], *, allow: bool) -> str | None:
     return None
 
 
+def entries(value: Any) -> list[Mapping[str, Any]]:
+    """The mappings of a list; nothing of what is no list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _entries(value: Any) -> list[Mapping[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 def _paths(update: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    found = [_text(place.get("path")) for place in _entries(update.get("locations"))]
+    found = [_text(place.get("path")) for place in entries(update.get("locations"))]
     found += [
-        _text(part.get("path")) for part in _entries(update.get("content")) if part.get("type") == "diff"
+        _text(part.get("path")) for part in entries(update.get("content")) if part.get("type") == "diff"
     ]
     found += [_text(fields.get(key)) for key in _PATH_KEYS]
     changes = fields.get("changes")  # one agent maps each path to its change
@@ -110,7 +111,7 @@ def _command(fields: Mapping[str, Any]) -> str:
 
 def _diffs(content: Any) -> str:
     parts = []
-    for part in _entries(content):
+    for part in entries(content):
         if part.get("type") != "diff":
             continue
         path = _text(part.get("path"))

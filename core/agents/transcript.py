@@ -1,4 +1,7 @@
-"""What was said on the wire, as JSON lines. Bounded: a chatty agent cannot fill the disk."""
+"""What was said on the wire, as JSON lines. Bounded: a chatty agent cannot fill the disk.
+
+`readable` shows such a file to people.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from core.agents.reading import readable
 from core.clock import Clock
+
+__all__ = ["Transcript", "readable"]
 
 
 class Transcript:
