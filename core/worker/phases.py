@@ -152,7 +152,7 @@ class _Attempt:
             head=job.head_commit,
             keep=shop.worktrees.keep,
         )
-        if not rebased.conflicts:
+        if not rebased.conflicts and rebased.base != base:  # else it stood there already
             self._rebased = rebased
         return rebased
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from core.domain.evidence import RefusalCode
 from core.domain.lifecycles import Phase
-from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
+from core.worker.contract import AgentSetup, OpenWorktree, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
+from core.worker.opening import open_worktree
 from core.worker.phases import run_phase
 from core.worker.workshop import Services
 
@@ -118,7 +120,7 @@ async def test_work_passes_wherever_it_was_left(taken, calculator, heard, how) -
     assert mine == ([] if how in ("not committed", "staged") else ["mine"])
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", ["not committed", "another branch", "in the middle of a merge"])
 async def test_refused_work_stays_and_the_agent_goes_on_from_it(
     taken, calculator, heard, play, services, job_of, how
 ) -> None:
@@ -180,6 +182,65 @@ async def test_files_that_git_has_forgotten_are_judged_all_the_same(taken, calcu
     report = await taken.give_back()
     assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
     assert calculator.git("show", f"{heard.salvages[0].ref}:calc.py") == GOOD.strip()  # before it was moved
+
+
+async def test_a_rebase_that_was_not_ended_is_forgotten_and_its_commits_stay(
+    taken, calculator, heard
+) -> None:
+    at, git = taken.path, calculator.git
+    _leave("the story's branch", at, git)
+    mine = git("rev-parse", "HEAD", at=at)
+    calculator.write({"calc.py": "other\n"})
+    calculator.commit({}, "main moved")
+    with pytest.raises(subprocess.CalledProcessError):
+        git("rebase", "main", at=at)
+    report = await taken.give_back()
+    assert report.end is PhaseEnd.REFUSED, report  # conflict markers are no code
+    assert "rebas" not in git("status", at=at)
+    assert git("symbolic-ref", "HEAD", at=at) == BRANCH
+    assert mine in git("for-each-ref", "--format=%(objectname)", "refs/orchard/hands").splitlines()
+    assert any(git("show", f"{salvage.ref}:calc.py") == GOOD.strip() for salvage in heard.salvages), (
+        heard.salvages
+    )
+
+
+async def test_a_half_set_worktree_is_set_again_and_what_was_done_in_it_is_saved(
+    taken, calculator, heard, setup
+) -> None:
+    (setup.state_path / "worktrees" / "shop" / ".orchard" / "shop-1.setting").touch()
+    (taken.path / "tests" / "test_mul.py").unlink()  # not there yet when the worker was killed
+    (taken.path / "mine.txt").write_text("mine\n")
+    report = await taken.give_back()
+    assert report.end is PhaseEnd.REFUSED
+    assert (taken.path / "tests" / "test_mul.py").exists()
+    (salvage,) = heard.salvages
+    assert calculator.git("show", f"{salvage.ref}:mine.txt") == "mine"
+
+
+async def test_a_taken_folder_is_opened_where_the_story_stands_and_given_back(
+    taken, calculator, setup, story, services, heard
+) -> None:
+    job = OpenWorktree(
+        project=setup, story=story, phase=Phase.CODE_GREEN, base_commit=taken.base, head_commit=taken.red
+    )
+    (taken.path / "half.py").write_text("by an agent that was stopped\n")
+    opened = await open_worktree(job, services)
+    assert (opened.path, opened.base_commit) == (taken.path, taken.base)
+    assert calculator.git("status", "--porcelain", at=opened.path) == "?? half.py"
+    (opened.path / "calc.py").write_text(GOOD)
+    again = await open_worktree(job, services)  # asked twice: the person's work stays
+    assert again == opened
+    report = await taken.give_back()
+    assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+    assert "half.py" in {change.path for change in report.changes}
+    assert heard.salvages == []
+
+
+async def test_a_story_that_has_not_begun_is_opened_too(calculator, setup, story, services, job_of) -> None:
+    job = OpenWorktree(project=setup, story=story, phase=Phase.TEST_RED, base_commit=None, head_commit=None)
+    opened = await open_worktree(job, services)
+    assert opened.base_commit == calculator.git("rev-parse", "main")
+    assert calculator.git("symbolic-ref", "HEAD", at=opened.path) == BRANCH
 
 
 async def test_a_repository_made_inside_is_refused_and_kept(taken, calculator, heard) -> None:

@@ -125,3 +125,15 @@ async def test_a_design_on_a_newer_main_starts_there(calculator, job_of, play, s
     report = await _run(job, services)
     assert report.end is PhaseEnd.PASSED, report
     assert report.head_commit == report.base_commit == report.rebased_base == onto
+
+
+async def test_a_story_that_stands_there_already_has_nothing_to_tell(
+    calculator, job_of, play, services, green, red_passed
+) -> None:
+    job = job_of(
+        play(code_green=green), Phase.CODE_GREEN, rebase_onto=red_passed["base_commit"], **red_passed
+    )
+    report = await _run(job, services)
+    assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+    assert (report.rebased_base, report.base_commit) == (None, red_passed["base_commit"])
+    assert calculator.git("rev-parse", f"{BRANCH}^") == red_passed["head_commit"]
