@@ -135,12 +135,25 @@ def test_anchors_and_merges_work(tmp_path):
         ('title contains "hello"', True),
         ("resumed", False),
         ("not resumed", True),
+        ('steering contains "a docstring"', True),
+        ('steering contains "unmentioned"', False),
     ],
 )
 def test_conditions(condition, expected):
     prompt = "unmentioned\n====== feedback: begin ======\n- x still fails\n====== feedback: end ======\n"
+    prompt += "===== a person says: begin =====\nAdd a docstring.\n===== a person says: end =====\n"
 
     assert holds(condition, prompt=prompt, title="Say Hello", resumed=False) is expected
+
+
+def test_an_epic_that_nobody_recorded_is_said(tmp_path):
+    script = load(written(tmp_path, "stories:\n  a:\n    design: [{say: x}]\n    epic: [{say: y}]\n"))
+
+    assert script.find("a", "", "epic", 1)[0].value == "y"
+    with pytest.raises(
+        ScriptError, match="nothing is recorded for story 'shop-e1' \\('A shop'\\), phase 'epic'"
+    ):
+        script.find("shop-e1", "A shop", "epic", 1)
 
 
 def test_a_prompt_without_feedback_has_none():

@@ -7,12 +7,13 @@ import itertools
 import resource
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from core.agents.presets import REPLAY
-from core.agents.turn import ToolEnded, TurnKind
+from core.agents.turn import ToolEnded, TurnKind, TurnLimited
 
 PATCH = """\
 diff --git a/src/a.py b/src/a.py
@@ -176,3 +177,59 @@ def test_it_is_a_module_too(tmp_path):
 
     assert done.returncode == 2
     assert "usage: python -m core.agents.replay --script FILE" in done.stderr
+
+
+# Troubles of honest agents, and what they write of a story
+
+
+async def test_a_spec_stands_under_the_storys_own_name(stage):
+    end = await stage.play(stage.replay(stage.steps({"spec": "## A story\n"})))
+
+    assert end.kind is TurnKind.IDLE
+    assert (stage.worktree / ".orch-state/stories/demo-1.md").read_text() == "## A story\n"
+
+
+async def test_no_spec_is_written_for_a_story_that_names_a_path(stage):
+    turn = stage.turn(prompt="Orchard-Story: ../../x\nOrchard-Phase: design\n\nGo.")
+
+    end = await stage.play(stage.replay(stage.steps({"spec": "x"})), turn)
+
+    assert "no file can be named after the story '../../x'" in end.error
+
+
+@pytest.mark.parametrize("error", [False, True])
+async def test_a_usage_limit_with_its_reset_also_after_work(stage, error):
+    limit = {"text": "Claude AI usage limit reached", "seconds": 3600, "error": error}
+    script = stage.steps({"write": {"path": "a", "text": "x"}}, {"limit": limit}, {"say": "never said"})
+
+    end = await stage.play(stage.replay(script))
+
+    assert end.kind is TurnKind.LIMITED
+    assert end.limited_until is not None
+    assert abs(end.limited_until - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
+    assert "replay ran into a usage limit: [replay] " in end.error
+    assert "never said" not in end.text
+    [limited] = stage.of(TurnLimited)
+    assert (limited.error, limited.until) == (end.error, end.limited_until)
+
+
+async def test_a_usage_limit_that_says_no_end(stage):
+    end = await stage.play(stage.replay(stage.steps({"limit": "Weekly limit reached"})))
+
+    assert (end.kind, end.limited_until) == (TurnKind.LIMITED, None)
+
+
+async def test_a_usage_limit_is_over_after_some_times_also_for_another_process(stage):
+    script = stage.steps({"limit": {"text": "usage limit reached", "times": 2}}, {"say": "It works again."})
+
+    kinds = [(await stage.play(stage.replay(script))).kind for _ in range(3)]
+
+    assert kinds == [TurnKind.LIMITED, TurnKind.LIMITED, TurnKind.IDLE]
+
+
+async def test_nobody_steers_in_time(stage):
+    steps = [{"steered": {"seconds": 0.1, "then": [{"say": "steered"}], "else": [{"say": "left alone"}]}}]
+
+    end = await stage.play(stage.replay(stage.steps(*steps)))
+
+    assert end.text.endswith("[replay] left alone")

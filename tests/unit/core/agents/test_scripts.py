@@ -20,7 +20,7 @@ def test_every_story_has_every_phase():
     stories = load(str(GREETER)).stories
 
     assert len(stories) >= 25
-    assert {name for name, phases in stories.items() if set(phases) != set(PHASES)} == set()
+    assert {name for name, phases in stories.items() if set(phases) != {*PHASES, "epic"}} == set()
 
 
 @pytest.mark.parametrize("phase", ROLE_OF)
@@ -43,6 +43,21 @@ async def test_the_honest_session_plays_through_within_its_rights(stage, phase):
         assert "arewell" in text
 
 
+async def test_the_honest_epic_is_written_where_it_may_be(stage):
+    (stage.worktree / "greeter.py").write_text("")
+    stage.rights = Rights(
+        role=ROLE_OF[Phase.DESIGN], story_id="shop-e1", is_test=lambda path: "tests/" in path
+    )
+    prompt = "Orchard-Story: shop-e1\nOrchard-Title: honest\nOrchard-Phase: epic\n\nGo."
+
+    end = await stage.play(stage.replay(GREETER, mode="ask"), stage.turn(prompt=prompt))
+
+    assert (end.kind, end.error, stage.asked) == (TurnKind.IDLE, "", [])
+    text = (stage.worktree / ".orch-state/stories/shop-e1.md").read_text()
+    assert text.startswith("## Say goodbye\n")
+    assert "\nNeeds: 1\n" in text
+
+
 @pytest.mark.parametrize(
     ("title", "kind", "rungs"),
     [
@@ -50,6 +65,8 @@ async def test_the_honest_session_plays_through_within_its_rights(stage, phase):
         ("crashing", TurnKind.FAILED, 0),
         ("leaving in the middle", TurnKind.FAILED, 0),
         ("out of credit", TurnKind.LIMITED, 1),
+        ("limited once", TurnKind.LIMITED, 1),
+        ("silent for a while", TurnKind.IDLE, 1),
         ("flooding", TurnKind.IDLE, 1),
         ("leaving a daemon", TurnKind.IDLE, 1),
         ("asking", TurnKind.IDLE, 1),
