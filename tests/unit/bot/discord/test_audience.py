@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_nobody_is_lost_and_the_post_fits(people: list[int], roles: list[int], d
 
 
 def test_only_those_may_be_called() -> None:
-    allowed = plan_call(Audience(people=(1,), roles=(3,)), {}, NOW).allowed().to_dict()
+    allowed: Any = plan_call(Audience(people=(1,), roles=(3,)), {}, NOW).allowed().to_dict()
     assert allowed == {"parse": [], "users": ["1"], "roles": ["3"]}
-    nobody = plan_call(Audience(), {}, NOW).allowed().to_dict()
+    nobody: Any = plan_call(Audience(), {}, NOW).allowed().to_dict()
     assert nobody == {"parse": [], "users": [], "roles": []}
