@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.agents.prompts import unreadable_proposals
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.domain.proposals import Proposal, render_proposals
@@ -20,14 +21,15 @@ def begin_design(
     tx: Transaction, epic_id: str, setup: ProjectSetup, agent: AgentSetup
 ) -> tuple[Epic, PhaseJob]:
     epic = epics.begin(tx, epic_id)
-    first_line = epic.text.partition("\n")[0]
+    title, _, rest = epic.text.partition("\n")
+    short = len(title) <= TITLE_CHARACTERS
     job = PhaseJob(
         project=setup,
         agent=agent,
         story=StoryBrief(
             id=epic.id,
-            title=first_line[:TITLE_CHARACTERS],
-            body=epic.text,
+            title=title if short else f"{title[:TITLE_CHARACTERS]} ...",
+            body=rest.strip() if short else epic.text,
             acceptance_criteria=(),
             spec=render_proposals(_proposed(tx, epic)),
         ),
@@ -121,9 +123,7 @@ def fail_design(tx: Transaction, epic: Epic, error: str) -> None:
 
 def feedback_of(faults: tuple[str, ...]) -> str:
     more = [f"And {len(faults) - FAULTS_TOLD} more."] if len(faults) > FAULTS_TOLD else []
-    return "\n".join(
-        ["Your proposals cannot be taken in:", *(f"- {fault}" for fault in faults[:FAULTS_TOLD]), *more]
-    )
+    return unreadable_proposals([*faults[:FAULTS_TOLD], *more])
 
 
 def with_wish(epic: Epic, feedback: str) -> str:

@@ -182,6 +182,7 @@ class EpicDesigns:
             await self._record(begun, report, agent.name, policy.max_auto_retry)
         except PeerGone:
             log.info("%s: the worker ended while its agent worked", epic.id)
+            self._hold(epic.id, 0.5, "the project's worker ended.")
             return
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
@@ -209,7 +210,10 @@ class EpicDesigns:
             raise LostRace(f"an answer of generation {report.generation} came late.")
         said = f"{report.error} {report.hint}".strip()
         match report.end:
-            case PhaseEnd.PASSED | PhaseEnd.REFUSED:
+            case PhaseEnd.REFUSED:
+                refused = report.verdict.explain() if report.verdict is not None else said
+                await self._retry(epic, report, refused, retries, PhaseEnd.REFUSED)
+            case PhaseEnd.PASSED:
                 found = await asyncio.to_thread(parse_proposals, report.spec or "")
                 if not found.faults:
                     await self._store.write(lambda tx: take_in(tx, epic, found.proposals, report))
