@@ -22,6 +22,7 @@ async def open_worktree(job: OpenWorktree, services: Services) -> OpenedWorktree
     else:
         prepared = await shop.worktrees.ensure(story.id, commit, spec=story.spec, phase=job.phase)
         salvages, path = (prepared.salvage,) if prepared.salvage else (), prepared.worktree.path
+    shop.worktrees.note_taken(story.id)
     for salvage in salvages:
         await services.tell.salvaged(salvage)
     return OpenedWorktree(path=path, base_commit=base)

@@ -126,7 +126,9 @@ class Surroundings:
     def _siblings(self, busy: Collection[str]) -> list[Path]:
         folder = self._worktrees.folder
         stories = [path.stem for path in (folder / ".orchard").glob("*.index")]
-        return [folder / name for name in stories if name not in busy and (folder / name).is_dir()]
+        # Where a person works, changes are the person's.
+        quiet = [name for name in stories if name not in busy and not self._worktrees.is_taken(name)]
+        return [folder / name for name in quiet if (folder / name).is_dir()]
 
     def _of_orchard(self) -> list[Path]:
         """What lies openly in Orchard's own folders: where an agent that leaves its worktree lands."""

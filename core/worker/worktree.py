@@ -79,6 +79,7 @@ class Worktrees:
         from `commit` and they are saved.
         """
         self._own.mkdir(parents=True, exist_ok=True)
+        self._taken(story).unlink(missing_ok=True)
         self.exclude(_EXCLUDED)
         worktree = await self._finder.registered(story)
         unfinished = self._setting(story).exists()
@@ -117,6 +118,7 @@ class Worktrees:
         these files, whatever becomes of this one.
         """
         self._own.mkdir(parents=True, exist_ok=True)
+        self._taken(story).unlink(missing_ok=True)
         self.exclude(_EXCLUDED)
         worktree = await self._finder.registered(story)
         found = await self._finder.look(story, worktree, commit)
@@ -264,7 +266,7 @@ class Worktrees:
         if tip is not None:
             lines += [f"update {_KEPT}/{story} {tip}", f"delete {branch} {tip}"]
         await self._update_refs(lines)
-        for left in (self._finder.index(story), self._note(story), self._setting(story)):
+        for left in (self._finder.index(story), self._note(story), self._setting(story), self._taken(story)):
             left.unlink(missing_ok=True)
         return salvage
 
@@ -294,6 +296,16 @@ class Worktrees:
 
     def _setting(self, story: str) -> Path:
         return self._own / f"{story}.setting"
+
+    def _taken(self, story: str) -> Path:
+        return self._own / f"{story}.taken"
+
+    def note_taken(self, story: str) -> None:
+        """Remember that a person works in it, until it is adopted or ensured again."""
+        self._taken(story).touch()
+
+    def is_taken(self, story: str) -> bool:
+        return self._taken(story).exists()
 
     def note_refused(self, story: str, *, commit: str, phase: Phase, tree: str) -> None:
         """Remember exactly this, of an attempt that did not pass: the next one may go on from it."""

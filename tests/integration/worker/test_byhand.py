@@ -236,6 +236,25 @@ async def test_a_taken_folder_is_opened_where_the_story_stands_and_given_back(
     assert heard.salvages == []
 
 
+async def test_a_person_at_work_is_not_taken_for_another_story_s_agent(
+    taken, calculator, setup, story, services, heard, play, red, until
+) -> None:
+    project = replace(setup, isolation="process")
+    job = OpenWorktree(
+        project=project, story=story, phase=Phase.CODE_GREEN, base_commit=taken.base, head_commit=taken.red
+    )
+    opened = await open_worktree(job, services)
+    agent = play(test_red=[{"steered": {"then": red}}])
+    other = taken.job_of(agent, story=replace(story, id="shop-2"), project=project)
+    work = asyncio.create_task(run_phase(other, services, asyncio.Event()))
+    await until(lambda: "shop-2" in services.steering)
+    (opened.path / "calc.py").write_text(GOOD)
+    await services.steering["shop-2"].say("go on")
+    report = await work
+    assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+    assert (await taken.give_back()).end is PhaseEnd.PASSED
+
+
 async def test_a_story_that_has_not_begun_is_opened_too(calculator, setup, story, services, job_of) -> None:
     job = OpenWorktree(project=setup, story=story, phase=Phase.TEST_RED, base_commit=None, head_commit=None)
     opened = await open_worktree(job, services)
