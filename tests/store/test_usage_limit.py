@@ -1,4 +1,4 @@
-"""A usage limit pauses the sprint; it goes on at the time that was said, a few times in a row, or by a person."""
+"""A usage limit pauses the sprint, which goes on when it was said, a few times in a row, or by a person."""
 
 from datetime import timedelta
 
