@@ -9,12 +9,13 @@ from typing import Any
 
 from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import Event, EventKind
+from core.domain.story import EpicState
 from core.errors import LostRace
 from core.executors.local import WorkerHandle
 from core.orchestrator.overlaps import record_touched
 from core.orchestrator.recovery import end_processes, forget
 from core.rpc import Handler, decode
-from core.store import approvals, leases, processes, workers
+from core.store import approvals, epics, leases, processes, workers
 from core.store.database import Store, Transaction
 from core.worker.contract import (
     ChildProcess,
@@ -108,6 +109,11 @@ class Reception:
         }
 
     async def _ask(self, project: str, question: PermissionQuestion) -> PermissionAnswer:
+        if await self._store.read(lambda conn: epics.find(conn, question.story_id)) is not None:
+            return PermissionAnswer(
+                allowed=False,
+                reason="Nobody is asked while an epic is designed: work by what is in the folder.",
+            )
         asking = self._asking(project)
 
         def asked(tx: Transaction) -> str:
@@ -208,13 +214,13 @@ def _register(tx: Transaction, project: str, child: ChildProcess) -> None:
 
 def _tell_stalled(tx: Transaction, project: str, said: Stalled) -> None:
     """A word of an older generation counts for nothing: that turn is over."""
+    data = {"phase": str(said.phase), "seconds": said.seconds, "doing": said.doing}
+    if (epic := epics.find(tx.conn, said.story_id)) is not None:
+        if epic.generation == said.generation and epic.state is EpicState.DESIGNING:
+            tx.emit(EventKind.AGENT_STALLED, project=project, data={**data, "epic": epic.id})
+        return
     try:
         leases.check(tx.conn, said.story_id, said.generation)
     except LostRace:
         return
-    tx.emit(
-        EventKind.AGENT_STALLED,
-        project=project,
-        story_id=said.story_id,
-        data={"phase": str(said.phase), "seconds": said.seconds, "doing": said.doing},
-    )
+    tx.emit(EventKind.AGENT_STALLED, project=project, story_id=said.story_id, data=data)

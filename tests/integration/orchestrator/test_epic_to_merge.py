@@ -238,3 +238,23 @@ async def test_a_stopped_project_designs_on_when_it_is_started_and_leftovers_go(
     git_in(checkout, "worktree", "add", "-q", "--detach", str(worktree))  # as a crash would leave it
     async with farm.running():
         await eventually(partial(gone, worktree))
+
+
+async def test_an_epic_s_agent_is_watched_and_asks_nobody(farm):
+    farm.add("calc")
+    farm.settings = {"isolation": "process"}
+    farm.global_settings = {"stall_seconds": 1, "stall_cancel_seconds": 600}
+    farm.script["stories"]["Quiet"] = {
+        "epic": [
+            {"ask": {"title": "Look it up", "kind": "fetch", "then": [{"end": "refusal"}], "else": []}},
+            {"silent": 3},
+            {"spec": ONE},
+        ]
+    }
+    async with farm.running() as orchard:
+        await orchard.runtime.commands.begin_epic("calc", "Quiet", actor="cli")
+        stalled = await orchard.until(EventKind.AGENT_STALLED, EventKind.EPIC_FAILED)
+        assert (stalled.kind, stalled.data.get("epic")) == (EventKind.AGENT_STALLED, "calc-e1")
+        view = await settled(orchard, "calc-e1", EpicState.PROPOSED)
+        assert view.epic.attempt == 1
+        assert await orchard.runtime.commands.approvals() == ()
