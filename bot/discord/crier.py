@@ -37,7 +37,7 @@ class Crier:
                 self._mentions,
                 people=texts(event.data, "people"),
                 roles=texts(event.data, "roles"),
-                role_ids={role.name: role.id for role in guild.roles},
+                role_ids={role.name: role.id for role in guild.roles if not role.is_default()},
             )
             return wanted, people.quiet_of(conn, [actor_of(person) for person in wanted.people])
 

@@ -20,6 +20,7 @@ from cogs.outgoing import editing, sending
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
+from core.domain.lifecycles import WorkflowState
 from core.errors import NotFound
 from core.store import posts, usage
 from core.store.database import Store
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 PAUSE_SECONDS = 4.0  # between two edits of one message: five a channel in five seconds are for posts too
 TRIES = 5
 OLD_EDIT_SECONDS = 10.0  # Discord rations edits of what is older than an hour; discord.py waits for its turn
+_SPRINTING = frozenset({WorkflowState.SPRINT_ACTIVE, WorkflowState.SPRINT_PAUSED, WorkflowState.BLOCKED})
 _CHANGING = frozenset(EventKind) - {
     EventKind.AGENT_SAID,
     EventKind.PROCESS_REAPED,
@@ -68,7 +70,7 @@ class LiveStatus:
         with self._bus.subscribe() as events:
             async with asyncio.TaskGroup() as group:
                 for view in await self._commands.projects():
-                    if view.running or view.waiting or view.blocked:
+                    if view.project.workflow in _SPRINTING:
                         self._mark(group, view.project.name)
                 await self._listen(group, events)
 
