@@ -120,10 +120,53 @@ async def test_words_with_spaces_need_no_quotes_at_the_end(say: Say, orchard: Or
     assert "too hard" in await say(f"skip_task {story.id} too hard")
 
 
+async def test_the_names_of_the_shell_work_as_text(say: Say) -> None:
+    assert "1 projects" in await say("status")
+    assert "**shop** · active" in await say("projects")
+    assert "nowhere" in await say("register cart /nowhere/at/all")
+    assert "/nowhere/at/all" in await say("discover /nowhere/at/all")
+    assert "is paused" in await say("stop shop")
+
+
+async def test_an_epic_needs_no_quotes_in_the_channel(say: Say, orchard: Orchard) -> None:
+    assert "shop-e1 is being designed" in await say("epic a shop for fruit", channel=SHOP_CHANNEL)
+    assert (await orchard.commands.epic("shop-e1")).epic.text == "a shop for fruit"
+    assert "nothing is proposed" in (await say("approve ALL", channel=SHOP_CHANNEL)).lower()
+
+
+async def test_a_story_is_led_through_its_phases(say: Say, orchard: Orchard) -> None:
+    story = await orchard.running_story()
+    assert "runs one phase, then stops" in await say(f"tdd next {story.id.upper()}")
+    assert "is steered" in await say(f"story steer {story.id} use a set")
+    assert "design" in await say(f"tdd code {story.id} now please")
+    assert story.id in await say("tdd status", channel=SHOP_CHANNEL)
+    assert story.id in await say("tdd overview shop")
+    assert "is aborted" in await say(f"tdd abort {story.id} wrong idea")
+    assert "wrong idea" in str((await orchard.commands.story_log(story.id))[-1].data)
+
+
+async def test_a_story_is_edited_by_text(say: Say, orchard: Orchard) -> None:
+    await orchard.commands.add_story("shop", "Basket", actor="cli")
+    assert "Trolley" in await say('backlog edit shop-1 "Trolley"')
+    assert "What is to be different" in await say("backlog edit shop-1")
+    assert "has its place" in await say("backlog prioritize shop-1 critical top")
+    assert "out of the backlog" in await say("backlog remove shop-1 not wanted any more")
+    assert "No reviewed sprint" in await say("sprint history fruit")
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
         ("state", "Which project?"),
+        ("tdd next", "Which story?"),
+        ("tdd dance", "start, status, design"),
+        ("story", "show, stop, steer"),
+        ("tdd next shop-77", "shop-77"),
+        ("tdd next basket", "no story 'basket'"),
+        ("tdd abort shop-1", "reason"),
+        ("backlog add_story x y z low shop 1001", "1000"),
+        ("sprint review 0 shop", "1"),
+        ("approve", "Which project?"),
         ("sprint start shop", "not possible now"),
         ("backlog", "view, edit"),
         ("sprint", "plan, start, status"),
