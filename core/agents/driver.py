@@ -236,8 +236,10 @@ class _Run:
                 await self._on_event(TurnSteered(text=each))
             response = await self._prompt(connection, climb, session.id, text)
             await self._talk.flush()
-            self._note_usage(response)
-            self._stop_reason = response.stop_reason
+            self._stop_reason = "cancelled"
+            if response is not None:
+                self._note_usage(response)
+                self._stop_reason = response.stop_reason
             words = [] if self._ending else self._said.take()
             if not words:
                 return
@@ -245,8 +247,11 @@ class _Run:
 
     async def _prompt(
         self, connection: Any, climb: ladder.Ladder, session_id: str, text: str
-    ) -> PromptResponse:
-        """One prompt to its answer, cancelled when a person says something; Ended when it is deaf to that."""
+    ) -> PromptResponse | None:
+        """One prompt to its answer, cancelled when a person says something; Ended when it is deaf to that.
+
+        None when it answers the cancel with an error, as if it were one to be told to stop.
+        """
         self._talk.begin_prompt()
         answer = asyncio.ensure_future(connection.prompt(session_id=session_id, prompt=[text_block(text)]))
         spoken = asyncio.ensure_future(self._said.wait())
@@ -259,6 +264,11 @@ class _Run:
                     raise ending.deaf(self._agent, self._agent.stop_seconds[0])
             response: PromptResponse = await answer
             return response
+        except RequestError as error:
+            if not spoken.done():
+                raise
+            self._transcript.add("note", f"the cancelled prompt ended with an error: {error}")
+            return None
         finally:
             self._talk.prompting = False
             spoken.cancel()

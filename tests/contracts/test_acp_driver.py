@@ -44,10 +44,13 @@ async def drive(folder: Path, steps: list[object], *, sessions: str = "resume", 
     script = folder / "script.json"
     script.write_text(json.dumps({"sessions": sessions, "stories": {"*": {"*": steps}}}))
     cancel = asyncio.Event()
+    steering: asyncio.Queue[str] = asyncio.Queue()
 
     async def on_event(event: object) -> None:
         if isinstance(event, ToolStarted) and event.title == "sleep 600":
             cancel.set()
+        if isinstance(event, ToolStarted) and event.title == "sleep 500":
+            steering.put_nowait("That is enough sleep.")
 
     async def ask(_question: object) -> PermissionAnswer:
         return PermissionAnswer(allowed=True)
@@ -67,16 +70,19 @@ async def drive(folder: Path, steps: list[object], *, sessions: str = "resume", 
         on_event=on_event,
         ask=ask,
         cancel=cancel,
+        steering=steering,
     )
 
 
 @pytest.mark.parametrize("sessions", ["resume", "load"])
 async def test_all_that_the_driver_says_is_valid(tmp_path, sessions):
-    steps = [{"write": {"path": "a", "text": ""}}, {"ask": {"title": "x"}}, {"run": "sleep 600"}]
+    steps = [{"write": {"path": "a", "text": ""}}, {"ask": {"title": "x"}}, {"run": "sleep 500"}]
+    steps.append({"run": "sleep 600"})
     first = await drive(tmp_path, steps, sessions=sessions)
     second = await drive(tmp_path, steps, sessions=sessions, session_id=first.session_id)
 
     assert (first.kind, second.kind) == (TurnKind.CANCELLED, TurnKind.CANCELLED)
+    assert first.steered == second.steered == ("That is enough sleep.",)
     seen = set()
     for line in (tmp_path / "turn.jsonl").read_text().splitlines():
         entry = json.loads(line)

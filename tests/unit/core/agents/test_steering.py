@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -132,6 +133,20 @@ async def test_words_that_come_before_the_prompt_stand_in_it(stage):
     assert (end.kind, end.steered) == (TurnKind.IDLE, ("Mind the docstring.",))
     assert read(stage, "how") == "with a docstring"
     assert len(prompts(stage)) == 1
+
+
+async def test_an_agent_that_answers_the_cancel_with_an_error_is_prompted_again(stage):
+    source = f"""{AGENT}
+    if method == "session/cancel": send(id=prompts[0]["id"], error={{"code": -32603, "message": "aborted"}})
+    if method == "session/prompt" and len(prompts) == 1: say("first words" * 500)
+    if method == "session/prompt" and len(prompts) == 2: answer(message, "end_turn", 70)
+"""
+    steering = speak_at(stage, AgentText, "Faster.")
+
+    end = await stage.play(stage.program(source), steering=steering)
+
+    assert (end.kind, end.stop_reason, end.steered) == (TurnKind.IDLE, "end_turn", ("Faster.",))
+    assert "the cancelled prompt ended with an error: aborted" in stage.transcript.read_text()
 
 
 class LateQueue(asyncio.Queue[str]):
