@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 from core.domain.event import EventKind
@@ -70,6 +71,36 @@ async def test_stories_that_are_ready_together_land_together_and_the_guilty_one_
         ("merged",),
     ]
     assert rows(farm, "SELECT id FROM merge_batches WHERE finished_at IS NULL") == []
+
+
+async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_others(farm, git_in):
+    checkout = farm.add("calc")
+    farm.settings = {"ai_settings": {"require_human_review": True}}
+    waits = (
+        "import pathlib\nimport time\n\nfrom slow import slow\n\n\ndef test_slow():\n    assert slow() == 1\n"
+    )
+    waits += "    while pathlib.Path('multiply.py').exists():\n        time.sleep(0.05)\n"
+    farm.script["stories"]["Slow"] = {
+        "test_red": [{"write": {"path": "tests/test_slow.py", "text": waits}}],
+        "code_green": [{"write": {"path": "slow.py", "text": "def slow():\n    return 1\n"}}],
+        "refactor": [{"say": "Fine."}],
+    }
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        multiply, slow = await orchard.sprint("calc", "Multiply", "Slow")
+        await approve_together(orchard, [multiply, slow])
+        async with asyncio.timeout(50):
+            while not list(farm.root.glob(".orch-global/runs/live/*/tree/slow.py")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # until its tests run, which will not end
+        await commands.skip_story(slow, "too slow", actor="cli")
+        await orchard.until(EventKind.STORY_MERGED, story=multiply)
+        done = await orchard.until(EventKind.SPRINT_FINISHED)
+    assert done.data["stories"] == {multiply: "done", slow: "skipped"}
+    assert git_in(checkout, "log", "--format=%s", "main").splitlines() == ["Multiply", "First commit"]
+    assert rows(farm, "SELECT story_id, state FROM merges ORDER BY position") == [
+        (multiply, "merged"),
+        (slow, "abandoned"),
+    ]
 
 
 def appends(name: str, sign: str, result: int, place: str) -> dict[str, list[object]]:
