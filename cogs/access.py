@@ -88,7 +88,7 @@ _STEERING = (
         control,
         ("accept", "accept_all", "revise", "edit", "drop", "stop", "go_on", "take", "hand_back", "steer"),
     ),
-    *map(control, ("fix", "skip", "resume")),
+    *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),
 )
 _DECIDING = map(control, ("approve", "reject"))
 

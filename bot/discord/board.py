@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.discord.render import moment, resume_button
+from bot.discord.render import moment, resume_button, review_buttons
 from cogs.buttons import epic_buttons
 from cogs.message import Button, Card, Field, Message, Tone
 from cogs.render import STORY_SIGNS, story_line
@@ -82,6 +82,7 @@ def finished(review: ReviewView) -> Message:
                 tone=Tone.GOOD,
             ),
         ),
+        buttons=review_buttons(sprint.project),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
@@ -142,6 +142,21 @@ def who(actor: str | None) -> str:
 
 def helped(by: str, text: str) -> str:
     return f"{who(by)} suggests: {plain(text)}"
+
+
+def reviewed(by: str, text: str) -> str:
+    return f"{who(by)} closed the sprint: {plain(text, 900)}"
+
+
+def changes(by: str, text: str, added: Sequence[str]) -> str:
+    return f"{who(by)} asks for changes: {plain(text, 900)}\nIn the backlog: {', '.join(map(code, added))}."
+
+
+def review_buttons(project: str) -> tuple[Button, ...]:
+    return (
+        Button(label="Feedback", verb="feedback", target=project, look=Look.PRIMARY),
+        Button(label="Request changes", verb="request_changes", target=project),
+    )
 
 
 def skipped(by: str, reason: str = "") -> str:

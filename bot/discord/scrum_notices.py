@@ -106,11 +106,12 @@ def _usage_limited(event: Event, data: Data, _: str) -> Notice:
     until = _time(text(data, "until"))
     when = f"until {moment(until)}" if until else "; it does not say until when"
     by_itself = data.get("resumes") is True
+    others = f" {plain(text(data, 'others'), 300)}" if text(data, "others") else ""
     then = "It goes on by itself then." if by_itself else "Resume it when the agent works again."
     return say(
         f"🪫 {code(text(data, 'agent') or 'The agent', 60)} takes no more work {when}.\n"
         f"{plain(text(data, 'reason'), 1500)}\nNothing is lost: each story stands at its last passed gate. "
-        f"{then}",
+        f"{then}{others}",
         place=Place.CHANNEL,
         tone=Tone.ASK,
         ping=None if by_itself else Ping.BLOCKED,

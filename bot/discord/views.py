@@ -11,6 +11,7 @@ import discord
 from bot.discord import render
 from bot.discord.client import Fill, Press, Submit
 from bot.discord.form import Form
+from bot.discord.reviewpresses import ReviewPresses
 from bot.discord.storypresses import StoryPresses
 from cogs.desk import Desk, actor
 from cogs.message import Message
@@ -40,10 +41,11 @@ class Counter:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._commands: Commands = desk.commands
-        stories = StoryPresses(desk)
+        stories, reviews = StoryPresses(desk), ReviewPresses(desk)
         self.fills: Mapping[str, Fill] = stories.fills
         self.presses: Mapping[str, Press] = {
             **stories.presses,
+            **reviews.presses,
             "approve": self._approve,
             "reject": self._ask_reason,
             "fix": self._ask_fix,
@@ -53,6 +55,7 @@ class Counter:
         }
         self.submits: Mapping[str, Submit] = {
             **stories.submits,
+            **reviews.submits,
             "reject": self._reject,
             "fix": self._fix,
         }

@@ -180,6 +180,23 @@ class TestPosts:
         assert f"⏭️ `{story.id}` **Add a basket** · skipped" in post.text
         assert "0 of 1 stories · 0 of 1 point" in post.text
 
+    @pytest.mark.parametrize("button", ["Feedback", "Request changes"])
+    async def test_a_sprint_is_closed_or_sent_back_under_its_review(
+        self, orchard: Any, service: DiscordService, alice: Person, button: str
+    ) -> None:
+        story = await orchard.running_story()
+        await orchard.commands.skip_story(story.id, "later", actor="cli")
+        post = await alice.wait_for_message(says("Sprint 1 is finished"))
+        shown, again = await alice.press(post, button), await alice.press(post, button)
+        answer = await alice.submit(shown, {"text": "more *tests*"})
+        assert r"more \*tests\*" in answer.text
+        assert answer.message is not None
+        assert answer.message.labels == []
+        state = (await orchard.commands.workflow("shop")).state
+        assert state is (WorkflowState.IDLE if button == "Feedback" else WorkflowState.BACKLOG_READY)
+        late = await alice.submit(again, {"text": "once more"})
+        assert late.ephemeral
+
     async def test_a_reminder_loses_its_buttons_with_the_question(
         self, orchard: Any, service: DiscordService, alice: Person
     ) -> None:
