@@ -42,6 +42,11 @@ def way_back(cycle: Cycle, phase: Phase) -> WayBack | None:
     return WayBack(states=tuple(states), red_commit=None, head_commit=cycle.base_commit)
 
 
+def command_of(phase: Phase) -> str:
+    """The word by which people ask for a phase: `/tdd test` runs `test_red`."""
+    return phase.value.partition("_")[0]
+
+
 def reachable(state: CycleState) -> tuple[Phase, ...]:
     """The phases that can run next when a person asks for one, in the order of a cycle."""
     found = set()

@@ -24,6 +24,8 @@ from core.errors import InvalidInput, Unavailable
 from core.orchestrator.commands import Commands
 from core.rpc import Peer, PeerGone
 
+_PATIENCE_SECONDS = 120.0
+_SLOW = {"run_tests": 4 * 3600.0}  # a suite takes as long as its project's settings let it
 _UNIX_PATH_LIMIT = 100  # sun_path holds 108 bytes with its end on Linux
 
 
@@ -119,7 +121,8 @@ class RemoteCommands:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             try:
-                raw = await self._peer.call(name, _named(name, args, kwargs), 120.0)
+                patience = _SLOW.get(name, _PATIENCE_SECONDS)
+                raw = await self._peer.call(name, _named(name, args, kwargs), patience)
             except PeerGone:
                 raise Unavailable(
                     "Orchard stopped before it answered.", hint="Start it: orchard run."

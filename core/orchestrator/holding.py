@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from core.domain.approval import ApprovalKind
+from core.domain.course import command_of
 from core.domain.lifecycles import ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.machine import allowed_commands
 from core.domain.story import Cycle, Hold, Story, StoryState
@@ -69,10 +70,11 @@ def check_not_taken(cycle: Cycle) -> None:
 
 def check_not_blocked(cycle: Cycle) -> None:
     if cycle.blocked_reason:
+        again = f", /tdd {command_of(cycle.state.phase)}" if cycle.state.phase else ""
         raise NotAllowed(
             f"{cycle.story_id} is blocked.",
             why=cycle.blocked_reason.partition("\n")[0],
-            hint=f"Possible now: /suggest_fix, /tdd {cycle.state}, /story takeover, /skip_task, /tdd abort.",
+            hint=f"Possible now: /suggest_fix{again}, /story takeover, /skip_task, /tdd abort.",
         )
 
 

@@ -30,7 +30,7 @@ from core.orchestrator.views import (
     StoryView,
     WorkflowView,
 )
-from core.store import approvals, cycles, gates, needs, sprints, stories
+from core.store import approvals, cycles, gates, needs, sprints, stories, usage
 
 Why = Callable[[str], str]  # a story's id to what is known of it now, in one sentence
 
@@ -216,4 +216,5 @@ def workflow_view(conn: sqlite3.Connection, project: Project) -> WorkflowView:
         state=project.workflow,
         allowed=allowed_commands(project.workflow),
         sprint=sprints.current(conn, project.name),
+        limit=usage.find(conn, project.name),
     )

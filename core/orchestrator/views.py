@@ -14,6 +14,7 @@ from core.domain.ping import Subscription
 from core.domain.project import Project
 from core.domain.quiet import QuietHours
 from core.domain.story import Cycle, Epic, Priority, Sprint, Story, StoryStatus
+from core.store.usage import UsagePause
 from core.worker.contract import SuiteReport
 
 
@@ -79,6 +80,7 @@ class WorkflowView:
     state: WorkflowState
     allowed: tuple[WorkflowCommand, ...]
     sprint: Sprint | None
+    limit: UsagePause | None = None  # the agent's usage limit that the sprint waits for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

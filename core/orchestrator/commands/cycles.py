@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.domain.course import WayBack, reachable, way_back
+from core.domain.course import WayBack, command_of, reachable, way_back
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
 from core.domain.story import Cycle, Hold, Story, StoryState
@@ -272,7 +272,7 @@ def _out_of_reach(cycle: Cycle, phase: Phase, *, asked: bool) -> NotAllowed:
         why = f"The gate of {here} has passed, but no person has answered yet whether it may be merged."
     else:
         why = f"The gate of {here} has not passed yet, and no gate is skipped."
-    possible = ", ".join(f"/tdd {each}" for each in reachable(CycleState(here.value)))
+    possible = ", ".join(f"/tdd {command_of(each)}" for each in reachable(CycleState(here.value)))
     return NotAllowed(
         f"{cycle.story_id} is in {here}: {phase} cannot run now.",
         why=why,

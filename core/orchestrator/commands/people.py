@@ -22,6 +22,7 @@ from core.store.transaction import Transaction
 
 FIRST_DIGEST_HOURS = 24
 LONGEST_DIGEST_HOURS = 24 * 366
+AT_THE_MACHINE = "cli"
 _PERSON = re.compile(r"discord:[0-9]{1,20}")
 
 
@@ -75,9 +76,9 @@ class People(Topic):
     async def digest(self, person: str, project: str | None = None, hours: int | None = None) -> Digest:
         """What happened in the last `hours`, by default since the person's last digest (the first time: in
         24 hours). Only a digest of every project, without `hours`, counts as their last one: one of a single
-        project would hide the others' news.
+        project would hide the others' news. Whoever sits at the machine has digests, too, as "cli".
         """
-        person = _person(person)
+        person = person if person == AT_THE_MACHINE else _person(person)
         if hours is not None and not 1 <= hours <= LONGEST_DIGEST_HOURS:
             raise InvalidInput(
                 f"{hours} hours are not possible.", hint=f"From 1 to {LONGEST_DIGEST_HOURS}, or none."
