@@ -10,7 +10,7 @@ from core.domain.lifecycles import ProjectStatus, WorkflowCommand
 from core.domain.project import Project
 from core.domain.story import EpicState, Story, StoryState
 from core.domain.wording import TEXT_CHARACTERS, shown
-from core.errors import NotAllowed
+from core.errors import InvalidInput, NotAllowed
 from core.orchestrator import overview
 from core.orchestrator.backlogs import settle_epic
 from core.orchestrator.commands.topic import Topic, allowed, checked, find
@@ -122,6 +122,8 @@ def _may_design(project: Project) -> None:
 def _proposed(conn: sqlite3.Connection, project: str, wanted: Sequence[str]) -> tuple[Story, ...]:
     proposed = stories_table.of_project(conn, project, states=(StoryState.PROPOSED,))
     names = dict.fromkeys(word.strip().lower() for word in wanted if word.strip())
+    if wanted and not names:
+        raise InvalidInput("No story was named.", hint="Name stories, or none at all for every proposal.")
     if not names and not proposed:
         raise NotAllowed(
             f"Nothing is proposed in {project}.", hint="/epic has the design agent propose stories."

@@ -115,6 +115,8 @@ async def test_proposals_stand_apart_until_they_are_approved(started: Commands, 
         await started.approve_stories("shop", ["shop-2"], actor="cli")
     with pytest.raises(NotFound):
         await started.approve_stories("shop", ["shop-99"], actor="cli")
+    with pytest.raises(InvalidInput, match="No story was named"):
+        await started.approve_stories("shop", [" "], actor="cli")
     assert [view.story.id for view in await started.approve_stories("shop", actor="cli")] == ["shop-1"]
     assert (await started.epic("shop-e1")).epic.state is EpicState.SETTLED
     with pytest.raises(NotAllowed, match="Nothing is proposed"):
