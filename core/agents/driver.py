@@ -175,7 +175,7 @@ class _Run:
         try:
             outcome = await self._supervise(work, climb, wire, silence)
         finally:
-            await _to_the_end(self._finish(work, climb, connection, wire, draining))
+            await ladder.to_the_end(self._finish(work, climb, connection, wire, draining))
         if wire.error is not None:
             raise wire.error
         return await self._judge(outcome, climb, wire, time.monotonic() - began)
@@ -415,17 +415,3 @@ class _Run:
 
     def _now(self) -> datetime:
         return self._clock.now().astimezone()  # agents say times of day in the machine's zone
-
-
-async def _to_the_end(work: Awaitable[None]) -> None:
-    """Await `work` whole, also when this task is cancelled meanwhile; the cancellation is raised after it."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()

@@ -73,3 +73,17 @@ class Ladder:
             self.exit_code = self.exited.result() if self.exited.exception() is None else None
         else:
             self.exited.cancel()
+
+
+async def to_the_end(work: Awaitable[None]) -> None:
+    """Await `work` whole, also when this task is cancelled meanwhile; the cancellation is raised after it."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
