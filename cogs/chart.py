@@ -1,4 +1,4 @@
-"""What a picture shows, as values; whoever draws it is given to the cogs. PURE."""
+"""What a picture shows, as values; whoever draws it is given to the cogs."""
 
 from __future__ import annotations
 

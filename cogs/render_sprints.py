@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cogs.chart import NAME
-from cogs.message import Attachment, Card, Message
+from cogs.message import Attachment, Card, Field, Message
 from cogs.render import STORY_SIGNS, done, goal, paged, sprint_state, stamp
 from cogs.text import code, one_line, plain, title
+from core.domain.insights import Insights
 from core.domain.story import Sprint
 from core.orchestrator.views import Burndown, ProjectView, ReviewView, StoryResult, StoryView, SystemView
 
@@ -92,6 +93,42 @@ def resources(view: SystemView, page: int = 0) -> Message:
     )
     lines = tuple(_share(project) for project in view.projects) or ("No project yet.",)
     return paged("Resources", head, lines, page, what="resources", argument="-")
+
+
+def insights(view: Insights) -> Message:
+    """Figures over the latest verdicts of all gates; what comes first costs most tries."""
+    if not view.judged:
+        body = "No gate has judged anything yet: figures come with the first stories."
+        return Message(cards=(Card(title="Insights", body=body),))
+    phases = "\n".join(
+        f"{code(one.phase)} {one.judged} judged, {_percent(one.refused, one.judged)} refused"
+        + (f", median {_duration(one.median_seconds)}" if one.median_seconds is not None else "")
+        for one in view.phases
+    )
+    reasons = "\n".join(
+        f"**{one.times}×** {plain(one.reason, 120)} · {code(one.phase)}, "
+        f"{one.projects} {'project' if one.projects == 1 else 'projects'}"
+        for one in view.reasons
+    )
+    projects = "\n".join(
+        f"**{one.project}** {_percent(one.refused, one.judged)} refused of {one.judged} in {one.stories} "
+        f"stories" + (f", blocked {one.blocked}×" if one.blocked else "")
+        for one in view.projects[:15]
+    )
+    card = Card(
+        title="Insights",
+        body=f"Over the latest {view.judged} verdicts of all projects' gates.",
+        fields=(
+            Field(name="Phases", value=phases),
+            Field(name="Why gates refuse", value=reasons or "They never did."),
+            Field(name="Projects, most refusals first", value=projects),
+        ),
+    )
+    return Message(cards=(card,))
+
+
+def _percent(part: int, of: int) -> str:
+    return f"{100 * part / of:.0f} %"
 
 
 def _share(view: ProjectView) -> str:

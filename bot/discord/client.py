@@ -16,8 +16,9 @@ from cogs.backlog import Backlog
 from cogs.desk import Desk
 from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
-from cogs.outgoing import CUSTOM_ID, OrchardControl
+from cogs.insights import Insights
 from cogs.notifications import Notifications
+from cogs.outgoing import CUSTOM_ID, OrchardControl
 from cogs.projects import Projects
 from cogs.rescue import Rescue
 from cogs.sprint import Sprint
@@ -41,6 +42,7 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Tdd,
     Story,
     Rescue,
+    Insights,
     Notifications,
 )
 Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]

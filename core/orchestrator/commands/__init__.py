@@ -8,6 +8,7 @@ from core.orchestrator.commands.backlog import Backlog
 from core.orchestrator.commands.cycles import Cycles
 from core.orchestrator.commands.epics import Epics
 from core.orchestrator.commands.importing import Importing
+from core.orchestrator.commands.insights import Insights
 from core.orchestrator.commands.looking import Looking
 from core.orchestrator.commands.people import People
 from core.orchestrator.commands.projects import Projects
@@ -15,5 +16,5 @@ from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
 
 
-class Commands(Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People, Importing):
+class Commands(Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People, Importing, Insights):
     """One method a wish; each topic stands in a module of its own."""

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("service")
 COMMANDS = {
     "global_status",
     "resource_status",
+    "insights",
     "subscribe",
     "unsubscribe",
     "subscriptions",

@@ -292,6 +292,7 @@ class TestState:
         resources = (await alice.slash("resource_status")).text
         assert "CPU" in resources
         assert "1 cycles" in resources
+        assert "No gate has judged anything yet" in (await alice.slash("insights")).text
 
 
 class TestCycles:

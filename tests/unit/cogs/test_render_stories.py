@@ -14,6 +14,7 @@ from cogs.outgoing import CUSTOM_ID, custom_id, sending
 from cogs.render import STORY_SIGNS
 from core.domain.event import Event, EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
+from core.domain.insights import Insights, PhaseFigures, ProjectFigures, ReasonFigures
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import (
     Cycle,
@@ -189,3 +190,16 @@ def test_buttons_fit_each_state() -> None:
     assert "hand_back" in verbs[StoryStatus.TAKEN]
     assert verbs[StoryStatus.DONE] == []
     assert set(STORY_SIGNS) == set(StoryStatus)
+
+
+def test_figures_across_projects() -> None:
+    view = Insights(
+        judged=4,
+        phases=(PhaseFigures(phase=Phase.TEST_RED, judged=4, refused=1, median_seconds=75.0),),
+        reasons=(ReasonFigures(phase=Phase.TEST_RED, reason="a test is broken", times=1, projects=1),),
+        projects=(ProjectFigures(project="shop", stories=2, judged=4, refused=1, blocked=1),),
+    )
+    text = as_text(render_sprints.insights(view))
+    assert "`test_red` 4 judged, 25 % refused, median 75 s" in text
+    assert "**1×** a test is broken" in text
+    assert "**shop** 25 % refused of 4 in 2 stories, blocked 1×" in text
