@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,10 @@ from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
-from core.orchestrator.back_off import (
-    RETRY_AFTER_AGENT_FAILURE_SECONDS as RETRY_AFTER_AGENT_FAILURE_SECONDS,
-)
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.errands import Errands
 from core.orchestrator.guests import Guests
+from core.orchestrator.jobs import phase_job
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
@@ -36,7 +33,7 @@ from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.rpc import PeerGone, RpcError
-from core.store import approvals, cycles, gates, leases, merges, stories
+from core.store import approvals, cycles, leases, merges
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.worker.contract import (
@@ -47,7 +44,6 @@ from core.worker.contract import (
     Progress,
     ProjectSetup,
     RemoveWorktree,
-    StoryBrief,
 )
 
 log = logging.getLogger(__name__)
@@ -99,6 +95,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
+        self._cancelled: set[str] = set()  # stories whose task is to end
         self._held: dict[str, _Hold] = {}
         self._waits: Mapping[str, str] = {}
 
@@ -199,6 +196,7 @@ class Dispatcher:
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
+        self._cancelled.discard(story)
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("driving %s failed", story, exc_info=error)
@@ -268,7 +266,10 @@ class Dispatcher:
         return lease
 
     async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> None:
-        job = await self._store.read(lambda conn: _job(conn, lease, setup, agent))
+        job = await self._store.read(lambda conn: phase_job(conn, lease, setup, agent))
+        if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
+            await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
+            return
         try:
             report = await self.supervisor.request(PhaseReport, lease.owner, "run_phase", job)
         except PeerGone:
@@ -326,6 +327,8 @@ class Dispatcher:
 
     async def cancel(self, project: str, story_id: str) -> None:
         """Stops what runs for a story; its report, if one comes, is of an old generation."""
+        if story_id in self._drives:
+            self._cancelled.add(story_id)
         with contextlib.suppress(OrchardError, TimeoutError):
             await self.supervisor.call_if_running(project, "cancel", {"story_id": story_id}, timeout=60.0)
         if story_id not in self._drives:  # else its drive cleans up when it has ended
@@ -368,34 +371,3 @@ class Dispatcher:
     @property
     def progress(self) -> Mapping[str, Progress]:
         return self._reception.progress
-
-
-def _job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> PhaseJob:
-    """What the story's row says after the claim: a person may have spoken since the story was chosen."""
-    leases.check(conn, lease.story_id, lease.generation)
-    story, cycle = stories.get(conn, lease.story_id), cycles.get(conn, lease.story_id)
-    assert cycle is not None  # a lease refers to it
-    red = gates.last_passed(conn, story.id, Phase.TEST_RED) if cycle.red_commit else None
-    return PhaseJob(
-        project=setup,
-        agent=agent,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
-        phase=lease.phase,
-        attempt=cycle.attempt,
-        generation=lease.generation,
-        base_commit=cycle.base_commit,
-        red_commit=cycle.red_commit,
-        head_commit=cycle.head_commit,
-        red_evidence=red.verdict.evidence if red else None,
-        feedback=cycle.feedback,
-        session_id=cycle.session_id,
-        by_hand=cycle.by_hand,
-        # What a person left is judged where they worked on it; the newer main branch comes afterwards.
-        rebase_onto=None if cycle.by_hand else cycle.rebase_onto,
-    )

@@ -300,3 +300,33 @@ async def test_a_stop_that_was_asked_for_is_no_loss(farm):
         await orchard.until(EventKind.WORKER_STOPPED)
         log = await commands.events(project="calc", limit=1000)
     assert EventKind.WORKER_LOST not in [event.kind for event in log]
+
+
+async def test_a_stop_between_the_claim_and_the_turn_is_not_lost(hanging):
+    async with hanging.running() as orchard:
+        commands = orchard.runtime.commands
+        with orchard.runtime.bus.subscribe() as events:
+            (story,) = await orchard.sprint("calc", "Multiply")
+            async for event in events:
+                if event.kind is EventKind.PHASE_STARTED and event.data["phase"] == "code_green":
+                    break
+            await commands.stop_story(story, actor=ME)  # the worker may not know of the phase yet
+        async with asyncio.timeout(30):
+            assert (await commands.take_over(story, actor=ME)).path  # waits until nothing works there
+
+
+async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
+    farm.add("calc")
+    farm.global_settings = {"stall_seconds": 1, "stall_cancel_seconds": 3}
+    story = farm.script["stories"]["Multiply"]
+    story["code_green"] = [[{"silent": 60}], story["code_green"]]
+    async with farm.running() as orchard:
+        (name,) = await orchard.sprint("calc", "Multiply")
+        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        log = await orchard.runtime.commands.story_log(name)
+    kinds = [event.kind for event in log]
+    order = [EventKind.AGENT_STALLED, EventKind.AGENT_FAILED, EventKind.STORY_MERGED]
+    assert [kind for kind in kinds if kind in order] == order
+    (stalled,) = [event.data for event in log if event.kind is EventKind.AGENT_STALLED]
+    assert stalled["phase"] == "code_green"
+    assert 1 <= stalled["seconds"] < 60

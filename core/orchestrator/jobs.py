@@ -1,0 +1,44 @@
+"""What a worker is told of a story's next phase."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.domain.lifecycles import Phase
+from core.store import cycles, gates, leases, stories
+from core.store.leases import Lease
+from core.worker.contract import AgentSetup, PhaseJob, ProjectSetup, StoryBrief
+
+
+def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> PhaseJob:
+    """By the story's row after the claim: a person may have spoken since the story was chosen.
+
+    Raises LostRace when the lease is the story's no longer.
+    """
+    leases.check(conn, lease.story_id, lease.generation)
+    story, cycle = stories.get(conn, lease.story_id), cycles.get(conn, lease.story_id)
+    assert cycle is not None  # a lease refers to it
+    red = gates.last_passed(conn, story.id, Phase.TEST_RED) if cycle.red_commit else None
+    return PhaseJob(
+        project=setup,
+        agent=agent,
+        story=StoryBrief(
+            id=story.id,
+            title=story.title,
+            body=story.body,
+            acceptance_criteria=story.acceptance_criteria,
+            spec=cycle.spec,
+        ),
+        phase=lease.phase,
+        attempt=cycle.attempt,
+        generation=lease.generation,
+        base_commit=cycle.base_commit,
+        red_commit=cycle.red_commit,
+        head_commit=cycle.head_commit,
+        red_evidence=red.verdict.evidence if red else None,
+        feedback=cycle.feedback,
+        session_id=cycle.session_id,
+        by_hand=cycle.by_hand,
+        # What a person left is judged where they worked on it; the newer main branch comes afterwards.
+        rebase_onto=None if cycle.by_hand else cycle.rebase_onto,
+    )
