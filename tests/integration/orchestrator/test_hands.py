@@ -330,3 +330,28 @@ async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
     (stalled,) = [event.data for event in log if event.kind is EventKind.AGENT_STALLED]
     assert stalled["phase"] == "code_green"
     assert 1 <= stalled["seconds"] < 60
+
+
+async def test_a_story_that_no_longer_fits_shows_people_both_sides(farm):
+    farm.add("calc")
+    farm.settings = {"ai_settings": {"require_human_review": True, "max_conflicts": 1}}
+    mine = {"write": {"path": "multiply.py", "text": "# kept by Subtract\n"}}
+    farm.script["stories"]["Subtract"]["code_green"].append(mine)
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        first, second = await orchard.sprint("calc", "Multiply", "Subtract")
+        asked = await orchard.until(EventKind.APPROVAL_REQUESTED, story=first)
+        await orchard.until(EventKind.APPROVAL_REQUESTED, story=second)
+        await commands.answer_approval(asked.data["approval"], True, actor=ME)
+        await orchard.until(EventKind.STORY_MERGED, story=first)
+        await commands.run_phase(second, Phase.REFACTOR, actor=ME)  # it takes the main branch in first
+        blocked = await orchard.until(EventKind.STORY_BLOCKED, EventKind.STORY_MERGED, story=second)
+        cycle = (await commands.story(second)).view.cycle
+        workflow = await commands.workflow("calc")
+    assert blocked.kind is EventKind.STORY_BLOCKED
+    assert blocked.data["conflicts"] == ["multiply.py"]
+    for side in ("# kept by Subtract", "def multiply(a, b):"):
+        assert side in blocked.data["reason"]
+        assert side in cycle.feedback
+    assert (cycle.state, cycle.conflicts, cycle.rebase_onto) == (CycleState.TEST_RED, 1, None)
+    assert workflow.state is WorkflowState.BLOCKED
