@@ -69,7 +69,14 @@ def test_a_question_is_asked_and_told_once(tx: Transaction) -> None:
     assert asked.detail == "+ one\\udce9"
     assert ask(tx) == asked == approvals.get(tx.conn, asked.id)
     assert told(tx, EventKind.APPROVAL_REQUESTED) == [
-        {"approval": asked.id, "kind": "merge", "question": "Merge it?", "reasons": ["touches secrets"]}
+        {
+            "approval": asked.id,
+            "kind": "merge",
+            "question": "Merge it?",
+            "reasons": ["touches secrets"],
+            "roles": [],
+            "people": [],
+        }
     ]
 
 
@@ -84,7 +91,16 @@ def test_the_first_answer_stands(
         approvals.answer(later(5), asked.id, state=ApprovalState.REJECTED, by="discord:2", reason="late")
     assert approvals.get(tx.conn, asked.id) == answered
     assert told(tx, EventKind.APPROVAL_ANSWERED) == [
-        {"approval": asked.id, "kind": "merge", "state": state, "by": "discord:1", "reason": "fine"}
+        {
+            "approval": asked.id,
+            "kind": "merge",
+            "state": state,
+            "by": "discord:1",
+            "how": "discord",
+            "level": "",
+            "question": "Merge it?",
+            "reason": "fine",
+        }
     ]
 
 
