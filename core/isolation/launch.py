@@ -63,6 +63,7 @@ class ContainedProcess:
         self._ended: asyncio.Task[int] = asyncio.create_task(self._reap(), name=f"reap {popen.pid}")
         self._init: int | None = None  # first process of the sandbox's PID namespace: pid here
         self._init_fd: int | None = None
+        self._init_ticks = 0
         self._status: PipeReader | None = None
         self._status_rest: bytes | None = None
         self._killed = False
@@ -87,6 +88,14 @@ class ContainedProcess:
     def returncode(self) -> int | None:
         """None while it runs; 128 + n when signal n ended it."""
         return _exit_code(self._popen.returncode)
+
+    @property
+    def root(self) -> tuple[int, int]:
+        """Pid and start ticks of the process that all of it ends with: the sandbox's first, else our child.
+
+        When we are killed while our child still makes the sandbox, that first process may go on without it.
+        """
+        return (self.pid, self.start_ticks) if self._init is None else (self._init, self._init_ticks)
 
     async def wait(self) -> int:
         """The exit code, once nothing of the tree is left.
@@ -212,7 +221,9 @@ class ContainedProcess:
             self._init_fd = os.pidfd_open(pid)
         except ProcessLookupError:
             return
-        self._init = pid
+        fields = stat_fields(pid)
+        if fields:
+            self._init, self._init_ticks = pid, int(fields[19])
 
 
 async def launch(

@@ -92,11 +92,12 @@ class Services:
 
         def reporter(kind: str) -> OnStart:
             async def started(process: ContainedProcess) -> None:
-                pids.append(process.pid)
-                self.children[process.pid] = process
+                pid, start_ticks = process.root
+                pids.append(pid)
+                self.children[pid] = process
                 child = ChildProcess(
-                    pid=process.pid,
-                    start_ticks=process.start_ticks,
+                    pid=pid,
+                    start_ticks=start_ticks,
                     group=process.group,
                     kind=kind,
                     story_id=story,

