@@ -184,7 +184,6 @@ TARGETS = (
     "shop-3",
     "shop-e1",
     "shop-999",
-    "shop",
     "nowhere:3",
     "diagram:nowhere",
     "💥",
@@ -214,8 +213,8 @@ class TestButtons:
         self, workshop: Any, service: DiscordService, alice: Person, text: str
     ) -> None:
         forms = 0
-        for verb in verbs(service):
-            for target in ("shop-1", "shop-3", "shop-e1", "shop-999"):
+        for verb in {*service._counter.submits, *service._counter.fills}:
+            for target in ("shop-1", "shop-3", "shop-e1"):
                 message = await seen(
                     alice, await post(service, (Button(label="Do", verb=verb, target=target),))
                 )
