@@ -339,6 +339,19 @@ def green() -> list[object]:
 
 
 @pytest.fixture
+def lives() -> Callable[[int], bool]:
+    """Whether a process does anything any more: one that only waits to be read about does not."""
+
+    def look(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+        except OSError:
+            return False
+
+    return look
+
+
+@pytest.fixture
 def until() -> Callable[..., Awaitable[None]]:
     """Waits for a condition; gives up after 30 s."""
 

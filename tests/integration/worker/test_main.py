@@ -147,13 +147,15 @@ async def test_a_story_goes_to_the_main_branch_and_its_worktree_goes(
     assert calculator.git("worktree", "list").count("\n") == 0
 
 
-async def test_cancel_stops_an_agent_that_ignores_it(executor, calculator, job_of, play, until) -> None:
+async def test_cancel_stops_an_agent_that_ignores_it(
+    executor, calculator, job_of, play, until, lives
+) -> None:
     async with _worker(executor) as plane:
         work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
         await until(lambda: bool(plane.children("agent")))
         assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": True}
         assert (await work).end is PhaseEnd.CANCELLED
-        assert not psutil.pid_exists(plane.children("agent")[0])
+        assert not lives(plane.children("agent")[0])
         assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": False}
 
 
@@ -269,9 +271,7 @@ async def test_words_reach_a_turn_and_are_said_not_to_where_none_runs(
         assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=False)
 
 
-async def test_tests_run_when_asked_and_stop_when_asked(
-    executor, calculator, job_of, play, red, setup, until
-) -> None:
+async def test_tests_run_when_asked_and_stop_when_asked(executor, calculator, setup, until, lives) -> None:
     slow = {"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"}
     async with _worker(executor) as plane:
         job = SuiteJob(project=setup, story_id=None)
@@ -285,7 +285,7 @@ async def test_tests_run_when_asked_and_stop_when_asked(
         assert await plane.peer.call("cancel_tests", {"story_id": None}, 10) == {"running": True}
         assert (await work).error == "The test run was stopped."
         assert await plane.peer.call("cancel_tests", {}, 10) == {"running": False}
-        assert not any(psutil.pid_exists(pid) for pid in plane.children("test"))
+        assert not any(map(lives, plane.children("test")))
         # an end that is asked for lets it answer
         work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
         await until(lambda: len(plane.children("test")) == 3)

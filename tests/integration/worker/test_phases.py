@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -241,7 +240,7 @@ async def test_a_person_s_own_commits_meanwhile_are_not_blamed_on_the_agent(
 
 @pytest.mark.parametrize("where", ["agent", "gate"])
 async def test_a_cancelled_phase_answers_and_leaves_no_process(
-    calculator, job_of, play, services, heard, red, where, until
+    calculator, job_of, play, services, heard, red, where, until, lives
 ) -> None:
     slow = {
         "write": {
@@ -259,7 +258,7 @@ async def test_a_cancelled_phase_answers_and_leaves_no_process(
     report = await asyncio.wait_for(work, 20)
     assert report.end is PhaseEnd.CANCELLED
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
-    assert not any(Path(f"/proc/{child.pid}").exists() for child in heard.started)
+    assert not any(lives(child.pid) for child in heard.started)
 
 
 async def test_what_people_must_mend_blocks_with_a_next_step(

@@ -142,7 +142,7 @@ async def test_files_that_change_all_the_time_can_be_run(calculator, services, s
 
 @pytest.mark.parametrize("story", [None, "shop-1"])
 async def test_a_stop_ends_it_and_leaves_nothing(
-    calculator, services, setup, heard, until, worktrees, story
+    calculator, services, setup, heard, until, worktrees, story, lives
 ) -> None:
     commit = calculator.commit({"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"})
     await worktrees.ensure("shop-1", commit, spec="", phase=Phase.TEST_RED)
@@ -153,7 +153,7 @@ async def test_a_stop_ends_it_and_leaves_nothing(
     report = await work
     assert report.error == "The test run was stopped."
     assert report.commit == commit
-    assert not any(Path(f"/proc/{child.pid}").exists() for child in heard.started)
+    assert not any(lives(child.pid) for child in heard.started)
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
     assert list((setup.state_path / "runs" / "live").iterdir()) == []
 
