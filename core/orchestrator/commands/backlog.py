@@ -25,6 +25,7 @@ from core.errors import InvalidInput, NotAllowed
 from core.orchestrator import overview
 from core.orchestrator.backlogs import settle_backlog, settle_epic
 from core.orchestrator.commands.topic import Topic, allowed, checked
+from core.orchestrator.needing import free_from_needs
 from core.orchestrator.views import StoryView
 from core.store import needs as needs_table
 from core.store import projects, stories
@@ -111,6 +112,7 @@ class Backlog(Topic):
                 before = needs_table.of_story(tx.conn, story.id)
                 if needs_table.replace(tx, story.id, needs) != before:
                     fields.append("needs")
+                    free_from_needs(tx, story, actor)
             if fields:
                 _tell(tx, EventKind.STORY_EDITED, story, actor, {"fields": fields})
             return overview.story_view(tx.conn, story, self._why)

@@ -22,6 +22,7 @@ from core.orchestrator.holding import (
     let_go,
     merge_question,
 )
+from core.orchestrator.needing import block_what_needs, check_can_be_met
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView
 from core.store import approvals, cycles, projects, sprints, stories
@@ -94,6 +95,7 @@ class Cycles(Hands, Watching):
                     f"{phase} of {story.id} runs this moment.",
                     hint="Possible now: /story steer, /story stop, /tdd next.",
                 )
+            check_can_be_met(tx.conn, story)
             let_go(tx, story)
             approvals.cancel_of_story(tx, story.id, by=actor, reason=f"{phase} comes again.")
             _unblock(tx, cycle, reason, actor)
@@ -122,6 +124,7 @@ class Cycles(Hands, Watching):
                     hint="To a story that goes on by itself: /story steer.",
                 )
             found = allowed(tx.conn, story.project, WorkflowCommand.SUGGEST_FIX)
+            check_can_be_met(tx.conn, story)
             _unblock(tx, cycle, text, actor)
             projects.move_workflow(tx, found.name, WorkflowCommand.SUGGEST_FIX, actor=actor)
             return overview.story_view(tx.conn, story, self._why)
@@ -167,6 +170,7 @@ class Cycles(Hands, Watching):
             actor=actor,
             data={"by": actor, "reason": reason},
         )
+        block_what_needs(tx, moved)
         settle_sprint(tx, story.project)
         return overview.story_view(tx.conn, moved, self._why)
 

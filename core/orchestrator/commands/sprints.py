@@ -17,6 +17,7 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.orchestrator import overview, reviews
 from core.orchestrator.backlogs import settle_backlog
 from core.orchestrator.commands.topic import TEXT_LIMIT, Topic, allowed, checked, find
+from core.orchestrator.needing import block_if_never
 from core.orchestrator.reports import settle_sprint
 from core.orchestrator.views import (
     Burndown,
@@ -67,14 +68,15 @@ class Sprints(Topic):
             sprints.start(tx, sprint.id)
             for story in sprints.stories(tx.conn, sprint.id):
                 if story.state is StoryState.PLANNED:
-                    stories.move(tx, story.id, StoryState.PLANNED, StoryState.ACTIVE)
-                    cycles.begin(tx, story)
+                    cycles.begin(tx, stories.move(tx, story.id, StoryState.PLANNED, StoryState.ACTIVE))
             tx.emit(
                 EventKind.SPRINT_STARTED,
                 project=found.name,
                 actor=actor,
                 data={"sprint": sprint.number, "goal": sprint.goal},
             )
+            for story in sprints.stories(tx.conn, sprint.id):
+                block_if_never(tx, story)
             return self._sprint_view(tx.conn, found.name)
 
         return await self._store.write(start)
