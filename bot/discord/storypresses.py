@@ -21,7 +21,7 @@ from cogs.state import state_look
 from cogs.storyform import StoryForm, changes, version
 from cogs.text import plain
 from core.domain.story import StoryStatus
-from core.errors import InvalidInput, NotAllowed
+from core.errors import InvalidInput, NotAllowed, Unavailable
 from core.orchestrator.views import StoryView
 
 if TYPE_CHECKING:
@@ -119,8 +119,11 @@ class StoryPresses:
         return story(await self._commands.story(story_id))
 
     async def _edit(self, interaction: discord.Interaction[Any], story_id: str) -> None:
-        async with asyncio.timeout(LOOK_SECONDS):
-            detail = await self._commands.story(story_id)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                detail = await self._commands.story(story_id)
+        except TimeoutError:
+            raise Unavailable("Orchard is busy: no form can be shown now.", hint="Press again.") from None
         await interaction.response.send_modal(StoryForm(detail.view.story))
 
     async def _edited(
