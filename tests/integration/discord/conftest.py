@@ -1,0 +1,42 @@
+"""`open_house`: a guild that checks what the bot says to it. `house`: one running Orchard for a whole module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.discord.openapi_checker import ExchangeChecker, OpenApiChecker
+from tests.integration.discord.house import House, open_house
+
+DESCRIPTION = Path(__file__).parents[4] / "shared" / "discord" / "openapi.json"
+
+OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
+
+
+@pytest.fixture(scope="session")
+def openapi() -> OpenApiChecker:
+    """Discord's description, compiled; without its file only the extra rules are checked."""
+    description: Any = json.loads(DESCRIPTION.read_text("utf-8")) if DESCRIPTION.exists() else None
+    return OpenApiChecker(description)
+
+
+@pytest.fixture(scope="session")
+def new_house(openapi: OpenApiChecker, tmp_path_factory: pytest.TempPathFactory) -> OpenHouse:
+    """`async with new_house(settings={...}) as house:` where each exchange is checked when it closes.
+    `refusals=True`: Discord refuses things there on purpose."""
+
+    @asynccontextmanager
+    async def opened(*, refusals: bool = False, **more: Any) -> AsyncIterator[House]:
+        checker = ExchangeChecker(openapi)
+        root = tmp_path_factory.mktemp("house")
+        async with open_house(root, on_exchange=checker, on_event=checker.see_event, **more) as house:
+            yield house
+        if not refusals:
+            checker.verify()
+
+    return opened
