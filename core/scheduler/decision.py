@@ -1,0 +1,208 @@
+"""PURE: what was decided, each part with its reason in words.
+
+A reason is kept as its numbers; the sentence is made when it is read, so that a pass over thousands of
+projects does not write ten thousand sentences that nobody reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from core.scheduler.resources import NOTHING, Resource, Resources, percent, worded
+
+
+class Rule(StrEnum):
+    """What put a task first."""
+
+    GUARANTEE = "it is below its guarantee"
+    SHARE = "it holds the smallest share for its weight"
+    PRIORITY = "it has the highest priority"
+    OVERDUE = "it has waited longest and goes before all others"
+    RECENT_USE = "it used least lately"
+    ALLOCATION = "the strategy allocated it"
+
+
+class Start(NamedTuple):
+    """`share` is the project's dominant share once it has started, `entitled` what it may count on."""
+
+    project: str
+    task_id: str
+    demand: Resources
+    share: float
+    entitled: float
+    rule: Rule
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        borrowed = " It borrows what others do not use." if self.share > self.entitled + 1e-9 else ""
+        return (
+            f"starts: {self.project} holds {percent(self.share)} with it, is entitled to "
+            f"{percent(self.entitled)}; {self.rule}{detail}.{borrowed}"
+        )
+
+
+class Obstacle(StrEnum):
+    CAPACITY = "capacity"  # the machine is full
+    LIMIT = "limit"  # the project is at its own limit
+    KEPT = "kept"  # what is free is kept for a guarantee or for one that waited longer
+    PROJECTS = "projects"  # max_concurrent_projects
+    TOO_LARGE = "too_large"  # it can never fit
+    BROKEN = "broken"  # the figures make no sense
+
+
+class Wait(NamedTuple):
+    """Tasks of one project that wait for the same thing."""
+
+    project: str
+    task_ids: tuple[str, ...]
+    obstacle: Obstacle
+    short: Resource | None = None
+    needed: float = 0.0  # of it, by one of the tasks
+    free: float = 0.0  # of it: on the machine, or below the project's limit
+    capacity: float = 0.0  # of it: the machine's, or the project's limit
+    share: float = 0.0
+    entitled: float = 0.0
+    holder: str = ""  # who holds most of it
+    held: float = 0.0
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        return f"waits: {_OBSTACLES[self.obstacle](self)}"
+
+    @property
+    def holds(self) -> str:
+        return f"{self.project} holds {percent(self.share)}, is entitled to {percent(self.entitled)}"
+
+
+def _of(wait: Wait, amount: float) -> str:
+    return worded(wait.short, amount) if wait.short else f"{amount:g}"
+
+
+def _capacity(wait: Wait) -> str:
+    holder = f"; {wait.holder} holds most of it ({_of(wait, wait.held)})" if wait.holder else ""
+    return (
+        f"needs {_of(wait, wait.needed)}, {max(wait.free, 0.0):,.6g} of {wait.capacity:,.6g} are free. "
+        f"{wait.holds}. Next when {_of(wait, wait.needed - max(wait.free, 0.0))} more come free{holder}."
+    )
+
+
+def _limit(wait: Wait) -> str:
+    return (
+        f"{wait.project} is at its own limit: needs {_of(wait, wait.needed)}, "
+        f"{max(wait.free, 0.0):,.6g} of its {wait.capacity:,.6g} are left. {wait.holds}. Next when a task of "
+        f"its own ends or the limit is raised."
+    )
+
+
+def _kept(wait: Wait) -> str:
+    return (
+        f"{_of(wait, wait.needed)} would be free, but are kept for {wait.holder or 'others'} "
+        f"({wait.detail}). {wait.holds}. Next when that has started or more comes free."
+    )
+
+
+def _projects(wait: Wait) -> str:
+    return (
+        f"{wait.capacity:g} projects are at work already (max_concurrent_projects). "
+        f"Next when one of them has nothing more to do."
+    )
+
+
+def _too_large(wait: Wait) -> str:
+    return (
+        f"needs {_of(wait, wait.needed)} and can never have more than {wait.capacity:,.6g} ({wait.detail}). "
+        f"Next when that is raised or the task made smaller."
+    )
+
+
+def _broken(wait: Wait) -> str:
+    return f"{wait.detail} Next when that is put right."
+
+
+_OBSTACLES = {
+    Obstacle.CAPACITY: _capacity,
+    Obstacle.LIMIT: _limit,
+    Obstacle.KEPT: _kept,
+    Obstacle.PROJECTS: _projects,
+    Obstacle.TOO_LARGE: _too_large,
+    Obstacle.BROKEN: _broken,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preemption:
+    """A running task that is to be parked at its next safe point."""
+
+    task_id: str
+    victim: str  # project
+    taker: str  # project
+    frees: Resources
+    victim_share: float  # before
+    victim_entitled: float
+    taker_share: float  # before
+    taker_entitled: float
+    short: Resource
+
+    @property
+    def reason(self) -> str:
+        return (
+            f"parks: {self.victim} holds {percent(self.victim_share)}, is entitled to "
+            f"{percent(self.victim_entitled)}; {self.taker} holds {percent(self.taker_share)} of its "
+            f"{percent(self.taker_entitled)} and waits for {self.short.value}. "
+            f"This gives back {worded(self.short, self.frees.get(self.short))}."
+        )
+
+
+class Allocation(NamedTuple):
+    """What a project may use until the next pass: what it holds after the decision and its part of the rest."""
+
+    project: str
+    amounts: Resources
+    held: Resources
+    share: float  # dominant, of what it holds
+    entitled: float
+    weight: float
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        detail = f" {self.detail}" if self.detail else ""
+        if self.share > self.entitled + 1e-9:
+            state = f"borrows {percent(self.share - self.entitled)}"
+        elif self.share < self.entitled - 1e-9:
+            state = f"leaves {percent(self.entitled - self.share)} to others"
+        else:
+            state = "holds just that"
+        return (
+            f"{self.project} holds {percent(self.share)}, is entitled to {percent(self.entitled)} by weight "
+            f"{self.weight:g}, {state}; it may use {worded(Resource.AGENTS, self.amounts.agents)}.{detail}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Starts are in the order in which they were chosen. `problems` are sentences on figures that make no
+    sense and what was done about them. `strategy` is the name of the one that decided."""
+
+    strategy: str
+    starts: tuple[Start, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    preemptions: tuple[Preemption, ...] = ()
+    allocations: tuple[Allocation, ...] = ()
+    problems: tuple[str, ...] = ()
+    free: Resources = field(default=NOTHING)  # what is left
+
+    def why(self, task_id: str) -> str:
+        """The sentence on one task; empty when the snapshot did not have it."""
+        for start in self.starts:
+            if start.task_id == task_id:
+                return start.reason
+        for wait in self.waits:
+            if task_id in wait.task_ids:
+                return wait.reason
+        return next((gone.reason for gone in self.preemptions if gone.task_id == task_id), "")
