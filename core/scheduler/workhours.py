@@ -34,11 +34,10 @@ class Hours:
     @classmethod
     def named(cls, *, start: time, end: time, days: Iterable[str], zone: tzinfo) -> Hours:
         """With days as the configuration writes them (`monday`). Raises InvalidInput for no day of a week."""
-        try:
-            numbers = frozenset(_DAYS.index(day) for day in days)
-        except ValueError as error:
-            raise InvalidInput(f"There is no such day to work on: {error}.") from None
-        return cls(start=start, end=end, days=numbers, zone=zone)
+        named = frozenset(days)
+        if unknown := sorted(named.difference(_DAYS)):
+            raise InvalidInput(f"There is no day {unknown[0]!r} to work on.")
+        return cls(start=start, end=end, days=frozenset(map(_DAYS.index, named)), zone=zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,8 @@ def work_time(now: datetime, hours: Hours | None) -> WorkTime:
     Where clocks are put back and show a time twice, work starts at the first and ends at the second. A time
     that clocks never show, as they are put forward over it, stands for the moment at which they are.
     """
+    if now.tzinfo is None:
+        raise InvalidInput(f"{now} has no time zone.")
     if hours is None:
         return WorkTime(allowed=True, until=None)
     until: datetime | None = None
