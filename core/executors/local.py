@@ -25,6 +25,8 @@ from typing import Any
 
 from core.errors import Unavailable
 from core.executors.contract import Exit
+from core.isolation import enter
+from core.isolation.fences import Fences
 from core.rpc import LINE_LIMIT
 
 __all__ = ["Exit", "LocalExecutor", "WorkerHandle"]
@@ -129,8 +131,11 @@ class _Template:
 class LocalExecutor:
     """Starts workers. Use `open`; one event loop only."""
 
-    def __init__(self, log_folder: Path, options: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, log_folder: Path, options: Mapping[str, float] | None = None, fences: Fences | None = None
+    ) -> None:
         self._logs = log_folder
+        self._fences = fences
         self._options = dict(options or {})  # of core.worker.main.run_worker
         self._template: _Template | None = None
         self._numbers = itertools.count(1)
@@ -141,16 +146,19 @@ class LocalExecutor:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, log_folder: Path, *, heartbeat_seconds: float | None = None
+        cls, log_folder: Path, *, heartbeat_seconds: float | None = None, fences: Fences | None = None
     ) -> AsyncIterator[LocalExecutor]:
         """An executor whose template warms up in the background; at the end every worker is killed.
 
         Each worker's standard error is appended to `<log_folder>/worker-<name>.log`. `heartbeat_seconds`
-        pass between two of its heartbeats; None leaves that to the worker.
+        pass between two of its heartbeats; None leaves that to the worker. With `fences`, a worker and all
+        that it starts live inside its project's fence; that must outlive the executor.
         """
         log_folder.mkdir(parents=True, exist_ok=True)
         executor = cls(
-            log_folder, {} if heartbeat_seconds is None else {"heartbeat_seconds": heartbeat_seconds}
+            log_folder,
+            {} if heartbeat_seconds is None else {"heartbeat_seconds": heartbeat_seconds},
+            fences,
         )
         executor._spawn_template()
         try:
@@ -161,10 +169,12 @@ class LocalExecutor:
     async def start(self, name: str) -> WorkerHandle:
         """A worker for the project `name`. Raises Unavailable when none can be started."""
         log = self._logs / f"worker-{name.replace('/', '_')}.log"
+        fence = None if self._fences is None else self._fences.fence(name)
+        entry = {} if fence is None else fence.entry
         ours, theirs = socket.socketpair()
         try:
             with log.open("ab") as errors:
-                pid, pidfd, status = await self._start_process(theirs, errors.fileno())
+                pid, pidfd, status = await self._start_process(theirs, errors.fileno(), entry)
         except OSError as error:
             ours.close()
             raise Unavailable(f"The worker of {name} could not be started.", why=str(error)) from error
@@ -175,33 +185,37 @@ class LocalExecutor:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         handle = WorkerHandle(pid=pid, pidfd=pidfd, reader=reader, writer=writer, log=log, status=status)
+        if fence is not None:
+            fence.admit(handle.pid, handle.start_ticks)
         self._handles.add(handle)
         handle._ended.add_done_callback(lambda _: self._handles.discard(handle))
         return handle
 
-    async def _start_process(self, stdio: socket.socket, errors: int) -> _Started:
+    async def _start_process(self, stdio: socket.socket, errors: int, entry: dict[str, Any]) -> _Started:
         template = self._template
         if template is None or template.dead:
             if template is None or time.monotonic() - template.born > _CALM_SECONDS:
                 self._spawn_template()
-            return self._start_plain(stdio, errors)
+            return self._start_plain(stdio, errors, entry)
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 await asyncio.shield(template.ready)
-            return await self._fork(template, stdio, errors)
+            return await self._fork(template, stdio, errors, entry)
         except (OSError, TimeoutError) as error:
             logger.warning("the template did not start a worker (%s); starting a plain process", error)
             self._template_died(template)
-            return self._start_plain(stdio, errors)
+            return self._start_plain(stdio, errors, entry)
 
-    async def _fork(self, template: _Template, stdio: socket.socket, errors: int) -> _Started:
+    async def _fork(
+        self, template: _Template, stdio: socket.socket, errors: int, entry: dict[str, Any]
+    ) -> _Started:
         number = next(self._numbers)
         started: asyncio.Future[_Started] = asyncio.get_running_loop().create_future()
         template.starting[number] = started
         try:
             socket.send_fds(
                 template.control,
-                [json.dumps({"start": number, "options": self._options}).encode()],
+                [json.dumps({"start": number, "options": self._options, "entry": entry}).encode()],
                 [stdio.fileno(), stdio.fileno(), errors],
             )
             async with asyncio.timeout(_FORK_SECONDS):
@@ -209,9 +223,10 @@ class LocalExecutor:
         finally:
             template.starting.pop(number, None)
 
-    def _start_plain(self, stdio: socket.socket, errors: int) -> _Started:
+    def _start_plain(self, stdio: socket.socket, errors: int, entry: dict[str, Any]) -> _Started:
+        into = [sys.executable, "-I", "-S", enter.__file__, json.dumps(entry), "--"] if entry else []
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.worker", json.dumps(self._options)],
+            [*into, sys.executable, "-m", "core.worker", json.dumps(self._options)],
             cwd=_ROOT,
             stdin=stdio.fileno(),
             stdout=stdio.fileno(),

@@ -15,8 +15,8 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -34,6 +34,7 @@ DEVNULL = subprocess.DEVNULL
 _MARK = "ORCHARD_CONTAINED"  # in the environment of all that a launch starts: finds what slipped away
 _GONE_SECONDS = 15.0  # a killed tree is gone in milliseconds; longer means a process the kernel cannot end
 _START_SECONDS = 20.0
+_SCORE = 500  # half of the memory there is, on top of what it really uses: see proc_pid_oom_score_adj(5)
 # What an agent must not be able to plant for a person's later use of the folder.
 _GUARDED = (".git/hooks", ".git/config", ".mcp.json", ".claude/commands", ".claude/settings.json", ".envrc")
 
@@ -247,16 +248,17 @@ async def launch(
     theirs = told if at_process else tell
     ours = tell if at_process else told
     try:
-        popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, below a millisecond
-            _with_channel(settled, theirs),
-            stdin=DEVNULL if stdin is None else stdin,
-            stdout=DEVNULL if stdout is None else stdout,
-            stderr=DEVNULL if stderr is None else stderr,
-            cwd=settled.cwd if at_process else "/",
-            env={**settled.environment, _MARK: mark},
-            pass_fds=(*pass_fds, theirs),
-            start_new_session=True,
-        )
+        with _ended_before_us():
+            popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, below a millisecond
+                _with_channel(settled, theirs),
+                stdin=DEVNULL if stdin is None else stdin,
+                stdout=DEVNULL if stdout is None else stdout,
+                stderr=DEVNULL if stderr is None else stderr,
+                cwd=settled.cwd if at_process else "/",
+                env={**settled.environment, _MARK: mark},
+                pass_fds=(*pass_fds, theirs),
+                start_new_session=True,
+            )
     except OSError as error:
         os.close(ours)
         raise Unavailable(
@@ -271,6 +273,32 @@ async def launch(
         await process.kill_tree()
         raise
     return process
+
+
+@contextmanager
+def _ended_before_us() -> Iterator[None]:
+    """What is started meanwhile is what the kernel ends when memory is full, rather than this process: a
+    worker can tell that its agent was ended, but not the other way round.
+
+    The score is inherited, and is put back at once: lowering it to where it was asks for no right.
+    """
+    before = _change_score(_SCORE)
+    try:
+        yield
+    finally:
+        if before is not None:
+            _change_score(before)
+
+
+def _change_score(score: int) -> int | None:
+    """What it was; None when it cannot be changed."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:  # noqa: PTH123
+            before = int(file.read())
+            file.write(b"%d" % score)
+    except OSError:
+        return None
+    return before
 
 
 async def _connect(process: ContainedProcess, popen: subprocess.Popen[bytes], ours: int, limit: int) -> None:

@@ -42,7 +42,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkTime:
-    """`until`: the UTC instant at which `allowed` is no longer so; None: it stays so for two weeks or ever."""
+    """`until`: the UTC instant at which `allowed` is no longer so; None: not within two weeks."""
 
     allowed: bool
     until: datetime | None

@@ -85,7 +85,8 @@ def acquire(
         missing[name] = _places_to_take(tx, story_id, name, places)
     expires_at = to_time(tx.now + timedelta(seconds=lease_seconds))
     tx.conn.execute(
-        "UPDATE resource_holds SET expires_at = max(expires_at, ?) WHERE story_id = ? AND released_at IS NULL",
+        "UPDATE resource_holds SET expires_at = max(expires_at, ?)"
+        " WHERE story_id = ? AND released_at IS NULL",
         (expires_at, story_id),
     )
     tx.conn.executemany(
@@ -151,7 +152,7 @@ def expire(tx: Transaction) -> tuple[Hold, ...]:
     """Releases every hold whose time is over; returns them, by resource."""
     ended = _group(
         tx.conn.execute(
-            f"{_HOLDS} AND expires_at <= ? {_GROUPED}",  # noqa: S608 - fixed texts
+            f"{_HOLDS} AND expires_at <= ? {_GROUPED}",
             (tx.now_text,),
         )
     )
@@ -224,7 +225,10 @@ def _who_holds(found: SharedResource, now: datetime) -> str:
     if not found.holds:
         return f"{found.name} has {found.places} places."
     who = ", ".join(
-        f"{hold.story_id} holds {hold.places} for {max(0, round((hold.expires_at - now).total_seconds()))} s more"
-        for hold in found.holds
+        f"{hold.story_id} holds {hold.places} for {_seconds_left(hold, now)} s more" for hold in found.holds
     )
     return f"Of {found.places} places of {found.name}, {who}."
+
+
+def _seconds_left(hold: Hold, now: datetime) -> int:
+    return max(0, round((hold.expires_at - now).total_seconds()))

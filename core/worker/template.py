@@ -3,8 +3,9 @@
 Importing takes most of a second and tens of megabytes; a fork takes milliseconds and shares the memory.
 It does nothing else, so that it has nothing to go wrong: no threads, no event loop, no state.
 
-    control plane -> template   {"start": n, "options": {...}} with three file descriptors: stdin, stdout,
-                                stderr; the options are those of core.worker.main.run_worker
+    control plane -> template   {"start": n, "options": {...}, "entry": {...}} with three file descriptors:
+                                stdin, stdout, stderr; the options are those of core.worker.main.run_worker,
+                                the entry is what core.isolation.enter does first
     template -> control plane   {"ready": pid}, {"started": n, "pid": p} with a pidfd,
                                 {"failed": n, "error": text}, {"ended": p, "status": s} (s as of os.waitpid)
 
@@ -28,6 +29,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
+
+from core.isolation import enter
 
 # Everything that a phase will import, so that no worker imports it again for itself.
 _WARM = (
@@ -80,7 +83,7 @@ def main(argv: list[str]) -> int:
                         os.close(wake)
                         os.close(waker)
                         _become_worker(fds)
-                        _run(run_worker, request.get("options", {}))
+                        _run(run_worker, request.get("entry", {}), request.get("options", {}))
                     children.add(pid)
                 for fd in fds:
                     os.close(fd)
@@ -117,8 +120,9 @@ def _become_worker(fds: list[int]) -> None:
             os.close(fd)
 
 
-def _run(run_worker: Callable[..., NoReturn], options: dict[str, Any]) -> NoReturn:
+def _run(run_worker: Callable[..., NoReturn], entry: dict[str, Any], options: dict[str, Any]) -> NoReturn:
     try:
+        enter.take(entry)
         run_worker(**options)
     except BaseException:
         traceback.print_exc()

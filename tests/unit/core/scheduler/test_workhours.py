@@ -105,9 +105,9 @@ def test_hours_that_are_none_are_refused() -> None:
 
 MINUTES = st.builds(time, hour=st.integers(0, 23), minute=st.integers(0, 59))
 INSTANTS = st.datetimes(
-    min_value=datetime(1905, 1, 1),
-    max_value=datetime(2037, 12, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    min_value=datetime(1905, 1, 1),  # noqa: DTZ001
+    max_value=datetime(2037, 12, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 
@@ -138,7 +138,7 @@ def by_the_wall_clock(now: datetime, found: Hours) -> bool:
     for day in (wall.date(), wall.date() - timedelta(days=1)):
         last = day if found.start < found.end else day + timedelta(days=1)
         if day.weekday() in found.days and (
-            datetime.combine(day, found.start) <= wall < datetime.combine(last, found.end)  # noqa: DTZ
+            datetime.combine(day, found.start) <= wall < datetime.combine(last, found.end)
         ):
             return True
     return False

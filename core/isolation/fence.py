@@ -1,0 +1,219 @@
+"""The fence around all that one project runs: made before its worker, changed while it lives, then removed.
+
+entry      what the worker's first process does before anything else, so that nothing escapes
+apply      new limits for what lives inside, at once
+look       what happened since the last look: what was ended, by the kernel or by us
+kill, remove
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from core.errors import Unavailable
+from core.isolation.cgroup_fence import CgroupFence
+from core.isolation.contain import send
+from core.isolation.kernel_log import KernelLog, MemoryKill
+from core.isolation.limits import Breach, ProjectLimits, ProjectUse, Resource, nice_of
+from core.isolation.watchdog import Seen, TreeWatch, breach, end, look_at
+
+_GONE_SECONDS = 15.0
+_TELL_AGAIN_SECONDS = 60.0  # of refused forks: a fork bomb is refused a million times
+_KILL = 9
+
+
+class Fence:
+    """Of one project. One event loop only; `entry`, `apply` and `use` are some file reads and writes each."""
+
+    def __init__(self, project: str, groups: CgroupFence, log: KernelLog) -> None:
+        self.project = project
+        self.limits = ProjectLimits()
+        self._groups = groups
+        self._log = log
+        self._tree = TreeWatch()
+        self._kills = 0
+        self._refused = 0
+        self._told_of_forks: float | None = None
+        self._big: dict[int, Seen] = {}  # what was inside when memory was half full, at the last look
+        self._disk_mb: float | None = None
+        self._over_disk = False
+
+    def make(self) -> None:
+        """Raises Unavailable when it cannot be made; then nothing of the project may start."""
+        try:
+            self._groups.make()
+        except OSError as error:
+            raise Unavailable(
+                f"{self.project} cannot be fenced in.", why=str(error), hint="Restart Orchard."
+            ) from error
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """For core.isolation.enter, as JSON."""
+        return {"join": list(self._groups.joins), "nice": self._nice}
+
+    @property
+    def _nice(self) -> int | None:
+        return nice_of(self.limits.cpu_weight) if self._groups.means(Resource.CPU) is None else None
+
+    def admit(self, pid: int, start_ticks: int) -> None:
+        """A worker that entered: it is never what is ended for the project's memory or process count."""
+        self._tree.admit(pid, start_ticks)
+
+    def apply(self, limits: ProjectLimits) -> tuple[str, ...]:
+        """For what lives inside and what comes. Returns in words what this machine does not hold."""
+        self.limits = limits
+        problems = list(self._groups.apply(limits))
+        nice = self._nice
+        if nice is not None:
+            if not self._tree.be_nice(nice):
+                problems.append(f"not every process of {self.project} could be given niceness {nice}")
+            if limits.cpu_cores is not None:
+                problems.append("a quota of processor time needs a cgroup: only the weight is applied")
+        self._judge_disk()
+        return tuple(problems)
+
+    def use(self) -> ProjectUse:
+        """Now. What no cgroup counts is counted over the processes."""
+        found = self._groups.use()
+        if None in (found.memory_mb, found.cpu_seconds, found.processes):
+            tree = self._tree.use()
+            found = ProjectUse(
+                memory_mb=tree.memory_mb if found.memory_mb is None else found.memory_mb,
+                cpu_seconds=tree.cpu_seconds if found.cpu_seconds is None else found.cpu_seconds,
+                processes=tree.processes if found.processes is None else found.processes,
+            )
+        return replace(found, disk_mb=self._disk_mb)
+
+    def look(self) -> list[Breach]:
+        """What happened since the last look. To be called each second or so, while anything is inside."""
+        found = [self._look_at_memory(), self._look_at_processes()]
+        nice = self._nice
+        if nice is not None:
+            self._tree.be_nice(nice)  # a program that began a session has a scheduling group of its own
+        return [one for one in found if one is not None]
+
+    def _look_at_memory(self) -> Breach | None:
+        limit = self.limits.memory_mb
+        if self._groups.means(Resource.MEMORY) is None:
+            return None if limit is None else self._tree.hold_memory(self.project, limit)
+        before, self._kills = self._kills, self._groups.memory_kills()
+        found: Breach | None = None
+        if self._kills > before:
+            found = self._kernel_ended(self._kills - before)
+        elif self._groups.memory_is_due:
+            found = self._end_largest()
+        self._remember_big()
+        return found
+
+    def _kernel_ended(self, count: int) -> Breach:
+        """By the kernel's log, or else by who is missing since the last look."""
+        named = self._log.take("/".join(self._groups.folders[0].parts[-2:]))
+        if not named:
+            living = set(self._groups.members())
+            named = [
+                MemoryKill(group="", pid=one.pid, program=one.program, memory_mb=one.memory_mb)
+                for one in self._big.values()
+                if one.pid not in living
+            ]
+        worst = max(named, key=lambda one: one.memory_mb, default=None)
+        limit = float(self.limits.memory_mb or 0)
+        return Breach(
+            project=self.project,
+            resource=Resource.MEMORY,
+            limit=limit,
+            used=min(self._groups.peak_memory_mb() or limit, limit) or limit,
+            ended=count,
+            pid=worst.pid if worst else None,
+            program=worst.program if worst else "",
+            program_mb=worst.memory_mb if worst else None,
+        )
+
+    def _end_largest(self) -> Breach | None:
+        """A limit below what is in use: the kernel refuses it (v1), so room is made first."""
+        used = self._groups.use().memory_mb or 0.0
+        limit = float(self.limits.memory_mb or 0)
+        ended: list[Seen] = []
+        if used > limit:
+            inside = look_at([pid for pid in self._groups.members() if pid not in self._tree.admitted()])
+            left = used
+            for one in sorted(inside, key=lambda one: -one.memory_mb):
+                if left <= limit:
+                    break
+                if end(one):
+                    ended.append(one)
+                    left -= one.memory_mb
+        self._groups.apply(self.limits)  # what was ended frees its memory within moments: again at each look
+        return breach(self.project, Resource.MEMORY, limit, used, ended) if ended else None
+
+    def _remember_big(self) -> None:
+        limit, used = self.limits.memory_mb, self._groups.use().memory_mb
+        self._big = {}
+        if limit is not None and used is not None and used > limit / 2 and not self._log.readable:
+            self._big = {one.pid: one for one in look_at(self._groups.members())}
+
+    def _look_at_processes(self) -> Breach | None:
+        limit = self.limits.processes
+        if limit is None:
+            return None
+        if self._groups.means(Resource.PROCESSES) is None:
+            return self._tree.hold_processes(self.project, limit)
+        before, self._refused = self._refused, self._groups.refused_forks()
+        now = time.monotonic()
+        told = self._told_of_forks
+        if self._refused <= before or (told is not None and now - told < _TELL_AGAIN_SECONDS):
+            return None
+        self._told_of_forks = now
+        return Breach(project=self.project, resource=Resource.PROCESSES, limit=limit, used=limit)
+
+    def saw_disk(self, used_mb: float | None) -> Breach | None:
+        """What the project's folders take; None: not known. A breach when it has just become too much."""
+        before = self._over_disk
+        self._disk_mb = used_mb if used_mb is not None else self._disk_mb
+        self._judge_disk()
+        return None if before else self.over_disk
+
+    def _judge_disk(self) -> None:
+        limit = self.limits.disk_mb
+        self._over_disk = limit is not None and self._disk_mb is not None and self._disk_mb > limit
+
+    @property
+    def over_disk(self) -> Breach | None:
+        """While it is so, no new phase should start. Nothing is ended or removed for it."""
+        limit, used = self.limits.disk_mb, self._disk_mb
+        if not self._over_disk or limit is None or used is None:
+            return None
+        return Breach(project=self.project, resource=Resource.DISK, limit=limit, used=used)
+
+    async def kill(self) -> None:
+        """Ends everything inside, the worker too. Raises Unavailable when something cannot be ended."""
+        deadline = time.monotonic() + _GONE_SECONDS
+        pause_seconds = 0.002
+        try:
+            while left := {*self._groups.begin_kill(), *self._tree.admitted(), *self._tree.below()}:
+                for pid in left:
+                    send(pid, _KILL)
+                if time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"{len(left)} processes of {self.project} cannot be ended.",
+                        why=f"Process {min(left)} does not react to KILL; it may wait for a network drive.",
+                    )
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, 0.1)
+        finally:
+            with suppress(OSError):
+                self._groups.apply(self.limits)  # ending it had set the process count to none
+
+    async def remove(self) -> bool:
+        """Ends everything inside and takes the fence down. False when a group could not be removed yet."""
+        await self.kill()
+        deadline = time.monotonic() + 2.0
+        while not self._groups.remove():  # what has ended is gone from its group some moments later
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True

@@ -1,0 +1,173 @@
+"""What is done where the kernel does not hold a limit: look, and end what is too much.
+
+Weaker than a cgroup, and said so: what comes and goes between two looks is not seen, a processor weight is
+only niceness (so it counts by process, not by project), and there is no processor quota.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+import psutil
+
+from core.isolation.contain import descendants, send, stat_fields
+from core.isolation.enter import be_nice
+from core.isolation.limits import Breach, ProjectUse, Resource
+
+_MB = 1 << 20
+_STARTED = 19  # of stat_fields: start time in clock ticks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A living process at one look."""
+
+    pid: int
+    start_ticks: int
+    program: str
+    memory_mb: float
+
+
+class TreeWatch:
+    """The processes of one project: those that were admitted, which are never ended here, and all below."""
+
+    def __init__(self) -> None:
+        self._admitted: dict[int, int] = {}  # pid: start ticks
+
+    def admit(self, pid: int, start_ticks: int) -> None:
+        self._admitted[pid] = start_ticks
+
+    def admitted(self) -> list[int]:
+        """Those that live. A pid alone is no identity."""
+        for pid, ticks in list(self._admitted.items()):
+            if _ticks(pid) != ticks:
+                del self._admitted[pid]
+        return list(self._admitted)
+
+    def below(self) -> list[int]:
+        """All that the admitted started, directly or not."""
+        return list(dict.fromkeys(pid for root in self.admitted() for pid in descendants(root)))
+
+    def use(self) -> ProjectUse:
+        pids = [*self.admitted(), *self.below()]
+        return ProjectUse(
+            memory_mb=sum(one.memory_mb for one in look_at(pids)),
+            cpu_seconds=sum(map(_cpu_seconds, pids)),
+            processes=len(pids),
+        )
+
+    def be_nice(self, nice: int) -> bool:
+        """Of every process, with its session's group. False when one refused: it asks for more rights."""
+        done = [be_nice(pid, nice) for pid in [*self.admitted(), *self.below()]]
+        return all(done)
+
+    def hold_memory(self, project: str, limit_mb: int) -> Breach | None:
+        """Ends the largest until the rest is below the limit."""
+        seen = look_at([*self.admitted(), *self.below()])
+        if sum(one.memory_mb for one in seen) <= limit_mb:
+            return None
+        exact = [_with_exact_memory(one) for one in seen]  # shared pages were counted more than once
+        used = sum(one.memory_mb for one in exact)
+        if used <= limit_mb:
+            return None
+        ended: list[Seen] = []
+        left = used
+        for one in sorted(exact, key=lambda one: -one.memory_mb):
+            if left <= limit_mb:
+                break
+            if one.pid not in self._admitted and end(one):
+                ended.append(one)
+                left -= one.memory_mb
+        return breach(project, Resource.MEMORY, limit_mb, used, ended)
+
+    def hold_processes(self, project: str, limit: int) -> Breach | None:
+        """Ends the newest that are too many; all below the admitted when they are twice as many."""
+        below, admitted = self.below(), self.admitted()
+        count = len(below) + len(admitted)
+        if count <= limit:
+            return None
+        for pid in below:
+            send(pid, signal.SIGSTOP)  # what stands still starts nothing while we choose
+        below = self.below()
+        seen = sorted(look_at(below), key=lambda one: (one.start_ticks, one.pid), reverse=True)
+        excess = len(below) if count > 2 * limit else len(below) + len(admitted) - limit
+        ended = [one for one in seen[: max(0, excess)] if end(one)]
+        for pid in self.below():
+            send(pid, signal.SIGCONT)
+        return breach(project, Resource.PROCESSES, limit, count, ended)
+
+
+def breach(project: str, resource: Resource, limit: float, used: float, ended: list[Seen]) -> Breach:
+    worst = max(ended, key=lambda one: one.memory_mb, default=None)
+    return Breach(
+        project=project,
+        resource=resource,
+        limit=limit,
+        used=used,
+        ended=len(ended),
+        pid=worst.pid if worst else None,
+        program=worst.program if worst else "",
+        program_mb=worst.memory_mb if worst else None,
+    )
+
+
+def look_at(pids: list[int]) -> list[Seen]:
+    """Those that live, with their resident memory."""
+    found: list[Seen] = []
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                memory, program = process.memory_info().rss, process.name()
+        except psutil.Error:
+            continue
+        ticks = _ticks(pid)
+        if ticks is not None:
+            found.append(Seen(pid=pid, start_ticks=ticks, program=program, memory_mb=memory / _MB))
+    return found
+
+
+def end(seen: Seen) -> bool:
+    """KILL, if it is still the same process."""
+    try:
+        fd = os.pidfd_open(seen.pid)
+    except OSError:
+        return False
+    try:
+        if _ticks(seen.pid) != seen.start_ticks:
+            return False
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _with_exact_memory(seen: Seen) -> Seen:
+    """Each shared page counted by how many share it, where the kernel tells us."""
+    try:
+        pss = psutil.Process(seen.pid).memory_full_info().pss
+    except psutil.Error:
+        return seen
+    return Seen(
+        pid=seen.pid,
+        start_ticks=seen.start_ticks,
+        program=seen.program,
+        memory_mb=min(pss / _MB, seen.memory_mb),
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Also of its children that ended and were waited for."""
+    try:
+        return float(sum(psutil.Process(pid).cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0
+
+
+def _ticks(pid: int) -> int | None:
+    fields = stat_fields(pid)
+    return None if fields is None or fields[0] in ("Z", "X") else int(fields[_STARTED])
