@@ -6,6 +6,7 @@ projects does not write ten thousand sentences that nobody reads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class Obstacle(StrEnum):
     LIMIT = "limit"  # the project is at its own limit
     KEPT = "kept"  # what is free is kept for a guarantee or for one that waited longer
     PROJECTS = "projects"  # max_concurrent_projects
+    DRAINING = "draining"  # the project makes place for one that waited longer
     TOO_LARGE = "too_large"  # it can never fit
     BROKEN = "broken"  # the figures make no sense
 
@@ -113,9 +115,16 @@ def _projects(wait: Wait) -> str:
     )
 
 
+def _draining(wait: Wait) -> str:
+    return (
+        f"as many projects are at work as may be, and another one's task has waited too long: {wait.project} "
+        f"ends what it runs and makes place. Next when that one has had its turn."
+    )
+
+
 def _too_large(wait: Wait) -> str:
     return (
-        f"needs {_of(wait, wait.needed)} and can never have more than {wait.capacity:,.6g} ({wait.detail}). "
+        f"needs {_of(wait, wait.needed)}, but {wait.detail} is {wait.capacity:,.6g}: it can never start. "
         f"Next when that is raised or the task made smaller."
     )
 
@@ -129,6 +138,7 @@ _OBSTACLES = {
     Obstacle.LIMIT: _limit,
     Obstacle.KEPT: _kept,
     Obstacle.PROJECTS: _projects,
+    Obstacle.DRAINING: _draining,
     Obstacle.TOO_LARGE: _too_large,
     Obstacle.BROKEN: _broken,
 }
@@ -159,7 +169,7 @@ class Preemption:
 
 
 class Allocation(NamedTuple):
-    """What a project may use until the next pass: what it holds after the decision and its part of the rest."""
+    """What a project may use until the next pass: what it holds now and its part of what is left."""
 
     project: str
     amounts: Resources
@@ -191,9 +201,9 @@ class Decision:
 
     strategy: str
     starts: tuple[Start, ...] = ()
-    waits: tuple[Wait, ...] = ()
+    waits: Sequence[Wait] = ()
     preemptions: tuple[Preemption, ...] = ()
-    allocations: tuple[Allocation, ...] = ()
+    allocations: Sequence[Allocation] = ()
     problems: tuple[str, ...] = ()
     free: Resources = field(default=NOTHING)  # what is left
 

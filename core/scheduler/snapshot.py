@@ -28,13 +28,15 @@ class Task(NamedTuple):
 
 
 class RunningTask(NamedTuple):
-    """What a project holds. `preemptible`: it can be parked at a safe point without losing work."""
+    """What a project holds. `preemptible`: it can be parked at a safe point without losing work; `parking`:
+    it was told to and has not come to one yet."""
 
     id: str
     demand: Resources
     started_at: float = 0.0
     priority: Priority = Priority.NORMAL
     preemptible: bool = True
+    parking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,329 @@
+"""PURE: who holds what, who waits, and who starts next; live, so that one event costs microseconds.
+
+Projects whose turn it may be lie in a heap by rank. One that does not fit is parked and looked at again
+only when something is released. A whole pass is the same thing run until nothing fits: what is left then is
+too little for every task that still waits (Pareto efficiency), but for what is kept on purpose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows, task_order
+from core.scheduler.decision import Rule, Start
+from core.scheduler.parked import Parked
+from core.scheduler.resources import SLACK, Resources, total
+from core.scheduler.sharing import entitlements
+from core.scheduler.snapshot import ProjectShare, Snapshot, Task
+
+# Ranks are whole numbers of this part of a share, so that equal shares are equal whatever was rounded.
+FINE = 1e12
+WEIGHTLESS = 1e18  # rank of what has no weight: after all others
+OVERDUE = -2e12  # rank of what waited too long: before all others, the longest first
+
+# Rank of a project's next task, lower first. Below zero, down to -FINE: it is below its guarantee.
+Ranking = Callable[[Account, Row], float]
+_Entry = tuple[float, int, TaskOrder, int, Row]
+
+
+class _Lane:
+    """Projects that may start now are in one heap; what did not fit is parked beside it."""
+
+    __slots__ = ("heap", "parked")
+
+    def __init__(self) -> None:
+        self.heap: list[_Entry] = []
+        self.parked = Parked()
+
+
+class Ledger:
+    """Made of a sound snapshot (core.scheduler.soundness). Times and ranks are as of its `now`.
+
+    A task that waited `patience_seconds` goes before all others, and when it does not fit, what it needs is
+    held back for it: else small tasks could pass a large one for ever.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        rule: Rule,
+        patience_seconds: float = math.inf,
+        ties_by_name: bool = True,
+    ) -> None:
+        self.snapshot = snapshot
+        self._ranking: Ranking = _no_rank
+        self._rule = rule
+        self._ties_by_name = ties_by_name
+        self._overdue_since = snapshot.now - patience_seconds if math.isfinite(snapshot.now) else -math.inf
+        self._numbers = count()
+        self._rows: list[Row] = []
+        capacity = snapshot.capacity
+        i0, i1, i2, i3, i4, i5 = (1.0 / there if 0.0 < there < math.inf else 0.0 for there in capacity)
+        self._inverse: Amounts = (i0, i1, i2, i3, i4, i5)
+        taken = total([snapshot.outside, *[project.used for project in snapshot.projects]])
+        f0, f1, f2, f3, f4, f5 = capacity.minus(taken)
+        self.free: Amounts = (f0, f1, f2, f3, f4, f5)
+        s0, s1, s2, s3, s4, s5 = (SLACK * max(there, 1.0) if there < math.inf else 0.0 for there in capacity)
+        self._slack: Amounts = (s0, s1, s2, s3, s4, s5)
+        self.holding: Row | None = None  # what is held back is for its next task
+        self._lanes = (_Lane(), _Lane())  # projects at work, projects that are not
+        self._released = False
+        self.accounts: dict[str, Account] = {}
+        shares = entitlements(snapshot.projects, capacity)
+        for place, project in enumerate(snapshot.projects):
+            self.accounts[project.name] = self._account(project, place, shares[place])
+        self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
+        self._keeps = any(account.kept for account in self.accounts.values())
+        self.open = self._raw = self.free
+        self._open_again()
+        self.draining: Account | None = None
+
+    def _account(self, project: ProjectShare, place: int, entitled: float) -> Account:
+        account = Account(project, place, self._inverse, entitled)
+        if project.waiting:
+            fill_rows(account, project.waiting, self._overdue_since, self._numbers)
+            self._rows += account.rows.values()
+        return account
+
+    def rank_all(self, ranking: Ranking) -> None:
+        """Puts every row where it belongs; to be called once, before anything else."""
+        self._ranking = ranking
+        for account in self.accounts.values():
+            heap = self._lane_of(account).heap
+            for row in account.rows.values():
+                heap.append(self._entry(account, row))
+        for lane in self._lanes:
+            heapify(lane.heap)
+        idle = self._lanes[1].heap
+        if idle and idle[0][0] <= OVERDUE and self.at_work >= self.snapshot.max_concurrent_projects >= 1:
+            # Projects that always have work would keep the others out for ever: the one that is done soonest
+            # starts nothing more.
+            self.draining = min(
+                (account for account in self.accounts.values() if account.tasks_running),
+                key=lambda account: (account.tasks_running, account.place),
+            )
+
+    def _lane_of(self, account: Account) -> _Lane:
+        idle = not account.tasks_running and self.snapshot.max_concurrent_projects != math.inf
+        return self._lanes[1 if idle else 0]
+
+    def _entry(self, account: Account, row: Row) -> _Entry:
+        order = task_order(row.tasks[-1], self._overdue_since)
+        row.version += 1
+        overdue = not order[0]
+        rank = OVERDUE - (self.snapshot.now - order[1]) * 1e3 if overdue else self._ranking(account, row)
+        return (rank, account.place if self._ties_by_name else 0, order, row.version, row)
+
+    # -- deciding ----------------------------------------------------------------------------
+
+    def next(self) -> Start | None:
+        """Starts the task whose turn it is; None when nothing that waits fits."""
+        while True:
+            if self._released:
+                self._unpark()
+            lane = self._lane()
+            if lane is None:
+                return None
+            entry = heappop(lane.heap)
+            row = entry[4]
+            if entry[3] != row.version or not row.tasks or row.account is self.draining:
+                continue
+            if not self._fits(row):
+                if row.account.may_grow_by(row.demand):
+                    self._park(lane, entry)
+                continue  # at its own limit: it comes again when something of its own ends
+            return self._start(row, entry[0])
+
+    def starts(self) -> Iterator[Start]:
+        while (start := self.next()) is not None:
+            yield start
+
+    def _lane(self) -> _Lane | None:
+        """The one whose turn it is; projects that are not at work only while one more may be."""
+        active, idle = self._lanes
+        if not idle.heap or self.at_work >= self.snapshot.max_concurrent_projects:
+            return active if active.heap else None
+        if not active.heap or idle.heap[0] < active.heap[0]:
+            return idle
+        return active
+
+    def _fits(self, row: Row) -> bool:
+        account = row.account
+        d0, d1, d2, d3, d4, d5 = row.demand
+        f0, f1, f2, f3, f4, f5 = self.open_for(row) if self._keeps or self.holding else self.open
+        return (
+            d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5
+            and (not account.bound or account.may_grow_by(row.demand))
+        )  # fmt: skip
+
+    def open_for(self, row: Row) -> Amounts:
+        """What the row's next task may take: what is free, and neither held back nor kept for others."""
+        free = self._raw
+        if (own := row.account.kept) is not None:
+            free = _plus(free, own)
+        if self.holding is row:
+            free = _plus(free, row.demand)
+        return _positive(free)
+
+    def _park(self, lane: _Lane, entry: _Entry) -> None:
+        row = entry[4]
+        if not entry[2][0] and self.holding is None and row.demand.fits(self.snapshot.capacity):
+            self.holding = row
+            self._open_again()
+        lane.parked.add(row.number, entry[0], row.demand)
+        row.parked = lane.parked
+
+    def _start(self, row: Row, rank: float) -> Start:
+        task = row.tasks.pop()
+        account = row.account
+        self.free = _minus(self.free, row.demand)
+        account.used = _plus(account.used, row.demand)
+        account.settle()
+        account.started += 1
+        account.tasks_running += 1
+        fresh = account.tasks_running == 1
+        if fresh:
+            self.at_work += 1
+        if self.holding is row:
+            self.holding = None
+        self._open_again()
+        self._again(account, moved=fresh)
+        rule = self._rule if rank >= 0.0 else Rule.OVERDUE if rank <= OVERDUE else Rule.GUARANTEE
+        return Start(account.name, task.id, row.demand, account.share, account.entitled, rule)
+
+    def _again(self, account: Account, *, moved: bool) -> None:
+        """Its use has changed, and with it the rank of all its rows."""
+        lane = self._lane_of(account)
+        for row in account.rows.values():
+            parked = row.parked
+            if not row.tasks:
+                _take(row)
+            elif parked is None:
+                heappush(lane.heap, self._entry(account, row))
+            else:
+                if moved:
+                    parked.remove(row.number)
+                    row.parked = lane.parked
+                lane.parked.add(row.number, self._entry(account, row)[0], row.demand)
+
+    def _open_again(self) -> None:
+        """What may be taken by one that nothing is kept for, with the slack for rounding."""
+        raw = _plus(self.free, self._slack)
+        if self._keeps:
+            for account in self.accounts.values():
+                if account.kept is not None:
+                    raw = _minus(raw, account.kept)
+        if self.holding is not None:
+            raw = _minus(raw, self.holding.demand)
+        self._raw = raw
+        # Below zero there is nothing, and who needs nothing of it may have that.
+        self.open = _positive(raw)
+
+    def _unpark(self) -> None:
+        """After a release: the first parked row that fits goes back into the heap."""
+        found = False
+        for lane in self._lanes:
+            if not lane.parked:
+                continue
+            if self._keeps or self.holding is not None:  # each has its own view of what is open: try all
+                for row in self._rows:
+                    if row.parked is lane.parked:
+                        self._push(lane, row)
+            elif (best := lane.parked.first_that_fits(self.open)) is not None:
+                self._push(lane, self._first_of(best[1]))
+                found = True
+        self._released = found
+
+    def _first_of(self, numbers: list[int]) -> Row:
+        """Of rows with the same rank."""
+        if len(numbers) == 1:
+            return self._rows[numbers[0]]
+        if self._ties_by_name:
+            account = self._rows[numbers[0]].account
+            rows = [self._rows[number] for number in numbers if self._rows[number].account is account]
+        else:
+            rows = [self._rows[number] for number in numbers]
+        return min(rows, key=lambda row: task_order(row.tasks[-1], self._overdue_since))
+
+    def _push(self, lane: _Lane, row: Row) -> None:
+        _take(row)
+        heappush(lane.heap, self._entry(row.account, row))
+
+    # -- events ------------------------------------------------------------------------------
+
+    def submit(self, project: str, task: Task) -> None:
+        """One more task waits. KeyError: the snapshot did not have the project."""
+        account = self.accounts[project]
+        row = account.rows.get(task.demand)
+        if row is None:
+            row = account.rows[task.demand] = Row(account, next(self._numbers), task.demand)
+            self._rows.append(row)
+        row.insert(task, self._overdue_since)
+        if row.tasks[-1] is task:  # it is the row's next
+            _take(row)
+            heappush(self._lane_of(account).heap, self._entry(account, row))
+
+    def withdraw(self, project: str, task_id: str) -> bool:
+        """A task does not wait any more; False when it did not."""
+        account = self.accounts.get(project)
+        for row in account.rows.values() if account else ():
+            for place, task in enumerate(row.tasks):
+                if task.id == task_id:
+                    del row.tasks[place]
+                    _take(row)
+                    if self.holding is row:
+                        self.holding = None
+                        self._open_again()
+                        self._released = True
+                    if row.tasks:
+                        heappush(self._lane_of(row.account).heap, self._entry(row.account, row))
+                    return True
+        return False
+
+    def release(self, project: str, demand: Resources) -> None:
+        """A task has ended. KeyError: the snapshot did not have the project."""
+        account = self.accounts[project]
+        self.free = _plus(self.free, demand)
+        u0, u1, u2, u3, u4, u5 = _minus(account.used, demand)
+        account.used = (max(u0, 0.0), max(u1, 0.0), max(u2, 0.0), max(u3, 0.0), max(u4, 0.0), max(u5, 0.0))
+        account.tasks_running = max(account.tasks_running - 1, 0)
+        account.settle()
+        emptied = account.tasks_running == 0
+        if emptied:
+            self.at_work -= 1
+        self._open_again()
+        self._again(account, moved=emptied)
+        self._released = True
+
+
+def _no_rank(account: Account, row: Row) -> float:
+    return 0.0
+
+
+def _take(row: Row) -> None:
+    if row.parked is not None:
+        row.parked.remove(row.number)
+        row.parked = None
+
+
+def _positive(amounts: Amounts) -> Amounts:
+    if min(amounts) >= 0.0:
+        return amounts
+    a0, a1, a2, a3, a4, a5 = amounts
+    return (max(a0, 0.0), max(a1, 0.0), max(a2, 0.0), max(a3, 0.0), max(a4, 0.0), max(a5, 0.0))
+
+
+def _plus(first: Amounts, other: tuple[float, ...]) -> Amounts:
+    a0, a1, a2, a3, a4, a5 = first
+    b0, b1, b2, b3, b4, b5 = other
+    return (a0 + b0, a1 + b1, a2 + b2, a3 + b3, a4 + b4, a5 + b5)
+
+
+def _minus(first: Amounts, other: tuple[float, ...]) -> Amounts:
+    a0, a1, a2, a3, a4, a5 = first
+    b0, b1, b2, b3, b4, b5 = other
+    return (a0 - b0, a1 - b1, a2 - b2, a3 - b3, a4 - b4, a5 - b5)

@@ -1,0 +1,44 @@
+"""PURE: one whole pass: sound figures, starts until nothing fits, reasons, reclaims, allocations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.scheduler.allotment import allot
+from core.scheduler.decision import Decision, Rule
+from core.scheduler.later import Later
+from core.scheduler.ledger import Ledger, Ranking
+from core.scheduler.reclaim import ReclaimRules, plan_reclaims
+from core.scheduler.resources import Resources
+from core.scheduler.snapshot import Snapshot
+from core.scheduler.soundness import make_sound
+from core.scheduler.waiting import explain_waits
+
+PATIENCE_SECONDS = 3600.0
+
+
+def run_pass(
+    strategy: str,
+    snapshot: Snapshot,
+    ranking: Callable[[Ledger], Ranking],
+    *,
+    rule: Rule,
+    reclaim: ReclaimRules,
+    patience_seconds: float,
+    ties_by_name: bool = True,
+    problems: tuple[str, ...] = (),
+) -> Decision:
+    """`ranking` is made once the accounts are there."""
+    sound = make_sound(snapshot)
+    ledger = Ledger(sound.snapshot, rule=rule, patience_seconds=patience_seconds, ties_by_name=ties_by_name)
+    ledger.rank_all(ranking(ledger))
+    starts = tuple(ledger.starts())
+    return Decision(
+        strategy=strategy,
+        starts=starts,
+        waits=Later(lambda: (*sound.aside, *explain_waits(ledger))),
+        preemptions=plan_reclaims(ledger, reclaim),
+        allocations=Later(lambda: allot(ledger)),
+        problems=(*problems, *sound.problems),
+        free=Resources(*ledger.free),
+    )
