@@ -81,8 +81,8 @@ class ProjectUse:
 class Breach:
     """A project went over a limit. `used` and `limit` are MB, or a count of processes.
 
-    `ended` processes were killed for it, `pid` and `program` being the one that used most (`program_mb`);
-    0 ended: nothing was killed, and no new work should start.
+    `ended` processes were killed for it, `pid` and `program` being the one that used most (`program_mb`).
+    0 ended: of disk, no new phase should start; of processes, the kernel refused to start more.
     """
 
     project: str
@@ -102,14 +102,10 @@ class Breach:
         if not self.ended:
             return f"{text}."
         if self.pid is None:
-            return f"{text}: {_count(self.ended)} ended."
+            return f"{text}: {'1 process was' if self.ended == 1 else f'{self.ended} processes were'} ended."
         size = "" if self.program_mb is None else f" with {self.program_mb:.0f} MB"
-        others = f" and {_count(self.ended - 1)} more" if self.ended > 1 else ""
-        return f"{text}: {self.program or 'a program'} (process {self.pid}){size}{others} ended."
-
-
-def _count(number: int) -> str:
-    return "1 process was" if number == 1 else f"{number} processes were"
+        others = f", and {self.ended - 1} more" if self.ended > 1 else ""
+        return f"{text}: {self.program or 'a program'} (process {self.pid}){size} was ended{others}."
 
 
 def nice_of(weight: float) -> int:

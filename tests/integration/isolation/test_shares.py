@@ -1,0 +1,140 @@
+"""Shares of a processor, measured on busy processes of two projects with weights 1 and 3."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.isolation import enter
+from core.isolation.cgroup_probe import probe_enforcement
+from core.isolation.contain import stat_fields
+from core.isolation.fence import Fence
+from core.isolation.fences import Fences
+from core.isolation.limits import Means, ProjectLimits, Resource
+
+pytestmark = pytest.mark.timeout(180)
+
+SPIN = "while True: pass"
+EACH = 2  # busy processes of a project
+ENOUGH_CPU_SECONDS = 3.0  # of both together: about a thousand turns of the kernel's scheduler
+WEIGHTS = {"light": 1.0, "heavy": 3.0}
+
+
+class Crowd:
+    """Busy processes, all on one processor, so that they compete whatever else the machine does."""
+
+    def __init__(self) -> None:
+        self.processor = max(os.sched_getaffinity(0))
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def add(self, fence: Fence | None, number: int) -> None:
+        entry = {} if fence is None else fence.entry
+        argv = [sys.executable, "-I", "-S", enter.__file__, json.dumps(entry), "--"]
+        argv += ["taskset", "-c", str(self.processor), sys.executable, "-I", "-S", "-c", SPIN]
+        for _ in range(number):
+            process = subprocess.Popen(argv, start_new_session=True)
+            self.processes.append(process)
+            fields = stat_fields(process.pid)
+            if fence is not None and fields is not None:
+                fence.admit(process.pid, int(fields[19]))
+
+    async def until_all_spin(self) -> None:
+        deadline = time.monotonic() + 60
+        while any(sum(psutil.Process(process.pid).cpu_times()[:2]) < 0.1 for process in self.processes):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    found = Crowd()
+    yield found
+    for process in found.processes:
+        process.kill()
+        process.wait()
+
+
+def processor_seconds(fences: Fences) -> dict[str, float]:
+    found = {}
+    for name in WEIGHTS:
+        use = fences.use(name)
+        assert use is not None
+        assert use.cpu_seconds is not None
+        found[name] = use.cpu_seconds
+    return found
+
+
+async def share_ratio(fences: Fences, enough_seconds: float = ENOUGH_CPU_SECONDS) -> float:
+    """Processor time of `heavy` for each second of `light`, from now until both had enough."""
+    before, deadline = processor_seconds(fences), time.monotonic() + 90
+    while True:
+        await asyncio.sleep(0.1)
+        used = {name: seconds - before[name] for name, seconds in processor_seconds(fences).items()}
+        if sum(used.values()) >= enough_seconds:
+            return used["heavy"] / used["light"]
+        assert time.monotonic() < deadline, f"the machine gave only {sum(used.values()):.1f} s"
+
+
+@pytest.mark.parametrize("heavy_processes", [EACH, 1, 4], ids=lambda number: f"{number} to {EACH}")
+async def test_weights_1_and_3_get_processor_time_as_1_to_3(crowd: Crowd, heavy_processes: int) -> None:
+    cpu = next(one for one in probe_enforcement() if one.resource is Resource.CPU)
+    if cpu.means is Means.WATCHDOG:
+        pytest.skip(f"cgroups cannot be written here: {cpu.why}")
+    async with Fences.open(lambda breach: None) as fences:
+        for name, weight in WEIGHTS.items():
+            assert fences.apply(name, ProjectLimits(cpu_weight=weight)) == ()
+        crowd.add(fences.fence("light"), EACH)
+        crowd.add(fences.fence("heavy"), heavy_processes)
+        crowd.add(None, 1)  # a busy machine
+        await crowd.until_all_spin()
+        assert await share_ratio(fences) == pytest.approx(3.0, rel=0.10)
+
+
+async def test_a_new_weight_holds_for_what_runs(crowd: Crowd) -> None:
+    cpu = next(one for one in probe_enforcement() if one.resource is Resource.CPU)
+    if cpu.means is Means.WATCHDOG:
+        pytest.skip(f"cgroups cannot be written here: {cpu.why}")
+    async with Fences.open(lambda breach: None) as fences:
+        for name in WEIGHTS:
+            crowd.add(fences.fence(name), EACH)
+        await crowd.until_all_spin()
+        assert await share_ratio(fences) == pytest.approx(1.0, rel=0.10)
+        fences.apply("heavy", ProjectLimits(cpu_weight=3.0))
+        assert await share_ratio(fences) == pytest.approx(3.0, rel=0.10)
+
+
+async def test_niceness_comes_near_where_there_are_no_cgroups(crowd: Crowd) -> None:
+    """With as many busy processes on each side: niceness counts by process. Its steps are a quarter wide and
+    anything else on the processor is in the same race, so this asks for a third, not for a tenth."""
+    async with Fences.open(lambda breach: None, cgroups=False, look_seconds=0.1) as fences:
+        for name in WEIGHTS:
+            crowd.add(fences.fence(name), EACH)
+        await crowd.until_all_spin()
+        for name, weight in WEIGHTS.items():
+            assert fences.apply(name, ProjectLimits(cpu_weight=weight)) == ()
+        await asyncio.sleep(0.3)
+        nices = {os.getpriority(os.PRIO_PROCESS, process.pid) for process in crowd.processes}
+        assert nices == {10, 5}
+        ratio = await share_ratio(fences, enough_seconds=1.5)
+    assert 2.0 < ratio < 4.0
+
+
+def test_a_session_s_group_is_made_nice_as_well() -> None:
+    place = Path("/proc/self/autogroup")
+    if not place.exists():
+        pytest.skip("this kernel makes no scheduling group for each session")
+    entry = json.dumps({"nice": 7})
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", enter.__file__, entry, "--", "cat", str(place)],
+        capture_output=True, text=True, check=True, start_new_session=True,
+    )  # fmt: skip
+    assert done.stdout.strip().endswith("nice 7")
