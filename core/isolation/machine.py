@@ -1,4 +1,4 @@
-"""Asks this machine which isolation levels it can give, by trying them."""
+"""Asks this machine which isolation levels it can give and by what it holds limits, by trying them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.errors import Unavailable
+from core.isolation.cgroup_probe import probe_enforcement
 from core.isolation.launch import run
 from core.isolation.plan import DEFAULT_PATH, Level, Machine, Mount, Sandbox, plan_launch
 
-__all__ = ["Machine", "probe_machine", "program_folders"]
+__all__ = ["Machine", "probe_enforcement", "probe_machine", "program_folders"]
 
 _WHOLE = ("/usr", "/opt", "/nix/store")
 _ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.bench import cycle, dispatch, interactions, launches, standing, workers
+from tests.bench import cycle, dispatch, fenced, interactions, launches, standing, workers
 from tests.bench.figure import Figure, table
 
 Options = argparse.Namespace
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "workers": lambda options: workers.measure(workers=options.workers),
     "interactions": lambda options: interactions.measure(projects=options.busy, commands=options.commands),
     "launches": lambda options: launches.measure(launches=options.launches),
+    "fences": lambda options: fenced.measure(launches=options.launches, seconds=options.window),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
     "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),
@@ -48,6 +49,7 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--busy", type=int, default=50, help="busy projects of the interactions")
     parser.add_argument("--commands", type=int, default=400, help="commands typed")
     parser.add_argument("--launches", type=int, default=60)
+    parser.add_argument("--window", type=float, default=10.0, help="seconds that shares are watched")
     parser.add_argument("--claims", type=int, default=20000)
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")

@@ -79,3 +79,10 @@ def test_the_process_limit_holds(report) -> None:
     if "filesystem" not in report["levels"]:
         pytest.skip(report["reasons"]["filesystem"])
     assert 20 <= int(report["forks"].splitlines()[-1]) < 40
+
+
+def test_what_holds_a_project_is_said_with_its_reason(report) -> None:
+    found = report["enforcement"]
+    assert set(found) == {"memory", "cpu", "processes", "disk"}
+    for means, why in found.values():
+        assert means in ("cgroup v1", "cgroup v2") or len(why) > 20

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from core.isolation.cgroup_probe import probe_enforcement
 from core.isolation.launch import run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Limits, Sandbox, plan_launch
@@ -43,6 +44,7 @@ async def main(folder: Path) -> None:
         argv = [str(machine.python), "-I", "-S", "-c", FORKS]
         done = await run(plan_launch(argv, limited, machine), timeout_seconds=20)
         report["forks"] = done.output.decode()
+    report["enforcement"] = {one.resource: [one.means, one.why] for one in probe_enforcement()}
     print(json.dumps(report))
 
 
