@@ -74,8 +74,12 @@ class Account:
 
     def may_grow_by(self, demand: Resources) -> bool:
         """Whether its own limit leaves room."""
+        d0, d1, d2, d3, d4, d5 = demand
+        r0, r1, r2, r3, r4, r5 = self.room
+        if d0 <= r0 and d1 <= r1 and d2 <= r2 and d3 <= r3 and d4 <= r4 and d5 <= r5:
+            return True
         return all(
-            need <= room + SLACK * (need if need > 1.0 else 1.0)
+            not need or need <= room + SLACK * (need if need > 1.0 else 1.0)
             for need, room in zip(demand, self.room, strict=True)
         )
 
@@ -98,20 +102,20 @@ class Row:
         self.account = account
         self.number = number
         self.demand = demand
-        self.tasks: list[Task] = []
+        self.tasks: list[tuple[TaskOrder, Task]] = []
         self.version = 0  # an entry of a heap that has another one is old
         self.parked: Parked | None = None  # where, while it is
 
     def insert(self, task: Task, overdue_since: float) -> None:
-        order = task_order(task, overdue_since)
+        pair = (task_order(task, overdue_since), task)
         low, high = 0, len(self.tasks)
         while low < high:
             middle = (low + high) // 2
-            if task_order(self.tasks[middle], overdue_since) > order:
+            if self.tasks[middle] > pair:
                 low = middle + 1
             else:
                 high = middle
-        self.tasks.insert(low, task)
+        self.tasks.insert(low, pair)
 
 
 def task_order(task: Task, overdue_since: float) -> TaskOrder:
@@ -126,14 +130,16 @@ def task_order(task: Task, overdue_since: float) -> TaskOrder:
 def fill_rows(account: Account, tasks: Sequence[Task], overdue_since: float, numbers: count[int]) -> None:
     """Sorts the tasks into rows."""
     rows = account.rows
-    row = None
+    last: Resources | None = None
+    pairs: list[tuple[TaskOrder, Task]] = []
     for task in tasks:
         demand = task.demand
-        if row is None or row.demand is not demand:
+        if demand is not last:
             row = rows.get(demand)
             if row is None:
                 row = rows[demand] = Row(account, next(numbers), demand)
-        row.tasks.append(task)
+            last, pairs = demand, row.tasks
+        pairs.append((task_order(task, overdue_since), task))
     for row in rows.values():
         if len(row.tasks) > 1:
-            row.tasks.sort(key=lambda task: task_order(task, overdue_since), reverse=True)
+            row.tasks.sort(reverse=True)

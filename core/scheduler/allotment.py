@@ -8,36 +8,54 @@ from collections.abc import Sequence
 from core.scheduler.account import Account
 from core.scheduler.decision import Allocation
 from core.scheduler.ledger import Ledger
-from core.scheduler.resources import Resources
+from core.scheduler.resources import COUNT, NOTHING, Resource, Resources, worded
+
+_AHEAD = 4.0  # what is expected makes a project's part of the rest at most so many times as large again
 
 
-def allot(ledger: Ledger) -> tuple[Allocation, ...]:
+def allot(ledger: Ledger, *, foresight: bool = False) -> tuple[Allocation, ...]:
     """What it holds after the starts, and its part by weight of what is left, up to its limit.
 
     The sum is never above the capacity; what is left over by those at their limit stays unallotted until
-    the next pass. Where a resource is unlimited, it is unlimited for all who have no limit of their own.
+    the next pass. `foresight`: who is expected to need more soon gets a larger part of the rest.
     """
     accounts = list(ledger.accounts.values())
     weights = [max(account.weight, 0.0) for account in accounts]
+    details = [""] * len(accounts)
+    if foresight:
+        for at, project in enumerate(ledger.snapshot.projects):
+            growth = _growth(accounts[at], project.expected, ledger.snapshot.capacity)
+            if growth > 0.0:
+                weights[at] *= 1.0 + growth
+                agents = worded(Resource.AGENTS, round(project.expected.agents, 1))
+                details[at] = f"It is expected to want {agents} soon."
     sum_of_weights = math.fsum(weights)
-    # What is kept for a guarantee is its owner's.
-    left = (
-        [
-            max(free - math.fsum(account.kept[at] for account in accounts if account.kept is not None), 0.0)
-            if free < math.inf
-            else math.inf
-            for at, free in enumerate(ledger.free)
-        ]
-        if any(account.kept is not None for account in accounts)
-        else [max(free, 0.0) for free in ledger.free]
-    )
+    left = [max(free, 0.0) for free in ledger.free]
+    keeping = [account.kept for account in accounts if account.kept is not None]
+    if keeping:  # what is kept for a guarantee is its owner's; promises above what is left are cut alike
+        kept = [math.fsum(amounts[at] for amounts in keeping) for at in range(COUNT)]
+        cuts = [min(there / each, 1.0) if each > 0.0 else 0.0 for there, each in zip(left, kept, strict=True)]
+        left = [max(there - each, 0.0) for there, each in zip(left, kept, strict=True)]
+    else:
+        cuts = [0.0] * COUNT
     parts = [amount / sum_of_weights if sum_of_weights > 0.0 else 0.0 for amount in left]
     return tuple(
-        _allocation(account, parts, weight) for account, weight in zip(accounts, weights, strict=True)
+        _allocation(account, parts, weight, cuts, detail)
+        for account, weight, detail in zip(accounts, weights, details, strict=True)
     )
 
 
-def _allocation(account: Account, parts: Sequence[float], weight: float) -> Allocation:
+def _growth(account: Account, expected: Resources, capacity: Resources) -> float:
+    """How much more it will hold, as a part of what it is entitled to; at most _AHEAD."""
+    if expected is NOTHING or account.entitled <= 0.0:
+        return 0.0
+    more = expected.share(capacity) - account.share
+    return min(max(more, 0.0) / account.entitled, _AHEAD)
+
+
+def _allocation(
+    account: Account, parts: Sequence[float], weight: float, cuts: Sequence[float], detail: str
+) -> Allocation:
     u0, u1, u2, u3, u4, u5 = account.used
     if weight > 0.0:
         p0, p1, p2, p3, p4, p5 = parts
@@ -47,11 +65,10 @@ def _allocation(account: Account, parts: Sequence[float], weight: float) -> Allo
         u3 += p3 * weight
         u4 += p4 * weight
         u5 += p5 * weight
-    if account.kept is not None:
-        k0, k1, k2, k3, k4, k5 = account.kept
-        u0, u1, u2, u3, u4, u5 = u0 + k0, u1 + k1, u2 + k2, u3 + k3, u4 + k4, u5 + k5
     amounts = Resources(u0, u1, u2, u3, u4, u5)
+    if account.kept is not None:
+        amounts = amounts.plus(Resources(*[own * cut for own, cut in zip(account.kept, cuts, strict=True)]))
     held = Resources(*account.used)
     if account.bound:
         amounts = amounts.at_most(account.limit.at_least(held))
-    return Allocation(account.name, amounts, held, account.share, account.entitled, account.weight)
+    return Allocation(account.name, amounts, held, account.share, account.entitled, account.weight, detail)

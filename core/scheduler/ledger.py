@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 
-from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows, task_order
+from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows
 from core.scheduler.decision import Rule, Start
 from core.scheduler.parked import Parked
-from core.scheduler.resources import SLACK, Resources, total
+from core.scheduler.resources import NOTHING, SLACK, Resources, total
 from core.scheduler.sharing import entitlements
 from core.scheduler.snapshot import ProjectShare, Snapshot, Task
 
@@ -64,13 +64,19 @@ class Ledger:
         capacity = snapshot.capacity
         i0, i1, i2, i3, i4, i5 = (1.0 / there if 0.0 < there < math.inf else 0.0 for there in capacity)
         self._inverse: Amounts = (i0, i1, i2, i3, i4, i5)
-        taken = total([snapshot.outside, *[project.used for project in snapshot.projects]])
+        taken = total(
+            [
+                snapshot.outside,
+                *[project.used for project in snapshot.projects if project.used is not NOTHING],
+            ]
+        )
         f0, f1, f2, f3, f4, f5 = capacity.minus(taken)
         self.free: Amounts = (f0, f1, f2, f3, f4, f5)
         s0, s1, s2, s3, s4, s5 = (SLACK * max(there, 1.0) if there < math.inf else 0.0 for there in capacity)
         self._slack: Amounts = (s0, s1, s2, s3, s4, s5)
         self.holding: Row | None = None  # what is held back is for its next task
         self._lanes = (_Lane(), _Lane())  # projects at work, projects that are not
+        self._divided = snapshot.max_concurrent_projects != math.inf
         self._released = False
         self.accounts: dict[str, Account] = {}
         shares = entitlements(snapshot.projects, capacity)
@@ -108,11 +114,10 @@ class Ledger:
             )
 
     def _lane_of(self, account: Account) -> _Lane:
-        idle = not account.tasks_running and self.snapshot.max_concurrent_projects != math.inf
-        return self._lanes[1 if idle else 0]
+        return self._lanes[1 if self._divided and not account.tasks_running else 0]
 
     def _entry(self, account: Account, row: Row) -> _Entry:
-        order = task_order(row.tasks[-1], self._overdue_since)
+        order = row.tasks[-1][0]
         row.version += 1
         overdue = not order[0]
         rank = OVERDUE - (self.snapshot.now - order[1]) * 1e3 if overdue else self._ranking(account, row)
@@ -125,18 +130,26 @@ class Ledger:
         while True:
             if self._released:
                 self._unpark()
-            lane = self._lane()
-            if lane is None:
+            lane = self._lane() if self._lanes[1].heap else self._lanes[0]
+            if lane is None or not lane.heap:
                 return None
-            entry = heappop(lane.heap)
+            entry = lane.heap[0]
             row = entry[4]
-            if entry[3] != row.version or not row.tasks or row.account is self.draining:
+            account = row.account
+            if entry[3] != row.version or not row.tasks or account is self.draining:
+                heappop(lane.heap)
                 continue
-            if not self._fits(row):
-                if row.account.may_grow_by(row.demand):
+            d0, d1, d2, d3, d4, d5 = row.demand
+            special = self._keeps or self.holding is not None
+            f0, f1, f2, f3, f4, f5 = self.open_for(row) if special else self.open
+            if not (d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5):
+                heappop(lane.heap)
+                if not account.bound or account.may_grow_by(row.demand):
                     self._park(lane, entry)
-                continue  # at its own limit: it comes again when something of its own ends
-            return self._start(row, entry[0])
+            elif account.bound and not account.may_grow_by(row.demand):
+                heappop(lane.heap)  # it comes again when something of its own ends
+            else:
+                return self._start(lane, row, entry[0])
 
     def starts(self) -> Iterator[Start]:
         while (start := self.next()) is not None:
@@ -151,15 +164,6 @@ class Ledger:
             return idle
         return active
 
-    def _fits(self, row: Row) -> bool:
-        account = row.account
-        d0, d1, d2, d3, d4, d5 = row.demand
-        f0, f1, f2, f3, f4, f5 = self.open_for(row) if self._keeps or self.holding else self.open
-        return (
-            d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5
-            and (not account.bound or account.may_grow_by(row.demand))
-        )  # fmt: skip
-
     def open_for(self, row: Row) -> Amounts:
         """What the row's next task may take: what is free, and neither held back nor kept for others."""
         free = self._raw
@@ -171,17 +175,18 @@ class Ledger:
 
     def _park(self, lane: _Lane, entry: _Entry) -> None:
         row = entry[4]
-        if not entry[2][0] and self.holding is None and row.demand.fits(self.snapshot.capacity):
+        if entry[0] <= OVERDUE and self.holding is None and row.demand.fits(self.snapshot.capacity):
             self.holding = row
             self._open_again()
         lane.parked.add(row.number, entry[0], row.demand)
         row.parked = lane.parked
 
-    def _start(self, row: Row, rank: float) -> Start:
-        task = row.tasks.pop()
-        account = row.account
-        self.free = _minus(self.free, row.demand)
-        account.used = _plus(account.used, row.demand)
+    def _start(self, lane: _Lane, row: Row, rank: float) -> Start:
+        """The row's next task; its entry is the first of the lane's heap."""
+        _, task = row.tasks.pop()
+        account, demand = row.account, row.demand
+        self.free = _minus(self.free, demand)
+        account.used = _plus(account.used, demand)
         account.settle()
         account.started += 1
         account.tasks_running += 1
@@ -190,10 +195,23 @@ class Ledger:
             self.at_work += 1
         if self.holding is row:
             self.holding = None
-        self._open_again()
-        self._again(account, moved=fresh)
+            self._open_again()
+        elif self._keeps or self.holding is not None:
+            self._open_again()
+        else:
+            self._raw = _minus(self._raw, demand)
+            self.open = _positive(self._raw)
+        if len(account.rows) == 1 and not (fresh and self._divided):
+            if row.tasks:
+                heapreplace(lane.heap, self._entry(account, row))
+            else:
+                heappop(lane.heap)
+        else:
+            self._again(account, moved=fresh)
         rule = self._rule if rank >= 0.0 else Rule.OVERDUE if rank <= OVERDUE else Rule.GUARANTEE
-        return Start(account.name, task.id, row.demand, account.share, account.entitled, rule)
+        return tuple.__new__(
+            Start, (account.name, task.id, demand, account.share, account.entitled, rule, "")
+        )
 
     def _again(self, account: Account, *, moved: bool) -> None:
         """Its use has changed, and with it the rank of all its rows."""
@@ -247,7 +265,7 @@ class Ledger:
             rows = [self._rows[number] for number in numbers if self._rows[number].account is account]
         else:
             rows = [self._rows[number] for number in numbers]
-        return min(rows, key=lambda row: task_order(row.tasks[-1], self._overdue_since))
+        return min(rows, key=lambda row: row.tasks[-1][0])
 
     def _push(self, lane: _Lane, row: Row) -> None:
         _take(row)
@@ -263,7 +281,7 @@ class Ledger:
             row = account.rows[task.demand] = Row(account, next(self._numbers), task.demand)
             self._rows.append(row)
         row.insert(task, self._overdue_since)
-        if row.tasks[-1] is task:  # it is the row's next
+        if row.tasks[-1][1] is task:  # it is the row's next
             _take(row)
             heappush(self._lane_of(account).heap, self._entry(account, row))
 
@@ -271,7 +289,7 @@ class Ledger:
         """A task does not wait any more; False when it did not."""
         account = self.accounts.get(project)
         for row in account.rows.values() if account else ():
-            for place, task in enumerate(row.tasks):
+            for place, (_, task) in enumerate(row.tasks):
                 if task.id == task_id:
                     del row.tasks[place]
                     _take(row)

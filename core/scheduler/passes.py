@@ -26,9 +26,10 @@ def run_pass(
     reclaim: ReclaimRules,
     patience_seconds: float,
     ties_by_name: bool = True,
+    foresight: bool = False,
     problems: tuple[str, ...] = (),
 ) -> Decision:
-    """`ranking` is made once the accounts are there."""
+    """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected."""
     sound = make_sound(snapshot)
     ledger = Ledger(sound.snapshot, rule=rule, patience_seconds=patience_seconds, ties_by_name=ties_by_name)
     ledger.rank_all(ranking(ledger))
@@ -38,7 +39,7 @@ def run_pass(
         starts=starts,
         waits=Later(lambda: (*sound.aside, *explain_waits(ledger))),
         preemptions=plan_reclaims(ledger, reclaim),
-        allocations=Later(lambda: allot(ledger)),
+        allocations=Later(lambda: allot(ledger, foresight=foresight)),
         problems=(*problems, *sound.problems),
         free=Resources(*ledger.free),
     )

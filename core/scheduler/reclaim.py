@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
-from core.scheduler.account import Account, Amounts, Row, task_order
+from core.scheduler.account import Account, Amounts, Row
 from core.scheduler.decision import Preemption
 from core.scheduler.ledger import Ledger
 from core.scheduler.resources import RESOURCES, SLACK, Resources
@@ -70,34 +70,37 @@ class _Side:
 
 def plan_reclaims(ledger: Ledger, rules: ReclaimRules) -> tuple[Preemption, ...]:
     """For the ledger as it is once nothing more fits. Takers come by how little of their due they hold."""
-    sides = {name: _side(account, ledger, rules) for name, account in ledger.accounts.items()}
-    victims = [
-        name
-        for name, side in sides.items()
-        if side.share > side.due * (1.0 + rules.dead_zone) + EXACT or rules.by_tier
-    ]
-    takers = [
-        (side.ratio(), name)
-        for name, side in sides.items()
-        if any(row.tasks for row in side.account.rows.values())
-        and (side.share < side.due - EXACT or (rules.by_tier and _next_may_preempt(side.account)))
-    ]
+    capacity = ledger.snapshot.capacity
+    factor = 1.0 + rules.dead_zone
+    victims, takers = [], []
+    for account in ledger.accounts.values():
+        due = _due(account, rules, capacity)
+        if account.tasks_running and (account.share > due * factor + EXACT or rules.by_tier):
+            victims.append(account.name)
+        if account.rows and (account.share < due - EXACT or (rules.by_tier and _next_may_preempt(account))):
+            takers.append(account.name)
     if not victims or not takers:
         return ()
-    return _Plan(ledger, rules, sides, victims).of(takers)
+    sides = {
+        name: _Side(
+            account=account, due=_due(account, rules, capacity), used=account.used, share=account.share
+        )
+        for name, account in ledger.accounts.items()
+    }
+    return _Plan(ledger, rules, sides, victims).of([(sides[name].ratio(), name) for name in takers])
 
 
-def _side(account: Account, ledger: Ledger, rules: ReclaimRules) -> _Side:
-    due = account.entitled
-    if rules.due is Due.GUARANTEE:
-        due = account.guaranteed.share(ledger.snapshot.capacity) if account.floor else 0.0
-    return _Side(
-        account=account, due=due if math.isfinite(due) else 0.0, used=account.used, share=account.share
-    )
+def _due(account: Account, rules: ReclaimRules, capacity: Resources) -> float:
+    if rules.due is Due.ENTITLEMENT:
+        return account.entitled
+    if not account.floor:
+        return 0.0
+    share = account.guaranteed.share(capacity)
+    return share if share < math.inf else 0.0
 
 
 def _next_may_preempt(account: Account) -> bool:
-    return any(row.tasks and row.tasks[-1].may_preempt for row in account.rows.values())
+    return any(row.tasks and row.tasks[-1][1].may_preempt for row in account.rows.values())
 
 
 class _Plan:
@@ -126,9 +129,9 @@ class _Plan:
             side = self._sides[name]
             for row in sorted(
                 (row for row in side.account.rows.values() if len(row.tasks) > done[row.number]),
-                key=lambda row: task_order(row.tasks[-1 - done[row.number]], -math.inf),
+                key=lambda row: row.tasks[-1 - done[row.number]][0],
             ):
-                if self._serve(side, row, row.tasks[-1 - done[row.number]].may_preempt):
+                if self._serve(side, row, row.tasks[-1 - done[row.number]][1].may_preempt):
                     done[row.number] += 1
                     heappush(takers, (side.ratio(), name))
                     break

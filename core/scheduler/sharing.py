@@ -60,9 +60,13 @@ def entitlements(projects: Sequence[ProjectShare], capacity: Resources) -> list[
     busy = [place for place, project in enumerate(projects) if _is_busy(project)]
     found = [0.0] * len(projects)
     weights = [max(projects[place].weight, 0.0) for place in busy]
-    floors = [_guarantee(projects[place], capacity) for place in busy]
-    ceilings = [_ceiling(projects[place], capacity) for place in busy]
-    for place, share in zip(busy, share_out(1.0, weights, floors, ceilings), strict=True):
+    if (plain := _plain_shares(projects, busy, weights, capacity)) is not None:
+        shares = plain
+    else:
+        floors = [_guarantee(projects[place], capacity) for place in busy]
+        ceilings = [_ceiling(projects[place], capacity) for place in busy]
+        shares = share_out(1.0, weights, floors, ceilings)
+    for place, share in zip(busy, shares, strict=True):
         found[place] = share
     if len(busy) < len(projects):
         sum_of_weights = math.fsum(weights)
@@ -74,6 +78,30 @@ def entitlements(projects: Sequence[ProjectShare], capacity: Resources) -> list[
                     max(share, _guarantee(project, capacity)), _ceiling(project, capacity), 1.0
                 )
     return found
+
+
+def _plain_shares(
+    projects: Sequence[ProjectShare], busy: Sequence[int], weights: Sequence[float], capacity: Resources
+) -> list[float] | None:
+    """Shares by weight alone, where no guarantee and no limit can bind; None where one may.
+
+    The dominant share at the limit is at least the smallest part of any capacity that the limit is.
+    """
+    sum_of_weights = math.fsum(weights)
+    if sum_of_weights <= 0.0:
+        return None
+    parts = [(at, 1.0 / there) for at, there in enumerate(capacity) if 0.0 < there < math.inf]
+    shares = [weight / sum_of_weights for weight in weights]
+    for place, share in zip(busy, shares, strict=True):
+        project = projects[place]
+        if project.guaranteed is not NOTHING:
+            return None
+        limit = project.limit
+        if limit is not UNLIMITED:
+            for at, part in parts:
+                if limit[at] * part < share:
+                    return None
+    return shares
 
 
 def _is_busy(project: ProjectShare) -> bool:

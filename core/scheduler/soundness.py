@@ -39,19 +39,26 @@ def make_sound(snapshot: Snapshot) -> Sound:
     names: set[str] = set()
     ids: set[str] = set()
     projects = []
+    changed, in_order, last = False, True, ""
     for project in snapshot.projects:
         if project.name in names:
             notes.append(f"{project.name} is there twice: only the first counts.")
             aside += _broken(project, project.waiting, "its project is there twice.")
             continue
         names.add(project.name)
-        projects.append(_project(project, capacity, now, ids, notes, aside))
+        sound = _project(project, capacity, now, ids, notes, aside)
+        changed = changed or sound is not project
+        in_order = in_order and last < project.name
+        last = project.name
+        projects.append(sound)
     projects.sort(key=lambda project: project.name)
     projects = _cut_guarantees(projects, capacity, notes)
     most = _number(snapshot.max_concurrent_projects)
     if math.isnan(most) or most < 0:
         notes.append(f"max_concurrent_projects is {snapshot.max_concurrent_projects}: taken as 0.")
         most = 0.0
+    if in_order and not (changed or notes or aside):
+        return Sound(snapshot=snapshot)
     return Sound(
         snapshot=replace(
             snapshot,
@@ -189,7 +196,9 @@ def _has_no_fault(project: ProjectShare) -> bool:
 
 def _waiting(project: ProjectShare, now: float, ids: set[str], aside: list[Wait]) -> tuple[Task, ...]:
     """The tasks that can be counted with. One from the future has not waited yet."""
-    own = {task.id for task in project.waiting}
+    if not project.waiting:
+        return ()
+    own = {task[0] for task in project.waiting}
     if len(own) == len(project.waiting) and own.isdisjoint(ids) and _are_sound(project.waiting, now):
         ids |= own
         return project.waiting
@@ -207,9 +216,8 @@ def _waiting(project: ProjectShare, now: float, ids: set[str], aside: list[Wait]
 
 def _are_sound(tasks: tuple[Task, ...], now: float) -> bool:
     last = NOTHING
-    for task in tasks:
-        demand = task.demand
-        if not task.submitted_at <= now or (demand is not last and not is_sound(demand)):
+    for _, demand, submitted_at, _, _, _ in tasks:
+        if not submitted_at <= now or (demand is not last and not is_sound(demand)):
             return False
         last = demand
     return True
