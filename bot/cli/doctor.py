@@ -9,7 +9,7 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.cli.discordcheck import check_discord
@@ -20,7 +20,8 @@ from core.agents.presets import check_preset, load_rows
 from core.domain.project import Project
 from core.errors import OrchardError
 from core.folder import variables
-from core.isolation.machine import probe_machine
+from core.isolation.limits import Enforcement, Means, Resource
+from core.isolation.machine import probe_enforcement, probe_machine
 from core.isolation.plan import Level, Machine
 from core.projects.doctor import examine_project
 
@@ -33,7 +34,7 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     """Looks at the machine, the configuration, the agents and, when named, one project. Changes nothing."""
     checks = [_python(), await _git()]
     machine = await probe_machine()
-    checks.append(_isolation(machine))
+    checks += [_isolation(machine), _limits(await asyncio.to_thread(probe_enforcement))]
     try:
         configuration = load(root, environ=environ)
     except OrchardError as error:
@@ -86,6 +87,20 @@ def _isolation(machine: Machine) -> Check:
         mend="Install bubblewrap (Debian: apt-get install bubblewrap)."
         if machine.bubblewrap is None
         else "Mend that, so that agents see their own worktree only.",
+    )
+
+
+def _limits(enforcement: Sequence[Enforcement]) -> Check:
+    """By what projects are held to their shares of this machine."""
+    weak = any(one.means is Means.WATCHDOG and one.resource is not Resource.DISK for one in enforcement)
+    return Check(
+        name="limits",
+        state="note" if weak else "ok",
+        found="; ".join(map(str, enforcement)) + ".",
+        mend="Let Orchard write cgroups: start it as a systemd service with Delegate=yes, or by"
+        " `systemd-run --user --scope -p Delegate=yes`."
+        if weak
+        else "",
     )
 
 

@@ -170,6 +170,8 @@ class LocalExecutor:
         """A worker for the project `name`. Raises Unavailable when none can be started."""
         log = self._logs / f"worker-{name.replace('/', '_')}.log"
         fence = None if self._fences is None else self._fences.fence(name)
+        if fence is not None and not fence.inhabited:
+            await fence.kill()  # what an earlier worker left must not write into the next one's worktree
         entry = {} if fence is None else fence.entry
         ours, theirs = socket.socketpair()
         try:

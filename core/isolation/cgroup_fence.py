@@ -47,10 +47,12 @@ class CgroupFence:
         """Files into which a process writes 0 to come inside."""
         return tuple(str(path / "cgroup.procs") for path in self.folders)
 
-    def make(self) -> None:
-        """Makes what is not there. Raises OSError."""
-        for path in self.folders:
+    def make(self) -> bool:
+        """Makes what is not there; false when nothing was missing. Raises OSError."""
+        missing = [path for path in self.folders if not path.is_dir()]
+        for path in missing:
             path.mkdir(exist_ok=True)
+        return bool(missing)
 
     def apply(self, limits: ProjectLimits) -> tuple[str, ...]:
         """Sets all limits on what lives inside, at once. Returns in words what could not be set."""

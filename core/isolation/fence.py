@@ -43,9 +43,11 @@ class Fence:
         self._over_disk = False
 
     def make(self) -> None:
-        """Raises Unavailable when it cannot be made; then nothing of the project may start."""
+        """Makes what of it is not there, with its limits. Raises Unavailable when it cannot be made; then
+        nothing of the project may start."""
         try:
-            self._groups.make()
+            if self._groups.make():
+                self._groups.apply(self.limits)
         except OSError as error:
             raise Unavailable(
                 f"{self.project} cannot be fenced in.", why=str(error), hint="Restart Orchard."
@@ -63,6 +65,11 @@ class Fence:
     def admit(self, pid: int, start_ticks: int) -> None:
         """A worker that entered: it is never what is ended for the project's memory or process count."""
         self._tree.admit(pid, start_ticks)
+
+    @property
+    def inhabited(self) -> bool:
+        """An admitted worker lives."""
+        return bool(self._tree.admitted())
 
     def apply(self, limits: ProjectLimits) -> tuple[str, ...]:
         """For what lives inside and what comes. Returns in words what this machine does not hold."""
@@ -151,9 +158,11 @@ class Fence:
         return breach(self.project, Resource.MEMORY, limit, used, ended) if ended else None
 
     def _remember_big(self) -> None:
-        limit, used = self.limits.memory_mb, self._groups.use().memory_mb
+        limit = self.limits.memory_mb
         self._big = {}
-        if limit is not None and used is not None and used > limit / 2 and not self._log.readable:
+        if limit is None or self._log.readable:
+            return
+        if (self._groups.use().memory_mb or 0.0) > limit / 2:
             self._big = {one.pid: one for one in look_at(self._groups.members())}
 
     def _look_at_processes(self) -> Breach | None:

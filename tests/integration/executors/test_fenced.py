@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import psutil
 import pytest
 
 from core.executors.local import LocalExecutor
+from core.isolation import enter
 from core.isolation.cgroup_probe import probe_enforcement
 from core.isolation.fences import Fences
 from core.isolation.launch import launch
@@ -67,6 +71,25 @@ async def test_workers_live_in_their_project_s_fence(
     await fences.end("shop")
     assert (await shop.wait()).signal == signal.SIGKILL
     await post.stop(5)
+
+
+async def test_what_a_lost_worker_left_is_ended_before_the_next_one_starts(
+    by_cgroup: None, executor: LocalExecutor, fences: Fences
+) -> None:
+    lost = await executor.start("shop")
+    into = [sys.executable, "-I", "-S", enter.__file__, json.dumps(fences.fence("shop").entry), "--"]
+    stray = await asyncio.create_subprocess_exec(*into, "sleep", "60", start_new_session=True)
+    deadline = time.monotonic() + 30
+    while not inside(stray.pid, fences):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    await lost.stop(0)
+    assert stray.returncode is None
+    after = await executor.start("shop")
+    assert await stray.wait() == -signal.SIGKILL
+    assert await after.reader.readline()
+    assert inside(after.pid, fences) == {"project-shop"}
+    await after.stop(5)
 
 
 async def test_a_worker_without_a_template_is_fenced_too(

@@ -257,6 +257,14 @@ async def test_what_a_killed_orchard_left_is_found_and_removed(
         assert all(path.exists() for path in living._groups.folders)  # its Orchard is this one, and lives
 
 
+async def test_a_fence_that_somebody_removed_is_made_again_with_its_limits(fenced: Fences) -> None:
+    fenced.apply("shop", ProjectLimits(processes=7))
+    groups = fenced.fence("shop")._groups
+    assert groups.remove()
+    fenced.fence("shop")
+    assert (groups._parts["pids"].path / "pids.max").read_text().strip() == "7"
+
+
 async def test_disk_over_the_limit_is_told_once_and_ends_nothing(
     fences: Fences, told: list[Breach], start: Start, tmp_path: Path
 ) -> None:

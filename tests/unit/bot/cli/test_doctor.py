@@ -34,6 +34,14 @@ async def test_an_unused_folder_is_healthy_and_stays_as_it_is(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_what_holds_projects_to_their_limits_is_said_for_each_resource(tmp_path):
+    found, _ = await checks(tmp_path)
+    (check,) = found["limits"]
+    for resource in ("memory: ", "cpu: ", "processes: ", "disk: watchdog"):
+        assert resource in check.found
+    assert (check.state == "ok") == (check.mend == "")
+
+
 async def test_every_mistake_of_a_configuration_is_a_line(tmp_path):
     (tmp_path / "orch-config.yaml").write_text("colour: red\nglobal: {max_total_agents: 0}\n")
     found, healthy = await checks(tmp_path)
