@@ -35,7 +35,9 @@ class Fence:
         self._groups = groups
         self._log = log
         self._tree = TreeWatch()
-        self._kills = 0
+        self._told_kills = 0
+        self._named: list[MemoryKill] = []  # in the kernel's log, not told yet
+        self._waited = False
         self._refused = 0
         self._told_of_forks: float | None = None
         self._big: dict[int, Seen] = {}  # what was inside when memory was half full, at the last look
@@ -108,18 +110,23 @@ class Fence:
         limit = self.limits.memory_mb
         if self._groups.means(Resource.MEMORY) is None:
             return None if limit is None else self._tree.hold_memory(self.project, limit)
-        before, self._kills = self._kills, self._groups.memory_kills()
         found: Breach | None = None
-        if self._kills > before:
-            found = self._kernel_ended(self._kills - before)
+        ended = self._groups.memory_kills() - self._told_kills
+        if ended > 0:
+            found = self._kernel_ended(ended)
         elif self._groups.memory_is_due:
             found = self._end_largest()
         self._remember_big()
         return found
 
-    def _kernel_ended(self, count: int) -> Breach:
-        """By the kernel's log, or else by who is missing since the last look."""
-        named = self._log.take("/".join(self._groups.folders[0].parts[-2:]))
+    def _kernel_ended(self, count: int) -> Breach | None:
+        """By the kernel's log, or else by who is missing since the last look. None: at the next look."""
+        self._named += self._log.take("/".join(self._groups.folders[0].parts[-2:]))
+        if self._log.readable and len(self._named) < count and not self._waited:
+            self._waited = True  # it counts a moment before it writes
+            return None
+        named, self._named, self._waited = self._named, [], False
+        self._told_kills += count
         if not named:
             living = set(self._groups.members())
             named = [

@@ -293,12 +293,16 @@ async def test_folders_are_measured_by_themselves(told: list[Breach], tmp_path: 
 
 
 async def test_without_the_kernel_s_log_the_one_missing_is_named(
-    fenced: Fences, told: list[Breach], start: Start
+    fenced: Fences, told: list[Breach], start: Start, tmp_path: Path
 ) -> None:
     fenced._log.close()
     fence = fenced.fence("shop")
     fenced.apply("shop", ProjectLimits(memory_mb=80))
-    own = worker(fence, start, with_child(HOG.format(mb=70) + "time.sleep(0.5)\n" + HOG.format(mb=400)))
+    go_on = tmp_path / "go on"
+    wait = f"import os\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)\n"
+    own = worker(fence, start, with_child(HOG.format(mb=50) + wait + "kept.append(bytearray(400 << 20))"))
+    await until(lambda: len(fence._big) == 2)
+    go_on.touch()
     await until(lambda: told)
     assert told[0].pid not in (None, own.pid)
     assert told[0].program.startswith("python")
