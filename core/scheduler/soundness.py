@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter, is_
 from typing import Any
 
 from core.domain.story import Priority
@@ -39,8 +40,8 @@ def make_sound(snapshot: Snapshot) -> Sound:
     names: set[str] = set()
     ids: set[str] = set()
     projects = []
-    changed, in_order, last = False, True, ""
-    for project in snapshot.projects:
+    changed = False
+    for project in sorted(snapshot.projects, key=attrgetter("name")):
         if project.name in names:
             notes.append(f"{project.name} is there twice: only the first counts.")
             aside += _broken(project, project.waiting, "its project is there twice.")
@@ -48,17 +49,15 @@ def make_sound(snapshot: Snapshot) -> Sound:
         names.add(project.name)
         sound = _project(project, capacity, now, ids, notes, aside)
         changed = changed or sound is not project
-        in_order = in_order and last < project.name
-        last = project.name
         projects.append(sound)
-    projects.sort(key=lambda project: project.name)
     projects = _cut_guarantees(projects, capacity, notes)
     most = _number(snapshot.max_concurrent_projects)
     if math.isnan(most) or most < 0:
         notes.append(f"max_concurrent_projects is {snapshot.max_concurrent_projects}: taken as 0.")
         most = 0.0
-    if in_order and not (changed or notes or aside):
-        return Sound(snapshot=snapshot)
+    if not (changed or notes or aside):
+        in_order = len(projects) == len(snapshot.projects) and all(map(is_, projects, snapshot.projects))
+        return Sound(snapshot=snapshot if in_order else replace(snapshot, projects=tuple(projects)))
     return Sound(
         snapshot=replace(
             snapshot,
