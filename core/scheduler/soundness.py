@@ -18,6 +18,7 @@ from core.scheduler.resources import NOTHING, RESOURCES, Resource, Resources, to
 from core.scheduler.snapshot import TIERS, ProjectShare, Snapshot, Task
 
 HEAVIEST = 1e6
+LARGEST = 1e15  # of any amount: sums stay exact and far from overflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +74,10 @@ def make_sound(snapshot: Snapshot) -> Sound:
 
 
 def is_sound(amounts: Resources) -> bool:
-    """All finite, none below zero."""
+    """None below zero, none above what can be counted with."""
     try:
         whole = sum(amounts)
-        return whole - whole == 0.0 and min(amounts) >= 0.0
+        return whole <= LARGEST and min(amounts) >= 0.0
     except TypeError:
         return False
 
@@ -111,7 +112,9 @@ def _amounts(
     found = []
     for resource, given in zip(RESOURCES, amounts, strict=True):
         amount = _number(given)
-        if math.isnan(amount) or amount < 0 or (amount == math.inf and not unlimited):
+        if amount > LARGEST and unlimited:
+            amount = math.inf
+        if math.isnan(amount) or amount < 0 or (amount > LARGEST and not unlimited):
             amount = instead(resource, amount)
             taken = "all of it" if amount == math.inf else f"{amount:g}"
             notes.append(f"{what[0].upper()}{what[1:]} in {resource.value} is {given}: taken as {taken}.")
@@ -209,14 +212,19 @@ def _waiting(project: ProjectShare, now: float, ids: set[str], aside: list[Wait]
             aside += _broken(project, (task,), f"{task.id} is there twice.")
         else:
             ids.add(task.id)
-            kept.append(task if task.submitted_at <= now else task._replace(submitted_at=now))
+            came = _number(task.submitted_at)
+            kept.append(task._replace(submitted_at=came if came <= now else now))
     return tuple(kept)
 
 
 def _are_sound(tasks: tuple[Task, ...], now: float) -> bool:
     last = NOTHING
     for _, demand, submitted_at, _, _, _ in tasks:
-        if not submitted_at <= now or (demand is not last and not is_sound(demand)):
+        if (
+            not isinstance(submitted_at, float | int)
+            or not submitted_at <= now
+            or (demand is not last and not is_sound(demand))
+        ):
             return False
         last = demand
     return True
