@@ -153,5 +153,6 @@ def _level(
                 break
             following = (below + above) / 2.0
         level = following
+    level = below  # never the far side of a step
     tasks = np.clip(pace * level, low, high)
     return level, tasks, tasks @ part
