@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bot.cli.terminal import display, display_long, execute, send
+from bot.cli.terminal import display, display_long, execute, refuse, send
 
 if TYPE_CHECKING:
+    from bot.cli.command import Told
     from bot.cli.session import Session
 
 T = TypeVar("T")
@@ -32,10 +33,12 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 NoDiscord = Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")]
 NoIntelligence = Annotated[bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")]
 ACTOR = "cli"
+_MISUSED = 2  # the exit code of a line that fits no form, as click has it for its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show what runs, what waits, and what waits for you."""
-    from bot.cli import output
+    from bot.cli import output, output_sprints
 
     if project is None:
         view = ask(ctx, lambda s: s.commands.system(), as_json=as_json, looking=True)
@@ -129,7 +132,7 @@ def status(
 
         return await project_report(session.commands, project)
 
-    show(ask(ctx, look, as_json=as_json, looking=True), output.report, as_json=as_json)
+    show(ask(ctx, look, as_json=as_json, looking=True), output_sprints.report, as_json=as_json)
 
 
 @app.command()
@@ -205,39 +208,119 @@ def approve(
     ctx: typer.Context,
     approval: Annotated[
         str | None,
-        typer.Argument(help="The approval, by its id or its story; none: list what waits."),
+        typer.Argument(
+            help="A question, by its id or its story; or proposed stories: by id, epic or project. "
+            "None: list what waits."
+        ),
     ] = None,
     reject: Annotated[str | None, typer.Option("--reject", metavar="REASON", help="Say no, and why.")] = None,
     detail: Annotated[bool, typer.Option("--show", help="Show the whole command or diff only.")] = False,
     as_json: Json = False,
 ) -> None:
     """List what waits for an answer, look at it, or answer it."""
-    from bot.cli import output
+    from bot.cli import output_answers, output_stories
 
     if approval is None:
         if reject is not None or detail:
             raise typer.BadParameter("say which approval is meant", param_hint="APPROVAL")
         waiting = ask(ctx, lambda s: s.commands.approvals(), as_json=as_json, looking=True)
-        show(waiting, output.approvals, as_json=as_json)
+        show(waiting, output_answers.approvals, as_json=as_json)
         return
     if reject is not None and detail:
         raise typer.BadParameter("cannot be combined with --reject", param_hint="--show")
 
     async def work(session: Session) -> Any:
+        from bot.cli.questions import approve as say_yes
         from bot.cli.questions import resolve_approval
 
+        if reject is None and not detail:
+            return await say_yes(session.commands, [approval], actor=ACTOR)
         chosen = await resolve_approval(session.commands, approval)
         if detail:
             return await session.commands.approval(chosen)
-        return await session.commands.answer_approval(
-            chosen, reject is None, reason=reject or "", actor=ACTOR
-        )
+        return await session.commands.answer_approval(chosen, False, reason=reject or "", actor=ACTOR)
 
     answer = ask(ctx, work, as_json=as_json, looking=detail)
     if detail and not as_json:
-        display_long(output.approval(answer))
+        display_long(output_answers.approval(answer))
+    elif isinstance(answer, tuple):
+        show(answer, output_stories.approved, as_json=as_json)
     else:
-        show(answer, output.answered, as_json=as_json)
+        show(answer, output_answers.answered, as_json=as_json)
+
+
+@app.command()
+def story(ctx: typer.Context, story: StoryName, as_json: Json = False) -> None:
+    """Show everything of one story: its state, its gates' evidence, its questions, its design."""
+    from bot.cli import output_stories
+
+    found = ask(ctx, lambda s: s.commands.story(story), as_json=as_json, looking=True)
+    _show_long(found, output_stories.story, as_json=as_json)
+
+
+@app.command()
+def log(
+    ctx: typer.Context,
+    story: StoryName,
+    whole: Annotated[bool, typer.Option("--all", help="The whole of the last turn, not its end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what happened to a story, and what was said in its agent's last turn."""
+    told = _obey(ctx, ["log", story, *(["all"] if whole else [])], as_json=as_json)
+    _show_long(told.value, lambda _: told.shown, as_json=as_json)
+
+
+@app.command(name="do", context_settings={"ignore_unknown_options": True})
+def do(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="A line of the shell; none: list what can be said. Text goes into quotes."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Do what a line of the shell does: orchard do add shop "Pay by card"."""
+    from bot.cli.command import Misused
+    from bot.cli.shell import HELP, help_text
+
+    if not words or words[0].lower() == HELP:
+        try:
+            display(help_text((words or [])[1:], in_shell=False))
+        except Misused as error:
+            refuse(error, as_json=as_json, code=_MISUSED)
+        return
+    told = _obey(ctx, words, as_json=as_json)
+    show(told.value, lambda _: told.shown, as_json=as_json)
+    raise typer.Exit(0 if told.good else 1)
+
+
+def _obey(ctx: typer.Context, words: list[str], *, as_json: bool) -> Told:
+    """What a line of the shell gives. One that does not fit its form ends the program as bad usage does."""
+    from bot.cli.command import Asked, Misused
+    from bot.cli.shell import find_command
+
+    async def work(session: Session) -> Told | Misused:
+        asked = Asked(session=session, words=tuple(words[1:]), actor=ACTOR, in_shell=False)
+        try:
+            return await command.answer(asked)
+        except Misused as error:
+            return error
+
+    try:
+        command = find_command(words)
+    except Misused as error:
+        refuse(error, as_json=as_json, code=_MISUSED)
+    told = ask(ctx, work, as_json=as_json, looking=command.looks)
+    if isinstance(told, Misused):
+        refuse(told, as_json=as_json, code=_MISUSED)
+    return told
+
+
+def _show_long(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
+    if as_json:
+        show(value, render, as_json=True)
+    else:
+        display_long(render(value))
 
 
 @app.command(name="import")

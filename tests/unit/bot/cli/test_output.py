@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from bot.cli import output
+from bot.cli import output, output_answers, output_sprints, output_stories
 from bot.cli.questions import Discovered, ProjectReport
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Unanswered
 from core.domain.lifecycles import ProjectStatus, WorkflowCommand, WorkflowState
@@ -139,14 +139,14 @@ def discovered():
     params=[
         lambda: output.system(system()),
         lambda: output.projects([view(), view("shop", problem=NASTY)]),
-        lambda: output.report(report()),
-        lambda: output.approvals([approval(), approval()]),
-        lambda: output.approval(approval()),
-        lambda: output.answered(approval(state=ApprovalState.REJECTED, answered_at=AT, reason=NASTY)),
+        lambda: output_sprints.report(report()),
+        lambda: output_answers.approvals([approval(), approval()]),
+        lambda: output_answers.approval(approval()),
+        lambda: output_answers.answered(approval(state=ApprovalState.REJECTED, answered_at=AT, reason=NASTY)),
         lambda: output.registered(Registration(project=project(), notes=(NASTY,))),
         lambda: output.discovered(discovered()),
         lambda: output.failure(NotAllowed(NASTY, why=NASTY, hint=NASTY)),
-        lambda: output.story_added(story().story),
+        lambda: output_stories.story_added(story().story),
     ]
 )
 def everything(request):
@@ -205,8 +205,8 @@ def test_what_cannot_work_is_told_with_the_projects(shown):
 
 def test_hints_are_for_the_place_where_they_are_read(shown):
     pending = approval(id="approval_1")
-    assert "→ orchard approve approval_1 --reject REASON" in shown(output.approvals([pending]))
-    in_shell = shown(output.approvals([pending], in_shell=True))
+    assert "→ orchard approve approval_1 --reject REASON" in shown(output_answers.approvals([pending]))
+    in_shell = shown(output_answers.approvals([pending], in_shell=True))
     assert "→ reject approval_1 REASON" in in_shell
     assert "orchard approve" not in in_shell
 
@@ -215,19 +215,19 @@ def test_a_question_says_who_may_answer_until_when_and_what_then(shown):
     asked = approval(
         circle=Circle(roles=("qa",)), due_at=AT + timedelta(minutes=30), unanswered=Unanswered.ESCALATE
     )
-    for text in (shown(output.approvals([asked]), 200), shown(output.approval(asked), 200)):
+    for text in (shown(output_answers.approvals([asked]), 200), shown(output_answers.approval(asked), 200)):
         assert "Who may answer in Discord: the role qa, administrators and higher" in text
         assert f"Until {asked.due_at:%Y-%m-%d %H:%M} UTC; unanswered by then, these are asked as well" in text
-    assert "Until" not in shown(output.approvals([approval()]))
+    assert "Until" not in shown(output_answers.approvals([approval()]))
 
 
 def test_an_answered_question_says_who_when_and_why(shown):
     done = approval(state=ApprovalState.REJECTED, answered_at=AT, answered_by="discord:42", reason="too big")
-    text = shown(output.approval(done), 200)
+    text = shown(output_answers.approval(done), 200)
     assert f"Rejected by discord:42, {AT:%Y-%m-%d %H:%M} UTC: too big" in text
     assert "Who may answer" not in text
 
 
 def test_an_answered_approval_is_not_asked_again(shown):
     done = approval(state=ApprovalState.APPROVED, answered_at=AT, answered_by="cli")
-    assert "orchard approve" not in shown(output.approval(done))
+    assert "orchard approve" not in shown(output_answers.approval(done))
