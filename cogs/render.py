@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cogs.chart import NAME
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
-from cogs.text import code, cut, fence, plain, title
+from cogs.text import code, cut, fence, plain, title, told
 from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
@@ -58,10 +58,10 @@ def refusal(error: OrchardError) -> Message:
     """What went wrong, why, and what to do next."""
     fields = []
     if error.why:
-        fields.append(Field(name="Why", value=plain(error.why, 1000)))
+        fields.append(Field(name="Why", value=told(error.why, 1000)))
     if error.hint:
-        fields.append(Field(name="What you can do", value=plain(error.hint, 1000)))
-    return Message(cards=(Card(body=f"⚠️ {plain(error.message, 1500)}", fields=tuple(fields), tone=Tone.BAD),))
+        fields.append(Field(name="What you can do", value=told(error.hint, 1000)))
+    return Message(cards=(Card(body=f"⚠️ {told(error.message, 1500)}", fields=tuple(fields), tone=Tone.BAD),))
 
 
 def breakdown(error_id: str) -> Message:
@@ -293,7 +293,7 @@ def story_line(view: StoryView, *, criteria: bool = False) -> str:
     if criteria:
         line += _facts(view)
     if view.why:
-        line += f"\n  {plain(view.why, 300)}"
+        line += f"\n  {told(view.why, 300)}"
     return line
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogs.text import code, cut, fence, length, one_line, plain, visible
+from cogs.text import code, cut, fence, length, one_line, plain, told, visible
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,11 @@ def test_outside_text_reads_as_typed(typed: str, shown: str) -> None:
 )
 def test_hidden_characters_are_spelled_out(typed: str, shown: str) -> None:
     assert visible(typed) == shown
+
+
+def test_a_sentence_names_people_as_discord_does() -> None:
+    assert told("by discord:1573714418007670784. <@1>") == r"by <@1573714418007670784>. \<@1\>"
+    assert told("discord:42") == "discord:42"
 
 
 def test_a_code_block_cannot_be_left_from_inside() -> None:
