@@ -86,7 +86,19 @@ _STEERING = (
     "feedback",
     *map(
         control,
-        ("accept", "accept_all", "revise", "edit", "drop", "stop", "go_on", "take", "hand_back", "steer"),
+        (
+            "accept",
+            "accept_all",
+            "revise",
+            "edit",
+            "drop",
+            "stop",
+            "go_on",
+            "step",
+            "take",
+            "hand_back",
+            "steer",
+        ),
     ),
     *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),
 )

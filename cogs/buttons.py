@@ -9,7 +9,7 @@
 | `pick` | epic id | (a select) shows the chosen proposal |
 | `edit` | story id | edits a story by a form |
 | `drop` | story id | removes a proposal or a story of the backlog |
-| `stop`, `go_on`, `take`, `skip` | story id | what they say |
+| `stop`, `go_on`, `step`, `take`, `skip` | story id | what they say; `step`: one phase with its gate |
 | `steer`, `hand_back`, `fix` | story id | the same, with words, by a form |
 | `state` | `commands`, `diagram` or `project`, `:`, project | another look at a project's state |
 """
@@ -61,6 +61,7 @@ _STORY = (
     ("fix", "Suggest fix", Look.PRIMARY, frozenset({_S.BLOCKED})),
     ("hand_back", "Hand back", Look.PRIMARY, frozenset({_S.TAKEN})),
     ("go_on", "Go on", Look.GOOD, frozenset({_S.STOPPED})),
+    ("step", "Next step", Look.PRIMARY, frozenset({_S.STOPPED})),
     ("steer", "Steer", Look.PRIMARY, _AT_WORK | {_S.STOPPED}),
     ("stop", "Stop", Look.PLAIN, _AT_WORK),
     ("take", "Take over", Look.PLAIN, _AT_WORK | {_S.STOPPED, _S.BLOCKED}),

@@ -81,8 +81,9 @@ def _project_unavailable(event: Event, data: Data, _: str) -> Notice:
 def _sprint_planned(event: Event, data: Data, _: str) -> Notice:
     stories = texts(data, "stories")
     shown = ", ".join(code(story) for story in stories[:40]) + ("…" if len(stories) > 40 else "")
+    count = "1 story" if len(stories) == 1 else f"{len(stories)} stories"
     return say(
-        f"🗓️ Sprint planned by {who(event.actor)}: {len(stories)} stories. {shown}{_goal(data)}",
+        f"🗓️ Sprint planned by {who(event.actor)}: {count}. {shown}{_goal(data)}",
         place=Place.CHANNEL,
     )
 
@@ -239,14 +240,23 @@ def _blocked(event: Event, data: Data, story_title: str) -> Notice:
 
 
 def _attempts(data: Data) -> tuple[Field, ...]:
-    """What was tried, oldest first; of many the last ones, since they know the most."""
-    tried = entries(data, "tried_list")
+    """What was tried, oldest first; of many the last ones, since they know the most. Tries that came to the
+    same are told once."""
+    told: list[tuple[str, list[str], str]] = []
+    for entry in entries(data, "tried_list"):
+        phase, attempt, said = text(entry, "phase"), text(entry, "attempt") or "?", text(entry, "said")
+        if told and (told[-1][0], told[-1][2]) == (phase, said):
+            told[-1][1].append(attempt)
+        else:
+            told.append((phase, [attempt], said))
     return tuple(
         Field(
-            name=title(f"{text(entry, 'phase')}, try {text(entry, 'attempt') or '?'}", 200),
-            value=plain(text(entry, "said"), 900) or "—",
+            name=title(
+                f"{phase}, " + (f"try {tries[0]}" if len(tries) == 1 else f"tries {', '.join(tries)}"), 200
+            ),
+            value=plain(said, 900) or "—",
         )
-        for entry in tried[-ATTEMPTS_SHOWN:]
+        for phase, tries, said in told[-ATTEMPTS_SHOWN:]
     )
 
 

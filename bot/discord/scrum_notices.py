@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from bot.discord.notice import Data, Notice, Place, Render, listed, number, quoted, say, text, texts
 from bot.discord.render import moment, resume_button, who
-from cogs.buttons import epic_buttons, epic_failed_buttons
+from cogs.buttons import epic_buttons, epic_failed_buttons, story_buttons
 from cogs.message import Field, Tone
 from cogs.text import code, fence, one_line, plain, title
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
+from core.domain.story import StoryStatus
 
 OUTPUT_SHOWN = 900  # characters of a test run's output
 
@@ -64,6 +65,13 @@ def _changes_requested(event: Event, data: Data, _: str) -> Notice:
 
 
 def _stopped(event: Event, data: Data, _: str) -> Notice:
+    if step := text(data, "after"):
+        return say(
+            f"⏹️ One step of {_by(event, data)} is over: {code(step)}. `/tdd next` takes the next one; "
+            "`/tdd start` lets the story go on by itself.",
+            tone=Tone.QUIET,
+            buttons=story_buttons(event.story_id or "", StoryStatus.STOPPED),
+        )
     return say(
         f"⏹️ Stopped by {_by(event, data)}. Nothing is lost; `/tdd start` lets it go on.", tone=Tone.QUIET
     )

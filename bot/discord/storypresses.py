@@ -50,6 +50,9 @@ class StoryPresses:
             "drop": self._form("drop", "Remove", "Why? (may stay empty)", "For the record", least=0),
             "stop": self._change("⏹️ {} is stopped", lambda id_, by: self._commands.stop_story(id_, actor=by)),
             "go_on": self._change("▶️ {} goes on", lambda id_, by: self._commands.start_story(id_, actor=by)),
+            "step": self._change(
+                "▶️ {} runs one phase, then stops", lambda id_, by: self._commands.next_phase(id_, actor=by)
+            ),
             "take": self._take,
             "steer": self._form("steer", "Steer", "What should the agent know?", "It reads this at once."),
             "hand_back": self._form("hand_back", "Hand back", "What did you do?", "May stay empty", least=0),
