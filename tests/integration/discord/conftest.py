@@ -1,4 +1,7 @@
-"""`open_house`: a guild that checks what the bot says to it. `house`: one running Orchard for a whole module."""
+"""`new_house`: a guild that checks what the bot says to it. `house`: one Orchard that runs for many tests.
+
+Tests that use `house` are in the session's loop, and each has projects of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.discord.openapi_checker import ExchangeChecker, OpenApiChecker
 from tests.integration.discord.house import House, open_house
@@ -40,3 +44,11 @@ def new_house(openapi: OpenApiChecker, tmp_path_factory: pytest.TempPathFactory)
             checker.verify()
 
     return opened
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(new_house: OpenHouse) -> AsyncIterator[House]:
+    """Agents that show nothing for two seconds are told of."""
+    settings = {"stall_seconds": 2, "stall_cancel_seconds": 600, "max_total_agents": 40}
+    async with new_house(settings=settings) as house, house.running():
+        yield house

@@ -1,7 +1,7 @@
 """The whole of Orchard in the local guild, with real git projects, and people who use it from Discord alone.
 
-Projects are tested by a shell script, so that what takes time here is Orchard. Nothing is asked of its insides:
-what people see is in the guild, what was made is in git.
+Projects are tested by a shell script, so that what takes time here is Orchard. What people see is in the
+guild, what was made is in git; nothing is asked of Orchard's insides.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ RUNNER = (
 BASE = {"run-tests.sh": RUNNER, "tests/base.sh": "exit 0\n", "base.txt": "base\n"}
 
 Script = dict[str, Any]
+HANG: list[Any] = [{"write": {"path": "half.txt", "text": "half\n"}}, {"hang": {"ignore": []}}]
+MANY = {"resource_limits": {"max_parallel_agents": 4, "max_parallel_cycles": 4}}
 
 
 def honest(name: str, text: str = "", **phases: list[Any]) -> Script:
@@ -114,6 +116,11 @@ class User:
 
     async def presses(self, message: PostedMessage, button: str) -> Answer:
         return await self._settled(await self.person.press(message, button, timeout=SECONDS), button)
+
+    async def changes(self, message: PostedMessage, button: str, *words: str) -> PostedMessage:
+        """Presses a button whose answer is the message itself, once it says these words."""
+        await self.presses(message, button)
+        return await self.again(message, *words)
 
     async def fills_in(self, form: Answer, **fields: str) -> Answer:
         assert form.modal is not None, form.text
