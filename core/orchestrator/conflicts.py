@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState
 from core.domain.story import Cycle
@@ -39,7 +40,7 @@ def start_again(
         rebase_onto=None,
         by_hand=False,
         conflicts=count,
-        feedback=f"Your earlier work no longer fits on the main branch. {reason}\n{detail}",
+        feedback=prompts.conflict(files, detail),
     )
     if count < max_conflicts:
         return moved

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from core.agents import prompts
 from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import EventKind
 from core.domain.evidence import Refusal, Verdict
@@ -137,7 +138,7 @@ def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False)
             if not only_unheard and (denied := _denied(event.data)):
                 lines.append(denied)
         elif not (only_unheard and event.data["reached"]):
-            lines.append(f"A person says: {event.data['text']}")
+            lines.append(prompts.said(event.data["text"]))
     return "\n\n".join(reversed(lines))
 
 
@@ -146,7 +147,7 @@ def _denied(answer: Mapping[str, Any]) -> str:
     refused = answer.get("state") == ApprovalState.REJECTED and answer.get("kind") == ApprovalKind.PERMISSION
     if not refused or not answer.get("reason"):
         return ""
-    return f"You asked: {answer.get('question', '')}\nIt was not allowed: {answer['reason']}"
+    return prompts.not_allowed(answer.get("question", ""), answer["reason"])
 
 
 def _agent_failed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

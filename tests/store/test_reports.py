@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import CycleState, Phase, WorkflowCommand, WorkflowState
@@ -178,7 +179,7 @@ def test_what_no_turn_heard_outlives_a_passed_gate(in_green):
     steer(in_green, "heard", reached=True)
     steer(in_green, "unheard", reached=False)
     after = in_green.report(PhaseEnd.PASSED, verdict=verdict(Phase.CODE_GREEN), head_commit="green")
-    assert after.feedback == "A person says: unheard"
+    assert after.feedback == prompts.said("unheard")
 
 
 def test_a_refusal_keeps_all_that_was_said(in_green):
@@ -187,7 +188,7 @@ def test_a_refusal_keeps_all_that_was_said(in_green):
     steer(in_green, "unheard", reached=False)
     after = in_green.report(PhaseEnd.REFUSED, verdict=verdict(Phase.CODE_GREEN, "Still red."))
     assert "Still red." in after.feedback
-    assert after.feedback.endswith("A person says: heard\n\nA person says: unheard")
+    assert after.feedback.endswith(f"{prompts.said('heard')}\n\n{prompts.said('unheard')}")
 
 
 # --- blocked

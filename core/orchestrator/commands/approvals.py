@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.agents import prompts
 from core.domain.access import OPERATOR, Standing
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, may_answer
 from core.domain.event import EventKind
@@ -67,7 +68,7 @@ def _move_story(tx: Transaction, answered: Approval, approve: bool, actor: str) 
         answered.story_id,
         CycleEvent.SENT_BACK,
         state=CycleState.REFACTOR,
-        feedback=f"A person rejected the change: {answered.reason}",
+        feedback=prompts.rejection(answered.reason),
     )
     tx.emit(
         EventKind.STORY_SENT_BACK,

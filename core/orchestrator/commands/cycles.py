@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.agents import prompts
 from core.domain.course import WayBack, command_of, reachable, way_back
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
@@ -220,7 +221,7 @@ def _unblock(tx: Transaction, cycle: Cycle, text: str, actor: str) -> None:
     """New tries, with what the last refusal said and what the person says; nothing for one not blocked."""
     if not cycle.blocked_reason:
         return
-    said = f"A person suggests: {text}" if text else ""
+    said = prompts.suggestion(text) if text else ""
     cycles.unblock(tx, cycle.story_id, "\n\n".join(part for part in (cycle.feedback, said) if part))
     cycles.patch(tx, cycle.story_id, state=cycle.state, conflicts=0)
     tx.emit(
@@ -234,7 +235,7 @@ def _unblock(tx: Transaction, cycle: Cycle, text: str, actor: str) -> None:
 
 def _send_back(tx: Transaction, cycle: Cycle, phase: Phase, way: WayBack, reason: str, actor: str) -> None:
     """Along the table's arrows; to the present phase, only the reason is kept for its next prompt."""
-    said = f"A person wants {phase} again{f': {reason}' if reason else '.'}"
+    said = prompts.wanted_again(phase, reason)
     if not way.states:
         if reason and not cycle.blocked_reason:
             feedback = f"{cycle.feedback}\n\n{said}".strip()

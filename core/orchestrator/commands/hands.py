@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.agents import prompts
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState
@@ -156,7 +157,6 @@ class Hands(Topic):
                     why=f"It is in {cycle.state}{', stopped' if cycle.hold is Hold.STOPPED else ''}.",
                     hint="To work in its folder: /story takeover.",
                 )
-            said = "A person worked in the folder" + (f" and says: {note}" if note else ".")
             cycles.patch(
                 tx,
                 story.id,
@@ -164,7 +164,7 @@ class Hands(Topic):
                 hold=Hold.NONE.value,
                 held_by=None,
                 by_hand=True,
-                feedback=f"{cycle.feedback}\n\n{said}".strip(),
+                feedback=f"{cycle.feedback}\n\n{prompts.handed_back(note)}".strip(),
             )
             tx.emit(
                 EventKind.STORY_HANDED_BACK,
@@ -201,7 +201,7 @@ class Hands(Topic):
 
 
 def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:
-    feedback = f"{cycle.feedback}\n\nA person says: {text}".strip()
+    feedback = f"{cycle.feedback}\n\n{prompts.said(text)}".strip()
     cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.loader import load
+from core.agents import prompts
 from core.bus import Bus
 from core.clock import SystemClock
 from core.domain.approval import ApprovalKind, ApprovalState
@@ -420,7 +421,7 @@ async def test_refactor_is_not_gone_back_to_from_commit(play):
 async def test_steering_is_stored_before_it_is_sent(play, reached):
     play.stage.hears = reached
     await play.commands.steer_story(play.story, "use a dict", actor=BOB)
-    assert "A person says: use a dict" in (await play.cycle()).feedback
+    assert prompts.said("use a dict") in (await play.cycle()).feedback
     (steered,) = await play.told(EventKind.STORY_STEERED)
     assert steered.data == {"by": BOB, "text": "use a dict", "reached": reached}
 
@@ -436,7 +437,7 @@ async def test_words_that_came_as_the_phase_ended_are_for_the_next_one(play, mon
 
     monkeypatch.setattr(play.stage, "steer", steer)
     await play.commands.steer_story(play.story, "use a dict", actor=BOB)
-    assert (await play.cycle()).feedback == "A person says: use a dict"
+    assert (await play.cycle()).feedback == prompts.said("use a dict")
 
 
 async def test_a_taken_story_tells_its_folder_and_again_without_touching_it(play):
