@@ -33,11 +33,11 @@ STATUS_SIGN = {
 
 
 def failure(error: OrchardError, *, in_shell: bool = False) -> RenderableType:
-    """What happened, why, what to do: each on lines of its own."""
-    message = translated(clean(error.message), in_shell=in_shell)
+    """What happened, why, what to do: each on lines of its own. Only the last is there to be typed."""
+    message = translated(clean(error.message), in_shell=True)
     parts: list[RenderableType] = [Text.assemble(("✗ ", "bold red"), (message, "bold"))]
     if why := error.why.strip("\n"):
-        parts += [indented(line.strip()) for line in why.splitlines()]
+        parts += [indented(translated(line.strip(), in_shell=True)) for line in why.splitlines()]
     if error.hint:
         parts.append(following(translated(error.hint, in_shell=in_shell)))
     return Group(*parts)
@@ -151,26 +151,29 @@ def registered(value: Registration, *, in_shell: bool = False) -> RenderableType
 
 def imported(value: ImportView, *, in_shell: bool = False) -> RenderableType:
     """What came out of another tool's `.orch-state`, or with nothing moved yet: what would come."""
-    came = "came into" if value.kept else "would come into"
-    parts: list[RenderableType] = [
-        done(
-            f"{counted(len(value.waiting), 'story', 'stories')} {came} the backlog of {value.project}; "
-            f"{value.done} done there already, {counted(value.epics, 'epic')}, "
-            f"{counted(value.sprints, 'finished sprint')}"
-            + (f"; {value.known} had come before." if value.known else ".")
-        )
-    ]
+    parts: list[RenderableType] = [done(_came(value))]
     parts += [indented(f"+ {title}", "") for title in value.waiting[:20]]
     if len(value.waiting) > 20:
         parts.append(indented(f"and {len(value.waiting) - 20} more", "dim"))
     parts += [indented(f"• {note}", "yellow") for note in value.notes]
     if value.kept:
         parts.append(indented(f"The other tool's files are in {value.kept} now.", "dim"))
-        if value.waiting:
-            parts.append(next_step("Choose a sprint", f"plan {value.project}", in_shell=in_shell))
-    else:
+    if value.kept and value.waiting:
+        parts.append(next_step("Choose a sprint", f"plan {value.project}", in_shell=in_shell))
+    elif not value.kept:
         parts.append(next_step("Take it over", f"import {value.project}", in_shell=in_shell))
     return Group(*parts)
+
+
+def _came(value: ImportView) -> str:
+    """One sentence with what there is to say."""
+    came = "came into" if value.kept else "would come into"
+    parts = [f"{counted(len(value.waiting), 'story', 'stories')} {came} the backlog of {value.project}"]
+    parts += [f"{value.done} done there already"] if value.done else []
+    parts += [counted(value.epics, "epic")] if value.epics else []
+    parts += [counted(value.sprints, "finished sprint")] if value.sprints else []
+    parts += [f"{value.known} had come before"] if value.known else []
+    return f"{', '.join(parts)}."
 
 
 def started(project: Project, *, running: bool) -> RenderableType:

@@ -27,7 +27,7 @@ from bot.cli.output_stories import merging, overlapping, story_table
 from bot.cli.words import possible, typed
 from core.domain.burndown import points_of
 from core.domain.lifecycles import WorkflowState
-from core.domain.story import StoryStatus
+from core.domain.story import EpicState, StoryStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,13 +38,15 @@ if TYPE_CHECKING:
         Burndown,
         BurndownPoint,
         Digest,
+        EpicView,
         ReviewView,
         SprintView,
         StoryView,
         WorkflowView,
     )
 
-_COLUMNS, _ROWS = 60, 12
+_COLUMNS, _ROWS = 60, 12  # of a chart
+_KINDS = 8  # of events in a digest, the most frequent ones
 
 
 # -- one project -----------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ def report(value: ProjectReport, *, in_shell: bool = False) -> RenderableType:
         parts.append(fault(value.project.project.name, value.project.problem))
     where = "" if in_shell else " with orchard do"
     parts.append(Text(f"Possible now{where}: {allowed}", style="dim"))
-    parts += [Text.assemble(("⏸ ", "yellow"), line) for line in _holding(value, in_shell=in_shell)]
+    parts += [Text.assemble(("⚠ ", "yellow"), line) for line in _holding(value, in_shell=in_shell)]
     if value.sprint is not None:
         parts.append(story_table(_heading(value.sprint), value.sprint.stories))
     if value.cycles is not None:
@@ -89,7 +91,7 @@ def _holding(value: ProjectReport, *, in_shell: bool) -> list[str]:
         return typed(line, in_shell=in_shell)
 
     name = value.workflow.project.name
-    lines: list[str] = []
+    lines = [_epic_line(each, in_shell=in_shell) for each in value.epics]
     if (limit := value.workflow.limit) is not None:
         until = f"until {when(limit.until)}" if limit.until else "nobody knows until when"
         then = "it goes on by itself then" if limit.resumes else f"go on with: {say(f'resume {name}')}"
@@ -116,6 +118,19 @@ def _holding(value: ProjectReport, *, in_shell: bool) -> list[str]:
             by = f" ({view.why})" if view.why and view.status is not StoryStatus.BLOCKED else ""
             lines.append(f"{view.story.id} {what}{clean(by)}: {say(word.format(view.story.id))}")
     return lines
+
+
+def _epic_line(view: EpicView, *, in_shell: bool) -> str:
+    epic = view.epic
+    look = typed(f"epics {epic.id}", in_shell=in_shell)
+    match epic.state:
+        case EpicState.DESIGNING:
+            return f"{epic.id} is being designed{f': {one_line(view.why)}' if view.why else ''}. Look: {look}"
+        case EpicState.FAILED:
+            return f"{epic.id} failed. Look: {look}"
+        case _:
+            proposed = sum(story.status is StoryStatus.PROPOSED for story in view.stories)
+            return f"{epic.id} proposes {counted(proposed, 'story', 'stories')}: {look}"
 
 
 # -- sprints ---------------------------------------------------------------------------------------
@@ -280,8 +295,10 @@ def digest(found: Digest, *, in_shell: bool = False) -> RenderableType:
         indented(f"★ Sprint {sprint.number} of {sprint.project} is finished", "green")
         for sprint in found.finished_sprints
     ]
-    others = ", ".join(f"{many} x {str(kind).replace('_', ' ')}" for kind, many in found.counts.items())
-    parts.append(indented(f"In all: {others}." if others else "Nothing happened.", "dim"))
+    kinds = [f"{many} x {str(kind).replace('_', ' ')}" for kind, many in found.counts.items()]
+    more = f" and {counted(found.events, 'event')} in all" if len(kinds) > _KINDS else ""
+    happened = f"{', '.join(kinds[:_KINDS])}{more}." if kinds else "Nothing happened."
+    parts.append(indented(happened, "dim"))
     if found.questions:
         parts.append(next_step("Answer", "approvals", in_shell=in_shell))
     return Group(*parts)

@@ -23,6 +23,7 @@ from bot.cli.marks import (
     table,
     when,
 )
+from bot.cli.words import typed
 from core.domain.approval import ApprovalState
 from core.domain.story import EpicState, StoryStatus
 
@@ -45,7 +46,21 @@ _EPIC_SAYS = {
     EpicState.SETTLED: "is settled: every story was approved or removed",
     EpicState.FAILED: "failed: its agent gave nothing usable",
 }
-_TOLD = ("phase", "attempt", "from", "to", "summary", "reason", "text", "question", "said", "error", "doing")
+_TOLD = (
+    "phase",
+    "attempt",
+    "from",
+    "to",
+    "summary",
+    "reason",
+    "text",
+    "question",
+    "said",
+    "error",
+    "doing",
+    "commit",
+)
+_LAST_LINES = 40
 _OWN = frozenset({"orchard", "gate", "agent"})
 
 
@@ -120,15 +135,18 @@ def _proposal(view: StoryView) -> list[RenderableType]:
 
 
 def _facts(view: StoryView) -> str:
-    story = view.story
+    needs = [f"needs {', '.join(view.needs)}"] if view.needs else []
+    return "".join(f" · {part}" for part in (*_planned_by(view.story), *needs))
+
+
+def _planned_by(story: Story) -> list[str]:
     said = [
         "" if story.estimate is None else counted(story.estimate, "point"),
         "" if story.priority == "normal" else str(story.priority),
-        f"needs {', '.join(view.needs)}" if view.needs else "",
         f"labels {clean(', '.join(story.labels))}" if story.labels else "",
         f"of epic {story.epic_id}" if story.epic_id else "",
     ]
-    return "".join(f" · {part}" for part in said if part)
+    return [part for part in said if part]
 
 
 # -- epics -----------------------------------------------------------------------------------------
@@ -200,7 +218,11 @@ def approved(views: Sequence[StoryView], *, in_shell: bool = False) -> Renderabl
 
 
 def story_added(story: Story) -> RenderableType:
-    return done(f"{story.id}: {story.title}")
+    """As it was understood."""
+    facts = [f"• {criterion}" for criterion in story.acceptance_criteria]
+    if said := _planned_by(story):
+        facts = [" · ".join(said), *facts]
+    return Group(done(f"{story.id}: {story.title}"), *(indented(fact, "dim") for fact in facts))
 
 
 def story_moved(view: StoryView) -> RenderableType:
@@ -265,8 +287,6 @@ def story(value: StoryDetail, *, in_shell: bool = False) -> RenderableType:
 
 
 def _what_next(view: StoryView, pending: Sequence[str], *, in_shell: bool) -> list[str]:
-    from bot.cli.words import typed
-
     story = view.story.id
     lines = {
         StoryStatus.PROPOSED: [f"approve {story}"],
@@ -362,17 +382,29 @@ def tests_good(view: RunView) -> bool:
 # -- what happened ---------------------------------------------------------------------------------
 
 
-def log(story_id: str, events: Sequence[Event], transcript: str, *, lines: int = 40) -> RenderableType:
+def log(
+    story_id: str, events: Sequence[Event], transcript: str, *, whole: bool = False, in_shell: bool = False
+) -> RenderableType:
     """The timeline, then the end of what was said in the last turn."""
     parts: list[RenderableType] = [Text(f"What happened to {story_id} (UTC):", style="bold")]
     parts += [_event_line(event) for event in events] or [Text("  Nothing yet.")]
     if transcript.strip():
-        said = clean(transcript).rstrip().splitlines()
-        parts.append(Text("\nThe last turn:", style="bold"))
-        if len(said) > lines:
-            parts.append(indented(f"({len(said) - lines} lines before: log {story_id} all)", "dim"))
-        parts.append(indented("\n".join(said[-lines:])))
+        parts += _last_turn(story_id, transcript, whole=whole, in_shell=in_shell)
     return Group(*parts)
+
+
+def _last_turn(story_id: str, transcript: str, *, whole: bool, in_shell: bool) -> list[RenderableType]:
+    """All of it; or what the agent said and did last, without the prompt."""
+    said = clean(transcript).strip().splitlines()
+    lines = said
+    if not whole:
+        prompts = [number for number, line in enumerate(said) if line == "## Agent"]
+        lines = said[prompts[-1] + 1 :][-_LAST_LINES:] if prompts else said[-_LAST_LINES:]
+    parts: list[RenderableType] = [Text("\nThe last turn:", style="bold"), indented("\n".join(lines).strip())]
+    if len(lines) < len(said):
+        where = f"log {story_id} all" if in_shell else f"log {story_id} --all"
+        parts.append(next_step("With its prompt", where, in_shell=in_shell))
+    return parts
 
 
 def _event_line(event: Event) -> Text:

@@ -7,24 +7,40 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from bot.cli.terminal import display, display_long, execute, refuse, send
 
 if TYPE_CHECKING:
-    from bot.cli.command import Told
+    from bot.cli.command import Misused, Told
     from bot.cli.session import Session
 
 T = TypeVar("T")
 
+
+class _WithShellWords(TyperGroup):
+    """Of a word that only the shell has, people are told how the command line says it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # typer's own types, or click's
+        if args and args[0] not in self.commands:
+            from bot.cli.topics import COMMANDS
+
+            if args[0] in COMMANDS:
+                ctx.fail(f"'{args[0]}' is a word of the shell: orchard do {shlex.join(args)}")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="orchard",
+    cls=_WithShellWords,
     help="Runs many AI-assisted development projects at once, from Discord.",
     no_args_is_help=True,
     add_completion=False,
@@ -287,7 +303,7 @@ def do(
         try:
             display(help_text((words or [])[1:], in_shell=False))
         except Misused as error:
-            refuse(error, as_json=as_json, code=_MISUSED)
+            _refuse_words(error, as_json=as_json)
         return
     told = _obey(ctx, words, as_json=as_json)
     show(told.value, lambda _: told.shown, as_json=as_json)
@@ -299,21 +315,31 @@ def _obey(ctx: typer.Context, words: list[str], *, as_json: bool) -> Told:
     from bot.cli.command import Asked, Misused
     from bot.cli.shell import find_command
 
-    async def work(session: Session) -> Told | Misused:
+    async def work(session: Session) -> tuple[Told | Misused, bool]:
         asked = Asked(session=session, words=tuple(words[1:]), actor=ACTOR, in_shell=False)
         try:
-            return await command.answer(asked)
+            return await command.answer(asked), session.running
         except Misused as error:
-            return error
+            return error, session.running
 
     try:
         command = find_command(words)
     except Misused as error:
-        refuse(error, as_json=as_json, code=_MISUSED)
-    told = ask(ctx, work, as_json=as_json, looking=command.looks)
+        _refuse_words(error, as_json=as_json)
+    told, running = ask(ctx, work, as_json=as_json, looking=command.looks)
     if isinstance(told, Misused):
-        refuse(told, as_json=as_json, code=_MISUSED)
+        _refuse_words(told, as_json=as_json)
+    if not running and not command.looks:
+        display("Nothing runs now; what you change waits for: orchard run", errors=True)
     return told
+
+
+def _refuse_words(error: Misused, *, as_json: bool) -> NoReturn:
+    """In the words of the command line."""
+    error.hint = error.hint.replace("Use: ", "Use: orchard do ").replace(
+        "help shows", "orchard do help shows"
+    )
+    refuse(error, as_json=as_json, code=_MISUSED)
 
 
 def _show_long(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:

@@ -10,10 +10,18 @@ from pathlib import Path
 from cogs import typed
 from core.domain.approval import Approval
 from core.domain.lifecycles import WorkflowState
-from core.domain.story import StoryStatus
+from core.domain.story import EpicState, StoryStatus
 from core.errors import InvalidInput, NotFound, OrchardError
 from core.orchestrator.commands import Commands
-from core.orchestrator.views import Candidate, CyclesView, ProjectView, SprintView, StoryView, WorkflowView
+from core.orchestrator.views import (
+    Candidate,
+    CyclesView,
+    EpicView,
+    ProjectView,
+    SprintView,
+    StoryView,
+    WorkflowView,
+)
 
 _STORY_OR_EPIC = re.compile(r"-e?[0-9]+$")
 
@@ -25,6 +33,7 @@ class ProjectReport:
     backlog: tuple[StoryView, ...]
     sprint: SprintView | None
     cycles: CyclesView | None = None  # of the sprint that is not over
+    epics: tuple[EpicView, ...] = ()  # those that are not settled
 
 
 async def project_report(commands: Commands, name: str) -> ProjectReport:
@@ -37,6 +46,7 @@ async def project_report(commands: Commands, name: str) -> ProjectReport:
         backlog=await commands.backlog(name),
         sprint=await commands.sprint(name) if with_sprint else None,
         cycles=await commands.cycles(name) if workflow.sprint is not None else None,
+        epics=tuple(view for view in await commands.epics(name) if view.epic.state is not EpicState.SETTLED),
     )
 
 

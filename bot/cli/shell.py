@@ -12,7 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from bot.cli.command import Asked, Command, Misused
@@ -130,19 +131,23 @@ def help_text(words: Sequence[str] = (), *, in_shell: bool = True) -> Renderable
     if words:
         commands = [find_help(word) for word in words]
         return Text("\n".join(f"{command.form}\n  {command.purpose}" for command in commands))
-    first = (
-        (f"{HELP} [command]", "Show this help message") if not in_shell else (HELP, "Show this help message")
-    )
-    groups = [("", [first])]
+    groups = [("", [(HELP, "Show this help message")])]
     groups += [(topic.title, [(each.form, each.purpose) for each in topic.commands]) for topic in TOPICS]
     if in_shell:
         groups.append(("", [("exit/quit", "Exit the shell")]))
-    width = max(len(form) for _, rows in groups for form, _ in rows) + 1
-    lines = ["Available commands:"]
+    width = max(len(form) for _, rows in groups for form, _ in rows) + 3
+    parts: list[RenderableType] = []
     for title, rows in groups:
-        lines += ["", f"{title}:"] if title else [""] if len(lines) > 2 else []
-        lines += [f"  {form:<{width}}- {what}" for form, what in rows]
-    return Text("\n".join(lines))
+        if title:
+            parts.append(Text(f"\n{title}:", style="bold"))
+        grid = Table.grid()
+        grid.add_column(no_wrap=True, min_width=width)
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for form, purpose in rows:
+            grid.add_row(Text(f"  {form}"), Text("- "), Text(purpose))
+        parts.append(grid)
+    return Group(Text("Available commands:"), *parts)
 
 
 def find_help(word: str) -> Command:

@@ -7,7 +7,8 @@ from bot.cli.command import Asked, Command, Misused, Told, Topic
 from bot.cli.fields import FIELDS, arguments, parse_fields
 from core.domain.story import Priority
 
-_PLACES = "|".join((*Priority, "top", "bottom", "before"))
+_ENDS = ("top", "bottom", "before")
+_PLACES = "|".join((*Priority, *_ENDS))
 
 
 async def _backlog(asked: Asked) -> Told:
@@ -45,6 +46,11 @@ async def _prioritize(asked: Asked) -> Told:
             priority = Priority(word.lower())
         else:
             place.append(word.lower())
+    if place and place[0] not in _ENDS:
+        raise Misused(
+            f"'{place[0]}' is neither a priority nor a place.",
+            hint=f"Priorities: {', '.join(Priority)}. Places: top, bottom, before shop-3.",
+        )
     view = await asked.commands.prioritize_story(
         story, priority=priority, place=" ".join(place) or None, actor=asked.actor
     )

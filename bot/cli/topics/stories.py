@@ -42,7 +42,7 @@ async def story_log(asked: Asked, *, whole: bool) -> Told:
     except NotFound:  # no agent has worked on it yet
         said = ""
     name = story.strip().lower()
-    shown = output.log(name, events, said, lines=len(said) if whole else 40)
+    shown = output.log(name, events, said, whole=whole, in_shell=asked.in_shell)
     return Told(value={"events": events, "transcript": said}, shown=shown)
 
 

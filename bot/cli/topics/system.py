@@ -59,14 +59,11 @@ async def _stop(asked: Asked) -> Told:
 
 
 async def _digest(asked: Asked) -> Told:
-    words = list(asked.words)
-    hours = (
-        parse_number(words.pop(), "number of hours", least=1, most=LONGEST_DIGEST_HOURS)
-        if (words and words[-1].isdigit())
-        else None
-    )
+    words, hours = list(asked.words), None
+    if words and words[-1].isdigit():
+        hours = parse_number(words.pop(), "number of hours", least=1, most=LONGEST_DIGEST_HOURS)
     if len(words) > 1:
-        raise Misused(f"'{words[1]}' is too much.", hint="Use: digest [project] [hours]")
+        raise Misused(f"'{words[1]}' is no number of hours.", hint="Use: digest [project] [hours]")
     found = await asked.commands.digest(AT_THE_MACHINE, words[0] if words else None, hours)
     return Told(value=found, shown=output_sprints.digest(found, in_shell=asked.in_shell))
 
