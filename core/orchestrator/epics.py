@@ -12,6 +12,7 @@ import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.bus import Bus
 from core.domain.event import EventKind
@@ -20,11 +21,12 @@ from core.domain.proposals import parse_proposals
 from core.domain.story import Epic
 from core.errors import LostRace, OrchardError
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in, with_wish
+from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import obstacle
-from core.orchestrator.usage_limit import next_try
+from core.orchestrator.usage_limit import UsagePolicy, next_try
 from core.rpc import PeerGone, RpcError
 from core.store import epics, leases, projects
 from core.store.database import Store, Transaction
@@ -64,7 +66,6 @@ class EpicDesigns:
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
         self._held: dict[str, _Wait] = {}
         self._waits: Mapping[str, str] = {}
-        self._limited: dict[str, int] = {}  # epic to how often it met its agent's usage limit in a row
 
     def why(self, epic_id: str) -> str:
         """What a designing epic waits for, in one sentence; empty when nothing is known."""
@@ -144,6 +145,11 @@ class EpicDesigns:
         now = self._clock.monotonic()
         if (seconds := self._dispatcher.supervisor.ready_in(epic.project)) > 0:
             self._hold(epic.id, seconds, "the project's worker ended unexpectedly.")
+        elif (
+            epic.not_before is not None
+            and (left := (epic.not_before - self._clock.now()).total_seconds()) > 0
+        ):
+            self._hold(epic.id, left, "its agent is at its usage limit.")  # also in the next life
         wait = self._held.get(epic.id)
         if wait is None or wait.until <= now:
             self._held.pop(epic.id, None)
@@ -179,7 +185,7 @@ class EpicDesigns:
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
             report = await self._ask(owner, job)
-            await self._record(begun, report, agent.name, policy.max_auto_retry)
+            await self._record(begun, report, agent.name, policy)
         except PeerGone:
             log.info("%s: the worker ended while its agent worked", epic.id)
             self._hold(epic.id, 0.5, "the project's worker ended.")
@@ -204,11 +210,12 @@ class EpicDesigns:
                 error=str(error),
             )
 
-    async def _record(self, epic: Epic, report: PhaseReport, agent: str, retries: int) -> None:
+    async def _record(self, epic: Epic, report: PhaseReport, agent: str, policy: ReviewPolicy) -> None:
         """What the agent's answer does, in one transaction. Raises LostRace for an older generation's."""
         if report.generation != epic.generation:
             raise LostRace(f"an answer of generation {report.generation} came late.")
         said = f"{report.error} {report.hint}".strip()
+        retries = policy.max_auto_retry
         match report.end:
             case PhaseEnd.REFUSED:
                 refused = report.verdict.explain() if report.verdict is not None else said
@@ -220,7 +227,7 @@ class EpicDesigns:
                     return
                 await self._retry(epic, report, feedback_of(found.faults), retries, PhaseEnd.REFUSED)
             case PhaseEnd.LIMITED:
-                await self._wait_for_limit(epic, report, agent)
+                await self._meet_limit(epic, report, agent, policy.usage)
             case PhaseEnd.CANCELLED:
                 self._hold(epic.id, 1.0, "its agent was stopped.")
             case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
@@ -231,25 +238,29 @@ class EpicDesigns:
     async def _retry(
         self, epic: Epic, report: PhaseReport, feedback: str, retries: int, end: PhaseEnd
     ) -> None:
-        self._limited.pop(epic.id, None)
         if epic.attempt > retries:
             await self._store.write(lambda tx: fail_design(tx, epic, feedback))
             return
         session = report.session_id or epic.session_id
-        both = with_wish(epic, feedback)
-        await self._store.write(lambda tx: epics.retry(tx, epic, feedback=both, session_id=session))
+        await self._store.write(lambda tx: epics.retry(tx, epic, feedback=feedback, session_id=session))
         if seconds := self._back_off.seconds(end, epic.attempt + 1):
             self._hold(epic.id, seconds, "the agent failed; it tries again.")
 
-    async def _wait_for_limit(self, epic: Epic, report: PhaseReport, agent: str) -> None:
-        tries = self._limited[epic.id] = self._limited.get(epic.id, 0) + 1
-        now = self._clock.now()
-        until = next_try(now, report.limited_until, tries)
+    async def _meet_limit(self, epic: Epic, report: PhaseReport, agent: str, policy: UsagePolicy) -> None:
+        """It waits for its agent where the project asked for that, and people are asked where it did not."""
         reason = report.error or "The provider takes no more work now."
+        tries = epic.limits + 1
+        if not policy.resumes or tries > policy.tries:
+            ends = f" It ends at {_utc(report.limited_until)}." if report.limited_until else ""
+            error = f"{agent} is at its usage limit.{ends} {reason}"
+            await self._store.write(lambda tx: fail_design(tx, epic, error))
+            return
+        until = next_try(self._clock.now(), report.limited_until, tries)
+        session = report.session_id or epic.session_id
 
         def wait(tx: Transaction) -> None:
-            said = f"{agent} is at its usage limit; tried again at {until:%Y-%m-%d %H:%M} UTC. {reason}"
-            epics.wait(tx, epic, said)
+            said = f"{agent} is at its usage limit; tried again at {_utc(until)}. {reason}"
+            epics.wait(tx, epic, said, until=until, session_id=session)
             tx.emit(
                 EventKind.USAGE_LIMITED,
                 project=epic.project,
@@ -258,15 +269,18 @@ class EpicDesigns:
                     "reason": reason,
                     "until": until.isoformat(),
                     "resumes": True,
+                    "tries": tries,
                     "epic": epic.id,
                 },
             )
 
         await self._store.write(wait)
-        self._hold(epic.id, (until - now).total_seconds(), f"{agent} is at its usage limit.")
 
     async def _clean(self, epic: Epic) -> None:
         """Removes the worktree of an epic that is no longer designed."""
         if not await self._store.read(lambda conn: epics.is_designing(conn, epic.id)):
-            self._limited.pop(epic.id, None)
             await self._dispatcher.remove_worktree(epic.project, epic.id)
+
+
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
