@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.agents import confined
 from core.agents.driver import run_turn
-from core.agents.prompts import render_prompt
+from core.agents.prompts import not_allowed, render_prompt
 from core.agents.roles import Rights, spec_path
 from core.agents.turn import (
     AgentText,
@@ -193,6 +193,9 @@ class AgentTurn:
             await tell("tool", f"asks: {event.title}")
         elif isinstance(event, PermissionDecided) and not event.allowed:
             await tell("tool", f"not allowed: {event.title} ({event.reason})")
+            if event.by == "people" and event.reason:
+                # Last in here: the refusal itself then goes out before the cancel that these words cause.
+                self._steering.queue.put_nowait(not_allowed(event.title, event.reason))
         elif isinstance(event, TurnSteered):
             self._steering.reached(event.text)
         elif isinstance(event, AgentText) and not event.thought:
