@@ -51,6 +51,18 @@ def bare(event: Event) -> Message:
 # -- one function a kind ---------------------------------------------------------------------
 
 
+def _project_registered(event: Event, data: Data, _: str) -> Notice:
+    """The first post of a project's channel, by which people find it."""
+    where = f" Its files: {code(text(data, 'path'), 300)}." if text(data, "path") else ""
+    notes = "".join(f"\n• {plain(note, 300)}" for note in texts(data, "notes")[:5])
+    return say(
+        f"📦 **{title(event.project or '', 60)}** is registered.{where}{notes}\n"
+        "Say what you want: `/epic` has stories proposed, `/backlog add_story` adds one. "
+        "`/state` shows what is possible.",
+        place=Place.CHANNEL,
+    )
+
+
 def _project_started(event: Event, data: Data, _: str) -> Notice:
     return say(
         f"🟢 **{event.project}** works now. Started by {who(event.actor)}.",
@@ -308,6 +320,7 @@ def _quarantined(event: Event, data: Data, _: str) -> Notice:
 
 
 _RENDERERS: Mapping[EventKind, Render] = {
+    EventKind.PROJECT_REGISTERED: _project_registered,
     EventKind.PROJECT_STARTED: _project_started,
     EventKind.PROJECT_STOPPED: _project_stopped,
     EventKind.PROJECT_UNAVAILABLE: _project_unavailable,

@@ -165,6 +165,7 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.CHANNEL
     }
     assert in_channel == {
+        EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
         EventKind.PROJECT_UNAVAILABLE,
