@@ -54,6 +54,8 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             commit=report.head_commit if report.end is PhaseEnd.PASSED else None,
         )
     cycle = _rebased(tx, cycle, job, report)
+    if cycle.blocked_reason:
+        return cycle  # what it needs went away while it ran: people decide, and this phase comes again
     match report.end:
         case PhaseEnd.PASSED:
             return stop_after_step(tx, _passed(tx, cycle, report, policy), report.phase)
@@ -178,6 +180,9 @@ def _passed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPo
         facts |= {"red_commit": report.head_commit, "base_commit": report.base_commit}
     if report.phase is not Phase.REFACTOR:
         return cycles.move(tx, cycle.story_id, CycleEvent.PASSED, state=cycle.state, **facts)
+    if facts["feedback"]:
+        # No agent works after this phase: it comes again, so that nothing is merged past what a person said.
+        return cycles.patch(tx, cycle.story_id, state=cycle.state, **facts)
     risk = assess(report.changes, policy.limits)
     if policy.auto_approve_low_risk and risk.low and not policy.require_human_review:
         tx.emit(
