@@ -23,10 +23,10 @@ from core.orchestrator.holding import (
     let_go,
     merge_question,
 )
-from core.orchestrator.needing import block_what_needs, check_can_be_met
+from core.orchestrator.needing import block_if_never, block_what_needs, check_can_be_met
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView
-from core.store import approvals, cycles, projects, sprints, stories
+from core.store import approvals, cycles, projects, sprints, stories, touched
 from core.store.database import Transaction
 
 
@@ -159,6 +159,7 @@ class Cycles(Hands, Watching):
     ) -> StoryView:
         let_go(tx, story)
         approvals.cancel_of_story(tx, story.id)
+        touched.replace(tx, story.id, ())
         cycles.move(tx, story.id, CycleEvent.ABORTED, state=cycle.state, hold=Hold.NONE.value)
         moved = stories.move(tx, story.id, StoryState.ACTIVE, state)
         if projects.get(tx.conn, story.project).workflow is WorkflowState.BLOCKED:
@@ -199,6 +200,7 @@ def _join(tx: Transaction, story: Story, actor: str) -> Story:
         actor=actor,
         data={"sprint": sprint.number, "by": actor},
     )
+    block_if_never(tx, moved)
     return moved
 
 

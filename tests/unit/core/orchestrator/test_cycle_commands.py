@@ -22,7 +22,7 @@ from core.errors import NotAllowed, NotFound, Unavailable
 from core.orchestrator.blocking import block
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
-from core.store import approvals, cycles, leases, merges, projects, sprints, stories, usage
+from core.store import approvals, cycles, leases, merges, projects, sprints, stories, touched, usage
 from core.store.database import Store
 
 ALICE, BOB = "discord:1", "discord:2"
@@ -589,3 +589,9 @@ async def test_a_transcript_reads_as_people_speak(play, tmp_path):
     order = [text.index(part) for part in ("Make it green.", "I will.", "[Write shop.py]", "[idle]")]
     assert order == sorted(order)
     assert "could not be read: 1" in text
+
+
+async def test_what_a_story_changed_is_forgotten_with_it(play):
+    await play.write(lambda tx: touched.replace(tx, play.story, ["a.py"]))
+    await play.commands.skip_story(play.story, "", actor=BOB)
+    assert await play.store.read(lambda conn: touched.of_story(conn, play.story)) == frozenset()
