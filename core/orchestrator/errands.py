@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.domain.lifecycles import Phase
+from core.domain.story import Hold
 from core.errors import LostRace, NotAllowed, OrchardError, Unavailable
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
@@ -82,6 +83,8 @@ class Errands:
             cycle = cycles.get(tx.conn, story_id)
             if cycle is None or (cycle.base_commit, cycle.head_commit) != (job.base_commit, job.head_commit):
                 raise LostRace(f"{story_id} moved on.", hint="Ask again.")
+            if cycle.hold is not Hold.TAKEN:
+                raise LostRace(f"{story_id} was handed back meanwhile.", hint="Take it over again.")
             if cycle.base_commit is None:  # what the person does is judged against what it was made from
                 base = opened.base_commit
                 cycles.patch(tx, story_id, state=cycle.state, base_commit=base, head_commit=base)
