@@ -93,11 +93,9 @@ class Watching(Topic):
 def _merging(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
     """Those being merged, then those whose turn comes."""
     now = [merge.story_id for merge in merges.open_of(conn, project)]
-    ready = [cycle.story_id for cycle in cycles.runnable(conn) if cycle.project == project]
-    waiting = [story for story in ready if _stands_in_commit(conn, story) and story not in now]
+    waiting = [
+        cycle.story_id
+        for cycle in cycles.runnable(conn)
+        if cycle.project == project and cycle.state is CycleState.COMMIT and cycle.story_id not in now
+    ]
     return (*now, *waiting)
-
-
-def _stands_in_commit(conn: sqlite3.Connection, story_id: str) -> bool:
-    cycle = cycles.get(conn, story_id)
-    return cycle is not None and cycle.state is CycleState.COMMIT
