@@ -124,7 +124,7 @@ class Cycle:
     hold: Hold = Hold.NONE
     held_by: str | None = None
     by_hand: bool = False  # the next attempt judges what a person left in the worktree, without an agent
-    conflicts: int = 0  # how often it no longer fitted on the main branch
+    conflicts: int = 0  # how often it did not fit on the main branch, since people last helped
     rebase_onto: str | None = None  # a commit of the main branch to be taken in before the next phase
 
 

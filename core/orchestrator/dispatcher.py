@@ -235,6 +235,7 @@ class Dispatcher:
         project = ready[0].project
         try:
             self._setups.project(project)
+            policy = self._setups.review_policy(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
             log.warning("%s cannot be merged: %s", ready[0].story_id, error)
@@ -243,7 +244,13 @@ class Dispatcher:
             return
         try:
             batch = await self._store.write(
-                lambda tx: self._merges.claim(tx, ready, owner=owner, lease_seconds=self._lease_seconds)
+                lambda tx: self._merges.claim(
+                    tx,
+                    ready,
+                    owner=owner,
+                    lease_seconds=self._lease_seconds,
+                    max_conflicts=policy.max_conflicts,
+                )
             )
         except LostRace:
             return

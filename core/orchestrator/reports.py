@@ -293,8 +293,13 @@ def record_conflict(
     return stop_after_step(tx, again, Phase.COMMIT)
 
 
-def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> Cycle:
-    """The gate refused the rebased tree: the agent goes on from there."""
+def record_merge_refused(
+    tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport, *, max_conflicts: int
+) -> Cycle:
+    """The gate refused the rebased tree: the agent goes on from there.
+
+    It counts as a conflict does: without that, agents and a broken main branch could go on for ever.
+    """
     assert report.verdict is not None
     leases.release(tx, cycle.story_id, report.generation)
     merges.finish(tx, merge_id, "refused")
@@ -302,6 +307,7 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
         tx, cycle.story_id, phase=Phase.COMMIT, attempt=cycle.attempt, verdict=report.verdict, commit=None
     )
     emit_refused(tx, cycle, Phase.COMMIT, report.verdict)
+    count, said = cycle.conflicts + 1, report.verdict.explain()
     tx.emit(
         EventKind.STORY_SENT_BACK,
         project=cycle.project,
@@ -310,6 +316,7 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
             "from": str(CycleState.COMMIT),
             "to": str(CycleState.CODE_GREEN),
             "reason": "the gate refused it on top of the main branch",
+            "conflicts": count,
         },
     )
     back = cycles.move(
@@ -320,9 +327,15 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
         base_commit=report.main_commit,
         red_commit=report.rebased_red,
         head_commit=report.rebased_head,
-        feedback=report.verdict.explain(),
+        conflicts=count,
+        feedback=said,
         rebase_onto=None,
     )
+    if count >= max_conflicts:
+        times = "once" if count == 1 else f"{count} times"
+        back = block(
+            tx, back, f"It did not fit on the main branch {times}. The gate said of it there:\n{said}"
+        )
     return stop_after_step(tx, back, Phase.COMMIT)
 
 
