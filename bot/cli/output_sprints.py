@@ -229,7 +229,8 @@ def chart(view: Burndown, columns: int = _COLUMNS, rows: int = _ROWS) -> list[st
         for column in range(columns):
             at = start + step * (column + 1) if step else end
             before = start + step * column
-            filled = before <= view.actual[-1].at and _left(view.actual, at) > highest * (row - 1) / rows
+            shown = column == 0 or not step or before < view.actual[-1].at
+            filled = shown and _left(view.actual, at) > highest * (row - 1) / rows
             marks += "█" if filled else "·" if _on_ideal(view, at, level, highest / rows) else " "
         lines.append(f"{level:>5.0f} │{marks.rstrip()}")
     lines.append(f"{0:>5} └{'─' * columns}")

@@ -5,25 +5,19 @@ What a command needs is imported when it runs, so `orchard --help` imports none 
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from bot.cli.terminal import display, display_long, execute, refuse, send
+from bot.cli.asking import ACTOR, Options, ask, obey, options, refuse_words, show, show_long
+from bot.cli.terminal import display, display_long, execute
 
 if TYPE_CHECKING:
-    from bot.cli.command import Misused, Told
     from bot.cli.session import Session
-
-T = TypeVar("T")
 
 
 class _WithShellWords(TyperGroup):
@@ -53,16 +47,6 @@ StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3."
 ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 NoDiscord = Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")]
 NoIntelligence = Annotated[bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")]
-ACTOR = "cli"
-_MISUSED = 2  # the exit code of a line that fits no form, as click has it for its own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What stands before the command."""
-
-    root: Path = Path()
-    debug: bool = False
 
 
 def _version(wanted: bool) -> None:
@@ -92,40 +76,6 @@ def main_options(
     ] = False,
 ) -> None:
     ctx.obj = Options(root=root, debug=debug)
-
-
-def options(ctx: typer.Context) -> Options:
-    found: Options = ctx.find_object(Options) or Options()
-    return found
-
-
-def ask(
-    ctx: typer.Context,
-    question: Callable[[Session], Awaitable[T]],
-    *,
-    as_json: bool = False,
-    looking: bool = False,
-) -> T:
-    """The answer of the running Orchard, or of the store. `looking`: the question changes nothing."""
-
-    async def work() -> T:
-        from bot.cli.session import open_session
-
-        async with open_session(options(ctx).root, looking=looking) as session:
-            return await question(session)
-
-    return execute(work(), as_json=as_json, debug=options(ctx).debug)
-
-
-def show(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
-    """Prints a value as JSON for scripts, or as `render` makes it for people."""
-    if as_json:
-        from pydantic_core import to_jsonable_python
-
-        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        send(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode) + "\n")
-    else:
-        display(render(value))
 
 
 @app.command()
@@ -234,7 +184,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """List what waits for an answer, look at it, or answer it."""
-    from bot.cli import output_answers, output_stories
+    from bot.cli import output_answers, output_epics
 
     if approval is None:
         if reject is not None or detail:
@@ -260,7 +210,7 @@ def approve(
     if detail and not as_json:
         display_long(output_answers.approval(answer))
     elif isinstance(answer, tuple):
-        show(answer, output_stories.approved, as_json=as_json)
+        show(answer, output_epics.approved, as_json=as_json)
     else:
         show(answer, output_answers.answered, as_json=as_json)
 
@@ -271,7 +221,7 @@ def story(ctx: typer.Context, story: StoryName, as_json: Json = False) -> None:
     from bot.cli import output_stories
 
     found = ask(ctx, lambda s: s.commands.story(story), as_json=as_json, looking=True)
-    _show_long(found, output_stories.story, as_json=as_json)
+    show_long(found, output_stories.story, as_json=as_json)
 
 
 @app.command()
@@ -282,8 +232,8 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Show what happened to a story, and what was said in its agent's last turn."""
-    told = _obey(ctx, ["log", story, *(["all"] if whole else [])], as_json=as_json)
-    _show_long(told.value, lambda _: told.shown, as_json=as_json)
+    told = obey(ctx, ["log", story, *(["all"] if whole else [])], as_json=as_json)
+    show_long(told.value, lambda _: told.shown, as_json=as_json)
 
 
 @app.command(name="do", context_settings={"ignore_unknown_options": True})
@@ -303,50 +253,11 @@ def do(
         try:
             display(help_text((words or [])[1:], in_shell=False))
         except Misused as error:
-            _refuse_words(error, as_json=as_json)
+            refuse_words(error, as_json=as_json)
         return
-    told = _obey(ctx, words, as_json=as_json)
+    told = obey(ctx, words, as_json=as_json)
     show(told.value, lambda _: told.shown, as_json=as_json)
     raise typer.Exit(0 if told.good else 1)
-
-
-def _obey(ctx: typer.Context, words: list[str], *, as_json: bool) -> Told:
-    """What a line of the shell gives. One that does not fit its form ends the program as bad usage does."""
-    from bot.cli.command import Asked, Misused
-    from bot.cli.shell import find_command
-
-    async def work(session: Session) -> tuple[Told | Misused, bool]:
-        asked = Asked(session=session, words=tuple(words[1:]), actor=ACTOR, in_shell=False)
-        try:
-            return await command.answer(asked), session.running
-        except Misused as error:
-            return error, session.running
-
-    try:
-        command = find_command(words)
-    except Misused as error:
-        _refuse_words(error, as_json=as_json)
-    told, running = ask(ctx, work, as_json=as_json, looking=command.looks)
-    if isinstance(told, Misused):
-        _refuse_words(told, as_json=as_json)
-    if not running and not command.looks:
-        display("Nothing runs now; what you change waits for: orchard run", errors=True)
-    return told
-
-
-def _refuse_words(error: Misused, *, as_json: bool) -> NoReturn:
-    """In the words of the command line."""
-    error.hint = error.hint.replace("Use: ", "Use: orchard do ").replace(
-        "help shows", "orchard do help shows"
-    )
-    refuse(error, as_json=as_json, code=_MISUSED)
-
-
-def _show_long(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
-    if as_json:
-        show(value, render, as_json=True)
-    else:
-        display_long(render(value))
 
 
 @app.command(name="import")

@@ -92,9 +92,10 @@ async def approve(
     """Says yes to what the words name: a question (by its id, its beginning or its story), proposed stories,
     those of an epic, or all of a project's.
     """
-    if len(words) > 1:
-        return await _approve_stories(commands, words, actor=actor)
-    wanted = words[0].strip().lower()
+    named = typed.words(" ".join(words).lower())
+    if len(named) != 1:
+        return await _approve_stories(commands, named, actor=actor)
+    [wanted] = named
     pending = await commands.approvals()
     if not any(wanted in (each.id, each.story_id) for each in pending):
         if any(wanted == view.story.id for view in await _proposed(commands)):
@@ -103,12 +104,12 @@ async def approve(
             return await commands.approve_stories(wanted, actor=actor)
         if (epic := await _epic(commands, wanted)) is not None:
             return await _approve_stories(commands, epic, actor=actor)
-    chosen = await resolve_approval(commands, words[0])
+    chosen = await resolve_approval(commands, wanted)
     try:
         return await commands.answer_approval(chosen, True, actor=actor)
     except NotFound as error:
         raise NotFound(
-            f"'{words[0]}' waits for nobody's approval.",
+            f"'{wanted}' waits for nobody's approval.",
             why="It is no question, no proposed story, no epic and no project.",
             hint="What waits: approvals; what is proposed: proposals PROJECT.",
         ) from error
@@ -133,9 +134,11 @@ async def _epic(commands: Commands, wanted: str) -> list[str] | None:
 async def _approve_stories(commands: Commands, words: Sequence[str], *, actor: str) -> tuple[StoryView, ...]:
     """Those of one project together: all of them or none."""
     by_project: dict[str, list[str]] = {}
-    for word in typed.words(" ".join(words)):
+    for word in words:
         detail = await commands.story(word)
         by_project.setdefault(detail.view.story.project, []).append(detail.view.story.id)
+    if not by_project:
+        raise InvalidInput("Nothing was named.", hint="Name a question, stories, an epic or a project.")
     if len(by_project) > 1:
         raise InvalidInput(
             f"These are stories of {len(by_project)} projects: {', '.join(by_project)}.",

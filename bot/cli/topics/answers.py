@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.cli import output_answers as output
 from bot.cli import questions
 from bot.cli.command import Asked, Command, Told, Topic
-from bot.cli.output_stories import approved
+from bot.cli.output_epics import approved
 from core.domain.approval import Approval
 
 

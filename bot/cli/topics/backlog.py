@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.cli import output_epics
 from bot.cli import output_stories as output
 from bot.cli.command import Asked, Command, Misused, Told, Topic
 from bot.cli.fields import FIELDS, arguments, parse_fields
@@ -14,7 +15,7 @@ _PLACES = "|".join((*Priority, *_ENDS))
 async def _backlog(asked: Asked) -> Told:
     project = asked.words[0].lower()
     found = await asked.commands.backlog(project)
-    return Told(value=found, shown=output.backlog(project, found, in_shell=asked.in_shell))
+    return Told(value=found, shown=output_epics.backlog(project, found, in_shell=asked.in_shell))
 
 
 async def _add(asked: Asked) -> Told:

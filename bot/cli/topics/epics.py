@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.cli import output_stories as output
+from bot.cli import output_epics as output
 from bot.cli import questions
 from bot.cli.command import Asked, Command, Told, Topic
 from core.domain.story import StoryStatus
@@ -10,7 +10,7 @@ from core.domain.story import StoryStatus
 
 async def _epic(asked: Asked) -> Told:
     view = await asked.commands.begin_epic(asked.words[0], asked.rest(1), actor=asked.actor)
-    shown = output.epic_begun(view, running=asked.session.running, in_shell=asked.in_shell)
+    shown = output.epic_begun(view, in_shell=asked.in_shell)
     return Told(value=view, shown=shown)
 
 
@@ -33,7 +33,7 @@ async def _proposals(asked: Asked) -> Told:
 
 async def _revise(asked: Asked) -> Told:
     view = await asked.commands.revise_epic(asked.words[0], asked.rest(1), actor=asked.actor)
-    shown = output.epic_begun(view, running=asked.session.running, in_shell=asked.in_shell)
+    shown = output.epic_begun(view, in_shell=asked.in_shell)
     return Told(value=view, shown=shown)
 
 
