@@ -2,6 +2,7 @@
 
 | verb | target | what it does |
 |---|---|---|
+| `approve`, `reject` | approval id | answers a question; `reject` with words, by a form |
 | `proposals` | epic id | shows its proposals, to leaf through and choose from |
 | `accept_all` | epic id | approves what it still proposes |
 | `accept` | story id | approves one proposal |
@@ -29,6 +30,14 @@ def epic_buttons(epic_id: str, *, look_through: bool = True) -> tuple[Button, ..
         Button(label="Approve all", verb="accept_all", target=epic_id, look=Look.GOOD),
         *(look if look_through else ()),
         Button(label="Ask for changes", verb="revise", target=epic_id),
+    )
+
+
+def answer_buttons(approval_id: str) -> tuple[Button, ...]:
+    """Under a question that waits for its answer."""
+    return (
+        Button(label="Approve", verb="approve", target=approval_id, look=Look.GOOD),
+        Button(label="Reject", verb="reject", target=approval_id, look=Look.BAD),
     )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
-from bot.discord.render import answer_buttons, approval, who
+from bot.discord.render import approval, who
 from bot.discord.scrum_notices import SCRUM
-from cogs.buttons import story_buttons
+from cogs.buttons import answer_buttons, story_buttons
 from cogs.message import Card, Field, Message, Tone
 from cogs.text import code, plain, title
 from core.domain.approval import Approval, ApprovalKind, ApprovalState
