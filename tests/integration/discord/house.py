@@ -100,13 +100,13 @@ class User:
     async def types(self, command: str, *, where: Where = None, **options: Any) -> PostedMessage:
         """What the command answers. It must be no refusal."""
         answer = await self._typed(command, where, options)
-        assert REFUSED not in answer.text, f"/{command} {options} was refused: {answer.text}"
+        assert not answer.text.startswith(REFUSED), f"/{command} {options} was refused: {answer.text}"
         return shown(answer)
 
     async def is_refused(self, command: str, *, where: Where = None, **options: Any) -> str:
         """The words of the refusal, which nobody else sees."""
         answer = await self._typed(command, where, options)
-        assert REFUSED in answer.text, f"/{command} {options} was not refused: {answer.text}"
+        assert answer.text.startswith(REFUSED), f"/{command} {options} was not refused: {answer.text}"
         assert all(message.ephemeral for message in said(answer)), answer.text
         return plain(answer.text)
 
@@ -222,6 +222,7 @@ class House:
     settings: dict[str, Any] = field(default_factory=dict)  # global ones
     stories: Script = field(default_factory=dict)
     projects: dict[str, Path] = field(default_factory=dict)
+    owned: dict[str, dict[str, Any]] = field(default_factory=dict)  # what only the owner's file may say
 
     @property
     def state(self) -> Path:
@@ -247,6 +248,10 @@ class House:
                 **self.settings,
             },
             "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
+            "projects": {
+                name: {"name": name, "path": str(self.projects[name]), **settings}
+                for name, settings in self.owned.items()
+            },
         }
         (self.root / "orch-config.yaml").write_text(yaml.safe_dump(configuration))
         self.play({})
@@ -256,6 +261,7 @@ class House:
         self.configure()
         load = loader(self.root, environ={**os.environ, **self.guild.environment})
         async with open_app(load) as app:
+            await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
             await until(self.guild.person("owner").commands, "registered commands")
             yield app
 
@@ -266,9 +272,10 @@ class House:
         """A project is registered and started, by command; its person, who sees the channel."""
         user = self.user(name, project)
         path = str(self.projects[project])
-        registered = await user.types("project_register", where="general", name=project, path=path)
-        assert project in registered.text
-        await user.types("project_start", where="general", project=project)
+        if project not in self.owned:
+            registered = await user.types("project_register", where="general", name=project, path=path)
+            assert project in registered.text
+            await user.types("project_start", where="general", project=project)
         await user.person.wait_for_channel(lambda seen: seen.name == user.place, timeout=SECONDS)
         return user
 
