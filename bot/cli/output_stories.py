@@ -24,6 +24,7 @@ from bot.cli.marks import (
     when,
 )
 from bot.cli.words import typed
+from core.agents.reading import since_last_prompt
 from core.domain.approval import ApprovalState
 from core.domain.story import StoryStatus
 
@@ -281,11 +282,9 @@ def log(
 
 def _last_turn(story_id: str, transcript: str, *, whole: bool, in_shell: bool) -> list[RenderableType]:
     """All of it; or what the agent said and did last, without the prompt."""
-    said = clean(transcript).strip().splitlines()
-    lines = said
-    if not whole:
-        prompts = [number for number, line in enumerate(said) if line == "## Agent"]
-        lines = said[prompts[-1] + 1 :][-_LAST_LINES:] if prompts else said[-_LAST_LINES:]
+    text = clean(transcript).strip()
+    said = text.splitlines()
+    lines = said if whole else since_last_prompt(text).splitlines()[-_LAST_LINES:]
     parts: list[RenderableType] = [Text("\nThe last turn:", style="bold"), indented("\n".join(lines).strip())]
     if len(lines) < len(said):
         where = f"log {story_id} all" if in_shell else f"log {story_id} --all"

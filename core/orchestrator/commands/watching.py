@@ -7,13 +7,13 @@ import sqlite3
 
 from pydantic import TypeAdapter
 
+from core.agents.transcript import last_transcript, read_transcript
 from core.domain.event import Event, EventKind
 from core.domain.lifecycles import CycleState
 from core.errors import InvalidInput, NotFound, Unavailable
 from core.orchestrator import overview
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.overlaps import overlaps
-from core.orchestrator.transcripts import last_transcript, readable
 from core.orchestrator.views import CyclesView, RunView
 from core.store import cycles, events, merges, sprints, stories
 from core.store.database import Transaction
@@ -61,7 +61,7 @@ class Watching(Topic):
                 f"No agent has worked on {story.id} yet.",
                 hint="There is a transcript when its first turn has begun.",
             )
-        return await asyncio.to_thread(readable, path)
+        return await asyncio.to_thread(read_transcript, path)
 
     async def run_tests(self, project: str, story_id: str | None = None, *, actor: str) -> RunView:
         """Runs the whole suite, of the main branch or of a story's folder as it is now. Judges nothing."""

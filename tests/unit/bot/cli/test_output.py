@@ -261,7 +261,7 @@ def discovered():
         lambda: output_stories.story_added(story().story),
         lambda: output_stories.story(detail()),
         lambda: output_stories.cycles(cycles(), AT),
-        lambda: output_stories.log(f"{LONG}-1", [event()], f"prompt\n## Agent\n{NASTY}"),
+        lambda: output_stories.log(f"{LONG}-1", [event()], f"10:00:00 prompt: x\n{NASTY}"),
         lambda: output_stories.taken(TakeoverView(view=story(), path=NASTY, branch="orchard/a-1")),
         lambda: output_stories.tests_ran(run(failed=(NASTY,), failed_count=3, exit_code=1, output=NASTY)),
         lambda: output_stories.tests_ran(run(error=NASTY)),
@@ -384,7 +384,8 @@ def test_a_burndown_of_a_sprint_that_has_not_started_says_so(shown):
 
 
 def test_the_log_shows_what_the_agent_said_last_and_all_when_asked(shown):
-    said = "prompt\n## Agent\nfirst\n## Agent\nlast"
+    said = "# code_green-1\n\n10:00:00 prompt: Do it.\n    All.\n10:00:01 agent: first\n"
+    said += "10:00:02 prompt: More.\n10:00:03 agent: last"
     short = shown(output_stories.log("shop-1", [], said))
     assert "last" in short
     assert "first" not in short
