@@ -396,6 +396,13 @@ async def test_a_later_phase_names_the_gate_that_has_not_passed(play):
     assert "/tdd design" in refused.value.hint
 
 
+async def test_a_phase_is_named_by_the_command_for_it(play):
+    await play.pass_to(CycleState.CODE_GREEN)
+    with pytest.raises(NotAllowed) as refused:
+        await play.commands.run_phase(play.story, Phase.COMMIT, actor=BOB)
+    assert refused.value.hint == "Possible now: /tdd design, /tdd test, /tdd code, /tdd next."
+
+
 async def test_a_merge_that_nobody_has_answered_is_named_as_such(play):
     await play.ask_for_merge()
     with pytest.raises(NotAllowed) as refused:
@@ -512,8 +519,10 @@ async def test_nothing_starts_in_a_sprint_that_waits_for_its_agent(play, command
     assert "SPRINT_PAUSED" in refused.value.message
     assert "claude is at its usage limit" in refused.value.why
     assert "/sprint resume" in refused.value.hint
+    limit = (await play.commands.workflow("shop")).limit
+    assert (limit.agent, limit.until) == ("claude", None)
     await play.commands.resume_sprint("shop", actor=BOB)
-    assert await play.store.read(lambda conn: usage.find(conn, "shop")) is None
+    assert (await play.commands.workflow("shop")).limit is None
     await say(play, command)
 
 
