@@ -25,7 +25,16 @@ from core.domain.story import Cycle
 from core.errors import NotFound, OrchardError
 from core.orchestrator import overview
 from core.projects.foreignstate import is_own
-from core.projects.orchstate import BACKLOG, CYCLES, FOLDER, SPRINTS, ProjectFacts, StoryFacts, documents
+from core.projects.orchstate import (
+    BACKLOG,
+    CYCLES,
+    FOLDER,
+    SPRINTS,
+    ProjectFacts,
+    StoryFacts,
+    documents,
+    without_tests,
+)
 from core.store import epics, events, gates, projects, sprints, stories
 from core.store.database import Store
 from core.worker.git import Repository
@@ -54,9 +63,8 @@ class Mirror:
         self._wanted = wanted
         self._pause = pause_seconds
         self._written: dict[str, dict[str, str]] = {}  # project -> path -> digest of what stands there
-        self._verdicts: dict[
-            str, tuple[datetime, tuple[Verdict, ...]]
-        ] = {}  # by story, with its cycle's time
+        # By story, with its cycle's time.
+        self._verdicts: dict[str, tuple[datetime, tuple[Verdict, ...]]] = {}
         self._complaints: dict[str, str] = {}
         self._stale: dict[str, asyncio.Event] = {}
 
@@ -134,7 +142,7 @@ class Mirror:
         """A gate's row comes with a change of its cycle: what was read before is still all there is."""
         kept = self._verdicts.get(cycle.story_id)
         if kept is None or kept[0] != cycle.updated_at:
-            verdicts = tuple(row.verdict for row in gates.of_story(conn, cycle.story_id))
+            verdicts = tuple(without_tests(row.verdict) for row in gates.of_story(conn, cycle.story_id))
             self._verdicts[cycle.story_id] = kept = (cycle.updated_at, verdicts)
         return kept[1]
 
