@@ -108,7 +108,7 @@ def documents(facts: ProjectFacts, *, updated: datetime) -> dict[str, Document]:
 
 
 def without_tests(verdict: Verdict) -> Verdict:
-    """As much of a verdict as a document shows: lists of a suite's tests are long, and there are many verdicts."""
+    """As much of a verdict as a document shows. The names of a suite's tests are long, the verdicts many."""
     kept = Evidence(changed_files=verdict.evidence.changed_files, passed_count=verdict.evidence.passed_count)
     return replace(verdict, evidence=kept)
 
