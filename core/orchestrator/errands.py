@@ -11,6 +11,7 @@ from typing import TypeVar
 from core.domain.lifecycles import Phase
 from core.domain.story import Hold
 from core.errors import LostRace, NotAllowed, OrchardError, Unavailable
+from core.orchestrator.jobs import brief_of
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError, decode
@@ -22,7 +23,6 @@ from core.worker.contract import (
     ProjectSetup,
     Steer,
     Steered,
-    StoryBrief,
     SuiteJob,
     SuiteReport,
 )
@@ -108,13 +108,7 @@ def _open_job(conn: sqlite3.Connection, setup: ProjectSetup, story_id: str) -> O
         raise NotAllowed(f"{story_id} is over: it has no folder any more.")
     return OpenWorktree(
         project=setup,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         phase=Phase(cycle.state.value),
         base_commit=cycle.base_commit,
         head_commit=cycle.head_commit,

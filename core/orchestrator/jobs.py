@@ -1,13 +1,24 @@
-"""What a worker is told of a story's next phase."""
+"""What a worker is told of a story, and of its next phase."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from core.domain.lifecycles import Phase
+from core.domain.story import Cycle, Story
 from core.store import cycles, gates, leases, stories
 from core.store.leases import Lease
 from core.worker.contract import AgentSetup, PhaseJob, ProjectSetup, StoryBrief
+
+
+def brief_of(story: Story, cycle: Cycle) -> StoryBrief:
+    return StoryBrief(
+        id=story.id,
+        title=story.title,
+        body=story.body,
+        acceptance_criteria=story.acceptance_criteria,
+        spec=cycle.spec,
+    )
 
 
 def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> PhaseJob:
@@ -22,13 +33,7 @@ def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent
     return PhaseJob(
         project=setup,
         agent=agent,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         phase=lease.phase,
         attempt=cycle.attempt,
         generation=lease.generation,

@@ -17,6 +17,7 @@ from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.orchestrator.blocking import block
+from core.orchestrator.jobs import brief_of
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.reports import (
     record_candidate,
@@ -42,7 +43,6 @@ from core.worker.contract import (
     MergeJob,
     MergeReport,
     ProjectSetup,
-    StoryBrief,
 )
 
 log = logging.getLogger(__name__)
@@ -303,13 +303,7 @@ def _merge_job(conn: sqlite3.Connection, setup: ProjectSetup, member: _Member) -
     assert red is not None
     return MergeJob(
         project=setup,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         generation=member.merge.generation,
         base_commit=cycle.base_commit,
         red_commit=cycle.red_commit,

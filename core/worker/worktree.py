@@ -24,10 +24,9 @@ from core.errors import NotAllowed, NotFound
 from core.ids import branch_of
 from core.worker.byhand import end_operations, keep_commits, show_as_changes, staged_elsewhere, with_file
 from core.worker.contract import Salvage
-from core.worker.found import MADE, Finder, Found, Worktree, remove_tree
+from core.worker.found import KEPT, MADE, Finder, Found, Worktree, remove_tree
 from core.worker.git import GitFailed, Repository, Staged
 
-_KEPT = "refs/orchard/stories"
 _EXCLUDED = ".orch-state/"
 _SNAPSHOTS = 3  # attempts at files that somebody is changing
 
@@ -264,7 +263,7 @@ class Worktrees:
             remove_tree(worktree.git_dir)
         lines = [f"delete {ref}" for ref in await self._repository.refs(f"{MADE}/{story}/")]
         if tip is not None:
-            lines += [f"update {_KEPT}/{story} {tip}", f"delete {branch} {tip}"]
+            lines += [f"update {KEPT}/{story} {tip}", f"delete {branch} {tip}"]
         await self._update_refs(lines)
         for left in (self._finder.index(story), self._note(story), self._setting(story), self._taken(story)):
             left.unlink(missing_ok=True)
