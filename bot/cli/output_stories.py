@@ -45,6 +45,7 @@ _TOLD = (
     "attempt",
     "from",
     "to",
+    "state",
     "summary",
     "reason",
     "text",
@@ -52,7 +53,6 @@ _TOLD = (
     "said",
     "error",
     "doing",
-    "commit",
 )
 _LAST_LINES = 40
 _OWN = frozenset({"orchard", "gate", "agent"})
@@ -303,4 +303,5 @@ def _event_line(event: Event) -> Text:
 
 def _said(data: Mapping[str, Any]) -> str:
     parts = [str(data[key]) for key in _TOLD if data.get(key) not in (None, "")]
+    parts += [str(data["commit"])[:10]] if data.get("commit") else []
     return f": {one_line(', '.join(parts), 220)}" if parts else ""

@@ -392,7 +392,7 @@ def test_the_log_shows_what_the_agent_said_last_and_all_when_asked(shown):
     assert "→ With its prompt: orchard log shop-1 --all" in short
     assert "log shop-1 all" in shown(output_stories.log("shop-1", [], said, in_shell=True))
     whole = shown(output_stories.log("shop-1", [], said, whole=True))
-    assert "prompt" in whole
+    assert "prompt: Do it." in whole
     assert "With its prompt" not in whole
     assert "The last turn" not in shown(output_stories.log("shop-1", [], " "))
 
@@ -422,6 +422,11 @@ def test_an_import_says_what_comes_next(shown):
     look = imported(project="shop", kept="")
     assert "→ Take it over: orchard import shop" in shown(output.imported(look))
     assert "→ Take it over: import shop" in shown(output.imported(look, in_shell=True))
+
+
+def test_a_merge_is_logged_with_its_short_commit(shown):
+    merged = Event(kind=EventKind.STORY_MERGED, at=AT, data={"commit": "a" * 40, "branch": "main"})
+    assert "story merged: aaaaaaaaaa\n" in shown(output_stories.log("shop-1", [merged], ""))
 
 
 def test_tests_that_failed_are_no_success():
