@@ -193,7 +193,7 @@ class AgentTurn:
             await tell("tool", f"asks: {event.title}")
         elif isinstance(event, PermissionDecided) and not event.allowed:
             await tell("tool", f"not allowed: {event.title} ({event.reason})")
-            if event.by == "people" and event.reason:
+            if event.by == "people" and event.reason and not self._job.epic:  # of an epic nobody was asked
                 # Last in here: the refusal itself then goes out before the cancel that these words cause.
                 self._steering.queue.put_nowait(not_allowed(event.title, event.reason))
         elif isinstance(event, TurnSteered):
