@@ -12,7 +12,6 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from core.bus import Bus
 from core.clock import Clock
@@ -27,6 +26,7 @@ from core.orchestrator.errands import Errands
 from core.orchestrator.guests import Guests
 from core.orchestrator.jobs import phase_job
 from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.pauses import Pauses
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
@@ -50,12 +50,6 @@ log = logging.getLogger(__name__)
 
 
 LOOK_AT_MOST = 500  # runnable stories a pass; those behind them wait for the next
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hold:
-    until: float  # monotonic seconds
-    reason: str
 
 
 class Dispatcher:
@@ -96,7 +90,7 @@ class Dispatcher:
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
         self._cancelled: set[str] = set()  # stories whose task is to end
-        self._held: dict[str, _Hold] = {}
+        self._pauses = Pauses(clock)
         self._waits: Mapping[str, str] = {}
 
     # -- the loop ----------------------------------------------------------------------------
@@ -112,17 +106,12 @@ class Dispatcher:
                 self._wake.clear()
                 await self._pass()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._next_look()):
+                    async with asyncio.timeout(self._pauses.next_end(self._interval)):
                         await self._wake.wait()
         finally:
             listening.cancel()
             await self.supervisor.stop_all()
             await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
-
-    def _next_look(self) -> float:
-        now = self.clock.monotonic()
-        soon = [hold.until - now for hold in self._held.values() if hold.until > now]
-        return max(0.01, min([self._interval, *soon]))
 
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
@@ -135,7 +124,6 @@ class Dispatcher:
         runnable, running, merging = await self._store.read(
             lambda conn: (cycles.runnable(conn, limit=LOOK_AT_MOST), leases.held(conn), merges.open_of(conn))
         )
-        now = self.clock.monotonic()
         waits: dict[str, str] = {}
         ready: list[Cycle] = []
         leased = {lease.story_id for lease in running}
@@ -145,14 +133,10 @@ class Dispatcher:
         for cycle in runnable:
             if cycle.story_id in self._drives:
                 continue
-            hold = self._held.get(cycle.story_id)
-            if hold is not None and hold.until > now:
-                waits[cycle.story_id] = f"waits {hold.until - now:.0f} s: {hold.reason}"
-                continue
-            self._held.pop(cycle.story_id, None)
-            if (seconds := self.supervisor.ready_in(cycle.project)) > 0:
-                self._hold(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
-                waits[cycle.story_id] = f"waits {seconds:.0f} s: the project's worker ended unexpectedly."
+            if not self._pauses.why(cycle.story_id) and (seconds := self.supervisor.ready_in(cycle.project)):
+                self._pauses.begin(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
+            if why := self._pauses.why(cycle.story_id):
+                waits[cycle.story_id] = why
             elif cycle.state is CycleState.COMMIT and cycle.project in busy:
                 waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
             elif cycle.state is CycleState.COMMIT and cycle.project in batches:
@@ -200,11 +184,8 @@ class Dispatcher:
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("driving %s failed", story, exc_info=error)
-            self._hold(story, 30.0, f"an error of Orchard itself, see the log: {error}")
+            self._pauses.begin(story, 30.0, f"an error of Orchard itself, see the log: {error}")
         self.wake()
-
-    def _hold(self, story_id: str, seconds: float, reason: str) -> None:
-        self._held[story_id] = _Hold(until=self.clock.monotonic() + seconds, reason=reason)
 
     # -- one story ---------------------------------------------------------------------------
 
@@ -215,7 +196,7 @@ class Dispatcher:
             owner = await self.supervisor.ensure(cycle.project)
         except OrchardError as error:
             log.warning("%s cannot start: %s", cycle.story_id, error)
-            self._hold(cycle.story_id, 10.0, str(error))
+            self._pauses.begin(cycle.story_id, 10.0, str(error))
             return
         phase = cycle.state.phase
         assert phase is not None  # runnable cycles are not over
@@ -240,7 +221,7 @@ class Dispatcher:
         except OrchardError as error:
             log.warning("%s cannot be merged: %s", ready[0].story_id, error)
             for cycle in ready:
-                self._hold(cycle.story_id, 10.0, str(error))
+                self._pauses.begin(cycle.story_id, 10.0, str(error))
             return
         try:
             batch = await self._store.write(
@@ -297,7 +278,7 @@ class Dispatcher:
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
-            self._hold(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
+            self._pauses.begin(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -352,14 +333,13 @@ class Dispatcher:
 
     def nudge(self, story_id: str) -> None:
         """Whatever back-off the story waits for is over."""
-        self._held.pop(story_id, None)
+        self._pauses.end(story_id)
         self.wake()
 
     def release(self, project: str) -> None:
         """A person asked for a new start: nothing of the project waits any longer for its time to come."""
         self.supervisor.release(project)
-        for story in [story for story in self._held if story.rpartition("-")[0] == project]:
-            del self._held[story]
+        self._pauses.end_all_of(project)
 
     def drives(self, story_id: str) -> bool:
         """Whether a task is at work for the story."""

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from core.bus import Bus
@@ -23,6 +22,7 @@ from core.errors import LostRace, OrchardError
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import obstacle
@@ -33,12 +33,6 @@ from core.store.database import Store, Transaction
 from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wait:
-    until: float  # monotonic seconds
-    reason: str
 
 
 class EpicDesigns:
@@ -64,7 +58,7 @@ class EpicDesigns:
         self._back_off = back_off
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
-        self._held: dict[str, _Wait] = {}
+        self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
 
     def why(self, epic_id: str) -> str:
@@ -81,7 +75,7 @@ class EpicDesigns:
                 self._wake.clear()
                 await self._pass()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._next_look()):
+                    async with asyncio.timeout(self._pauses.next_end(self._interval)):
                         await self._wake.wait()
         finally:
             tasks = [listening, *self._drives.values()]
@@ -89,24 +83,14 @@ class EpicDesigns:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _next_look(self) -> float:
-        now = self._clock.monotonic()
-        soon = [wait.until - now for wait in self._held.values() if wait.until > now]
-        return max(0.01, min([self._interval, *soon]))
-
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
             async for event in events:
-                if event.kind in (EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED):
-                    self._release(event.project)
+                if event.kind in (EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED) and event.project:
+                    self._pauses.end_all_of(event.project)  # a person asked for a start
                     self._wake.set()
                 elif self._waits:  # a place may have come free
                     self._wake.set()
-
-    def _release(self, project: str | None) -> None:
-        """A person asked for a start: nothing of the project waits any longer for its time to come."""
-        for epic_id in [epic_id for epic_id in self._held if epic_id.rpartition("-")[0] == project]:
-            del self._held[epic_id]
 
     async def _pass(self) -> None:
         designing, held, active = await self._store.read(
@@ -142,23 +126,17 @@ class EpicDesigns:
         return any(epic_id.rpartition("-")[0] == project for epic_id in self._drives)
 
     def _must_wait(self, epic: Epic, waits: dict[str, str]) -> bool:
-        now = self._clock.monotonic()
         if (seconds := self._dispatcher.supervisor.ready_in(epic.project)) > 0:
-            self._hold(epic.id, seconds, "the project's worker ended unexpectedly.")
+            self._pauses.begin(epic.id, seconds, "the project's worker ended unexpectedly.")
         elif (
             epic.not_before is not None
             and (left := (epic.not_before - self._clock.now()).total_seconds()) > 0
         ):
-            self._hold(epic.id, left, "its agent is at its usage limit.")  # also in the next life
-        wait = self._held.get(epic.id)
-        if wait is None or wait.until <= now:
-            self._held.pop(epic.id, None)
-            return False
-        waits[epic.id] = f"waits {wait.until - now:.0f} s: {wait.reason}"
-        return True
-
-    def _hold(self, epic_id: str, seconds: float, reason: str) -> None:
-        self._held[epic_id] = _Wait(until=self._clock.monotonic() + seconds, reason=reason)
+            self._pauses.begin(epic.id, left, "its agent is at its usage limit.")  # also in the next life
+        why = self._pauses.why(epic.id)
+        if why:
+            waits[epic.id] = why
+        return bool(why)
 
     def _driven(self, epic_id: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(epic_id, None)
@@ -166,7 +144,7 @@ class EpicDesigns:
         self._dispatcher.forget(epic_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("designing %s failed", epic_id, exc_info=error)
-            self._hold(epic_id, 30.0, f"an error of Orchard itself, see the log: {error}")
+            self._pauses.begin(epic_id, 30.0, f"an error of Orchard itself, see the log: {error}")
         self._wake.set()
         self._dispatcher.wake()
 
@@ -180,7 +158,7 @@ class EpicDesigns:
             owner = await self._dispatcher.supervisor.ensure(epic.project)
         except OrchardError as error:
             log.warning("%s cannot be designed: %s", epic.id, error)
-            self._hold(epic.id, 10.0, str(error))
+            self._pauses.begin(epic.id, 10.0, str(error))
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
@@ -188,7 +166,7 @@ class EpicDesigns:
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
             log.info("%s: the worker ended while its agent worked", epic.id)
-            self._hold(epic.id, 0.5, "the project's worker ended.")
+            self._pauses.begin(epic.id, 0.5, "the project's worker ended.")
             return
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
@@ -229,7 +207,7 @@ class EpicDesigns:
             case PhaseEnd.LIMITED:
                 await self._meet_limit(epic, report, agent, policy.usage)
             case PhaseEnd.CANCELLED:
-                self._hold(epic.id, 1.0, "its agent was stopped.")
+                self._pauses.begin(epic.id, 1.0, "its agent was stopped.")
             case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
                 await self._store.write(lambda tx: fail_design(tx, epic, said or "The worker cannot work."))
             case PhaseEnd.AGENT_FAILED:
@@ -244,7 +222,7 @@ class EpicDesigns:
         session = report.session_id or epic.session_id
         await self._store.write(lambda tx: epics.retry(tx, epic, feedback=feedback, session_id=session))
         if seconds := self._back_off.seconds(end, epic.attempt + 1):
-            self._hold(epic.id, seconds, "the agent failed; it tries again.")
+            self._pauses.begin(epic.id, seconds, "the agent failed; it tries again.")
 
     async def _meet_limit(self, epic: Epic, report: PhaseReport, agent: str, policy: UsagePolicy) -> None:
         """It waits for its agent where the project asked for that, and people are asked where it did not."""
