@@ -27,7 +27,7 @@ from core.store.database import Store
 
 _log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 15.0
+IDLE_SECONDS = 5.0  # one small read; who ends their quiet hours looks at what comes
 HOPELESS_SECONDS = 3600.0  # what Discord does not take is tried again, but seldom
 
 
