@@ -147,21 +147,21 @@ async def test_subscribers_are_called_for_what_they_asked_for(house: House) -> N
     ring, crack = await alice.begins("Ring", "Crack")
     question = await alice.sees(ring, button="Approve")
     blocked = await alice.sees(f"{crack} is blocked", button="Skip")
+    me, him, her = [str(await one.person.user_id()) for one in (alice, bob, carol)]
+    assert (called(question), called(blocked)) == ({me}, {me, him})
+    await carol.types("quiet_hours", start="off")  # what she missed is told within moments
     await alice.changes(question, "Approve", "**Approved** by")
     done = await alice.sees(f"`{ring}`", "is done")
     await alice.changes(blocked, "Skip", "Skipped by")
     finished = await alice.sees("🏁 Sprint 1 is finished")
-    me, him, her = [str(await one.person.user_id()) for one in (alice, bob, carol)]
-    assert (called(question), called(blocked)) == ({me}, {me, him})
-    assert (called(done), called(finished)) == ({me}, {me})
-    silent = [post for post in await alice.posts() if post.id not in {done.id, finished.id}]
+    assert (called(done), called(finished)) == ({me, her}, {me, her})
+    missed = await carol.sees("While you were away")
+    assert called(missed) == {her}
+    assert "1 blocked" in missed.text
+    silent = [post for post in await alice.posts() if post.id not in {done.id, finished.id, missed.id}]
     assert all(not called(post) for post in silent)  # also what is answered by now
     threads = [await alice.posts(where=await alice.thread(story)) for story in (ring, crack)]
     assert all(not called(post) for posts in threads for post in posts)
     digest = await bob.types("digest", project="bell")
     assert digest.ephemeral
     assert "Ring" in digest.text
-    await carol.types("quiet_hours", start="off")
-    missed = await carol.sees("While you were away")
-    assert called(missed) == {her}
-    assert "1 blocked" in missed.text
