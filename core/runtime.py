@@ -104,6 +104,9 @@ class _Engine:
     async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
         return await self._dispatcher.errands.run_tests(project, story_id)
 
+    async def stop_tests(self, project: str, story_id: str | None) -> bool:
+        return await self._dispatcher.errands.stop_tests(project, story_id)
+
 
 @contextmanager
 def _only_one(state_path: Path) -> Iterator[None]:

@@ -30,6 +30,7 @@ from core.worker.contract import (
 T = TypeVar("T")
 
 _STEER_SECONDS = 30.0
+_STOP_SECONDS = 30.0
 _QUIET_SECONDS = 60.0  # a turn's stop ladder takes up to 9 s by default
 
 
@@ -66,6 +67,12 @@ class Errands:
             head_commit=cycle.head_commit if cycle else None,
         )
         return await self._ask(SuiteReport, project, "run_tests", job, f"The tests of {story_id or project}")
+
+    async def stop_tests(self, project: str, story_id: str | None) -> bool:
+        """Whether such a run was there to be stopped; it then ends by itself, with an error that says so."""
+        asked = {"story_id": story_id}
+        answer = await self._supervisor.call_if_running(project, "cancel_tests", asked, timeout=_STOP_SECONDS)
+        return bool(answer and answer["running"])
 
     async def open_worktree(self, project: str, story_id: str) -> Path:
         """The folder of a story that a person has taken, on its branch. Raises OrchardError."""

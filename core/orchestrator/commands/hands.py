@@ -194,11 +194,6 @@ class Hands(Topic):
             self._engine.nudge(view.story.id)
         return view
 
-    def _running(self, what: str) -> Engine:
-        if self._engine is None:
-            raise Unavailable(f"{what} by a running Orchard only.", hint="Start it: orchard run.")
-        return self._engine
-
 
 def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:
     feedback = f"{cycle.feedback}\n\n{prompts.said(text)}".strip()
