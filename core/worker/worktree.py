@@ -58,11 +58,18 @@ def exclude(common_dir: Path, *patterns: str) -> None:
             stream.write(gap + "".join(f"{pattern}\n" for pattern in missing))
 
 
+def taken_mark(state_path: Path, project: str, story: str) -> Path:
+    """A file that is there while a person works in the story's worktree, from when it was opened for them."""
+    return state_path.resolve() / "worktrees" / project / ".orchard" / f"{story}.taken"
+
+
 class Worktrees:
     """The worktrees of one project. One call a story at a time: the caller holds the story's lock."""
 
     def __init__(self, repository: Repository, *, project: str, state_path: Path) -> None:
         self._repository = repository
+        self._project = project
+        self._state_path = state_path
         self.folder = state_path.resolve() / "worktrees" / project
         self._own = self.folder / ".orchard"
         self._finder = Finder(
@@ -297,7 +304,7 @@ class Worktrees:
         return self._own / f"{story}.setting"
 
     def _taken(self, story: str) -> Path:
-        return self._own / f"{story}.taken"
+        return taken_mark(self._state_path, self._project, story)
 
     def note_taken(self, story: str) -> None:
         """Remember that a person works in it, until it is adopted or ensured again."""

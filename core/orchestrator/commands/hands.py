@@ -139,7 +139,7 @@ class Hands(Topic):
 
         story, fresh = await self._store.write(take)
         path = engine.worktree(story.project, story.id)
-        if fresh or not path.exists():  # else the person is at work in it: nobody touches it
+        if fresh or not engine.is_open(story.project, story.id):  # else nobody touches what a person works in
             await engine.cancel(story.project, story.id)
             path = await self._opened(engine, story)
         view = await self._store.read(lambda conn: overview.story_view(conn, story, self._why))

@@ -47,6 +47,10 @@ class Engine(Protocol):
         """Where the story's files are, or will be."""
         ...
 
+    def is_open(self, project: str, story_id: str) -> bool:
+        """Whether the folder was made ready for a person, who may be at work in it."""
+        ...
+
     async def open_worktree(self, project: str, story_id: str) -> Path:
         """The story's folder, ready for a person once nothing works in it any more. Raises OrchardError."""
         ...

@@ -34,6 +34,7 @@ class Stage:
 
     def __init__(self, root):
         self.root, self.asked, self.hears = root, [], True
+        self.died = False  # before a folder was ready for its person
 
     def why(self, story_id):
         return ""
@@ -46,6 +47,9 @@ class Stage:
 
     def worktree(self, project, story_id):
         return self.root / "worktrees" / project / story_id
+
+    def is_open(self, project, story_id):
+        return self.worktree(project, story_id).exists() and not self.died
 
     async def open_worktree(self, project, story_id):
         folder = self.worktree(project, story_id)
@@ -459,6 +463,13 @@ async def test_a_taken_story_tells_its_folder_and_again_without_touching_it(play
     assert len(play.stage.asked) == 2
     with pytest.raises(NotAllowed, match="discord:2 works in its folder"):
         await play.commands.take_over(play.story, actor=ALICE)
+
+
+async def test_a_folder_that_was_never_made_ready_is_made_so_when_its_person_asks_again(play):
+    await play.commands.take_over(play.story, actor=BOB)
+    play.stage.died = True  # after it was theirs; the agent's files still lie there
+    await play.commands.take_over(play.story, actor=BOB)
+    assert play.stage.asked == [("cancel", play.story), ("open", play.story)] * 2
 
 
 async def test_what_is_handed_back_is_judged_by_hand_with_the_note(play):
