@@ -8,7 +8,7 @@ from typing import Any
 from cogs.buttons import answer_buttons, epic_buttons, epic_failed_buttons, proposal_buttons, story_buttons
 from cogs.message import Attachment, Button, Card, Choice, Field, Message, Select, Tone, paginate
 from cogs.render import STORY_SIGNS, done, paged, stamp, story_line
-from cogs.text import code, cut, fence, one_line, plain, title
+from cogs.text import code, count, cut, fence, one_line, plain, title
 from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.story import EpicState, StoryStatus
@@ -236,7 +236,7 @@ def _cycle_line(view: StoryView, now: float) -> str:
 def _facts(view: StoryView) -> str:
     story = view.story
     parts = [
-        f"{story.estimate} points" if story.estimate is not None else "",
+        count(story.estimate, "point") if story.estimate is not None else "",
         f"priority {story.priority}",
         "labels " + ", ".join(code(label, 50) for label in story.labels) if story.labels else "",
         "needs " + ", ".join(code(need) for need in view.needs) if view.needs else "",

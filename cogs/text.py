@@ -60,6 +60,11 @@ def told(text: str, limit: int = 50_000) -> str:
     return _ACTOR.sub(r"<@\1>", plain(text, limit))
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """1 point, 2 points; 1 story, 2 stories."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def title(text: str, limit: int = 200) -> str:
     """One line for a place with markdown."""
     return plain(one_line(text, limit), limit)

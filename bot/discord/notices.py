@@ -13,7 +13,7 @@ from bot.discord.render import approval, who
 from bot.discord.scrum_notices import SCRUM
 from cogs.buttons import answer_buttons, story_buttons
 from cogs.message import Card, Field, Message, Tone
-from cogs.text import code, plain, title
+from cogs.text import code, count, plain, title
 from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
@@ -93,9 +93,9 @@ def _project_unavailable(event: Event, data: Data, _: str) -> Notice:
 def _sprint_planned(event: Event, data: Data, _: str) -> Notice:
     stories = texts(data, "stories")
     shown = ", ".join(code(story) for story in stories[:40]) + ("…" if len(stories) > 40 else "")
-    count = "1 story" if len(stories) == 1 else f"{len(stories)} stories"
+    number_of = count(len(stories), "story", "stories")
     return say(
-        f"🗓️ Sprint planned by {who(event.actor)}: {count}. {shown}{_goal(data)}",
+        f"🗓️ Sprint planned by {who(event.actor)}: {number_of}. {shown}{_goal(data)}",
         place=Place.CHANNEL,
     )
 
@@ -141,7 +141,8 @@ def _gate_passed(event: Event, data: Data, _: str) -> Notice:
             ("characterisation", "Passed at once (not counted)"),
             ("flaky", "Flaky (not counted)"),
         )
-        if texts(facts, key)
+        # What was red and passes by now is told once.
+        if texts(facts, key) and not (key == "red" and texts(facts, "green"))
     ]
     commit = f" · {code(text(data, 'commit')[:10])}" if text(data, "commit") else ""
     return say(
@@ -300,8 +301,9 @@ def _aborted(event: Event, data: Data, story_title: str) -> Notice:
 
 def _salvaged(event: Event, data: Data, _: str) -> Notice:
     files = texts(data, "files")
+    saved = f"Unfinished work in {count(len(files), 'file')} was saved to {code(text(data, 'ref'))}."
     return say(
-        f"🧰 Unfinished work in {len(files)} files was saved to {code(text(data, 'ref'))}.\n{listed(files)}",
+        f"🧰 {saved}\n{listed(files)}",
         tone=Tone.QUIET,
     )
 

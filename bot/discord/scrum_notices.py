@@ -78,6 +78,8 @@ def _stopped(event: Event, data: Data, _: str) -> Notice:
 
 
 def _released(event: Event, data: Data, _: str) -> Notice:
+    if step := text(data, "for"):
+        return say(f"▶️ {_by(event, data)} takes one step: {code(step)}.", tone=Tone.GOOD)
     return say(f"▶️ {_by(event, data)} lets it go on.", tone=Tone.GOOD)
 
 
@@ -102,7 +104,8 @@ def _handed_back(event: Event, data: Data, _: str) -> Notice:
 def _stalled(event: Event, data: Data, _: str) -> Notice:
     seconds = number(data, "seconds")
     long = f" for {seconds / 60:.0f} min" if seconds is not None and seconds >= 90 else ""
-    doing = f"\nLast: {plain(text(data, 'doing'), 600)}" if text(data, "doing") else ""
+    seen = text(data, "doing")
+    doing = f"\n{plain(seen[:1].upper() + seen[1:], 600)}." if seen else ""
     return say(
         f"🐌 The agent shows nothing{long} in {code(text(data, 'phase'))}.{doing}\n"
         "Its turn is ended and tried again when that goes on. `/story steer` and `/story stop` reach it now.",

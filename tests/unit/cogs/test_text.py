@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogs.text import code, cut, fence, length, one_line, plain, told, visible
+from cogs.text import code, count, cut, fence, length, one_line, plain, told, visible
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,8 @@ def test_no_text_leaves_a_fence_or_pings(text: str) -> None:
 @given(st.text(max_size=100), st.integers(1, 100))
 def test_a_cut_text_fits(text: str, limit: int) -> None:
     assert length(cut(text, limit)) <= limit
+
+
+def test_one_is_no_many() -> None:
+    assert [count(n, "story", "stories") for n in (0, 1, 2)] == ["0 stories", "1 story", "2 stories"]
+    assert (count(1, "point"), count(3, "point")) == ("1 point", "3 points")
