@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.discord.conftest import DESCRIPTION
 from tests.discord.openapi_checker import ExchangeChecker, OpenApiChecker
 from tests.integration.discord.house import House, open_house
-
-DESCRIPTION = Path(__file__).parents[4] / "shared" / "discord" / "openapi.json"
 
 OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
 
