@@ -101,16 +101,16 @@ class _Engine:
         return opened and self.worktree(project, story_id).exists()
 
     async def open_worktree(self, project: str, story_id: str) -> Path:
-        return await self._dispatcher.errands.open_worktree(project, story_id)
+        return await self._dispatcher.requests.open_worktree(project, story_id)
 
     async def steer(self, project: str, story_id: str, text: str) -> bool:
-        return await self._dispatcher.errands.steer(project, story_id, text)
+        return await self._dispatcher.requests.steer(project, story_id, text)
 
     async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
-        return await self._dispatcher.errands.run_tests(project, story_id)
+        return await self._dispatcher.requests.run_tests(project, story_id)
 
     async def stop_tests(self, project: str, story_id: str | None) -> bool:
-        return await self._dispatcher.errands.stop_tests(project, story_id)
+        return await self._dispatcher.requests.stop_tests(project, story_id)
 
 
 @contextmanager

@@ -22,8 +22,7 @@ from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.errands import Errands
-from core.orchestrator.guests import Guests
+from core.orchestrator.extra_agents import ExtraAgents
 from core.orchestrator.jobs import phase_job
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.pauses import Pauses
@@ -32,6 +31,7 @@ from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
+from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone, RpcError
 from core.store import approvals, cycles, leases, merges
 from core.store.database import Store, Transaction
@@ -84,8 +84,8 @@ class Dispatcher:
         )
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
-        self.errands = Errands(store, self.supervisor, setups, quiet=self.quiet)
-        self.guests = Guests()
+        self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
+        self.extra_agents = ExtraAgents()
         self._wake = asyncio.Event()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
@@ -145,7 +145,7 @@ class Dispatcher:
                 ready.append(cycle)
                 if cycle.state is CycleState.COMMIT:
                     batches[cycle.project] = [cycle]
-        choice = choose(ready, self.counts(running, self.guests.places), self._setups.slots())
+        choice = choose(ready, self.counts(running, self.extra_agents.places), self._setups.slots())
         for cycle in choice.start:
             if cycle.state is CycleState.COMMIT:
                 self._start_batch(batches[cycle.project])
@@ -168,15 +168,15 @@ class Dispatcher:
             self._drives[story] = task
             task.add_done_callback(functools.partial(self._driven, story))
 
-    def counts(self, running: Iterable[Lease], guests: Mapping[str, str]) -> Counter[str]:
+    def counts(self, running: Iterable[Lease], others: Mapping[str, str]) -> Counter[str]:
         """How many places each project has taken: for stories that are leased or driven, one for all that are
-        merged together, and for guests."""
+        merged together, and for other agents."""
         at_work = {lease.story_id: lease.project for lease in running}
         at_work |= {story: story.rpartition("-")[0] for story in self._drives}
         merged = {lease.story_id for lease in running if lease.phase is Phase.COMMIT}
         merged |= {story for stories in self._merging.values() for story in stories}
         merging = {at_work.pop(story) for story in merged if story in at_work}
-        return Counter([*at_work.values(), *merging, *guests.values()])
+        return Counter([*at_work.values(), *merging, *others.values()])
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
@@ -343,10 +343,10 @@ class Dispatcher:
 
     def drives(self, story_id: str) -> bool:
         """Whether a task is at work for the story."""
-        return story_id in self._drives or story_id in self.guests
+        return story_id in self._drives or story_id in self.extra_agents
 
     def forget(self, name: str) -> None:
-        """What a guest did is over."""
+        """What an agent did for something else than a story is over."""
         self._reception.progress.pop(name, None)
 
     def why(self, story_id: str) -> str:

@@ -52,7 +52,7 @@ class EpicDesigns:
         self._bus = bus
         self._setups = setups
         self._dispatcher = dispatcher
-        self._guests = dispatcher.guests
+        self._extra_agents = dispatcher.extra_agents
         self._clock = dispatcher.clock
         self._interval = interval_seconds
         self._back_off = back_off
@@ -109,14 +109,14 @@ class EpicDesigns:
                 waits[epic.id] = f"waits: {first[epic.project].id} is designed first."
         ready = [epic for epic in first.values() if not self._is_busy(epic.project)]
         able = [epic for epic in ready if not self._must_wait(epic, waits)]
-        self._guests.keep_wishes({epic.id for epic in able})
+        self._extra_agents.keep_wishes({epic.id for epic in able})
         for epic in able:
-            counts = self._dispatcher.counts(held, self._guests.working)
+            counts = self._dispatcher.counts(held, self._extra_agents.working)
             if reason := obstacle(epic.project, counts, self._setups.slots()):
-                self._guests.wish(epic.id, epic.project)
+                self._extra_agents.wish(epic.id, epic.project)
                 waits[epic.id] = reason
                 continue
-            self._guests.enter(epic.id, epic.project)
+            self._extra_agents.enter(epic.id, epic.project)
             task = asyncio.create_task(self._drive(epic), name=f"design {epic.id}")
             self._drives[epic.id] = task
             task.add_done_callback(functools.partial(self._driven, epic.id))
@@ -140,7 +140,7 @@ class EpicDesigns:
 
     def _driven(self, epic_id: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(epic_id, None)
-        self._guests.leave(epic_id)
+        self._extra_agents.leave(epic_id)
         self._dispatcher.forget(epic_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("designing %s failed", epic_id, exc_info=error)

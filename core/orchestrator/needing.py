@@ -10,7 +10,7 @@ from core.domain.needs import why_not_needed
 from core.domain.story import Story, StoryState
 from core.errors import NotAllowed
 from core.orchestrator.blocking import block
-from core.orchestrator.holding import go_on
+from core.orchestrator.story_guards import go_on
 from core.store import approvals, cycles, needs
 from core.store.transaction import Transaction
 

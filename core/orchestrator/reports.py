@@ -15,9 +15,9 @@ from core.domain.evidence import Refusal, Verdict
 from core.domain.lifecycles import CycleEvent, CycleState, Phase
 from core.domain.risk import RiskLimits, assess
 from core.domain.story import Cycle, Hold, StoryState
-from core.orchestrator.blocking import block as block
+from core.orchestrator.blocking import block
 from core.orchestrator.conflicts import start_again
-from core.orchestrator.sprint_end import settle_sprint as settle_sprint
+from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
 from core.store import approvals, cycles, events, gates, leases, merges, projects, stories
 from core.store.database import Transaction

@@ -13,8 +13,8 @@ from core.errors import OrchardError
 from core.rpc import PeerGone
 from core.worker.batch import Dropped, prepare_batch
 from core.worker.contract import BatchJob, BatchReport, MergeEnd, MergeReport, Progress
-from core.worker.course import Stopped, unless_stopped
 from core.worker.merge import Candidate
+from core.worker.steps import Stopped, unless_stopped
 from core.worker.suite import Suite
 from core.worker.workshop import Services, Workshop
 

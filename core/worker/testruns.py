@@ -14,8 +14,8 @@ from core.domain.evidence import Outcome, RunState, SuiteRun
 from core.errors import NotFound, OrchardError
 from core.ids import branch_of
 from core.worker.contract import SuiteJob, SuiteReport
-from core.worker.course import Stopped, unless_stopped
 from core.worker.found import KEPT
+from core.worker.steps import Stopped, unless_stopped
 from core.worker.workshop import Services, Workshop
 
 logger = logging.getLogger(__name__)

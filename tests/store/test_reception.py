@@ -13,8 +13,8 @@ from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Hold
 from core.errors import LostRace
-from core.orchestrator.errands import Errands
 from core.orchestrator.reception import Reception
+from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import encode
 from core.store import approvals, cycles, leases
 from core.worker.contract import OpenedWorktree, PermissionQuestion, ProjectSetup
@@ -68,8 +68,8 @@ async def test_a_folder_is_not_given_for_a_story_that_was_handed_back_meanwhile(
         return True
 
     setup = ProjectSetup(name="shop", path=Path("/srv/shop"), main_branch="main", state_path=Path("/srv"))
-    errands = Errands(claimed, Supervisor(), SimpleNamespace(project=lambda _: setup), quiet=quiet)
+    requests = WorkerRequests(claimed, Supervisor(), SimpleNamespace(project=lambda _: setup), quiet=quiet)
     await claimed.write(lambda tx: hold(tx, Hold.TAKEN))
     with pytest.raises(LostRace, match="handed back"):
-        await errands.open_worktree("shop", "shop-1")
+        await requests.open_worktree("shop", "shop-1")
     assert (await claimed.read(lambda conn: cycles.get(conn, "shop-1"))).base_commit is None

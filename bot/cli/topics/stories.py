@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from bot.cli import output_stories as output
 from bot.cli import questions
 from bot.cli.command import Asked, Command, Misused, Told, Topic
-from core.domain.course import command_of
 from core.domain.lifecycles import Phase
+from core.domain.way_back import command_of
 from core.errors import NotFound
 from core.orchestrator.views import StoryView
 

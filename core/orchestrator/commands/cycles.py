@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from core.agents import prompts
-from core.domain.course import WayBack, command_of, reachable, way_back
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
 from core.domain.story import Cycle, Hold, Story, StoryState
+from core.domain.way_back import WayBack, command_of, reachable, way_back
 from core.errors import NotAllowed
 from core.orchestrator import overview
-from core.orchestrator.commands.hands import Hands
+from core.orchestrator.commands.interventions import Interventions
 from core.orchestrator.commands.topic import TEXT_LIMIT, allowed, checked
 from core.orchestrator.commands.watching import Watching
-from core.orchestrator.holding import (
+from core.orchestrator.needing import block_if_never, block_what_needs, check_can_be_met
+from core.orchestrator.sprint_end import settle_sprint
+from core.orchestrator.story_guards import (
     at_work,
     check_may_run,
     check_not_asked,
@@ -23,14 +25,12 @@ from core.orchestrator.holding import (
     let_go,
     merge_question,
 )
-from core.orchestrator.needing import block_if_never, block_what_needs, check_can_be_met
-from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView
 from core.store import approvals, cycles, projects, sprints, stories, touched
 from core.store.database import Transaction
 
 
-class Cycles(Hands, Watching):
+class Cycles(Interventions, Watching):
     async def start_story(self, story_id: str, *, actor: str) -> StoryView:
         """A stopped story goes on by itself; while a sprint runs, one of the backlog joins it."""
 

@@ -13,7 +13,7 @@ from core.agents.confined import read_text
 from core.domain import wording
 from core.domain.event import EventKind
 from core.domain.lifecycles import WorkflowCommand, WorkflowFact, WorkflowState
-from core.domain.story import EpicState, StoryState
+from core.domain.story import EpicState, Story, StoryState
 from core.errors import InvalidInput, NotFound, OrchardError
 from core.orchestrator.commands.topic import Topic, allowed, find
 from core.orchestrator.views import ImportView
@@ -82,27 +82,9 @@ def _take_over(tx: Transaction, project: str, state: ForeignState, actor: str) -
         )
     }
     for each in state.stories:
-        if _origin(each) in known:
-            continue
-        story = stories.add(
-            tx,
-            found.name,
-            title=_text(each.title, wording.TITLE_CHARACTERS) or each.key[: wording.TITLE_CHARACTERS],
-            body=_text(each.body, wording.TEXT_CHARACTERS),
-            acceptance_criteria=tuple(
-                _text(text, wording.CRITERION_CHARACTERS)
-                for text in each.acceptance_criteria[: wording.CRITERIA]
-            ),
-            priority=each.priority,
-            added_by=actor,
-            estimate=each.estimate,
-            labels=tuple(_text(label, wording.LABEL_CHARACTERS) for label in each.labels[: wording.LABELS]),
-            epic_id=epic_ids.get(each.epic or ""),
-            origin=_origin(each),
-            state=StoryState.DONE if each.done else StoryState.BACKLOG,
-            sprint_id=sprint_ids.get(each.sprint or "") if each.done else None,
-        )
-        ids[_origin(each)] = story.id
+        if _origin(each) not in known:
+            epic, sprint = epic_ids.get(each.epic or ""), sprint_ids.get(each.sprint or "")
+            ids[_origin(each)] = _add(tx, found.name, each, epic=epic, sprint=sprint, actor=actor).id
     for each in state.stories:
         if _origin(each) not in known and (wanted := [ids[_prefixed(key)] for key in each.needs]):
             needs.replace(tx, ids[_origin(each)], wanted)
@@ -116,6 +98,28 @@ def _take_over(tx: Transaction, project: str, state: ForeignState, actor: str) -
         data={"stories": sum(_origin(each) not in known for each in state.stories)},
     )
     return known
+
+
+def _add(
+    tx: Transaction, project: str, each: ForeignStory, *, epic: str | None, sprint: str | None, actor: str
+) -> Story:
+    return stories.add(
+        tx,
+        project,
+        title=_text(each.title, wording.TITLE_CHARACTERS) or each.key[: wording.TITLE_CHARACTERS],
+        body=_text(each.body, wording.TEXT_CHARACTERS),
+        acceptance_criteria=tuple(
+            _text(text, wording.CRITERION_CHARACTERS) for text in each.acceptance_criteria[: wording.CRITERIA]
+        ),
+        priority=each.priority,
+        added_by=actor,
+        estimate=each.estimate,
+        labels=tuple(_text(label, wording.LABEL_CHARACTERS) for label in each.labels[: wording.LABELS]),
+        epic_id=epic,
+        origin=_origin(each),
+        state=StoryState.DONE if each.done else StoryState.BACKLOG,
+        sprint_id=sprint if each.done else None,
+    )
 
 
 def _text(text: str, limit: int) -> str:

@@ -13,9 +13,9 @@ import core
 from bot.cli.topics import COMMANDS
 from bot.cli.words import KNOWN, PROGRAM, possible, translated, typed
 from cogs.access import RIGHTS
-from core.domain.course import command_of
 from core.domain.lifecycles import Phase, WorkflowCommand, WorkflowState
 from core.domain.machine import allowed_commands
+from core.domain.way_back import command_of
 
 CORE = Path(core.__file__).parent
 GROUPS = {name.split()[0] for name in RIGHTS if " " in name and not name.startswith("button ")}

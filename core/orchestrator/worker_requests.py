@@ -34,7 +34,7 @@ _STOP_SECONDS = 30.0
 _QUIET_SECONDS = 60.0  # a turn's stop ladder takes up to 9 s by default
 
 
-class Errands:
+class WorkerRequests:
     """`quiet` waits until nothing works for a story, so many seconds at most, and says whether that is so."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a job tells on its way, how long its steps take, and that somebody may stop it."""
+"""The steps of a phase: told as they begin, timed, and given up when somebody stops it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def unless_stopped(work: Coroutine[Any, Any, T], *stops: asyncio.Event) ->
                 await task
 
 
-class Course:
+class PhaseSteps:
     """Of one phase. `seconds` holds the time by step."""
 
     def __init__(self, job: PhaseJob, tell: Tell, stop: asyncio.Event) -> None:

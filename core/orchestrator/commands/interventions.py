@@ -13,7 +13,8 @@ from core.errors import NotAllowed, OrchardError, Unavailable
 from core.ids import branch_of
 from core.orchestrator import overview
 from core.orchestrator.commands.topic import TEXT_LIMIT, Engine, Topic, checked
-from core.orchestrator.holding import (
+from core.orchestrator.sprint_end import settle_sprint
+from core.orchestrator.story_guards import (
     at_work,
     check_not_asked,
     check_not_blocked,
@@ -21,13 +22,12 @@ from core.orchestrator.holding import (
     go_on,
     let_go,
 )
-from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView, TakeoverView
 from core.store import approvals, cycles
 from core.store.database import Transaction
 
 
-class Hands(Topic):
+class Interventions(Topic):
     async def stop_story(self, story_id: str, *, actor: str) -> StoryView:
         """Ends what runs for it now and starts nothing more; it goes on from its last passed gate."""
 
