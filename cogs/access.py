@@ -76,6 +76,7 @@ _STEERING = (
     "tdd next",
     "tdd abort",
     "tdd run_tests",  # takes the machine's time
+    "tdd stop_tests",
     "story stop",
     "story steer",
     "story takeover",
