@@ -48,6 +48,7 @@ _SHELL = {
     "tdd commit": "phase commit",
     "tdd abort": "abort",
     "tdd run_tests": "tests",
+    "tdd stop_tests": "tests",
     "tdd logs": "log",
     "tdd status": "cycles",
     "tdd overview": "cycles",
