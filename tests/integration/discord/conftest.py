@@ -1,6 +1,7 @@
-"""`new_house`: a guild that checks what the bot says to it. `house`: one Orchard that runs for many tests.
+"""`new_house`: a guild that checks what the bot says to it. `house`: one Orchard for the tests of a file.
 
-Tests that use `house` are in the session's loop, and each has projects of its own.
+Tests that use `house` are in their module's loop, and each has projects of its own. It does not outlive the
+module: discord.py can be pointed at one server a process only.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def new_house(openapi: OpenApiChecker, tmp_path_factory: pytest.TempPathFactory)
     return opened
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(new_house: OpenHouse) -> AsyncIterator[House]:
     """Agents that show nothing for two seconds are told of."""
     settings = {"stall_seconds": 2, "stall_cancel_seconds": 600, "max_total_agents": 40}
