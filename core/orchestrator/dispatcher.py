@@ -23,7 +23,7 @@ from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.extra_agents import ExtraAgents
-from core.orchestrator.jobs import phase_job
+from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reception import Reception
@@ -32,10 +32,11 @@ from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
-from core.rpc import PeerGone, RpcError
+from core.rpc import PeerGone
 from core.store import approvals, cycles, leases, merges
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
+from core.wake import Wake
 from core.worker.contract import (
     AgentSetup,
     PhaseEnd,
@@ -86,7 +87,7 @@ class Dispatcher:
         self._merges = MergeQueue(store, self.supervisor, setups)
         self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
         self.extra_agents = ExtraAgents()
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
         self._cancelled: set[str] = set()  # stories whose task is to end
@@ -103,11 +104,8 @@ class Dispatcher:
         listening = asyncio.create_task(self._listen(), name="dispatcher: listen")
         try:
             while True:
-                self._wake.clear()
                 await self._pass()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pauses.next_end(self._interval)):
-                        await self._wake.wait()
+                await self._wake.rest(self._pauses.next_end(self._interval))
         finally:
             listening.cancel()
             await self.supervisor.stop_all()
@@ -258,19 +256,7 @@ class Dispatcher:
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return
-        try:
-            report = await self.supervisor.request(PhaseReport, lease.owner, "run_phase", job)
-        except PeerGone:
-            raise
-        except (RpcError, OrchardError, ValueError) as error:
-            log.exception("%s: the worker could not run %s", cycle.story_id, job.phase)
-            report = PhaseReport(
-                story_id=cycle.story_id,
-                phase=job.phase,
-                generation=lease.generation,
-                end=PhaseEnd.BLOCKED if isinstance(error, OrchardError) else PhaseEnd.AGENT_FAILED,
-                error=str(error),
-            )
+        report = await run_job(self.supervisor, lease.owner, job)
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)

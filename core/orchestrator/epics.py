@@ -7,7 +7,6 @@ takes the next generation, and an answer of an older one changes nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 from collections.abc import Mapping
@@ -22,15 +21,17 @@ from core.errors import LostRace, OrchardError
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.jobs import run_job
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import obstacle
 from core.orchestrator.usage_limit import UsagePolicy, next_try
-from core.rpc import PeerGone, RpcError
+from core.rpc import PeerGone
 from core.store import epics, leases, projects
 from core.store.database import Store, Transaction
-from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
+from core.wake import Wake
+from core.worker.contract import PhaseEnd, PhaseReport
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class EpicDesigns:
         self._clock = dispatcher.clock
         self._interval = interval_seconds
         self._back_off = back_off
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
         self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
@@ -72,11 +73,8 @@ class EpicDesigns:
         listening = asyncio.create_task(self._listen(), name="epics: listen")
         try:
             while True:
-                self._wake.clear()
                 await self._pass()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pauses.next_end(self._interval)):
-                        await self._wake.wait()
+                await self._wake.rest(self._pauses.next_end(self._interval))
         finally:
             tasks = [listening, *self._drives.values()]
             for task in tasks:
@@ -162,7 +160,7 @@ class EpicDesigns:
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
-            report = await self._ask(owner, job)
+            report = await run_job(self._dispatcher.supervisor, owner, job)
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
             log.info("%s: the worker ended while its agent worked", epic.id)
@@ -171,22 +169,6 @@ class EpicDesigns:
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
         await self._clean(epic)
-
-    async def _ask(self, owner: str, job: PhaseJob) -> PhaseReport:
-        try:
-            return await self._dispatcher.supervisor.request(PhaseReport, owner, "run_phase", job)
-        except PeerGone:
-            raise
-        except (RpcError, OrchardError, ValueError) as error:
-            log.exception("%s: the worker could not design it", job.story.id)
-            end = PhaseEnd.AGENT_FAILED if isinstance(error, RpcError | ValueError) else PhaseEnd.BLOCKED
-            return PhaseReport(
-                story_id=job.story.id,
-                phase=job.phase,
-                generation=job.generation,
-                end=end,
-                error=str(error),
-            )
 
     async def _record(self, epic: Epic, report: PhaseReport, agent: str, policy: ReviewPolicy) -> None:
         """What the agent's answer does, in one transaction. Raises LostRace for an older generation's."""

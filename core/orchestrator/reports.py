@@ -17,6 +17,7 @@ from core.domain.risk import RiskLimits, assess
 from core.domain.story import Cycle, Hold, StoryState
 from core.orchestrator.blocking import block
 from core.orchestrator.conflicts import start_again
+from core.orchestrator.sent_back import tell_sent_back
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
 from core.store import approvals, cycles, events, gates, leases, merges, projects, stories
@@ -308,17 +309,6 @@ def record_merge_refused(
     )
     emit_refused(tx, cycle, Phase.COMMIT, report.verdict)
     count, said = cycle.conflicts + 1, report.verdict.explain()
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={
-            "from": str(CycleState.COMMIT),
-            "to": str(CycleState.CODE_GREEN),
-            "reason": "the gate refused it on top of the main branch",
-            "conflicts": count,
-        },
-    )
     back = cycles.move(
         tx,
         cycle.story_id,
@@ -331,6 +321,8 @@ def record_merge_refused(
         feedback=said,
         rebase_onto=None,
     )
+    reason = "the gate refused it on top of the main branch"
+    tell_sent_back(tx, back, cycle.state, reason, conflicts=count)
     if count >= max_conflicts:
         times = "once" if count == 1 else f"{count} times"
         back = block(

@@ -13,6 +13,7 @@ from core.orchestrator.commands.interventions import Interventions
 from core.orchestrator.commands.topic import TEXT_LIMIT, allowed, checked
 from core.orchestrator.commands.watching import Watching
 from core.orchestrator.needing import block_if_never, block_what_needs, check_can_be_met
+from core.orchestrator.sent_back import tell_sent_back
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.story_guards import (
     at_work,
@@ -243,30 +244,19 @@ def _send_back(tx: Transaction, cycle: Cycle, phase: Phase, way: WayBack, reason
             feedback = f"{cycle.feedback}\n\n{said}".strip()
             cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
         return
-    state = cycle.state
-    for following in way.states:
-        cycles.move(
+    moved = cycle
+    for _ in way.states:
+        moved = cycles.move(
             tx,
             cycle.story_id,
             CycleEvent.SENT_BACK,
-            state=state,
+            state=moved.state,
             red_commit=way.red_commit,
             head_commit=way.head_commit,
             feedback=said,
             by_hand=False,
         )
-        state = following
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor=actor,
-        data={
-            "from": str(cycle.state),
-            "to": str(phase),
-            "reason": reason or f"a person wants {phase} again",
-        },
-    )
+    tell_sent_back(tx, moved, cycle.state, reason or f"a person wants {phase} again", actor=actor)
 
 
 def _out_of_reach(cycle: Cycle, phase: Phase, *, asked: bool) -> NotAllowed:

@@ -13,6 +13,7 @@ from core.errors import NotAllowed, OrchardError, Unavailable
 from core.ids import branch_of
 from core.orchestrator import overview
 from core.orchestrator.commands.topic import TEXT_LIMIT, Engine, Topic, checked
+from core.orchestrator.sent_back import tell_sent_back
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.story_guards import (
     at_work,
@@ -201,15 +202,7 @@ def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:
 
 
 def _back_from_commit(tx: Transaction, cycle: Cycle, actor: str) -> Cycle:
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor=actor,
-        data={
-            "from": str(cycle.state),
-            "to": str(CycleState.CODE_GREEN),
-            "reason": "a person takes it over: what they leave is judged before it is merged",
-        },
-    )
-    return cycles.move(tx, cycle.story_id, CycleEvent.SENT_BACK, state=cycle.state)
+    moved = cycles.move(tx, cycle.story_id, CycleEvent.SENT_BACK, state=cycle.state)
+    reason = "a person takes it over: what they leave is judged before it is merged"
+    tell_sent_back(tx, moved, cycle.state, reason, actor=actor)
+    return moved
