@@ -60,6 +60,11 @@ def told(text: str, limit: int = 50_000) -> str:
     return _ACTOR.sub(r"<@\1>", plain(text, limit))
 
 
+def post_link(guild_id: int, channel_id: int | None, message_id: int | None) -> str:
+    """Where a post can be opened."""
+    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """1 point, 2 points; 1 story, 2 stories."""
     return f"{number} {one if number == 1 else many or one + 's'}"

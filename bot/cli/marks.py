@@ -57,10 +57,6 @@ def done(sentence: str) -> Text:
     return Text.assemble(("✓ ", "green"), clean(sentence))
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def table(title: str = "") -> Table:
     heading = Text(clean(title), style="bold") if title else None
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, title=heading, title_justify="left")

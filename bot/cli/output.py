@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.marks import clean, counted, done, following, indented, next_step, table
+from bot.cli.marks import clean, done, following, indented, next_step, table
 from bot.cli.output_answers import approvals
 from bot.cli.words import translated, typed
+from cogs.text import count
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import Priority
 
@@ -168,10 +169,10 @@ def imported(value: ImportView, *, in_shell: bool = False) -> RenderableType:
 def _came(value: ImportView) -> str:
     """One sentence with what there is to say."""
     came = "came into" if value.kept else "would come into"
-    parts = [f"{counted(len(value.waiting), 'story', 'stories')} {came} the backlog of {value.project}"]
+    parts = [f"{count(len(value.waiting), 'story', 'stories')} {came} the backlog of {value.project}"]
     parts += [f"{value.done} done there already"] if value.done else []
-    parts += [counted(value.epics, "epic")] if value.epics else []
-    parts += [counted(value.sprints, "finished sprint")] if value.sprints else []
+    parts += [count(value.epics, "epic")] if value.epics else []
+    parts += [count(value.sprints, "finished sprint")] if value.sprints else []
     parts += [f"{value.known} had come before"] if value.known else []
     return f"{', '.join(parts)}."
 

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from bot.cli.marks import (
     clean,
-    counted,
     done,
     duration,
     following,
@@ -25,6 +24,7 @@ from bot.cli.marks import (
 from bot.cli.output import fault, project_table
 from bot.cli.output_stories import merging, overlapping, story_table
 from bot.cli.words import possible, typed
+from cogs.text import count
 from core.domain.burndown import points_of
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import EpicState, StoryStatus
@@ -75,7 +75,7 @@ def report(value: ProjectReport, *, in_shell: bool = False) -> RenderableType:
 def _heading(view: SprintView) -> str:
     sprint = view.sprint
     ended = [each for each in view.stories if each.status is StoryStatus.DONE]
-    points = f"{_points(ended)} of {counted(_points(view.stories), 'point')} done"
+    points = f"{_points(ended)} of {count(_points(view.stories), 'point')} done"
     goal = f": {one_line(sprint.goal)}" if sprint.goal else ""
     return f"Sprint {sprint.number}{goal} ({points})"
 
@@ -106,7 +106,7 @@ def _holding(value: ProjectReport, *, in_shell: bool) -> list[str]:
             f"then {say(f'feedback {name} TEXT')} or {say(f'changes {name} TEXT')}"
         )
     if value.project.pending_approvals:
-        lines.append(f"{counted(value.project.pending_approvals, 'question')} for you: {say('approvals')}")
+        lines.append(f"{count(value.project.pending_approvals, 'question')} for you: {say('approvals')}")
     helped = {
         StoryStatus.BLOCKED: ("is blocked", "fix {0} TEXT"),
         StoryStatus.STOPPED: ("is stopped", "go {0}"),
@@ -130,7 +130,7 @@ def _epic_line(view: EpicView, *, in_shell: bool) -> str:
             return f"{epic.id} failed. Look: {look}"
         case _:
             proposed = sum(story.status is StoryStatus.PROPOSED for story in view.stories)
-            return f"{epic.id} proposes {counted(proposed, 'story', 'stories')}: {look}"
+            return f"{epic.id} proposes {count(proposed, 'story', 'stories')}: {look}"
 
 
 # -- sprints ---------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def planned(view: SprintView, *, in_shell: bool = False) -> RenderableType:
     name = view.sprint.project
     held = [each for each in view.stories if each.why]
     return Group(
-        done(f"Sprint {view.sprint.number} of {name}: {counted(len(view.stories), 'story', 'stories')}."),
+        done(f"Sprint {view.sprint.number} of {name}: {count(len(view.stories), 'story', 'stories')}."),
         *(indented(f"• {each.story.id}: {each.why}", "yellow") for each in held),
         next_step("", f"sprint {name}", in_shell=in_shell),
     )
@@ -152,7 +152,7 @@ def workflow(view: WorkflowView) -> RenderableType:
 
 def changes_requested(project: str, views: Sequence[StoryView], *, in_shell: bool = False) -> RenderableType:
     return Group(
-        done(f"{project} has {counted(len(views), 'new story', 'new stories')} in its backlog."),
+        done(f"{project} has {count(len(views), 'new story', 'new stories')} in its backlog."),
         *(indented(f"{view.story.id}: {view.story.title}") for view in views),
         next_step("Choose a sprint", f"plan {project}", in_shell=in_shell),
     )
@@ -165,7 +165,7 @@ def review(view: ReviewView, *, in_shell: bool = False) -> RenderableType:
     spent = f" in {duration(view.seconds)}" if view.seconds is not None else ""
     head = Text.assemble(
         (f"Sprint {sprint.number} of {sprint.project}{goal}\n", "bold"),
-        f"{view.points_done} of {counted(view.points_planned, 'point')} done{spent}, {_state(sprint)}",
+        f"{view.points_done} of {count(view.points_planned, 'point')} done{spent}, {_state(sprint)}",
     )
     shown = table()
     shown.add_column("Story", overflow="fold")
@@ -207,7 +207,7 @@ def burndown(view: Burndown) -> RenderableType:
     left = view.actual[-1].remaining if view.actual else view.total
     head = Text.assemble(
         (f"Burndown of sprint {sprint.number} of {sprint.project}\n", "bold"),
-        f"{left} of {counted(view.total, 'point')} left, {_state(sprint)}",
+        f"{left} of {count(view.total, 'point')} left, {_state(sprint)}",
     )
     if not view.actual:
         return Group(head, following("There is a curve once the sprint has started."))
@@ -297,7 +297,7 @@ def digest(found: Digest, *, in_shell: bool = False) -> RenderableType:
         for sprint in found.finished_sprints
     ]
     kinds = [f"{many} x {str(kind).replace('_', ' ')}" for kind, many in found.counts.items()]
-    more = f" and {counted(found.events, 'event')} in all" if len(kinds) > _KINDS else ""
+    more = f" and {count(found.events, 'event')} in all" if len(kinds) > _KINDS else ""
     happened = f"{', '.join(kinds[:_KINDS])}{more}." if kinds else "Nothing happened."
     parts.append(indented(happened, "dim"))
     if found.questions:

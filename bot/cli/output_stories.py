@@ -12,7 +12,6 @@ from rich.text import Text
 
 from bot.cli.marks import (
     clean,
-    counted,
     done,
     duration,
     following,
@@ -24,6 +23,7 @@ from bot.cli.marks import (
     when,
 )
 from bot.cli.words import typed
+from cogs.text import count
 from core.agents.reading import since_last_prompt
 from core.domain.approval import ApprovalState
 from core.domain.story import StoryStatus
@@ -93,7 +93,7 @@ def facts(view: StoryView) -> str:
 
 def _planned_by(story: Story) -> list[str]:
     said = [
-        "" if story.estimate is None else counted(story.estimate, "point"),
+        "" if story.estimate is None else count(story.estimate, "point"),
         "" if story.priority == "normal" else str(story.priority),
         f"labels {clean(', '.join(story.labels))}" if story.labels else "",
         f"of epic {story.epic_id}" if story.epic_id else "",

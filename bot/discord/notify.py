@@ -292,9 +292,9 @@ class Notifier:
                 _log.debug("nor in the system channel", exc_info=True)
 
 
-def nonce_of(dedup_key: str) -> str:
-    """At most 25 characters, the same for the same row: Discord makes one message of two tries. PURE."""
-    return hashlib.sha256(dedup_key.encode()).hexdigest()[:25]
+def nonce_of(key: str) -> str:
+    """At most 25 characters, the same for the same key: Discord makes one message of two tries. PURE."""
+    return hashlib.sha256(key.encode()).hexdigest()[:25]
 
 
 _UNBLOCKING = frozenset({EventKind.STORY_UNBLOCKED, EventKind.STORY_SKIPPED, EventKind.STORY_ABORTED})

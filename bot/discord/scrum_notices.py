@@ -9,7 +9,7 @@ from bot.discord.notice import Data, Notice, Place, Render, listed, number, quot
 from bot.discord.render import moment, resume_button, who
 from cogs.buttons import epic_buttons, epic_failed_buttons, story_buttons
 from cogs.message import Field, Tone
-from cogs.text import code, fence, one_line, plain, title
+from cogs.text import code, count, fence, one_line, plain, title
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
 from core.domain.story import StoryStatus
@@ -21,7 +21,7 @@ def _epic_proposed(event: Event, data: Data, _: str) -> Notice:
     """The notifier puts the stories' titles in; this is what is known without them."""
     proposed = texts(data, "stories")
     return say(
-        f"{len(proposed)} {'story' if len(proposed) == 1 else 'stories'} proposed. "
+        f"{count(len(proposed), 'story', 'stories')} proposed. "
         f"Read, edit and approve: `/approve`.\n{listed(proposed)}",
         heading=f"💡 {title(_epic(data))}",
         place=Place.CHANNEL,
@@ -47,8 +47,9 @@ def _epic_failed(event: Event, data: Data, _: str) -> Notice:
 
 def _stories_approved(event: Event, data: Data, _: str) -> Notice:
     approved = texts(data, "stories")
+    stories = count(len(approved), "story", "stories")
     return say(
-        f"👍 {_count(approved)} approved by {_by(event, data)}: {_in_line(approved)}. Next: `/sprint plan`.",
+        f"👍 {stories} approved by {_by(event, data)}: {_in_line(approved)}. Next: `/sprint plan`.",
         place=Place.CHANNEL,
         tone=Tone.GOOD,
     )
@@ -211,10 +212,6 @@ def _epic(data: Data) -> str:
 
 def _by(event: Event, data: Data) -> str:
     return who(text(data, "by") or event.actor)
-
-
-def _count(stories: tuple[str, ...]) -> str:
-    return "1 story" if len(stories) == 1 else f"{len(stories)} stories"
 
 
 def _in_line(stories: tuple[str, ...]) -> str:
