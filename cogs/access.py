@@ -76,6 +76,7 @@ _STEERING = (
     "tdd next",
     "tdd abort",
     "tdd run_tests",  # takes the machine's time
+    "tdd stop_tests",
     "story stop",
     "story steer",
     "story takeover",
@@ -86,7 +87,19 @@ _STEERING = (
     "feedback",
     *map(
         control,
-        ("accept", "accept_all", "revise", "edit", "drop", "stop", "go_on", "take", "hand_back", "steer"),
+        (
+            "accept",
+            "accept_all",
+            "revise",
+            "edit",
+            "drop",
+            "stop",
+            "go_on",
+            "step",
+            "take",
+            "hand_back",
+            "steer",
+        ),
     ),
     *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),
 )

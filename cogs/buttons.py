@@ -2,6 +2,7 @@
 
 | verb | target | what it does |
 |---|---|---|
+| `approve`, `reject` | approval id | answers a question; `reject` with words, by a form |
 | `proposals` | epic id | shows its proposals, to leaf through and choose from |
 | `accept_all` | epic id | approves what it still proposes |
 | `accept` | story id | approves one proposal |
@@ -9,7 +10,7 @@
 | `pick` | epic id | (a select) shows the chosen proposal |
 | `edit` | story id | edits a story by a form |
 | `drop` | story id | removes a proposal or a story of the backlog |
-| `stop`, `go_on`, `take`, `skip` | story id | what they say |
+| `stop`, `go_on`, `step`, `take`, `skip` | story id | what they say; `step`: one phase with its gate |
 | `steer`, `hand_back`, `fix` | story id | the same, with words, by a form |
 | `state` | `commands`, `diagram` or `project`, `:`, project | another look at a project's state |
 """
@@ -29,6 +30,14 @@ def epic_buttons(epic_id: str, *, look_through: bool = True) -> tuple[Button, ..
         Button(label="Approve all", verb="accept_all", target=epic_id, look=Look.GOOD),
         *(look if look_through else ()),
         Button(label="Ask for changes", verb="revise", target=epic_id),
+    )
+
+
+def answer_buttons(approval_id: str) -> tuple[Button, ...]:
+    """Under a question that waits for its answer."""
+    return (
+        Button(label="Approve", verb="approve", target=approval_id, look=Look.GOOD),
+        Button(label="Reject", verb="reject", target=approval_id, look=Look.BAD),
     )
 
 
@@ -61,6 +70,7 @@ _STORY = (
     ("fix", "Suggest fix", Look.PRIMARY, frozenset({_S.BLOCKED})),
     ("hand_back", "Hand back", Look.PRIMARY, frozenset({_S.TAKEN})),
     ("go_on", "Go on", Look.GOOD, frozenset({_S.STOPPED})),
+    ("step", "Next step", Look.PRIMARY, frozenset({_S.STOPPED})),
     ("steer", "Steer", Look.PRIMARY, _AT_WORK | {_S.STOPPED}),
     ("stop", "Stop", Look.PLAIN, _AT_WORK),
     ("take", "Take over", Look.PLAIN, _AT_WORK | {_S.STOPPED, _S.BLOCKED}),

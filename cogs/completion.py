@@ -14,10 +14,11 @@ from discord import app_commands
 
 from cogs.text import one_line
 from core.clock import Clock
-from core.domain.story import Story, StoryStatus
+from core.domain.story import StoryStatus
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
+    from core.orchestrator.views import StoryTitle
 
 _log = logging.getLogger(__name__)
 
@@ -91,8 +92,8 @@ class Completion:
         now = self._clock.monotonic()
         kept = self._stories.get(project)
         if kept is None or now - kept[0] > KEPT_SECONDS:
-            views = await self._commands.stories(project)
-            kept = (now, tuple((view.status, _story_option(view.story)) for view in views))
+            titles = await self._commands.story_titles(project)
+            kept = (now, tuple((one.status, _story_option(one)) for one in titles))
             self._stories = {project: kept}
         options = (option for status, option in kept[1] if status in statuses)
         return several(options, typed) if many else matching(options, typed)
@@ -117,5 +118,5 @@ async def suggest(
     ]
 
 
-def _story_option(story: Story) -> Option:
+def _story_option(story: StoryTitle) -> Option:
     return Option(value=story.id, label=f"{story.id} {story.title}")

@@ -113,7 +113,7 @@ class Desk:
         if own is not None and not project:
             return own
         if here is not None:
-            at_work = [view.story.id for view in await self.commands.stories(here) if view.status in AT_WORK]
+            at_work = [one.id for one in await self.commands.story_titles(here) if one.status in AT_WORK]
             if len(at_work) == 1:
                 return at_work[0]
         raise InvalidInput(
@@ -135,9 +135,9 @@ class Desk:
 
     async def _titled(self, words: str, project: str | None) -> str:
         wanted = words.casefold()
-        views = await self.commands.stories(project)
-        same = [v.story.id for v in views if v.story.title.casefold() == wanted]
-        found = same or [v.story.id for v in views if wanted in v.story.title.casefold()]
+        titles = await self.commands.story_titles(project)
+        same = [one.id for one in titles if one.title.casefold() == wanted]
+        found = same or [one.id for one in titles if wanted in one.title.casefold()]
         if len(found) == 1:
             return found[0]
         if not found:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cogs.chart import NAME
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
-from cogs.text import code, cut, fence, plain, title
+from cogs.text import code, count, cut, fence, plain, title, told
 from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
@@ -58,10 +58,10 @@ def refusal(error: OrchardError) -> Message:
     """What went wrong, why, and what to do next."""
     fields = []
     if error.why:
-        fields.append(Field(name="Why", value=plain(error.why, 1000)))
+        fields.append(Field(name="Why", value=told(error.why, 1000)))
     if error.hint:
-        fields.append(Field(name="What you can do", value=plain(error.hint, 1000)))
-    return Message(cards=(Card(body=f"⚠️ {plain(error.message, 1500)}", fields=tuple(fields), tone=Tone.BAD),))
+        fields.append(Field(name="What you can do", value=told(error.hint, 1000)))
+    return Message(cards=(Card(body=f"⚠️ {told(error.message, 1500)}", fields=tuple(fields), tone=Tone.BAD),))
 
 
 def breakdown(error_id: str) -> Message:
@@ -187,7 +187,9 @@ def sprint(view: SprintView, page: int = 0, note: str = "") -> Message:
 def workflow(view: WorkflowView) -> Message:
     """Where a project stands, with the buttons to its three other looks."""
     status = view.project.status
-    sprint_text = f"\n{goal(view.sprint)} (sprint {view.sprint.number})" if view.sprint else ""
+    sprint_text = ""
+    if view.sprint:
+        sprint_text = f"\nSprint {view.sprint.number}. {goal(view.sprint)}".rstrip()
     allowed = " ".join(f"`/{command}`" for command in view.allowed) or "nothing"
     card = Card(
         title=f"{view.project.name}: {view.state}",
@@ -293,7 +295,7 @@ def story_line(view: StoryView, *, criteria: bool = False) -> str:
     if criteria:
         line += _facts(view)
     if view.why:
-        line += f"\n  {plain(view.why, 300)}"
+        line += f"\n  {told(view.why, 300)}"
     return line
 
 
@@ -301,8 +303,8 @@ def _facts(view: StoryView) -> str:
     """What a story in a list is planned by."""
     story = view.story
     parts = [
-        f"{story.estimate} points" if story.estimate is not None else "",
-        f"{len(story.acceptance_criteria)} criteria" if story.acceptance_criteria else "",
+        count(story.estimate, "point") if story.estimate is not None else "",
+        count(len(story.acceptance_criteria), "criterion", "criteria") if story.acceptance_criteria else "",
         "needs " + ", ".join(code(need) for need in view.needs[:5]) if view.needs else "",
         " ".join(code(label, 30) for label in story.labels[:5]),
     ]

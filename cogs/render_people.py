@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cogs.message import Message
 from cogs.render import goal, paged, stamp
-from cogs.text import code, plain, title
+from cogs.text import code, plain, post_link, title
 from core.domain.event import EventKind
 from core.domain.ping import Ping
 from core.orchestrator.views import Digest, NotificationView
@@ -90,7 +90,7 @@ def _link(found: Digest, ref: str, guild_id: int | None) -> str:
     place = found.posts.get(ref)
     if place is None or guild_id is None:
         return ""
-    return f" · [post](https://discord.com/channels/{guild_id}/{place.channel_id}/{place.message_id})"
+    return f" · [post]({post_link(guild_id, place.channel_id, place.message_id)})"
 
 
 def _short(number: int) -> str:

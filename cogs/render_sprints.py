@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cogs.chart import NAME
 from cogs.message import Attachment, Card, Field, Message
 from cogs.render import STORY_SIGNS, done, goal, paged, sprint_state, stamp
-from cogs.text import code, one_line, plain, title
+from cogs.text import code, count, one_line, plain, title
 from core.domain.insights import Insights
 from core.domain.story import Sprint
 from core.orchestrator.views import Burndown, ProjectView, ReviewView, StoryResult, StoryView, SystemView
@@ -146,10 +146,10 @@ def _share(view: ProjectView) -> str:
 def _result(result: StoryResult) -> str:
     view = result.view
     parts = [
-        f"{view.story.estimate} points" if view.story.estimate is not None else "",
+        count(view.story.estimate, "point") if view.story.estimate is not None else "",
         _duration(result.seconds) if result.seconds is not None else "",
-        f"{result.tests} new tests pass" if result.tests else "",
-        f"{result.refusals} refusals" if result.refusals else "",
+        f"{count(result.tests, 'new test')} passed" if result.tests else "",
+        count(result.refusals, "refusal") if result.refusals else "",
         code(result.commit[:10]) if result.commit else "",
     ]
     facts = " · ".join(part for part in parts if part)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cogs.buttons import epic_buttons, epic_failed_buttons, proposal_buttons, story_buttons
+from cogs.buttons import answer_buttons, epic_buttons, epic_failed_buttons, proposal_buttons, story_buttons
 from cogs.message import Attachment, Button, Card, Choice, Field, Message, Select, Tone, paginate
 from cogs.render import STORY_SIGNS, done, paged, stamp, story_line
-from cogs.text import code, cut, fence, one_line, plain, title
-from core.domain.approval import ApprovalState
+from cogs.text import code, count, cut, fence, one_line, plain, title
+from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.story import EpicState, StoryStatus
 from core.orchestrator.views import (
@@ -122,11 +122,11 @@ def story(detail: StoryDetail) -> Message:
         if passed:
             fields.append(Field(name=f"Evidence of {passed[-1].phase}", value=_evidence(passed[-1])))
     if detail.approvals:
-        asked = "\n".join(
+        questions = "\n".join(
             f"{'✋' if a.state is ApprovalState.PENDING else '•'} {plain(a.question, 150)}: **{a.state}**"
             for a in detail.approvals
         )
-        fields.append(Field(name="Questions", value=asked))
+        fields.append(Field(name="Questions", value=questions))
     if cycle is not None and cycle.feedback:
         fields.append(Field(name="For the agent's next prompt", value=fence(cycle.feedback, limit=900)))
     status = story_line(view)
@@ -140,11 +140,18 @@ def story(detail: StoryDetail) -> Message:
     )
     spec = cycle.spec if cycle is not None else ""
     files = (Attachment(name=f"{story.id}-design.md", text=spec),) if spec.strip() else ()
+    # Its post may be gone, or far up: what it asks can be read and answered here as well.
+    asked = next((one for one in detail.approvals if one.state is ApprovalState.PENDING), None)
+    if asked is not None and asked.detail.strip():
+        end = "diff" if asked.kind is ApprovalKind.MERGE else "txt"
+        files = (*files, Attachment(name=f"{story.id}.{end}", text=asked.detail))
     buttons = (
         proposal_buttons(story.id)
         if view.status is StoryStatus.PROPOSED
         else story_buttons(story.id, view.status)
     )
+    if asked is not None:
+        buttons = (*answer_buttons(asked.id), *buttons)
     return Message(cards=(card,), attachments=files, buttons=buttons)
 
 
@@ -229,7 +236,7 @@ def _cycle_line(view: StoryView, now: float) -> str:
 def _facts(view: StoryView) -> str:
     story = view.story
     parts = [
-        f"{story.estimate} points" if story.estimate is not None else "",
+        count(story.estimate, "point") if story.estimate is not None else "",
         f"priority {story.priority}",
         "labels " + ", ".join(code(label, 50) for label in story.labels) if story.labels else "",
         "needs " + ", ".join(code(need) for need in view.needs) if view.needs else "",

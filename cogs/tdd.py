@@ -13,6 +13,7 @@ from cogs.desk import AT_WORK, Context, Desk, actor
 from cogs.hybrid import PROJECT, STORY
 from cogs.message import Message
 from cogs.replies import answer, answer_then
+from cogs.text import title
 from core.domain.lifecycles import Phase
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotFound
@@ -34,8 +35,8 @@ class Tdd(commands.Cog):
     async def tdd(self, ctx: Context) -> None:
         raise InvalidInput(
             "What about it?",
-            hint="start, status, design, test, code, refactor, commit, next, abort, logs, overview or "
-            "run_tests.",
+            hint="start, status, design, test, code, refactor, commit, next, abort, logs, overview, "
+            "run_tests or stop_tests.",
         )
 
     @hybrid.subcommand(tdd, "Let a story run, or go on after a stop")
@@ -127,12 +128,7 @@ class Tdd(commands.Cog):
     @hybrid.subcommand(tdd, "Run the project's tests now, or a story's as it stands")
     @hybrid.options({"story": _WORKED}, story="Its id or title; none: the main branch", project=PROJECT)
     async def run_tests(self, ctx: Context, story: str | None = None, project: str | None = None) -> None:
-        own = self._desk.channels.story_of(ctx.channel) if ctx.channel is not None else None
-        asked = await self._desk.story(ctx, story, project) if story or (own and not project) else None
-        if asked is not None:
-            name = (await self._desk.commands.story(asked)).view.story.project
-        else:
-            name = (await self._desk.commands.project(self._desk.project(ctx, project))).project.name
+        name, asked = await self._suite(ctx, story, project)
 
         async def run() -> Message:
             return render_stories.tests_ran(
@@ -140,6 +136,24 @@ class Tdd(commands.Cog):
             )
 
         await answer_then(ctx, render_stories.tests_running(name, asked), run())
+
+    @hybrid.subcommand(tdd, "End a run of the tests that was asked for")
+    @hybrid.options({"story": _WORKED}, story="Its id or title; none: the main branch", project=PROJECT)
+    async def stop_tests(self, ctx: Context, story: str | None = None, project: str | None = None) -> None:
+        async def stop() -> Message:
+            name, asked = await self._suite(ctx, story, project)
+            await self._desk.commands.stop_tests(name, asked, actor=actor(ctx.author))
+            return Message(text=f"🛑 The tests of {title(asked or name)} are stopped.")
+
+        await answer(ctx, stop())
+
+    async def _suite(self, ctx: Context, story: str | None, project: str | None) -> tuple[str, str | None]:
+        """Whose tests are meant: the project, and the story where it is one's and not the main branch's."""
+        own = self._desk.channels.story_of(ctx.channel) if ctx.channel is not None else None
+        if story or (own and not project):
+            asked = await self._desk.story(ctx, story, project)
+            return (await self._desk.commands.story(asked)).view.story.project, asked
+        return (await self._desk.commands.project(self._desk.project(ctx, project))).project.name, None
 
     async def _phase(
         self, ctx: Context, phase: Phase, story: str | None, reason: str, project: str | None

@@ -17,6 +17,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\*_~`|<>\[\]])")
 _LINE_START = re.compile(r"(?m)^([ \t]*)(#{1,3}|-#|[-+]|\d{1,9}(?=[.)]))(?=[ \t.)])")
+_ACTOR = re.compile(r"\bdiscord:(\d{15,20})\b")
 _MASS_MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
 
 
@@ -52,6 +53,21 @@ def plain(text: str, limit: int = 50_000) -> str:
     text = _MARKDOWN.sub(r"\\\1", text)
     text = _LINE_START.sub(_escape_line_start, text)
     return _MASS_MENTION.sub("@\u200b", text)
+
+
+def told(text: str, limit: int = 50_000) -> str:
+    """A sentence of Orchard's own, as `plain`: whom it names by an actor's id is shown by name."""
+    return _ACTOR.sub(r"<@\1>", plain(text, limit))
+
+
+def post_link(guild_id: int, channel_id: int | None, message_id: int | None) -> str:
+    """Where a post can be opened."""
+    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """1 point, 2 points; 1 story, 2 stories."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def title(text: str, limit: int = 200) -> str:

@@ -191,7 +191,11 @@ class AiSettings(Section):
         3, ge=0, le=100, description="Tries after a refused gate, before people are asked."
     )
     max_conflicts: Int = Field(
-        2, ge=1, le=100, description="A story that conflicted this often with the main branch asks people."
+        2,
+        ge=1,
+        le=100,
+        description="A story that did not fit on the main branch this often, by a conflict or by the gate "
+        "there, asks people.",
     )
     resume_after_usage_limit: Bool = Field(
         False, description="A sprint that its agent's usage limit paused goes on by itself when that resets."

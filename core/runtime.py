@@ -44,6 +44,7 @@ from core.store import projects
 from core.store.database import Store
 from core.worker.contract import Progress, SuiteReport
 from core.worker.suite import sweep_checkouts
+from core.worker.worktree import taken_mark
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +96,21 @@ class _Engine:
     def worktree(self, project: str, story_id: str) -> Path:
         return self._setups.state_path.resolve() / "worktrees" / project / story_id
 
+    def is_open(self, project: str, story_id: str) -> bool:
+        opened = taken_mark(self._setups.state_path, project, story_id).exists()
+        return opened and self.worktree(project, story_id).exists()
+
     async def open_worktree(self, project: str, story_id: str) -> Path:
-        return await self._dispatcher.errands.open_worktree(project, story_id)
+        return await self._dispatcher.requests.open_worktree(project, story_id)
 
     async def steer(self, project: str, story_id: str, text: str) -> bool:
-        return await self._dispatcher.errands.steer(project, story_id, text)
+        return await self._dispatcher.requests.steer(project, story_id, text)
 
     async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
-        return await self._dispatcher.errands.run_tests(project, story_id)
+        return await self._dispatcher.requests.run_tests(project, story_id)
+
+    async def stop_tests(self, project: str, story_id: str | None) -> bool:
+        return await self._dispatcher.requests.stop_tests(project, story_id)
 
 
 @contextmanager

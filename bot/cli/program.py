@@ -5,25 +5,36 @@ What a command needs is imported when it runs, so `orchard --help` imports none 
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bot.cli.terminal import display, display_long, execute, send
+from bot.cli.asking import ACTOR, Options, ask, obey, options, refuse_words, show, show_long
+from bot.cli.terminal import display, display_long, execute
 
 if TYPE_CHECKING:
     from bot.cli.session import Session
 
-T = TypeVar("T")
+
+class _WithShellWords(TyperGroup):
+    """Of a word that only the shell has, people are told how the command line says it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # typer's own types, or click's
+        if args and args[0] not in self.commands:
+            from bot.cli.topics import COMMANDS
+
+            if args[0] in COMMANDS:
+                ctx.fail(f"'{args[0]}' is a word of the shell: orchard do {shlex.join(args)}")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="orchard",
+    cls=_WithShellWords,
     help="Runs many AI-assisted development projects at once, from Discord.",
     no_args_is_help=True,
     add_completion=False,
@@ -32,18 +43,10 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 NoDiscord = Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")]
 NoIntelligence = Annotated[bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")]
-ACTOR = "cli"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What stands before the command."""
-
-    root: Path = Path()
-    debug: bool = False
 
 
 def _version(wanted: bool) -> None:
@@ -75,40 +78,6 @@ def main_options(
     ctx.obj = Options(root=root, debug=debug)
 
 
-def options(ctx: typer.Context) -> Options:
-    found: Options = ctx.find_object(Options) or Options()
-    return found
-
-
-def ask(
-    ctx: typer.Context,
-    question: Callable[[Session], Awaitable[T]],
-    *,
-    as_json: bool = False,
-    looking: bool = False,
-) -> T:
-    """The answer of the running Orchard, or of the store. `looking`: the question changes nothing."""
-
-    async def work() -> T:
-        from bot.cli.session import open_session
-
-        async with open_session(options(ctx).root, looking=looking) as session:
-            return await question(session)
-
-    return execute(work(), as_json=as_json, debug=options(ctx).debug)
-
-
-def show(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
-    """Prints a value as JSON for scripts, or as `render` makes it for people."""
-    if as_json:
-        from pydantic_core import to_jsonable_python
-
-        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        send(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode) + "\n")
-    else:
-        display(render(value))
-
-
 @app.command()
 def status(
     ctx: typer.Context,
@@ -116,7 +85,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show what runs, what waits, and what waits for you."""
-    from bot.cli import output
+    from bot.cli import output, output_sprints
 
     if project is None:
         view = ask(ctx, lambda s: s.commands.system(), as_json=as_json, looking=True)
@@ -129,7 +98,7 @@ def status(
 
         return await project_report(session.commands, project)
 
-    show(ask(ctx, look, as_json=as_json, looking=True), output.report, as_json=as_json)
+    show(ask(ctx, look, as_json=as_json, looking=True), output_sprints.report, as_json=as_json)
 
 
 @app.command()
@@ -205,39 +174,90 @@ def approve(
     ctx: typer.Context,
     approval: Annotated[
         str | None,
-        typer.Argument(help="The approval, by its id or its story; none: list what waits."),
+        typer.Argument(
+            help="A question, by its id or its story; or proposed stories: by id, epic or project. "
+            "None: list what waits."
+        ),
     ] = None,
     reject: Annotated[str | None, typer.Option("--reject", metavar="REASON", help="Say no, and why.")] = None,
     detail: Annotated[bool, typer.Option("--show", help="Show the whole command or diff only.")] = False,
     as_json: Json = False,
 ) -> None:
     """List what waits for an answer, look at it, or answer it."""
-    from bot.cli import output
+    from bot.cli import output_answers, output_epics
 
     if approval is None:
         if reject is not None or detail:
             raise typer.BadParameter("say which approval is meant", param_hint="APPROVAL")
         waiting = ask(ctx, lambda s: s.commands.approvals(), as_json=as_json, looking=True)
-        show(waiting, output.approvals, as_json=as_json)
+        show(waiting, output_answers.approvals, as_json=as_json)
         return
     if reject is not None and detail:
         raise typer.BadParameter("cannot be combined with --reject", param_hint="--show")
 
     async def work(session: Session) -> Any:
+        from bot.cli.questions import approve as say_yes
         from bot.cli.questions import resolve_approval
 
+        if reject is None and not detail:
+            return await say_yes(session.commands, [approval], actor=ACTOR)
         chosen = await resolve_approval(session.commands, approval)
         if detail:
             return await session.commands.approval(chosen)
-        return await session.commands.answer_approval(
-            chosen, reject is None, reason=reject or "", actor=ACTOR
-        )
+        return await session.commands.answer_approval(chosen, False, reason=reject or "", actor=ACTOR)
 
     answer = ask(ctx, work, as_json=as_json, looking=detail)
     if detail and not as_json:
-        display_long(output.approval(answer))
+        display_long(output_answers.approval(answer))
+    elif isinstance(answer, tuple):
+        show(answer, output_epics.approved, as_json=as_json)
     else:
-        show(answer, output.answered, as_json=as_json)
+        show(answer, output_answers.answered, as_json=as_json)
+
+
+@app.command()
+def story(ctx: typer.Context, story: StoryName, as_json: Json = False) -> None:
+    """Show everything of one story: its state, its gates' evidence, its questions, its design."""
+    from bot.cli import output_stories
+
+    found = ask(ctx, lambda s: s.commands.story(story), as_json=as_json, looking=True)
+    show_long(found, output_stories.story, as_json=as_json)
+
+
+@app.command()
+def log(
+    ctx: typer.Context,
+    story: StoryName,
+    whole: Annotated[bool, typer.Option("--all", help="The whole of the last turn, not its end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what happened to a story, and what was said in its agent's last turn."""
+    told = obey(ctx, ["log", story, *(["all"] if whole else [])], as_json=as_json)
+    show_long(told.value, lambda _: told.shown, as_json=as_json)
+
+
+@app.command(name="do", context_settings={"ignore_unknown_options": True})
+def do(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="A line of the shell; none: list what can be said. Text goes into quotes."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Do what a line of the shell does: orchard do add shop "Pay by card"."""
+    from bot.cli.command import Misused
+    from bot.cli.shell import HELP, help_text
+
+    if not words or words[0].lower() == HELP:
+        try:
+            display(help_text((words or [])[1:], in_shell=False))
+        except Misused as error:
+            refuse_words(error, as_json=as_json)
+        return
+    told = obey(ctx, words, as_json=as_json)
+    show(told.value, lambda _: told.shown, as_json=as_json)
+    raise typer.Exit(0 if told.good else 1)
 
 
 @app.command(name="import")

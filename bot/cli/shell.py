@@ -7,57 +7,27 @@ stopped meanwhile changes nothing for who types.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from bot.cli import output, questions
-from core.errors import InvalidInput, Unavailable
+from bot.cli.command import Asked, Command, Misused
+from bot.cli.topics import COMMANDS, TOPICS
+from core.domain.story import StoryStatus
 
 if TYPE_CHECKING:
     from bot.cli.session import Session
 
 ACTOR = "shell"
 EXIT = ("exit", "quit")
+HELP = "help"
 
 Open = Callable[[], "AbstractAsyncContextManager[Session]"]
-Answer = Callable[["Session", Sequence[str]], Awaitable[RenderableType]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """`form` shows its words: `<...>` must be there, `[...]` may, `...>` takes the rest of the line.
-
-    `completes`: what Tab offers for each word after the name: "project", "story", "approval", "path".
-    """
-
-    form: str
-    purpose: str
-    answer: Answer | None
-    completes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.form.split()[0]
-
-    def check(self, words: Sequence[str]) -> None:
-        """Raises InvalidInput when the words do not fit the form."""
-        parts = self.form.split()[1:]
-        needed = sum(part.startswith("<") for part in parts)
-        endless = any("..." in part for part in parts)
-        if len(words) < needed:
-            raise InvalidInput("Something is missing.", hint=f"Use: {self.form}")
-        if len(words) > len(parts) and not endless:
-            raise InvalidInput(
-                f"'{words[len(parts)]}' is too much.",
-                hint=f"Use: {self.form}. What has spaces goes into quotes.",
-            )
 
 
 class Shell:
@@ -69,48 +39,69 @@ class Shell:
         words = split(line)
         if not words:
             return None
-        name, *rest = words
-        command = COMMANDS.get(name.lower())
-        if command is None:
-            raise InvalidInput(f"There is no command '{name}'.", hint=f"{_near(name)}help shows them all.")
-        if command.answer is None:
-            return help_text()
-        command.check(rest)
+        if words[0].lower() == HELP:
+            return help_text(words[1:])
+        command = find_command(words)
         async with self._open() as session:
-            return await command.answer(session, rest)
+            asked = Asked(session=session, words=tuple(words[1:]), actor=ACTOR, in_shell=True)
+            return (await command.answer(asked)).shown
 
     async def choices(self, line: str) -> list[str]:
         """What could stand where the last word of `line` is (empty after a space). Raises OrchardError."""
         words = line.split(" ")
         *before, _last = [word for word in words[:-1] if word] + [words[-1]]
         if not before:
-            return [*COMMANDS, *EXIT]
+            return [HELP, *COMMANDS, *EXIT]
+        if before[0].lower() == HELP:
+            return list(COMMANDS)
         command = COMMANDS.get(before[0].lower())
-        if command is None or not command.completes:
-            return []
-        kind = command.completes[min(len(before), len(command.completes)) - 1]
-        if kind == "path" or (len(before) > len(command.completes) and "..." not in command.form):
-            return []
+        kinds = command.completion(len(before)) if command is not None else ()
+        fixed = [word for kind in kinds if kind not in _ASKED for word in kind.split("|") if word]
+        if not any(kind in _ASKED for kind in kinds):
+            return [] if "path" in kinds else fixed
         async with self._open() as session:
-            if kind == "project":
-                return [view.project.name for view in await session.commands.projects()]
-            if kind == "approval":
-                return [approval.id for approval in await session.commands.approvals()]
-            project = before[1] if command.completes[0] == "project" else None
-            return [view.story.id for view in await session.commands.stories(project)]
+            return fixed + [word for kind in kinds for word in await _names(session, kind, before)]
 
     @staticmethod
     def completes_path(line: str) -> bool:
         """Whether the last word of `line` is a path."""
         before = line.split()[: None if line.endswith(" ") else -1]
         command = COMMANDS.get(before[0].lower()) if before else None
-        if command is None or not command.completes:
-            return False
-        return command.completes[min(len(before), len(command.completes)) - 1] == "path"
+        return command is not None and "path" in command.completion(len(before))
+
+
+_ASKED = frozenset({"project", "story", "epic", "approval", "proposal"})
+
+
+async def _names(session: Session, kind: str, before: Sequence[str]) -> list[str]:
+    commands = session.commands
+    if kind == "project":
+        return [view.project.name for view in await commands.projects()]
+    if kind == "approval":
+        return [approval.id for approval in await commands.approvals()]
+    if kind == "epic":
+        found = [await commands.epics(view.project.name) for view in await commands.projects()]
+        return [view.epic.id for views in found for view in views]
+    command = COMMANDS[before[0].lower()]
+    own = command.completes[0] == "project" and len(before) > 1
+    titles = await commands.story_titles(before[1] if own else None)
+    if kind == "proposal":
+        titles = tuple(title for title in titles if title.status is StoryStatus.PROPOSED)
+    return [title.id for title in titles]
+
+
+def find_command(words: Sequence[str]) -> Command:
+    """The command of a line whose words fit its form. Raises Misused."""
+    name, *rest = words
+    command = COMMANDS.get(name.lower())
+    if command is None:
+        raise Misused(f"There is no command '{name}'.", hint=f"{_near(name)}help shows them all.")
+    command.check(rest)
+    return command
 
 
 def split(line: str) -> list[str]:
-    """The words of a line, with quotes as in a shell. Raises InvalidInput for quotes that are left open."""
+    """The words of a line, with quotes as in a shell. Raises Misused for quotes that are left open."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     # An apostrophe inside a word is one: add shop the customer's name
@@ -118,7 +109,7 @@ def split(line: str) -> list[str]:
     try:
         return list(lexer)
     except ValueError:
-        raise InvalidInput("A quote is opened and not closed.", hint="Close it, or leave it out.") from None
+        raise Misused("A quote is opened and not closed.", hint="Close it, or leave it out.") from None
 
 
 def _has_apostrophes(line: str) -> bool:
@@ -129,230 +120,38 @@ def _has_apostrophes(line: str) -> bool:
 
 
 def _near(name: str) -> str:
-    names = [*COMMANDS, *EXIT]
+    names = [HELP, *COMMANDS, *EXIT]
     found = [each for each in names if each.startswith(name.lower())]
     found = found or get_close_matches(name.lower(), names, n=1)
     return f"Did you mean {found[0]}? " if found else ""
 
 
-def help_text() -> RenderableType:
-    rows = [*((command.form, command.purpose) for command in COMMANDS.values()), _EXIT_ROW]
-    width = max(len(form) for form, _ in rows) + 1
-    return Text("Available commands:\n" + "\n".join(f"  {form:<{width}}- {what}" for form, what in rows))
-
-
-_EXIT_ROW = ("exit/quit", "Exit the shell")
-
-
-def _place(word: str) -> Path:
-    return Path(word) if word.startswith("~") else Path(word).absolute()
-
-
-async def _status(session: Session, words: Sequence[str]) -> RenderableType:
+def help_text(words: Sequence[str] = (), *, in_shell: bool = True) -> RenderableType:
+    """All commands by topic; of those named, their forms. Raises Misused for one that is not there."""
     if words:
-        return output.report(await questions.project_report(session.commands, words[0]), in_shell=True)
-    root = str(session.configuration.root)
-    return output.system(await session.commands.system(), in_shell=True, root=root)
+        commands = [find_help(word) for word in words]
+        return Text("\n".join(f"{command.form}\n  {command.purpose}" for command in commands))
+    groups = [("", [(HELP, "Show this help message")])]
+    groups += [(topic.title, [(each.form, each.purpose) for each in topic.commands]) for topic in TOPICS]
+    if in_shell:
+        groups.append(("", [("exit/quit", "Exit the shell")]))
+    width = max(len(form) for _, rows in groups for form, _ in rows) + 3
+    parts: list[RenderableType] = []
+    for title, rows in groups:
+        if title:
+            parts.append(Text(f"\n{title}:", style="bold"))
+        grid = Table.grid()
+        grid.add_column(no_wrap=True, min_width=width)
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for form, purpose in rows:
+            grid.add_row(Text(f"  {form}"), Text("- "), Text(purpose))
+        parts.append(grid)
+    return Group(Text("Available commands:"), *parts)
 
 
-async def _projects(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.projects(await session.commands.projects(), in_shell=True)
-
-
-async def _register(session: Session, words: Sequence[str]) -> RenderableType:
-    made = await session.commands.register_project(words[0], _place(words[1]), actor=ACTOR)
-    return output.registered(made, in_shell=True)
-
-
-async def _discover(session: Session, words: Sequence[str]) -> RenderableType:
-    places = [_place(word) for word in words]
-    found = await questions.discover(session.commands, places, register=True, actor=ACTOR)
-    return output.discovered(found, in_shell=True)
-
-
-async def _start(session: Session, words: Sequence[str]) -> RenderableType:
-    project = await session.commands.start_project(words[0], actor=ACTOR)
-    return output.started(project, running=session.running)
-
-
-async def _stop(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.stopped(await session.commands.stop_project(words[0], actor=ACTOR))
-
-
-async def _add(session: Session, words: Sequence[str]) -> RenderableType:
-    story = await session.commands.add_story(words[0], " ".join(words[1:]), actor=ACTOR)
-    return output.story_added(story)
-
-
-async def _plan(session: Session, words: Sequence[str]) -> RenderableType:
-    view = await session.commands.plan_sprint(words[0], stories=list(words[1:]), actor=ACTOR)
-    return output.planned(view, in_shell=True)
-
-
-async def _sprint(session: Session, words: Sequence[str]) -> RenderableType:
-    await session.commands.start_sprint(words[0], actor=ACTOR)
-    return output.report(await questions.project_report(session.commands, words[0]), in_shell=True)
-
-
-async def _pause(session: Session, words: Sequence[str]) -> RenderableType:
-    await session.commands.pause_sprint(words[0], actor=ACTOR)
-    return output.workflow(await session.commands.workflow(words[0]))
-
-
-async def _resume(session: Session, words: Sequence[str]) -> RenderableType:
-    await session.commands.resume_sprint(words[0], actor=ACTOR)
-    return output.workflow(await session.commands.workflow(words[0]))
-
-
-async def _feedback(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.workflow(await session.commands.feedback(words[0], " ".join(words[1:]), actor=ACTOR))
-
-
-async def _story(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.story(await session.commands.story(words[0]))
-
-
-async def _fix(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.story_moved(await session.commands.suggest_fix(words[0], " ".join(words[1:]), actor=ACTOR))
-
-
-async def _skip(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.story_moved(await session.commands.skip_story(words[0], " ".join(words[1:]), actor=ACTOR))
-
-
-async def _approvals(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.approvals(await session.commands.approvals(), in_shell=True)
-
-
-async def _show(session: Session, words: Sequence[str]) -> RenderableType:
-    chosen = await questions.resolve_approval(session.commands, words[0])
-    return output.approval(await session.commands.approval(chosen), in_shell=True)
-
-
-async def _approve(session: Session, words: Sequence[str]) -> RenderableType:
-    chosen = await questions.resolve_approval(session.commands, words[0])
-    return output.answered(await session.commands.answer_approval(chosen, True, actor=ACTOR))
-
-
-async def _reject(session: Session, words: Sequence[str]) -> RenderableType:
-    chosen = await questions.resolve_approval(session.commands, words[0])
-    reason = " ".join(words[1:])
-    return output.answered(await session.commands.answer_approval(chosen, False, reason=reason, actor=ACTOR))
-
-
-async def _import(session: Session, words: Sequence[str]) -> RenderableType:
-    return output.imported(await session.commands.import_state(words[0], actor=ACTOR), in_shell=True)
-
-
-def _later(name: str, feature: str) -> Answer:
-    async def refuse(session: Session, words: Sequence[str]) -> RenderableType:
-        raise Unavailable(
-            f"{name} is not there yet.", why=f"It comes with {feature}.", hint="help shows what is."
-        )
-
-    return refuse
-
-
-_ALL = (
-    Command(form="help", purpose="Show this help message", answer=None),
-    Command(
-        form="status [component]",
-        purpose="Show system status, or one project's",
-        answer=_status,
-        completes=("project",),
-    ),
-    Command(form="projects", purpose="List all projects", answer=_projects),
-    Command(
-        form="register <name> <path>",
-        purpose="Register a new project",
-        answer=_register,
-        completes=("", "path"),
-    ),
-    Command(
-        form="discover <paths...>",
-        purpose="Discover and register projects",
-        answer=_discover,
-        completes=("path",),
-    ),
-    Command(
-        form="start <project>",
-        purpose="Start a project orchestrator",
-        answer=_start,
-        completes=("project",),
-    ),
-    Command(
-        form="stop <project>", purpose="Stop a project orchestrator", answer=_stop, completes=("project",)
-    ),
-    Command(
-        form="add <project> <title...>",
-        purpose="Add a story to a project's backlog",
-        answer=_add,
-        completes=("project",),
-    ),
-    Command(
-        form="plan <project> [stories...]",
-        purpose="Plan a sprint; no stories: all",
-        answer=_plan,
-        completes=("project", "story"),
-    ),
-    Command(
-        form="sprint <project>", purpose="Start the planned sprint", answer=_sprint, completes=("project",)
-    ),
-    Command(form="pause <project>", purpose="Pause the sprint", answer=_pause, completes=("project",)),
-    Command(form="resume <project>", purpose="Let the sprint go on", answer=_resume, completes=("project",)),
-    Command(
-        form="feedback <project> <text...>",
-        purpose="End a sprint's review",
-        answer=_feedback,
-        completes=("project",),
-    ),
-    Command(
-        form="story <story>",
-        purpose="Show a story and its gates' evidence",
-        answer=_story,
-        completes=("story",),
-    ),
-    Command(
-        form="fix <story> <text...>",
-        purpose="Help a blocked story with a suggestion",
-        answer=_fix,
-        completes=("story",),
-    ),
-    Command(
-        form="skip <story> [reason...]",
-        purpose="Take a story out of its sprint",
-        answer=_skip,
-        completes=("story",),
-    ),
-    Command(form="approvals", purpose="Show what waits for an answer", answer=_approvals),
-    Command(
-        form="show <approval>",
-        purpose="Show the whole command or diff",
-        answer=_show,
-        completes=("approval",),
-    ),
-    Command(form="approve <approval>", purpose="Approve", answer=_approve, completes=("approval",)),
-    Command(
-        form="reject <approval> <reason...>",
-        purpose="Reject, and say why",
-        answer=_reject,
-        completes=("approval",),
-    ),
-    Command(
-        form="import <project>",
-        purpose="Take over another tool's .orch-state",
-        answer=_import,
-        completes=("project",),
-    ),
-    Command(
-        form="optimize",
-        purpose="Run resource optimization",
-        answer=_later("optimize", "the resource scheduler"),
-    ),
-    Command(
-        form="insights",
-        purpose="Show cross-project insights",
-        answer=_later("insights", "cross-project intelligence"),
-    ),
-)
-COMMANDS = {command.name: command for command in _ALL}
+def find_help(word: str) -> Command:
+    command = COMMANDS.get(word.lower())
+    if command is None:
+        raise Misused(f"There is no command '{word}'.", hint=f"{_near(word)}help shows them all.")
+    return command

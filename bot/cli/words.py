@@ -8,25 +8,65 @@ from collections.abc import Iterable
 _SHELL = {
     "project_start": "start",
     "project_stop": "stop",
+    "project_pause": "stop",
+    "project_resume": "start",
     "project_register": "register",
     "project_discover": "discover",
     "project_list": "projects",
+    "project_status": "status",
     "global_status": "status",
+    "state": "status",
+    "digest": "digest",
+    "backlog view": "backlog",
     "backlog add_story": "add",
-    "backlog view": "status",
+    "backlog edit": "edit",
+    "backlog prioritize": "prioritize",
+    "backlog remove": "remove",
+    "epic": "epic",
+    "approve": "approve",
     "sprint plan": "plan",
     "sprint start": "sprint",
     "sprint status": "status",
     "sprint pause": "pause",
     "sprint resume": "resume",
+    "sprint review": "review",
+    "sprint burndown": "burndown",
+    "sprint history": "history",
+    "request_changes": "changes",
+    "feedback": "feedback",
+    "story show": "story",
+    "story stop": "stop",
+    "story steer": "steer",
+    "story takeover": "takeover",
+    "story handback": "handback",
+    "tdd start": "go",
+    "tdd next": "next",
+    "tdd design": "phase design",
+    "tdd test": "phase test",
+    "tdd code": "phase code",
+    "tdd refactor": "phase refactor",
+    "tdd commit": "phase commit",
+    "tdd abort": "abort",
+    "tdd run_tests": "tests",
+    "tdd stop_tests": "tests",
+    "tdd logs": "log",
+    "tdd status": "cycles",
+    "tdd overview": "cycles",
     "suggest_fix": "fix",
     "skip_task": "skip",
-    "feedback": "feedback",
-    "state": "status",
+    "resource_status": "status",
+    "resource_optimize": "optimize",
+    "insights": "insights",
 }
-# Of these the command line has its own; the rest are the shell's.
-_PROGRAM = frozenset({"start", "stop", "register", "discover", "projects", "status"})
-_SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(_SHELL, key=len, reverse=True)) + r")\b(?!/)")
+# Whom Discord calls, and when, is a person's own affair there.
+_DISCORD_ONLY = frozenset({"subscribe", "unsubscribe", "subscriptions", "quiet_hours"})
+KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
+
+# Of these the command line has its own; the others are reached by `orchard do`.
+PROGRAM = frozenset(
+    {"start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"}
+)
+SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(KNOWN, key=len, reverse=True)) + r")\b(?![/_])")
 _LIST = re.compile(r"Possible now: (?P<names>/[^.]*)\.")
 
 
@@ -35,18 +75,24 @@ def translated(text: str, *, in_shell: bool) -> str:
 
     def listed(found: re.Match[str]) -> str:
         names = [name.strip().removeprefix("/") for name in found["names"].split(",")]
-        return f"Possible now{'' if in_shell else ' in orchard shell'}: {possible(names)}."
+        return f"Possible now{'' if in_shell else ' with orchard do'}: {possible(names)}."
 
-    return _SLASH.sub(lambda found: _word(found[1], in_shell), _LIST.sub(listed, text))
+    return SLASH.sub(lambda found: _word(found[1], in_shell), _LIST.sub(listed, text))
 
 
 def possible(commands: Iterable[str]) -> str:
-    """Workflow commands as the shell's words, each once; those that it does not have are left out."""
+    """Commands of Discord as the shell's words, each once; those that it does not have are left out."""
     return ", ".join(dict.fromkeys(_SHELL[name] for name in commands if name in _SHELL))
 
 
-def _word(name: str, in_shell: bool) -> str:
-    word = _SHELL[name]
+def typed(line: str, *, in_shell: bool) -> str:
+    """A line of the shell, as it is typed there or on the command line."""
     if in_shell:
-        return word
-    return f"orchard {word}" if word in _PROGRAM else f"{word} (in orchard shell)"
+        return line
+    return f"orchard {line}" if line.split()[0] in PROGRAM else f"orchard do {line}"
+
+
+def _word(name: str, in_shell: bool) -> str:
+    if name in _DISCORD_ONLY:
+        return f"/{name} in Discord"
+    return typed(_SHELL[name], in_shell=in_shell)

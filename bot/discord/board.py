@@ -124,7 +124,8 @@ def _held(standing: Standing) -> str:
 def _live_line(view: StoryView, overlaps: Sequence[OverlapView]) -> str:
     line = story_line(view)
     told = set(re.findall(r"[\w.-]+-\d+", view.why))  # a story that waits says so itself
-    if view.needs and view.status not in _OVER and not set(view.needs) <= told:
+    begun = view.cycle is not None and view.cycle.base_commit is not None
+    if view.needs and not begun and view.status not in _OVER and not set(view.needs) <= told:
         line += f"\n  needs {', '.join(code(needed) for needed in view.needs[:8])}"
     for overlap in overlaps:
         if view.story.id in (overlap.first, overlap.later):

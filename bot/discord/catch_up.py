@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from bot.discord.notices import notice
 from cogs.message import Card, Message, Tone
+from cogs.render_people import KIND_SIGNS
 from cogs.text import code, length, title
 from core.domain.event import Event
 from core.domain.ping import Ping
 
-_SIGNS = {Ping.DONE: "🎉", Ping.BLOCKED: "⛔", Ping.QUESTION: "✋"}
 _WORDS = {Ping.DONE: "done", Ping.BLOCKED: "blocked", Ping.QUESTION: "asked"}
 _ROOM = 3500
 _FOOTER = re.compile(r"for (?P<user>\d+) · #(?P<first>\d+) to #(?P<last>\d+)")
@@ -32,7 +32,7 @@ class Missed:
 def summary(user: str, project: str, missed: Sequence[Missed]) -> Message:
     """`missed` is not empty, oldest first."""
     counts = Counter(_kind(one.event) for one in missed)
-    head = " · ".join(f"{_SIGNS[kind]} {counts[kind]} {_WORDS[kind]}" for kind in Ping if counts[kind])
+    head = " · ".join(f"{KIND_SIGNS[kind]} {counts[kind]} {_WORDS[kind]}" for kind in Ping if counts[kind])
     lines: list[str] = []
     room = _ROOM
     for one in missed:
@@ -61,10 +61,6 @@ def told_up_to(footer: str, user: str, first: int) -> int | None:
     return int(match["last"])
 
 
-def link(guild_id: int, channel_id: int, message_id: int) -> str:
-    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
-
-
 def _kind(event: Event) -> Ping:
     made = notice(event)
     # What was kept as missed did call; a later program may think otherwise of its kind.
@@ -77,4 +73,5 @@ def _line(one: Missed) -> str:
     where = f" · [post]({one.link})" if one.link else ""
     over = " · over by now" if one.over else ""
     name = f"{code(event.story_id)} " if event.story_id else ""
-    return f"{_SIGNS[_kind(event)]} {name}{title(what, 160)} · <t:{int(event.at.timestamp())}:R>{over}{where}"
+    said = f"{KIND_SIGNS[_kind(event)]} {name}{title(what, 160)}"
+    return f"{said} · <t:{int(event.at.timestamp())}:R>{over}{where}"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 4.0  # between two edits of one message: five a channel in five seconds are for posts too
+GLANCE_SECONDS = 0.3  # between two looks that found nothing to change: Discord was not asked
 TRIES = 5
 OLD_EDIT_SECONDS = 10.0  # Discord rations edits of what is older than an hour; discord.py waits for its turn
 _SPRINTING = frozenset({WorkflowState.SPRINT_ACTIVE, WorkflowState.SPRINT_PAUSED, WorkflowState.BLOCKED})
@@ -94,15 +95,16 @@ class LiveStatus:
             await self._stale[project].wait()
             self._stale[project].clear()
             _, guild = await self._link.home()
+            asked = True
             try:
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._show(guild, project)
+                    asked = await self._show(guild, project)
             except Exception as error:
                 failed += 1
                 await self._recover(project, error, failed)
             else:
                 failed = 0
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(self._pause_seconds if asked else min(GLANCE_SECONDS, self._pause_seconds))
 
     async def _recover(self, project: str, error: Exception, failed: int) -> None:
         """Tries again some times; after that the next event does. What must arrive goes through the outbox,
@@ -122,13 +124,14 @@ class LiveStatus:
             await asyncio.sleep(fault.pause_seconds)
             self._stale[project].set()
 
-    async def _show(self, guild: discord.Guild, project: str) -> None:
+    async def _show(self, guild: discord.Guild, project: str) -> bool:
+        """Whether Discord was asked for something."""
         standing = await self._standing(project)
         if standing is None:
-            return
+            return False
         message = board.live_status(standing)
         if self._shown.get(project) == message:
-            return
+            return False
         if not await self._edit(guild, project, message):
             channel = await self._channels.channel(guild, project)
             posted = await channel.send(**sending(message))
@@ -136,6 +139,7 @@ class LiveStatus:
                 lambda tx: posts.remember(tx, "status", project, channel_id=channel.id, message_id=posted.id)
             )
         self._shown[project] = message
+        return True
 
     async def _standing(self, project: str) -> Standing | None:
         """None before the project's first sprint has started."""

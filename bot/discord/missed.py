@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -17,8 +16,9 @@ from bot.discord.catch_up import Missed
 from bot.discord.channels import GENERAL, ProjectChannels
 from bot.discord.crier import left_alone_until
 from bot.discord.faults import Remedy, judge
-from bot.discord.notify import LOOK_BACK, SEND_SECONDS, Home
+from bot.discord.notify import LOOK_BACK, SEND_SECONDS, Home, nonce_of
 from cogs.outgoing import sending
+from cogs.text import post_link
 from core.clock import Clock
 from core.domain.approval import ApprovalState
 from core.domain.event import Event, EventKind
@@ -27,7 +27,7 @@ from core.store.database import Store
 
 _log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 15.0
+IDLE_SECONDS = 5.0  # one small read; who ends their quiet hours looks at what comes
 HOPELESS_SECONDS = 3600.0  # what Discord does not take is tried again, but seldom
 
 
@@ -107,7 +107,7 @@ class MissedCalls:
                 message = catch_up.summary(user, project, missed)
                 await channel.send(
                     **sending(message),
-                    nonce=_nonce(message.cards[0].footer),
+                    nonce=nonce_of(message.cards[0].footer),
                     allowed_mentions=only([int(user)]),
                 )
         except discord.NotFound:
@@ -147,7 +147,7 @@ def _missed(conn: sqlite3.Connection, guild_id: int, events: Sequence[Event]) ->
         post = posts.find(conn, "event", str(event.seq))
         link = ""
         if post is not None and post.channel_id is not None and post.message_id is not None:
-            link = catch_up.link(guild_id, post.channel_id, post.message_id)
+            link = post_link(guild_id, post.channel_id, post.message_id)
         found.append(
             Missed(event=event, title=story.title if story else "", link=link, over=_is_over(conn, event))
         )
@@ -161,7 +161,3 @@ def _is_over(conn: sqlite3.Connection, event: Event) -> bool:
         return cycle is None or not cycle.blocked_reason
     asked = approvals.find(conn, str(event.data.get("approval", "")))
     return asked is not None and asked.state is not ApprovalState.PENDING
-
-
-def _nonce(footer: str) -> str:
-    return hashlib.sha256(footer.encode()).hexdigest()[:25]

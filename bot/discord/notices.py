@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
-from bot.discord.render import answer_buttons, approval, who
+from bot.discord.render import approval, who
 from bot.discord.scrum_notices import SCRUM
-from cogs.buttons import story_buttons
+from cogs.buttons import answer_buttons, story_buttons
 from cogs.message import Card, Field, Message, Tone
-from cogs.text import code, plain, title
+from cogs.text import code, count, plain, title
 from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
@@ -51,6 +51,18 @@ def bare(event: Event) -> Message:
 # -- one function a kind ---------------------------------------------------------------------
 
 
+def _project_registered(event: Event, data: Data, _: str) -> Notice:
+    """The first post of a project's channel, by which people find it."""
+    where = f" Its files: {code(text(data, 'path'), 300)}." if text(data, "path") else ""
+    notes = "".join(f"\n• {plain(note, 300)}" for note in texts(data, "notes")[:5])
+    return say(
+        f"📦 **{title(event.project or '', 60)}** is registered.{where}{notes}\n"
+        "Say what you want: `/epic` has stories proposed, `/backlog add_story` adds one. "
+        "`/state` shows what is possible.",
+        place=Place.CHANNEL,
+    )
+
+
 def _project_started(event: Event, data: Data, _: str) -> Notice:
     return say(
         f"🟢 **{event.project}** works now. Started by {who(event.actor)}.",
@@ -81,8 +93,9 @@ def _project_unavailable(event: Event, data: Data, _: str) -> Notice:
 def _sprint_planned(event: Event, data: Data, _: str) -> Notice:
     stories = texts(data, "stories")
     shown = ", ".join(code(story) for story in stories[:40]) + ("…" if len(stories) > 40 else "")
+    number_of = count(len(stories), "story", "stories")
     return say(
-        f"🗓️ Sprint planned by {who(event.actor)}: {len(stories)} stories. {shown}{_goal(data)}",
+        f"🗓️ Sprint planned by {who(event.actor)}: {number_of}. {shown}{_goal(data)}",
         place=Place.CHANNEL,
     )
 
@@ -128,7 +141,8 @@ def _gate_passed(event: Event, data: Data, _: str) -> Notice:
             ("characterisation", "Passed at once (not counted)"),
             ("flaky", "Flaky (not counted)"),
         )
-        if texts(facts, key)
+        # What was red and passes by now is told once.
+        if texts(facts, key) and not (key == "red" and texts(facts, "green"))
     ]
     commit = f" · {code(text(data, 'commit')[:10])}" if text(data, "commit") else ""
     return say(
@@ -239,14 +253,23 @@ def _blocked(event: Event, data: Data, story_title: str) -> Notice:
 
 
 def _attempts(data: Data) -> tuple[Field, ...]:
-    """What was tried, oldest first; of many the last ones, since they know the most."""
-    tried = entries(data, "tried_list")
+    """What was tried, oldest first; of many the last ones, since they know the most. Tries that came to the
+    same are told once."""
+    told: list[tuple[str, list[str], str]] = []
+    for entry in entries(data, "tried_list"):
+        phase, attempt, said = text(entry, "phase"), text(entry, "attempt") or "?", text(entry, "said")
+        if told and (told[-1][0], told[-1][2]) == (phase, said):
+            told[-1][1].append(attempt)
+        else:
+            told.append((phase, [attempt], said))
     return tuple(
         Field(
-            name=title(f"{text(entry, 'phase')}, try {text(entry, 'attempt') or '?'}", 200),
-            value=plain(text(entry, "said"), 900) or "—",
+            name=title(
+                f"{phase}, " + (f"try {tries[0]}" if len(tries) == 1 else f"tries {', '.join(tries)}"), 200
+            ),
+            value=plain(said, 900) or "—",
         )
-        for entry in tried[-ATTEMPTS_SHOWN:]
+        for phase, tries, said in told[-ATTEMPTS_SHOWN:]
     )
 
 
@@ -278,8 +301,9 @@ def _aborted(event: Event, data: Data, story_title: str) -> Notice:
 
 def _salvaged(event: Event, data: Data, _: str) -> Notice:
     files = texts(data, "files")
+    saved = f"Unfinished work in {count(len(files), 'file')} was saved to {code(text(data, 'ref'))}."
     return say(
-        f"🧰 Unfinished work in {len(files)} files was saved to {code(text(data, 'ref'))}.\n{listed(files)}",
+        f"🧰 {saved}\n{listed(files)}",
         tone=Tone.QUIET,
     )
 
@@ -298,6 +322,7 @@ def _quarantined(event: Event, data: Data, _: str) -> Notice:
 
 
 _RENDERERS: Mapping[EventKind, Render] = {
+    EventKind.PROJECT_REGISTERED: _project_registered,
     EventKind.PROJECT_STARTED: _project_started,
     EventKind.PROJECT_STOPPED: _project_stopped,
     EventKind.PROJECT_UNAVAILABLE: _project_unavailable,

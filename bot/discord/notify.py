@@ -31,6 +31,7 @@ from core.store import approvals, outbox, posts
 from core.store.database import Store, Transaction
 from core.store.outbox import OutboxRow
 from core.store.posts import Post
+from core.wake import Wake
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Notifier:
         self._composer = composer
         self._crier = crier
         self._started_at = clock.now()
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._busy: set[str] = set()  # projects whose head is being sent
         self._looked: set[str] = set()  # projects whose first row was looked for among the old posts
         self._retry_at: dict[str, datetime] = {}
@@ -92,7 +93,6 @@ class Notifier:
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while True:
             await self._link.home()
-            self._wake.clear()
             now = self._clock.now()
             rows = await self._store.read(partial(outbox.due, now=now, limit=ROWS))
             for row in rows:
@@ -105,11 +105,7 @@ class Notifier:
             pause = IDLE_SECONDS
             if self._retry_at:
                 pause = min(pause, max(0.0, (min(self._retry_at.values()) - now).total_seconds()) + 0.01)
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._wake.rest(pause)
 
     # -- one row -----------------------------------------------------------------------------
 
@@ -296,9 +292,9 @@ class Notifier:
                 _log.debug("nor in the system channel", exc_info=True)
 
 
-def nonce_of(dedup_key: str) -> str:
-    """At most 25 characters, the same for the same row: Discord makes one message of two tries. PURE."""
-    return hashlib.sha256(dedup_key.encode()).hexdigest()[:25]
+def nonce_of(key: str) -> str:
+    """At most 25 characters, the same for the same key: Discord makes one message of two tries. PURE."""
+    return hashlib.sha256(key.encode()).hexdigest()[:25]
 
 
 _UNBLOCKING = frozenset({EventKind.STORY_UNBLOCKED, EventKind.STORY_SKIPPED, EventKind.STORY_ABORTED})

@@ -26,7 +26,7 @@ _DPI = 160
 def burndown(chart: Mapping[str, Any]) -> bytes:
     """`actual` and `ideal` (or None): `at` in seconds since the epoch, `points`; `title`."""
     figure = Figure(figsize=(6.4, 4.6), dpi=_DPI, facecolor=_BACK)
-    axes = figure.add_axes((0.1, 0.12, 0.82, 0.7))
+    axes = figure.add_axes((0.1, 0.15, 0.82, 0.67))
     axes.set_facecolor(_BACK)
     at, points = _days(chart["actual"]["at"]), chart["actual"]["points"]
     if chart["ideal"] is not None:
@@ -68,8 +68,11 @@ def _scale(axes: Axes, at: Sequence[float], points: Sequence[float], ideal: Any)
         axes.set_xlim(min(days) - room, max(days) + 2 * room)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
-    short = bool(days) and max(days) - min(days) < 1
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M" if short else "%d %b"))
+    span = max(days) - min(days) if days else 0
+    # Ticks fall within a day for the first few days: each needs its hour.
+    axes.xaxis.set_major_formatter(
+        DateFormatter("%H:%M" if span < 1 else "%d %b\n%H:%M" if span < 5 else "%d %b")
+    )
     axes.tick_params(colors=_SOFT, labelsize=13, length=0)
     axes.grid(axis="y", color=_PANEL, linewidth=1.2)
     axes.set_axisbelow(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from cogs.buttons import answer_buttons
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.text import code, fence, length, one_line, plain, title, visible
 from core.domain.access import AccessLevel
@@ -101,13 +102,6 @@ def _until(asked: Approval) -> str:
         Lapse.REMIND: "you are reminded once, and it stays open",
     }[lapse(asked)]
     return f"{moment(asked.due_at)}. Unanswered by then, {then}."
-
-
-def answer_buttons(approval_id: str) -> tuple[Button, ...]:
-    return (
-        Button(label="Approve", verb="approve", target=approval_id, look=Look.GOOD),
-        Button(label="Reject", verb="reject", target=approval_id, look=Look.BAD),
-    )
 
 
 def resume_button(project: str) -> Button:

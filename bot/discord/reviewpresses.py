@@ -9,10 +9,9 @@ import discord
 
 from bot.discord import render
 from bot.discord.client import Press, Submit
-from bot.discord.form import Form
+from bot.discord.form import form, over
 from cogs.desk import Desk, actor
 from cogs.message import Message
-from cogs.outgoing import answered
 from cogs.render import feedback_taken
 from cogs.render_sprints import changes_requested
 from cogs.replies import update
@@ -24,52 +23,37 @@ class ReviewPresses:
     def __init__(self, desk: Desk) -> None:
         self._commands = desk.commands
         self.presses: Mapping[str, Press] = {
-            "feedback": self._ask_feedback,
-            "request_changes": self._ask_changes,
+            "feedback": form(
+                "feedback",
+                "Close the sprint of {}",
+                "What was good, what was not?",
+                "Your words are kept; the next sprint can be planned then.",
+            ),
+            "request_changes": form(
+                "request_changes",
+                "Changes to {}",
+                "What should be different?",
+                "It becomes a story of the backlog, with these words.",
+            ),
         }
         self.submits: Mapping[str, Submit] = {
             "feedback": self._feedback,
             "request_changes": self._request_changes,
         }
 
-    async def _ask_feedback(self, interaction: discord.Interaction[Any], project: str) -> None:
-        await interaction.response.send_modal(
-            Form(
-                verb="feedback",
-                target=project,
-                heading=f"Close the sprint of {project}",
-                label="What was good, what was not?",
-                hint="Your words are kept; the next sprint can be planned then.",
-            )
-        )
-
     async def _feedback(self, interaction: discord.Interaction[Any], project: str, text: str) -> None:
         async def close() -> Message:
             by = actor(interaction.user)
             view = await self._commands.feedback(project, text, actor=by)
-            if interaction.message is None:
-                return feedback_taken(view)
-            return answered(interaction.message, render.reviewed(by, text))
+            return over(interaction, render.reviewed(by, text), feedback_taken(view))
 
         await update(interaction, close(), keep_files=True)
-
-    async def _ask_changes(self, interaction: discord.Interaction[Any], project: str) -> None:
-        await interaction.response.send_modal(
-            Form(
-                verb="request_changes",
-                target=project,
-                heading=f"Changes to {project}",
-                label="What should be different?",
-                hint="It becomes a story of the backlog, with these words.",
-            )
-        )
 
     async def _request_changes(self, interaction: discord.Interaction[Any], project: str, text: str) -> None:
         async def ask() -> Message:
             by = actor(interaction.user)
             added = await self._commands.request_changes(project, text, actor=by)
-            if interaction.message is None:
-                return changes_requested(added, project)
-            return answered(interaction.message, render.changes(by, text, [view.story.id for view in added]))
+            words = render.changes(by, text, [view.story.id for view in added])
+            return over(interaction, words, changes_requested(added, project))
 
         await update(interaction, ask(), keep_files=True)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from bot.discord.notice import Data, Notice, Place, Render, listed, number, quoted, say, text, texts
 from bot.discord.render import moment, resume_button, who
-from cogs.buttons import epic_buttons, epic_failed_buttons
+from cogs.buttons import epic_buttons, epic_failed_buttons, story_buttons
 from cogs.message import Field, Tone
-from cogs.text import code, fence, one_line, plain, title
+from cogs.text import code, count, fence, one_line, plain, title
 from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
+from core.domain.story import StoryStatus
 
 OUTPUT_SHOWN = 900  # characters of a test run's output
 
@@ -20,7 +21,7 @@ def _epic_proposed(event: Event, data: Data, _: str) -> Notice:
     """The notifier puts the stories' titles in; this is what is known without them."""
     proposed = texts(data, "stories")
     return say(
-        f"{len(proposed)} {'story' if len(proposed) == 1 else 'stories'} proposed. "
+        f"{count(len(proposed), 'story', 'stories')} proposed. "
         f"Read, edit and approve: `/approve`.\n{listed(proposed)}",
         heading=f"💡 {title(_epic(data))}",
         place=Place.CHANNEL,
@@ -46,8 +47,9 @@ def _epic_failed(event: Event, data: Data, _: str) -> Notice:
 
 def _stories_approved(event: Event, data: Data, _: str) -> Notice:
     approved = texts(data, "stories")
+    stories = count(len(approved), "story", "stories")
     return say(
-        f"👍 {_count(approved)} approved by {_by(event, data)}: {_in_line(approved)}. Next: `/sprint plan`.",
+        f"👍 {stories} approved by {_by(event, data)}: {_in_line(approved)}. Next: `/sprint plan`.",
         place=Place.CHANNEL,
         tone=Tone.GOOD,
     )
@@ -64,12 +66,21 @@ def _changes_requested(event: Event, data: Data, _: str) -> Notice:
 
 
 def _stopped(event: Event, data: Data, _: str) -> Notice:
+    if step := text(data, "after"):
+        return say(
+            f"⏹️ One step of {_by(event, data)} is over: {code(step)}. `/tdd next` takes the next one; "
+            "`/tdd start` lets the story go on by itself.",
+            tone=Tone.QUIET,
+            buttons=story_buttons(event.story_id or "", StoryStatus.STOPPED),
+        )
     return say(
         f"⏹️ Stopped by {_by(event, data)}. Nothing is lost; `/tdd start` lets it go on.", tone=Tone.QUIET
     )
 
 
 def _released(event: Event, data: Data, _: str) -> Notice:
+    if step := text(data, "for"):
+        return say(f"▶️ {_by(event, data)} takes one step: {code(step)}.", tone=Tone.GOOD)
     return say(f"▶️ {_by(event, data)} lets it go on.", tone=Tone.GOOD)
 
 
@@ -94,7 +105,8 @@ def _handed_back(event: Event, data: Data, _: str) -> Notice:
 def _stalled(event: Event, data: Data, _: str) -> Notice:
     seconds = number(data, "seconds")
     long = f" for {seconds / 60:.0f} min" if seconds is not None and seconds >= 90 else ""
-    doing = f"\nLast: {plain(text(data, 'doing'), 600)}" if text(data, "doing") else ""
+    seen = text(data, "doing")
+    doing = f"\n{plain(seen[:1].upper() + seen[1:], 600)}." if seen else ""
     return say(
         f"🐌 The agent shows nothing{long} in {code(text(data, 'phase'))}.{doing}\n"
         "Its turn is ended and tried again when that goes on. `/story steer` and `/story stop` reach it now.",
@@ -200,10 +212,6 @@ def _epic(data: Data) -> str:
 
 def _by(event: Event, data: Data) -> str:
     return who(text(data, "by") or event.actor)
-
-
-def _count(stories: tuple[str, ...]) -> str:
-    return "1 story" if len(stories) == 1 else f"{len(stories)} stories"
 
 
 def _in_line(stories: tuple[str, ...]) -> str:

@@ -10,11 +10,10 @@ import discord
 
 from bot.discord import render
 from bot.discord.client import Fill, Press, Submit
-from bot.discord.form import Form
+from bot.discord.form import LOOK_SECONDS, form, over
 from cogs.desk import Desk, actor
 from cogs.message import Attachment, Message
-from cogs.outgoing import answered
-from cogs.render import refusal, sprint
+from cogs.render import refusal
 from cogs.render_stories import approved, changed, epic, epic_revised, held, story, taken
 from cogs.replies import confide, update
 from cogs.state import state_look
@@ -26,8 +25,6 @@ from core.orchestrator.views import StoryView
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
-
-LOOK_SECONDS = 1.0  # a form cannot follow a deferral, so what is looked up before it must be quick
 
 Change = Callable[[str, str], Awaitable[StoryView]]  # story id, actor
 
@@ -43,17 +40,19 @@ class StoryPresses:
             "pick": self._pick,
             "accept": self._accept,
             "accept_all": self._accept_all,
-            "revise": self._form(
-                "revise", "Ask for changes", "What should be different?", "The design agent proposes anew."
+            "revise": form(
+                "revise", "Ask for changes {}", "What should be different?", "The design agent proposes anew."
             ),
             "edit": self._edit,
-            "drop": self._form("drop", "Remove", "Why? (may stay empty)", "For the record", least=0),
+            "drop": form("drop", "Remove {}", "Why? (may stay empty)", "For the record", least=0),
             "stop": self._change("⏹️ {} is stopped", lambda id_, by: self._commands.stop_story(id_, actor=by)),
             "go_on": self._change("▶️ {} goes on", lambda id_, by: self._commands.start_story(id_, actor=by)),
+            "step": self._change(
+                "▶️ {} runs one phase, then stops", lambda id_, by: self._commands.next_phase(id_, actor=by)
+            ),
             "take": self._take,
-            "steer": self._form("steer", "Steer", "What should the agent know?", "It reads this at once."),
-            "hand_back": self._form("hand_back", "Hand back", "What did you do?", "May stay empty", least=0),
-            "resume": self._resume,
+            "steer": form("steer", "Steer {}", "What should the agent know?", "It reads this at once."),
+            "hand_back": form("hand_back", "Hand back {}", "What did you do?", "May stay empty", least=0),
             "state": self._state,
         }
         self.submits: Mapping[str, Submit] = {
@@ -83,7 +82,7 @@ class StoryPresses:
             by = actor(interaction.user)
             project = (await self._commands.story(story_id)).view.story.project
             views = await self._commands.approve_stories(project, (story_id,), actor=by)
-            return self._over(interaction, f"👍 Approved by {render.who(by)}.", approved(views))
+            return over(interaction, f"👍 Approved by {render.who(by)}.", approved(views))
 
         await update(interaction, accept())
 
@@ -100,7 +99,7 @@ class StoryPresses:
                 )
             views = await self._commands.approve_stories(view.epic.project, proposed, actor=by)
             ids = ", ".join(one.story.id for one in views)
-            return self._over(interaction, f"👍 Approved by {render.who(by)}: {ids}", approved(views))
+            return over(interaction, f"👍 Approved by {render.who(by)}: {ids}", approved(views))
 
         await update(interaction, accept())
 
@@ -109,7 +108,7 @@ class StoryPresses:
             by = actor(interaction.user)
             view = await self._commands.revise_epic(epic_id, text, actor=by)
             said = f"✍️ {render.who(by)} asks for changes: {plain(text, 800)}"
-            return self._over(interaction, said, epic_revised(view, text))
+            return over(interaction, said, epic_revised(view, text))
 
         await update(interaction, revise())
 
@@ -148,7 +147,7 @@ class StoryPresses:
             by = actor(interaction.user)
             view = await self._commands.remove_story(story_id, reason, actor=by)
             said = f"🗑️ Removed by {render.who(by)}. {plain(reason, 800)}"
-            return self._over(interaction, said, changed(view, f"{story_id} is removed"))
+            return over(interaction, said, changed(view, f"{story_id} is removed"))
 
         await update(interaction, drop())
 
@@ -174,16 +173,6 @@ class StoryPresses:
 
     # -- a project ---------------------------------------------------------------------------
 
-    async def _resume(self, interaction: discord.Interaction[Any], project: str) -> None:
-        async def resume() -> Message:
-            by = actor(interaction.user)
-            view = await self._commands.resume_sprint(project, actor=by)
-            return self._over(
-                interaction, f"🏃 Resumed by {render.who(by)}.", sprint(view, note="🏃 Going on.")
-            )
-
-        await update(interaction, resume())
-
     async def _state(self, interaction: discord.Interaction[Any], target: str) -> None:
         what, _, project = target.partition(":")
         await update(interaction, state_look(self._desk, what, project), slow=what == "diagram")
@@ -198,25 +187,6 @@ class StoryPresses:
             await confide(interaction, work())
 
         return press
-
-    def _form(self, verb: str, heading: str, label: str, hint: str, *, least: int | None = 1) -> Press:
-        async def press(interaction: discord.Interaction[Any], target: str) -> None:
-            await interaction.response.send_modal(
-                Form(
-                    verb=verb,
-                    target=target,
-                    heading=f"{heading} {target}",
-                    label=label,
-                    hint=hint,
-                    least=least,
-                )
-            )
-
-        return press
-
-    def _over(self, interaction: discord.Interaction[Any], words: str, otherwise: Message) -> Message:
-        """The question with its answer and without its buttons, where it is still there."""
-        return answered(interaction.message, words) if interaction.message is not None else otherwise
 
 
 def _outdated(story_id: str, texts: Mapping[str, str]) -> Message:

@@ -10,12 +10,12 @@ import discord
 
 from bot.discord import render
 from bot.discord.client import Fill, Press, Submit
-from bot.discord.form import Form
+from bot.discord.form import LOOK_SECONDS, form, over
 from bot.discord.reviewpresses import ReviewPresses
 from bot.discord.storypresses import StoryPresses
 from cogs.desk import Desk, actor
 from cogs.message import Message
-from cogs.outgoing import answered, keeping_mark
+from cogs.outgoing import keeping_mark
 from cogs.render import refusal, story_helped, story_skipped
 from cogs.replies import confide, update, whisper
 from core.domain.approval import Approval, ApprovalState, may_answer
@@ -23,8 +23,6 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
-
-_LOOK_SECONDS = 1.0  # a form cannot follow a deferral, so what is looked up before it must be quick
 
 
 class _MayNot(Exception):
@@ -48,11 +46,16 @@ class Counter:
             **reviews.presses,
             "approve": self._approve,
             "reject": self._ask_reason,
-            "fix": self._ask_fix,
+            "fix": form(
+                "fix", "Help {}", "What should the agent do?", "The agent gets these words and new tries."
+            ),
             "skip": self._skip,
             "page": self._turn_page,
             "resume": self._resume,
         }
+        self._ask_why = form(
+            "reject", "Reject", "What should be different?", "The agent gets these words and tries again."
+        )
         self.submits: Mapping[str, Submit] = {
             **stories.submits,
             **reviews.submits,
@@ -67,7 +70,7 @@ class Counter:
 
     async def _ask_reason(self, interaction: discord.Interaction[Any], approval_id: str) -> None:
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS):
                 asked = await self._commands.approval(approval_id)
         except TimeoutError:
             pass  # the answer itself will tell
@@ -78,15 +81,7 @@ class Counter:
             if may_answer(asked, self._desk.standing(interaction)):
                 await whisper(interaction, render.may_not(asked, self._desk.roles))
                 return
-        await interaction.response.send_modal(
-            Form(
-                verb="reject",
-                target=approval_id,
-                heading="Reject",
-                label="What should be different?",
-                hint="The agent gets these words and tries again.",
-            )
-        )
+        await self._ask_why(interaction, approval_id)
 
     async def _reject(self, interaction: discord.Interaction[Any], approval_id: str, text: str) -> None:
         await self._answer(interaction, approval_id, approve=False, reason=text)
@@ -134,24 +129,11 @@ class Counter:
 
     # -- blocked stories ---------------------------------------------------------------------
 
-    async def _ask_fix(self, interaction: discord.Interaction[Any], story_id: str) -> None:
-        await interaction.response.send_modal(
-            Form(
-                verb="fix",
-                target=story_id,
-                heading=f"Help {story_id}",
-                label="What should the agent do?",
-                hint="The agent gets these words and new tries.",
-            )
-        )
-
     async def _fix(self, interaction: discord.Interaction[Any], story_id: str, text: str) -> None:
         async def help_on() -> Message:
             by = actor(interaction.user)
             view = await self._commands.suggest_fix(story_id, text, actor=by)
-            if interaction.message is None:
-                return story_helped(view, text)
-            return answered(interaction.message, render.helped(by, text))
+            return over(interaction, render.helped(by, text), story_helped(view, text))
 
         await update(interaction, help_on(), keep_files=True)
 
@@ -159,9 +141,7 @@ class Counter:
         async def skip() -> Message:
             by = actor(interaction.user)
             view = await self._commands.skip_story(story_id, "", actor=by)
-            if interaction.message is None:
-                return story_skipped(view, "")
-            return answered(interaction.message, render.skipped(by))
+            return over(interaction, render.skipped(by), story_skipped(view, ""))
 
         await update(interaction, skip(), keep_files=True)
 

@@ -12,6 +12,7 @@ from acp.schema import (
     AllowedOutcome,
     DeniedOutcome,
     PermissionOption,
+    PromptResponse,
     ReadTextFileResponse,
     RequestPermissionResponse,
     ToolCallUpdate,
@@ -89,6 +90,13 @@ class Conversation:
     def all_words(self) -> str:
         """The closing words of each prompt, in order; of very many, the last."""
         return "\n\n".join(part for part in (*self._said, self.words.strip()) if part)[-_TEXT_KEPT:]
+
+    def note_usage(self, response: PromptResponse) -> None:
+        """What the agent says that a prompt cost."""
+        if response.usage is not None:
+            self.usage["prompt"] = response.usage.model_dump(mode="json", exclude_none=True)
+        if response.field_meta:
+            self.usage["meta"] = response.field_meta
 
     def heard(self) -> None:
         self.last_heard = time.monotonic()

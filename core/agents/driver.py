@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from acp import Client, RequestError, connect_to_agent, text_block
 from acp.schema import PromptResponse
@@ -45,29 +45,14 @@ from core.agents.turn import (
 from core.agents.wire import Wire
 from core.clock import Clock, SystemClock
 from core.errors import OrchardError
-from core.isolation.launch import PIPE, ContainedProcess, launch
-from core.isolation.plan import DEFAULT_PATH, Launch, Level
+from core.isolation.launch import ContainedProcess
+from core.isolation.plan import DEFAULT_PATH, Level
 from core.worker.contract import AgentSetup
 
 _LOOK_SECONDS = 1.0
 
 Start = Callable[[tuple[str, ...], Mapping[str, str], Path], Awaitable[ContainedProcess]]
-Plan = Callable[[tuple[str, ...], Mapping[str, str], Path], Launch]
-
-
-class Changed(Protocol):
-    async def __call__(self) -> bool:
-        """Whether the turn left any change in the worktree."""
-        ...
-
-
-def start_with(plan: Plan) -> Start:
-    """A `Start` from a pure plan: (argv, environment, home) -> Launch."""
-
-    async def start(argv: tuple[str, ...], environment: Mapping[str, str], home: Path) -> ContainedProcess:
-        return await launch(plan(argv, environment, home), stdin=PIPE, stdout=PIPE, stderr=PIPE)
-
-    return start
+Changed = Callable[[], Awaitable[bool]]  # whether the turn left any change in the worktree
 
 
 async def run_turn(
@@ -238,7 +223,7 @@ class _Run:
             await self._talk.flush()
             self._stop_reason = "cancelled"
             if response is not None:
-                self._note_usage(response)
+                self._talk.note_usage(response)
                 self._stop_reason = response.stop_reason
             words = [] if self._ending else self._said.take()
             if not words:
@@ -274,12 +259,6 @@ class _Run:
             spoken.cancel()
             answer.cancel()
             await asyncio.gather(answer, spoken, return_exceptions=True)
-
-    def _note_usage(self, response: PromptResponse) -> None:
-        if response.usage is not None:
-            self._talk.usage["prompt"] = response.usage.model_dump(mode="json", exclude_none=True)
-        if response.field_meta:
-            self._talk.usage["meta"] = response.field_meta
 
     # Supervision
 

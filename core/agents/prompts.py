@@ -84,6 +84,11 @@ def with_words(prompt: str, texts: Sequence[str]) -> str:
 # Feedback: what stands in the next prompt, of an attempt that was not the last one.
 
 
+def said(text: str) -> str:
+    """What a person says to the story's agent."""
+    return f"A person says:\n{_data('their words', text.strip())}"
+
+
 def suggestion(text: str) -> str:
     """A person's advice to the next attempt."""
     return f"A person suggests:\n{_data('a suggestion', text.strip())}"
@@ -92,6 +97,27 @@ def suggestion(text: str) -> str:
 def rejection(reason: str) -> str:
     """Why a person said no to a change that had passed its gates."""
     return f"A person rejected the change, for this reason:\n{_data('the reason', reason.strip())}"
+
+
+def not_allowed(question: str, reason: str) -> str:
+    """Why people refused a permission: the protocol carries their no, and seldom the reason."""
+    asked = _line(question)
+    return f"You asked: {asked}\nIt was not allowed, for this reason:\n{_data('the reason', reason.strip())}"
+
+
+def wanted_again(phase: Phase, reason: str) -> str:
+    """A person sent the story to a phase that was over, or that refused before; `reason` may be empty."""
+    return _told(f"A person wants {phase} again", "the reason", reason)
+
+
+def handed_back(note: str) -> str:
+    """A person had the folder for themselves; `note` may be empty."""
+    return _told("A person worked in the folder", "their words", note)
+
+
+def changes_wanted(text: str) -> str:
+    """What a person wants otherwise in an epic's proposals."""
+    return _told("A person looked at your proposals", "what they want changed", text)
 
 
 def conflict(files: Sequence[str], detail: str) -> str:
@@ -116,6 +142,10 @@ def unreadable_proposals(problems: Sequence[str]) -> str:
         f"Your proposals could not be read:\n{said}\n"
         "Write the whole file again, in exactly the form that is asked for."
     )
+
+
+def _told(sentence: str, name: str, text: str) -> str:
+    return f"{sentence}:\n{_data(name, text.strip())}" if text.strip() else f"{sentence}."
 
 
 def _header(phase: str, story: StoryBrief, attempt: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,6 +28,20 @@ def readable(jsonl: str, limit_characters: int = 200_000) -> str:
     return (head + text[len(text) - room :])[:limit_characters]
 
 
+def since_last_prompt(text: str) -> str:
+    """What stands behind the last prompt in what `readable` made; all of it when it holds none."""
+    lines = text.split("\n")
+    begin = 0
+    for number, line in enumerate(lines):
+        if _PROMPT.match(line):
+            begin = number + 1
+            while begin < len(lines) and lines[begin].startswith(_INDENT):
+                begin += 1
+    return "\n".join(lines[begin:])
+
+
+_PROMPT = re.compile(r"(?:\d\d:\d\d:\d\d)? ?prompt: ")
+_INDENT = "    "
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})  # also what turns the direction of writing
 
 
@@ -169,7 +184,7 @@ class _Reader:
         lines = [line if len(line) <= _LINE_SHOWN else f"{line[:_LINE_SHOWN]}…" for line in text.splitlines()]
         first, *rest = [line.rstrip() for line in lines if line.strip()] or [""]
         yield f"{self._time} {who}: {first}"
-        yield from (f"    {line}" for line in rest)
+        yield from (f"{_INDENT}{line}" for line in rest)
 
 
 def _cut(text: str, limit: int) -> str:

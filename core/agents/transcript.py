@@ -1,11 +1,9 @@
-"""What was said on the wire, as JSON lines. Bounded: a chatty agent cannot fill the disk.
-
-`readable` shows such a file to people.
-"""
+"""What was said on the wire, as JSON lines. Bounded: a chatty agent cannot fill the disk."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -13,7 +11,7 @@ from typing import Any, Self, TextIO
 from core.agents.reading import readable
 from core.clock import Clock
 
-__all__ = ["Transcript", "readable"]
+_READ_BYTES = 32 << 20  # of a file that many turns were appended to, its end
 
 
 class Transcript:
@@ -68,3 +66,20 @@ class Transcript:
         if self._file is not None:
             self._file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
             self._file.flush()
+
+
+def last_transcript(folder: Path) -> Path | None:
+    """The newest of a story's transcripts; None when there is none."""
+    try:
+        found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*.jsonl")]
+    except OSError:
+        return None
+    return max(found)[1] if found else None
+
+
+def read_transcript(path: Path) -> str:
+    """As people read it, below its file's name: the end of it, when it is long."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
+        said = file.read().decode("utf-8", "replace")
+    return f"# {path.stem}\n\n{readable(said)}"

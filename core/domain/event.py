@@ -10,7 +10,7 @@ from typing import Any
 
 
 class EventKind(StrEnum):
-    PROJECT_REGISTERED = "project_registered"
+    PROJECT_REGISTERED = "project_registered"  # data: path, notes (sentences)
     PROJECT_STARTED = "project_started"
     PROJECT_STOPPED = "project_stopped"
     PROJECT_UNAVAILABLE = "project_unavailable"  # data: message, hint
@@ -69,6 +69,7 @@ class EventKind(StrEnum):
 # What people are told in Discord; the rest is history and the live feed.
 POSTED = frozenset(
     {
+        EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
         EventKind.PROJECT_UNAVAILABLE,

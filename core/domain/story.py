@@ -71,9 +71,12 @@ class Epic:
     asked_at: datetime
     attempt: int
     generation: int  # rises with each start of the agent: an older one's answer counts for nothing
-    feedback: str  # what was wrong with the last answer, or what people want changed
+    feedback: str  # what was wrong with the last answer
     session_id: str | None
     error: str
+    wish: str = ""  # what people want changed in its proposals; empty again when the new ones are there
+    limits: int = 0  # how often in a row its agent met its usage limit
+    not_before: datetime | None = None  # when it is tried again after a usage limit
 
 
 class Hold(StrEnum):
@@ -121,7 +124,7 @@ class Cycle:
     hold: Hold = Hold.NONE
     held_by: str | None = None
     by_hand: bool = False  # the next attempt judges what a person left in the worktree, without an agent
-    conflicts: int = 0  # how often it no longer fitted on the main branch
+    conflicts: int = 0  # how often it did not fit on the main branch, since people last helped
     rebase_onto: str | None = None  # a commit of the main branch to be taken in before the next phase
 
 

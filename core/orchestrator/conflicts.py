@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.domain.event import EventKind
-from core.domain.lifecycles import CycleEvent, CycleState
+from core.agents import prompts
+from core.domain.lifecycles import CycleEvent
 from core.domain.story import Cycle
 from core.orchestrator.blocking import block
+from core.orchestrator.sent_back import tell_sent_back
 from core.store import cycles
 from core.store.transaction import Transaction
 
@@ -22,12 +23,6 @@ def start_again(
     count = cycle.conflicts + 1
     named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
     reason = f"the main branch changed the same lines: {named}"
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={"from": str(cycle.state), "to": str(CycleState.TEST_RED), "reason": reason, "conflicts": count},
-    )
     moved = cycles.move(
         tx,
         cycle.story_id,
@@ -39,8 +34,9 @@ def start_again(
         rebase_onto=None,
         by_hand=False,
         conflicts=count,
-        feedback=f"Your earlier work no longer fits on the main branch. {reason}\n{detail}",
+        feedback=prompts.conflict(files, detail),
     )
+    tell_sent_back(tx, moved, cycle.state, reason, conflicts=count)
     if count < max_conflicts:
         return moved
     times = "once" if count == 1 else f"{count} times"

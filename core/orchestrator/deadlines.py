@@ -9,7 +9,7 @@ from functools import partial
 from core.clock import Clock
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, Lapse, plan_lapse
 from core.errors import LostRace
-from core.orchestrator.reports import block
+from core.orchestrator.blocking import block
 from core.store import approvals, cycles
 from core.store.database import Store, Transaction
 

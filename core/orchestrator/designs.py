@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.agents.prompts import unreadable_proposals
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.domain.proposals import Proposal, render_proposals
@@ -14,7 +14,6 @@ from core.worker.contract import AgentSetup, PhaseJob, PhaseReport, ProjectSetup
 
 TITLE_CHARACTERS = 100  # of the first line of an epic's text, in its agent's prompt
 FAULTS_TOLD = 20
-_BETWEEN = "\n\nYour last attempt:\n"
 
 
 def begin_design(
@@ -40,11 +39,17 @@ def begin_design(
         red_commit=None,
         head_commit=None,
         red_evidence=None,
-        feedback=epic.feedback,
+        feedback=_feedback(epic),
         session_id=epic.session_id,
         epic=True,
     )
     return epic, job
+
+
+def _feedback(epic: Epic) -> str:
+    """What people want stays said beside what was wrong with the last attempt."""
+    wish = prompts.changes_wanted(epic.wish) if epic.wish else ""
+    return "\n\n".join(part for part in (wish, epic.feedback) if part)
 
 
 def _proposed(tx: Transaction, epic: Epic) -> list[Proposal]:
@@ -123,10 +128,4 @@ def fail_design(tx: Transaction, epic: Epic, error: str) -> None:
 
 def feedback_of(faults: tuple[str, ...]) -> str:
     more = [f"And {len(faults) - FAULTS_TOLD} more."] if len(faults) > FAULTS_TOLD else []
-    return unreadable_proposals([*faults[:FAULTS_TOLD], *more])
-
-
-def with_wish(epic: Epic, feedback: str) -> str:
-    """What people want stays said beside what was wrong with the last attempt."""
-    wish = epic.feedback.partition(_BETWEEN)[0]
-    return f"{wish}{_BETWEEN}{feedback}" if wish.startswith("A person says") else feedback
+    return prompts.unreadable_proposals([*faults[:FAULTS_TOLD], *more])

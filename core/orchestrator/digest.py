@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from core.domain.approval import Approval
 from core.domain.event import EventKind
-from core.domain.story import StoryState
+from core.domain.story import StoryState, StoryStatus
 from core.orchestrator import overview
 from core.orchestrator.overview import Why
 from core.orchestrator.views import Digest, PostPlace, StoryView
-from core.store import approvals, cycles, news, posts, stories
+from core.store import approvals, news, posts, stories
 
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -19,11 +19,8 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 def between(conn: sqlite3.Connection, after: int, last: int, project: str | None, why: Why) -> Digest:
     """Of the events in (`after`, `last`]; blocked stories and questions as they are now."""
     merged = news.stories_with(conn, EventKind.STORY_MERGED, after, last, project)
-    blocked = tuple(
-        overview.story_view(conn, story, why)
-        for story in stories.of_project(conn, project, states=(StoryState.ACTIVE,))
-        if (cycle := cycles.get(conn, story.id)) is not None and cycle.blocked_reason
-    )
+    at_work = overview.story_views(conn, stories.of_project(conn, project, states=(StoryState.ACTIVE,)), why)
+    blocked = tuple(view for view in at_work if view.status is StoryStatus.BLOCKED)
     questions = approvals.pending(conn, project)
     since = news.time_of(conn, after) or _BEGINNING
     return Digest(
@@ -32,11 +29,7 @@ def between(conn: sqlite3.Connection, after: int, last: int, project: str | None
         last=last,
         since=since,
         until=news.time_of(conn, last) or since,
-        merged=tuple(
-            overview.story_view(conn, story, why)
-            for story in (stories.find(conn, story_id) for story_id in merged)
-            if story is not None
-        ),
+        merged=overview.story_views(conn, [stories.get(conn, story_id) for story_id in merged], why),
         blocked=blocked,
         questions=questions,
         finished_sprints=news.finished_sprints(conn, after, last, project),

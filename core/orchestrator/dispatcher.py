@@ -12,7 +12,6 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from core.bus import Bus
 from core.clock import Clock
@@ -23,19 +22,21 @@ from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.errands import Errands
-from core.orchestrator.guests import Guests
-from core.orchestrator.jobs import phase_job
+from core.orchestrator.extra_agents import ExtraAgents
+from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.pauses import Pauses
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
-from core.rpc import PeerGone, RpcError
+from core.orchestrator.worker_requests import WorkerRequests
+from core.rpc import PeerGone
 from core.store import approvals, cycles, leases, merges
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
+from core.wake import Wake
 from core.worker.contract import (
     AgentSetup,
     PhaseEnd,
@@ -50,12 +51,6 @@ log = logging.getLogger(__name__)
 
 
 LOOK_AT_MOST = 500  # runnable stories a pass; those behind them wait for the next
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hold:
-    until: float  # monotonic seconds
-    reason: str
 
 
 class Dispatcher:
@@ -90,13 +85,13 @@ class Dispatcher:
         )
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
         self._merges = MergeQueue(store, self.supervisor, setups)
-        self.errands = Errands(store, self.supervisor, setups, quiet=self.quiet)
-        self.guests = Guests()
-        self._wake = asyncio.Event()
+        self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
+        self.extra_agents = ExtraAgents()
+        self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
         self._cancelled: set[str] = set()  # stories whose task is to end
-        self._held: dict[str, _Hold] = {}
+        self._pauses = Pauses(clock)
         self._waits: Mapping[str, str] = {}
 
     # -- the loop ----------------------------------------------------------------------------
@@ -109,20 +104,12 @@ class Dispatcher:
         listening = asyncio.create_task(self._listen(), name="dispatcher: listen")
         try:
             while True:
-                self._wake.clear()
                 await self._pass()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._next_look()):
-                        await self._wake.wait()
+                await self._wake.rest(self._pauses.next_end(self._interval))
         finally:
             listening.cancel()
             await self.supervisor.stop_all()
             await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
-
-    def _next_look(self) -> float:
-        now = self.clock.monotonic()
-        soon = [hold.until - now for hold in self._held.values() if hold.until > now]
-        return max(0.01, min([self._interval, *soon]))
 
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
@@ -135,7 +122,6 @@ class Dispatcher:
         runnable, running, merging = await self._store.read(
             lambda conn: (cycles.runnable(conn, limit=LOOK_AT_MOST), leases.held(conn), merges.open_of(conn))
         )
-        now = self.clock.monotonic()
         waits: dict[str, str] = {}
         ready: list[Cycle] = []
         leased = {lease.story_id for lease in running}
@@ -145,14 +131,10 @@ class Dispatcher:
         for cycle in runnable:
             if cycle.story_id in self._drives:
                 continue
-            hold = self._held.get(cycle.story_id)
-            if hold is not None and hold.until > now:
-                waits[cycle.story_id] = f"waits {hold.until - now:.0f} s: {hold.reason}"
-                continue
-            self._held.pop(cycle.story_id, None)
-            if (seconds := self.supervisor.ready_in(cycle.project)) > 0:
-                self._hold(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
-                waits[cycle.story_id] = f"waits {seconds:.0f} s: the project's worker ended unexpectedly."
+            if not self._pauses.why(cycle.story_id) and (seconds := self.supervisor.ready_in(cycle.project)):
+                self._pauses.begin(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
+            if why := self._pauses.why(cycle.story_id):
+                waits[cycle.story_id] = why
             elif cycle.state is CycleState.COMMIT and cycle.project in busy:
                 waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
             elif cycle.state is CycleState.COMMIT and cycle.project in batches:
@@ -161,7 +143,7 @@ class Dispatcher:
                 ready.append(cycle)
                 if cycle.state is CycleState.COMMIT:
                     batches[cycle.project] = [cycle]
-        choice = choose(ready, self.counts(running, self.guests.places), self._setups.slots())
+        choice = choose(ready, self.counts(running, self.extra_agents.places), self._setups.slots())
         for cycle in choice.start:
             if cycle.state is CycleState.COMMIT:
                 self._start_batch(batches[cycle.project])
@@ -184,15 +166,15 @@ class Dispatcher:
             self._drives[story] = task
             task.add_done_callback(functools.partial(self._driven, story))
 
-    def counts(self, running: Iterable[Lease], guests: Mapping[str, str]) -> Counter[str]:
+    def counts(self, running: Iterable[Lease], others: Mapping[str, str]) -> Counter[str]:
         """How many places each project has taken: for stories that are leased or driven, one for all that are
-        merged together, and for guests."""
+        merged together, and for other agents."""
         at_work = {lease.story_id: lease.project for lease in running}
         at_work |= {story: story.rpartition("-")[0] for story in self._drives}
         merged = {lease.story_id for lease in running if lease.phase is Phase.COMMIT}
         merged |= {story for stories in self._merging.values() for story in stories}
         merging = {at_work.pop(story) for story in merged if story in at_work}
-        return Counter([*at_work.values(), *merging, *guests.values()])
+        return Counter([*at_work.values(), *merging, *others.values()])
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
@@ -200,11 +182,8 @@ class Dispatcher:
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("driving %s failed", story, exc_info=error)
-            self._hold(story, 30.0, f"an error of Orchard itself, see the log: {error}")
+            self._pauses.begin(story, 30.0, f"an error of Orchard itself, see the log: {error}")
         self.wake()
-
-    def _hold(self, story_id: str, seconds: float, reason: str) -> None:
-        self._held[story_id] = _Hold(until=self.clock.monotonic() + seconds, reason=reason)
 
     # -- one story ---------------------------------------------------------------------------
 
@@ -215,7 +194,7 @@ class Dispatcher:
             owner = await self.supervisor.ensure(cycle.project)
         except OrchardError as error:
             log.warning("%s cannot start: %s", cycle.story_id, error)
-            self._hold(cycle.story_id, 10.0, str(error))
+            self._pauses.begin(cycle.story_id, 10.0, str(error))
             return
         phase = cycle.state.phase
         assert phase is not None  # runnable cycles are not over
@@ -235,15 +214,22 @@ class Dispatcher:
         project = ready[0].project
         try:
             self._setups.project(project)
+            policy = self._setups.review_policy(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
             log.warning("%s cannot be merged: %s", ready[0].story_id, error)
             for cycle in ready:
-                self._hold(cycle.story_id, 10.0, str(error))
+                self._pauses.begin(cycle.story_id, 10.0, str(error))
             return
         try:
             batch = await self._store.write(
-                lambda tx: self._merges.claim(tx, ready, owner=owner, lease_seconds=self._lease_seconds)
+                lambda tx: self._merges.claim(
+                    tx,
+                    ready,
+                    owner=owner,
+                    lease_seconds=self._lease_seconds,
+                    max_conflicts=policy.max_conflicts,
+                )
             )
         except LostRace:
             return
@@ -270,19 +256,7 @@ class Dispatcher:
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return
-        try:
-            report = await self.supervisor.request(PhaseReport, lease.owner, "run_phase", job)
-        except PeerGone:
-            raise
-        except (RpcError, OrchardError, ValueError) as error:
-            log.exception("%s: the worker could not run %s", cycle.story_id, job.phase)
-            report = PhaseReport(
-                story_id=cycle.story_id,
-                phase=job.phase,
-                generation=lease.generation,
-                end=PhaseEnd.BLOCKED if isinstance(error, OrchardError) else PhaseEnd.AGENT_FAILED,
-                error=str(error),
-            )
+        report = await run_job(self.supervisor, lease.owner, job)
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
@@ -290,7 +264,7 @@ class Dispatcher:
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
-            self._hold(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
+            self._pauses.begin(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -345,21 +319,20 @@ class Dispatcher:
 
     def nudge(self, story_id: str) -> None:
         """Whatever back-off the story waits for is over."""
-        self._held.pop(story_id, None)
+        self._pauses.end(story_id)
         self.wake()
 
     def release(self, project: str) -> None:
         """A person asked for a new start: nothing of the project waits any longer for its time to come."""
         self.supervisor.release(project)
-        for story in [story for story in self._held if story.rpartition("-")[0] == project]:
-            del self._held[story]
+        self._pauses.end_all_of(project)
 
     def drives(self, story_id: str) -> bool:
         """Whether a task is at work for the story."""
-        return story_id in self._drives or story_id in self.guests
+        return story_id in self._drives or story_id in self.extra_agents
 
     def forget(self, name: str) -> None:
-        """What a guest did is over."""
+        """What an agent did for something else than a story is over."""
         self._reception.progress.pop(name, None)
 
     def why(self, story_id: str) -> str:

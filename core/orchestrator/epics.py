@@ -7,11 +7,10 @@ takes the next generation, and an answer of an older one changes nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 
 from core.bus import Bus
 from core.domain.event import EventKind
@@ -20,23 +19,21 @@ from core.domain.proposals import parse_proposals
 from core.domain.story import Epic
 from core.errors import LostRace, OrchardError
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in, with_wish
+from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
+from core.orchestrator.jobs import run_job
+from core.orchestrator.pauses import Pauses
+from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
 from core.orchestrator.slots import obstacle
-from core.orchestrator.usage_limit import next_try
-from core.rpc import PeerGone, RpcError
+from core.orchestrator.usage_limit import UsagePolicy, next_try
+from core.rpc import PeerGone
 from core.store import epics, leases, projects
 from core.store.database import Store, Transaction
-from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
+from core.wake import Wake
+from core.worker.contract import PhaseEnd, PhaseReport
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wait:
-    until: float  # monotonic seconds
-    reason: str
 
 
 class EpicDesigns:
@@ -56,15 +53,14 @@ class EpicDesigns:
         self._bus = bus
         self._setups = setups
         self._dispatcher = dispatcher
-        self._guests = dispatcher.guests
+        self._extra_agents = dispatcher.extra_agents
         self._clock = dispatcher.clock
         self._interval = interval_seconds
         self._back_off = back_off
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
-        self._held: dict[str, _Wait] = {}
+        self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
-        self._limited: dict[str, int] = {}  # epic to how often it met its agent's usage limit in a row
 
     def why(self, epic_id: str) -> str:
         """What a designing epic waits for, in one sentence; empty when nothing is known."""
@@ -77,35 +73,22 @@ class EpicDesigns:
         listening = asyncio.create_task(self._listen(), name="epics: listen")
         try:
             while True:
-                self._wake.clear()
                 await self._pass()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._next_look()):
-                        await self._wake.wait()
+                await self._wake.rest(self._pauses.next_end(self._interval))
         finally:
             tasks = [listening, *self._drives.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _next_look(self) -> float:
-        now = self._clock.monotonic()
-        soon = [wait.until - now for wait in self._held.values() if wait.until > now]
-        return max(0.01, min([self._interval, *soon]))
-
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
             async for event in events:
-                if event.kind in (EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED):
-                    self._release(event.project)
+                if event.kind in (EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED) and event.project:
+                    self._pauses.end_all_of(event.project)  # a person asked for a start
                     self._wake.set()
                 elif self._waits:  # a place may have come free
                     self._wake.set()
-
-    def _release(self, project: str | None) -> None:
-        """A person asked for a start: nothing of the project waits any longer for its time to come."""
-        for epic_id in [epic_id for epic_id in self._held if epic_id.rpartition("-")[0] == project]:
-            del self._held[epic_id]
 
     async def _pass(self) -> None:
         designing, held, active = await self._store.read(
@@ -124,14 +107,14 @@ class EpicDesigns:
                 waits[epic.id] = f"waits: {first[epic.project].id} is designed first."
         ready = [epic for epic in first.values() if not self._is_busy(epic.project)]
         able = [epic for epic in ready if not self._must_wait(epic, waits)]
-        self._guests.keep_wishes({epic.id for epic in able})
+        self._extra_agents.keep_wishes({epic.id for epic in able})
         for epic in able:
-            counts = self._dispatcher.counts(held, self._guests.working)
+            counts = self._dispatcher.counts(held, self._extra_agents.working)
             if reason := obstacle(epic.project, counts, self._setups.slots()):
-                self._guests.wish(epic.id, epic.project)
+                self._extra_agents.wish(epic.id, epic.project)
                 waits[epic.id] = reason
                 continue
-            self._guests.enter(epic.id, epic.project)
+            self._extra_agents.enter(epic.id, epic.project)
             task = asyncio.create_task(self._drive(epic), name=f"design {epic.id}")
             self._drives[epic.id] = task
             task.add_done_callback(functools.partial(self._driven, epic.id))
@@ -141,26 +124,25 @@ class EpicDesigns:
         return any(epic_id.rpartition("-")[0] == project for epic_id in self._drives)
 
     def _must_wait(self, epic: Epic, waits: dict[str, str]) -> bool:
-        now = self._clock.monotonic()
         if (seconds := self._dispatcher.supervisor.ready_in(epic.project)) > 0:
-            self._hold(epic.id, seconds, "the project's worker ended unexpectedly.")
-        wait = self._held.get(epic.id)
-        if wait is None or wait.until <= now:
-            self._held.pop(epic.id, None)
-            return False
-        waits[epic.id] = f"waits {wait.until - now:.0f} s: {wait.reason}"
-        return True
-
-    def _hold(self, epic_id: str, seconds: float, reason: str) -> None:
-        self._held[epic_id] = _Wait(until=self._clock.monotonic() + seconds, reason=reason)
+            self._pauses.begin(epic.id, seconds, "the project's worker ended unexpectedly.")
+        elif (
+            epic.not_before is not None
+            and (left := (epic.not_before - self._clock.now()).total_seconds()) > 0
+        ):
+            self._pauses.begin(epic.id, left, "its agent is at its usage limit.")  # also in the next life
+        why = self._pauses.why(epic.id)
+        if why:
+            waits[epic.id] = why
+        return bool(why)
 
     def _driven(self, epic_id: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(epic_id, None)
-        self._guests.leave(epic_id)
+        self._extra_agents.leave(epic_id)
         self._dispatcher.forget(epic_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("designing %s failed", epic_id, exc_info=error)
-            self._hold(epic_id, 30.0, f"an error of Orchard itself, see the log: {error}")
+            self._pauses.begin(epic_id, 30.0, f"an error of Orchard itself, see the log: {error}")
         self._wake.set()
         self._dispatcher.wake()
 
@@ -174,41 +156,26 @@ class EpicDesigns:
             owner = await self._dispatcher.supervisor.ensure(epic.project)
         except OrchardError as error:
             log.warning("%s cannot be designed: %s", epic.id, error)
-            self._hold(epic.id, 10.0, str(error))
+            self._pauses.begin(epic.id, 10.0, str(error))
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
-            report = await self._ask(owner, job)
-            await self._record(begun, report, agent.name, policy.max_auto_retry)
+            report = await run_job(self._dispatcher.supervisor, owner, job)
+            await self._record(begun, report, agent.name, policy)
         except PeerGone:
             log.info("%s: the worker ended while its agent worked", epic.id)
-            self._hold(epic.id, 0.5, "the project's worker ended.")
+            self._pauses.begin(epic.id, 0.5, "the project's worker ended.")
             return
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
         await self._clean(epic)
 
-    async def _ask(self, owner: str, job: PhaseJob) -> PhaseReport:
-        try:
-            return await self._dispatcher.supervisor.request(PhaseReport, owner, "run_phase", job)
-        except PeerGone:
-            raise
-        except (RpcError, OrchardError, ValueError) as error:
-            log.exception("%s: the worker could not design it", job.story.id)
-            end = PhaseEnd.AGENT_FAILED if isinstance(error, RpcError | ValueError) else PhaseEnd.BLOCKED
-            return PhaseReport(
-                story_id=job.story.id,
-                phase=job.phase,
-                generation=job.generation,
-                end=end,
-                error=str(error),
-            )
-
-    async def _record(self, epic: Epic, report: PhaseReport, agent: str, retries: int) -> None:
+    async def _record(self, epic: Epic, report: PhaseReport, agent: str, policy: ReviewPolicy) -> None:
         """What the agent's answer does, in one transaction. Raises LostRace for an older generation's."""
         if report.generation != epic.generation:
             raise LostRace(f"an answer of generation {report.generation} came late.")
         said = f"{report.error} {report.hint}".strip()
+        retries = policy.max_auto_retry
         match report.end:
             case PhaseEnd.REFUSED:
                 refused = report.verdict.explain() if report.verdict is not None else said
@@ -220,9 +187,9 @@ class EpicDesigns:
                     return
                 await self._retry(epic, report, feedback_of(found.faults), retries, PhaseEnd.REFUSED)
             case PhaseEnd.LIMITED:
-                await self._wait_for_limit(epic, report, agent)
+                await self._meet_limit(epic, report, agent, policy.usage)
             case PhaseEnd.CANCELLED:
-                self._hold(epic.id, 1.0, "its agent was stopped.")
+                self._pauses.begin(epic.id, 1.0, "its agent was stopped.")
             case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
                 await self._store.write(lambda tx: fail_design(tx, epic, said or "The worker cannot work."))
             case PhaseEnd.AGENT_FAILED:
@@ -231,25 +198,29 @@ class EpicDesigns:
     async def _retry(
         self, epic: Epic, report: PhaseReport, feedback: str, retries: int, end: PhaseEnd
     ) -> None:
-        self._limited.pop(epic.id, None)
         if epic.attempt > retries:
             await self._store.write(lambda tx: fail_design(tx, epic, feedback))
             return
         session = report.session_id or epic.session_id
-        both = with_wish(epic, feedback)
-        await self._store.write(lambda tx: epics.retry(tx, epic, feedback=both, session_id=session))
+        await self._store.write(lambda tx: epics.retry(tx, epic, feedback=feedback, session_id=session))
         if seconds := self._back_off.seconds(end, epic.attempt + 1):
-            self._hold(epic.id, seconds, "the agent failed; it tries again.")
+            self._pauses.begin(epic.id, seconds, "the agent failed; it tries again.")
 
-    async def _wait_for_limit(self, epic: Epic, report: PhaseReport, agent: str) -> None:
-        tries = self._limited[epic.id] = self._limited.get(epic.id, 0) + 1
-        now = self._clock.now()
-        until = next_try(now, report.limited_until, tries)
+    async def _meet_limit(self, epic: Epic, report: PhaseReport, agent: str, policy: UsagePolicy) -> None:
+        """It waits for its agent where the project asked for that, and people are asked where it did not."""
         reason = report.error or "The provider takes no more work now."
+        tries = epic.limits + 1
+        if not policy.resumes or tries > policy.tries:
+            ends = f" It ends at {_utc(report.limited_until)}." if report.limited_until else ""
+            error = f"{agent} is at its usage limit.{ends} {reason}"
+            await self._store.write(lambda tx: fail_design(tx, epic, error))
+            return
+        until = next_try(self._clock.now(), report.limited_until, tries)
+        session = report.session_id or epic.session_id
 
         def wait(tx: Transaction) -> None:
-            said = f"{agent} is at its usage limit; tried again at {until:%Y-%m-%d %H:%M} UTC. {reason}"
-            epics.wait(tx, epic, said)
+            said = f"{agent} is at its usage limit; tried again at {_utc(until)}. {reason}"
+            epics.wait(tx, epic, said, until=until, session_id=session)
             tx.emit(
                 EventKind.USAGE_LIMITED,
                 project=epic.project,
@@ -258,15 +229,18 @@ class EpicDesigns:
                     "reason": reason,
                     "until": until.isoformat(),
                     "resumes": True,
+                    "tries": tries,
                     "epic": epic.id,
                 },
             )
 
         await self._store.write(wait)
-        self._hold(epic.id, (until - now).total_seconds(), f"{agent} is at its usage limit.")
 
     async def _clean(self, epic: Epic) -> None:
         """Removes the worktree of an epic that is no longer designed."""
         if not await self._store.read(lambda conn: epics.is_designing(conn, epic.id)):
-            self._limited.pop(epic.id, None)
             await self._dispatcher.remove_worktree(epic.project, epic.id)
+
+
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,13 +1,30 @@
-"""What a worker is told of a story's next phase."""
+"""What a worker is told of a story and of its next phase, and the report that comes of it."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 
 from core.domain.lifecycles import Phase
+from core.domain.story import Cycle, Story
+from core.errors import OrchardError
+from core.orchestrator.supervisor import Supervisor
+from core.rpc import PeerGone
 from core.store import cycles, gates, leases, stories
 from core.store.leases import Lease
-from core.worker.contract import AgentSetup, PhaseJob, ProjectSetup, StoryBrief
+from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+
+log = logging.getLogger(__name__)
+
+
+def brief_of(story: Story, cycle: Cycle) -> StoryBrief:
+    return StoryBrief(
+        id=story.id,
+        title=story.title,
+        body=story.body,
+        acceptance_criteria=story.acceptance_criteria,
+        spec=cycle.spec,
+    )
 
 
 def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> PhaseJob:
@@ -22,13 +39,7 @@ def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent
     return PhaseJob(
         project=setup,
         agent=agent,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         phase=lease.phase,
         attempt=cycle.attempt,
         generation=lease.generation,
@@ -42,3 +53,23 @@ def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent
         # What a person left is judged where they worked on it; the newer main branch comes afterwards.
         rebase_onto=None if cycle.by_hand else cycle.rebase_onto,
     )
+
+
+async def run_job(supervisor: Supervisor, owner: str, job: PhaseJob) -> PhaseReport:
+    """The worker's report; one that says what happened where the worker could not run the job at all.
+
+    Raises PeerGone when the worker ended.
+    """
+    try:
+        return await supervisor.request(PhaseReport, owner, "run_phase", job)
+    except PeerGone:
+        raise
+    except (OrchardError, ValueError) as error:
+        log.exception("%s: the worker could not run %s", job.story.id, job.phase)
+        return PhaseReport(
+            story_id=job.story.id,
+            phase=job.phase,
+            generation=job.generation,
+            end=PhaseEnd.BLOCKED if isinstance(error, OrchardError) else PhaseEnd.AGENT_FAILED,
+            error=str(error),
+        )

@@ -17,6 +17,7 @@ from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.orchestrator.blocking import block
+from core.orchestrator.jobs import brief_of
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.reports import (
     record_candidate,
@@ -42,7 +43,6 @@ from core.worker.contract import (
     MergeJob,
     MergeReport,
     ProjectSetup,
-    StoryBrief,
 )
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Batch:
     project: str
     owner: str  # the worker that prepares it
     members: tuple[_Member, ...]  # in the order in which they are merged
+    max_conflicts: int  # a story that did not fit on the main branch so often asks people
 
     @property
     def stored(self) -> bool:
@@ -85,7 +86,15 @@ class MergeQueue:
         """How many stories of a project are merged together at most."""
         return self._setups.settings(project).merge_batch_size
 
-    def claim(self, tx: Transaction, ready: Sequence[Cycle], *, owner: str, lease_seconds: float) -> Batch:
+    def claim(
+        self,
+        tx: Transaction,
+        ready: Sequence[Cycle],
+        *,
+        owner: str,
+        lease_seconds: float,
+        max_conflicts: int,
+    ) -> Batch:
         """The project's batch, with a lease for each of its stories.
 
         That is the one whose candidates a crash left stored, whoever is in it, else a new one of those of
@@ -125,7 +134,7 @@ class MergeQueue:
             if lease is not None:
                 data = {"phase": str(Phase.COMMIT), "attempt": cycle.attempt}
                 tx.emit(EventKind.PHASE_STARTED, project=project, story_id=cycle.story_id, data=data)
-        return Batch(project=project, owner=owner, members=tuple(members))
+        return Batch(project=project, owner=owner, members=tuple(members), max_conflicts=max_conflicts)
 
     # -- merging -----------------------------------------------------------------------------
 
@@ -181,7 +190,7 @@ class MergeQueue:
                 else:
                     self._let_go(tx, member)
             else:
-                self._record_left(tx, member, report)
+                self._record_left(tx, member, report, batch.max_conflicts)
         landing = [member for member in ready if member.merge.candidate is not None]
         if landing:
             return replace(batch, members=tuple(ready)), tuple(later)
@@ -189,14 +198,13 @@ class MergeQueue:
             self._let_go(tx, member)
         return None, ()
 
-    def _record_left(self, tx: Transaction, member: _Member, report: MergeReport) -> None:
+    def _record_left(self, tx: Transaction, member: _Member, report: MergeReport, max_conflicts: int) -> None:
         cycle, merge = member.cycle, member.merge
         match report.end:
             case MergeEnd.REFUSED:
-                record_merge_refused(tx, cycle, merge.id, report)
+                record_merge_refused(tx, cycle, merge.id, report, max_conflicts=max_conflicts)
             case MergeEnd.CONFLICT:
-                limit = self._setups.review_policy(cycle.project).max_conflicts
-                record_conflict(tx, cycle, merge.id, report, max_conflicts=limit)
+                record_conflict(tx, cycle, merge.id, report, max_conflicts=max_conflicts)
             case MergeEnd.BLOCKED:
                 self._let_go(tx, member)
                 block(tx, cycle, f"{report.error} {report.hint}".strip())
@@ -218,18 +226,14 @@ class MergeQueue:
             go=len(steps) if all(leased) else leased.index(False),
         )
         report = await self._supervisor.request(FastForwardReport, batch.owner, "fast_forward", job)
-        waiting = [member for member in batch.members if member not in steps]
-        await self._store.write(lambda tx: self._landed(tx, steps, report, waiting, refused))
+        await self._store.write(lambda tx: self._landed(tx, batch, report, refused))
 
     def _landed(
-        self,
-        tx: Transaction,
-        steps: Sequence[_Member],
-        report: FastForwardReport,
-        waiting: Sequence[_Member],
-        refused: Sequence[MergeReport],
+        self, tx: Transaction, batch: Batch, report: FastForwardReport, refused: Sequence[MergeReport]
     ) -> None:
-        """The main branch holds the first `report.landed` steps."""
+        """The main branch holds the candidates of the first `report.landed` that have one."""
+        steps = [member for member in batch.members if member.merge.candidate is not None]
+        waiting = [member for member in batch.members if member not in steps]
         merged = steps[: report.landed]
         tip = str(merged[-1].merge.candidate) if merged else ""
         for member in merged:
@@ -246,7 +250,7 @@ class MergeQueue:
         spoken = {each.story_id: each for each in refused}
         for member in waiting:
             if whole and member.story_id in spoken and _holds(tx, member):
-                record_merge_refused(tx, member.cycle, member.merge.id, spoken[member.story_id])
+                self._record_left(tx, member, spoken[member.story_id], batch.max_conflicts)
             else:
                 self._let_go(tx, member)
         for member in steps[report.landed :]:
@@ -299,13 +303,7 @@ def _merge_job(conn: sqlite3.Connection, setup: ProjectSetup, member: _Member) -
     assert red is not None
     return MergeJob(
         project=setup,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         generation=member.merge.generation,
         base_commit=cycle.base_commit,
         red_commit=cycle.red_commit,

@@ -25,7 +25,16 @@ from core.domain.story import Cycle
 from core.errors import NotFound, OrchardError
 from core.orchestrator import overview
 from core.projects.foreignstate import is_own
-from core.projects.orchstate import BACKLOG, CYCLES, FOLDER, SPRINTS, ProjectFacts, StoryFacts, documents
+from core.projects.orchstate import (
+    BACKLOG,
+    CYCLES,
+    FOLDER,
+    SPRINTS,
+    ProjectFacts,
+    StoryFacts,
+    documents,
+    without_tests,
+)
 from core.store import epics, events, gates, projects, sprints, stories
 from core.store.database import Store
 from core.worker.git import Repository
@@ -54,9 +63,8 @@ class Mirror:
         self._wanted = wanted
         self._pause = pause_seconds
         self._written: dict[str, dict[str, str]] = {}  # project -> path -> digest of what stands there
-        self._verdicts: dict[
-            str, tuple[datetime, tuple[Verdict, ...]]
-        ] = {}  # by story, with its cycle's time
+        # By story, with its cycle's time.
+        self._verdicts: dict[str, tuple[datetime, tuple[Verdict, ...]]] = {}
         self._complaints: dict[str, str] = {}
         self._stale: dict[str, asyncio.Event] = {}
 
@@ -100,9 +108,13 @@ class Mirror:
         path = facts.project.path
         before = self._written.get(name)
         if before is None:
-            if (reason := await _why_not(facts.project)) is not None:
-                raise reason
+            await _check_untracked(facts.project)
             before = {}
+        if await asyncio.to_thread(_is_foreign, path, before.get(BACKLOG)):
+            raise OrchardError(
+                f"{FOLDER}/{BACKLOG} is another tool's.",
+                hint=f"Take it over: orchard import {name}. Or set state_mirror: false for the project.",
+            )
         self._written[name] = await asyncio.to_thread(_bring_up, path, made, before)
 
     def _picture(self, conn: sqlite3.Connection, name: str) -> tuple[ProjectFacts, dict[str, str]]:
@@ -134,43 +146,43 @@ class Mirror:
         """A gate's row comes with a change of its cycle: what was read before is still all there is."""
         kept = self._verdicts.get(cycle.story_id)
         if kept is None or kept[0] != cycle.updated_at:
-            verdicts = tuple(row.verdict for row in gates.of_story(conn, cycle.story_id))
+            verdicts = tuple(without_tests(row.verdict) for row in gates.of_story(conn, cycle.story_id))
             self._verdicts[cycle.story_id] = kept = (cycle.updated_at, verdicts)
         return kept[1]
 
 
-async def _why_not(project: Project) -> OrchardError | None:
-    """Why this `.orch-state` is not Orchard's to write. Where it is, it is kept out of the user's commits."""
+async def _check_untracked(project: Project) -> None:
+    """Keeps the folder out of the user's commits. Raises OrchardError where git tracks what stands in it."""
     repository = await Repository.open(project.path)
     listed = await repository.git("ls-files", "-z", "--", FOLDER)
-    tracked = [
-        name for name in os.fsdecode(listed.stdout).split("\0") if name and name != f"{FOLDER}/config.yaml"
-    ]
-    if tracked:
-        return OrchardError(
+    names = os.fsdecode(listed.stdout).split("\0")
+    if tracked := [name for name in names if name not in ("", f"{FOLDER}/config.yaml")]:
+        raise OrchardError(
             f"git tracks {tracked[0]}: the picture would stand in the way of every commit.",
             hint=f"git rm -r --cached {FOLDER}, or set state_mirror: false for the project.",
         )
-    try:
-        foreign = not is_own(json.loads(read_text(project.path, f"{FOLDER}/{BACKLOG}")))
-    except (NotFound, FileNotFoundError):
-        foreign = False
-    except (ValueError, RecursionError):
-        foreign = True  # no JSON at all: Orchard did not write that
-    if foreign:
-        return OrchardError(
-            f"{FOLDER}/{BACKLOG} is another tool's.",
-            hint=f"Take it over: orchard import {project.name}. Or set state_mirror: false for the project.",
-        )
     exclude(repository.common_dir, f"{FOLDER}/")
-    return None
+
+
+def _is_foreign(root: Path, written: str | None) -> bool:
+    """Whether another tool keeps its backlog there, also one that began after Orchard.
+
+    `written` is the digest of what Orchard wrote last: a file that has it is not parsed.
+    """
+    try:
+        text = read_text(root, f"{FOLDER}/{BACKLOG}")
+        return _digest(text) != written and not is_own(json.loads(text))
+    except (NotFound, FileNotFoundError):
+        return False
+    except (ValueError, RecursionError):
+        return True  # no JSON at all: Orchard did not write that
 
 
 def _bring_up(root: Path, made: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
     """Writes what changed, removes files of ours that no document makes any more; digests of what stands."""
     now: dict[str, str] = {}
     for path, text in made.items():
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = _digest(text)
         if before.get(path) != digest or not os.path.lexists(root / FOLDER / path):
             write_text(root, f"{FOLDER}/{path}", text)
         now[path] = digest
@@ -186,3 +198,7 @@ def _is_ours(root: Path, relative: str) -> bool:
         return is_own(json.loads(read_text(root, relative)))
     except (OrchardError, OSError, ValueError, RecursionError):
         return False
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.needs import why_not_needed
 from core.domain.story import Story, StoryState
 from core.errors import NotAllowed
 from core.orchestrator.blocking import block
-from core.orchestrator.holding import go_on
-from core.store import cycles, needs
+from core.orchestrator.story_guards import go_on
+from core.store import approvals, cycles, needs
 from core.store.transaction import Transaction
 
 _WAY_OUT = "Take the need away with /backlog edit, or skip this story too."
@@ -27,6 +28,8 @@ def block_if_never(tx: Transaction, story: Story) -> None:
     cycle = cycles.get(tx.conn, story.id) if story.state is StoryState.ACTIVE else None
     never = _never(tx.conn, story)
     if cycle is not None and never and not cycle.blocked_reason:
+        why = f"{story.id} cannot go on now."
+        approvals.cancel_of_story(tx, story.id, ApprovalKind.MERGE, reason=why)  # asked again when it can
         block(tx, cycle, f"{_mark(story)}{never}. {_WAY_OUT}")
 
 

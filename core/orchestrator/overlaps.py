@@ -57,7 +57,8 @@ def _told(conn: sqlite3.Connection, first: str, later: str) -> set[str]:
 
 def mark_rebases(tx: Transaction, project: str, merged: str, commit: str) -> tuple[str, ...]:
     """A story was merged: those at work that change the same files take the new main branch in before their
-    next phase. Called in the transaction that records the merge; returns the stories marked.
+    next phase. Called in the transaction that records the merge; returns the stories marked. What the merged
+    one had changed is forgotten.
 
     A story in COMMIT meets the main branch in the merge queue, one without a base when it begins.
     """
@@ -69,4 +70,5 @@ def mark_rebases(tx: Transaction, project: str, merged: str, commit: str) -> tup
         if cycle is not None and cycle.base_commit is not None and cycle.state in _REBASED_IN:
             cycles.patch(tx, story_id, state=cycle.state, rebase_onto=commit)
             marked.append(story_id)
+    touched.replace(tx, merged, ())
     return tuple(marked)

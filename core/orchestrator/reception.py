@@ -132,15 +132,11 @@ class Reception:
 
         approval_id = await self._store.write(asked)
         future = self._questions.setdefault(approval_id, asyncio.get_running_loop().create_future())
-        try:
-            return await asyncio.shield(future)
-        finally:
-            if future.done():
-                self._questions.pop(approval_id, None)
+        return await asyncio.shield(future)
 
     async def settle_question(self, event: Event) -> None:
-        future = self._questions.get(str(event.data.get("approval")))
-        if future is None or future.done():
+        future = self._questions.pop(str(event.data.get("approval")), None)  # whoever asked may be gone
+        if future is None:
             return
         approval = await self._store.read(lambda conn: approvals.get(conn, str(event.data["approval"])))
         future.set_result(

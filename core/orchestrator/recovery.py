@@ -12,7 +12,7 @@ import psutil
 
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
-from core.orchestrator.reports import settle_sprint
+from core.orchestrator.sprint_end import settle_sprint
 from core.store import approvals, leases, processes, projects
 from core.store.database import Store, Transaction
 from core.store.processes import ProcessRow

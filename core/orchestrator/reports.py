@@ -8,15 +8,17 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from core.agents import prompts
 from core.domain.approval import ApprovalKind, ApprovalState, Asking
 from core.domain.event import EventKind
 from core.domain.evidence import Refusal, Verdict
 from core.domain.lifecycles import CycleEvent, CycleState, Phase
 from core.domain.risk import RiskLimits, assess
 from core.domain.story import Cycle, Hold, StoryState
-from core.orchestrator.blocking import block as block
+from core.orchestrator.blocking import block
 from core.orchestrator.conflicts import start_again
-from core.orchestrator.sprint_end import settle_sprint as settle_sprint
+from core.orchestrator.sent_back import tell_sent_back
+from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
 from core.store import approvals, cycles, events, gates, leases, merges, projects, stories
 from core.store.database import Transaction
@@ -53,6 +55,8 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             commit=report.head_commit if report.end is PhaseEnd.PASSED else None,
         )
     cycle = _rebased(tx, cycle, job, report)
+    if cycle.blocked_reason:
+        return cycle  # what it needs went away while it ran: people decide, and this phase comes again
     match report.end:
         case PhaseEnd.PASSED:
             return stop_after_step(tx, _passed(tx, cycle, report, policy), report.phase)
@@ -137,7 +141,7 @@ def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False)
             if not only_unheard and (denied := _denied(event.data)):
                 lines.append(denied)
         elif not (only_unheard and event.data["reached"]):
-            lines.append(f"A person says: {event.data['text']}")
+            lines.append(prompts.said(event.data["text"]))
     return "\n\n".join(reversed(lines))
 
 
@@ -146,7 +150,7 @@ def _denied(answer: Mapping[str, Any]) -> str:
     refused = answer.get("state") == ApprovalState.REJECTED and answer.get("kind") == ApprovalKind.PERMISSION
     if not refused or not answer.get("reason"):
         return ""
-    return f"You asked: {answer.get('question', '')}\nIt was not allowed: {answer['reason']}"
+    return prompts.not_allowed(answer.get("question", ""), answer["reason"])
 
 
 def _agent_failed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
@@ -177,6 +181,9 @@ def _passed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPo
         facts |= {"red_commit": report.head_commit, "base_commit": report.base_commit}
     if report.phase is not Phase.REFACTOR:
         return cycles.move(tx, cycle.story_id, CycleEvent.PASSED, state=cycle.state, **facts)
+    if facts["feedback"]:
+        # No agent works after this phase: it comes again, so that nothing is merged past what a person said.
+        return cycles.patch(tx, cycle.story_id, state=cycle.state, **facts)
     risk = assess(report.changes, policy.limits)
     if policy.auto_approve_low_risk and risk.low and not policy.require_human_review:
         tx.emit(
@@ -287,8 +294,13 @@ def record_conflict(
     return stop_after_step(tx, again, Phase.COMMIT)
 
 
-def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> Cycle:
-    """The gate refused the rebased tree: the agent goes on from there."""
+def record_merge_refused(
+    tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport, *, max_conflicts: int
+) -> Cycle:
+    """The gate refused the rebased tree: the agent goes on from there.
+
+    It counts as a conflict does: without that, agents and a broken main branch could go on for ever.
+    """
     assert report.verdict is not None
     leases.release(tx, cycle.story_id, report.generation)
     merges.finish(tx, merge_id, "refused")
@@ -296,16 +308,7 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
         tx, cycle.story_id, phase=Phase.COMMIT, attempt=cycle.attempt, verdict=report.verdict, commit=None
     )
     emit_refused(tx, cycle, Phase.COMMIT, report.verdict)
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={
-            "from": str(CycleState.COMMIT),
-            "to": str(CycleState.CODE_GREEN),
-            "reason": "the gate refused it on top of the main branch",
-        },
-    )
+    count, said = cycle.conflicts + 1, report.verdict.explain()
     back = cycles.move(
         tx,
         cycle.story_id,
@@ -314,9 +317,17 @@ def record_merge_refused(tx: Transaction, cycle: Cycle, merge_id: str, report: M
         base_commit=report.main_commit,
         red_commit=report.rebased_red,
         head_commit=report.rebased_head,
-        feedback=report.verdict.explain(),
+        conflicts=count,
+        feedback=said,
         rebase_onto=None,
     )
+    reason = "the gate refused it on top of the main branch"
+    tell_sent_back(tx, back, cycle.state, reason, conflicts=count)
+    if count >= max_conflicts:
+        times = "once" if count == 1 else f"{count} times"
+        back = block(
+            tx, back, f"It did not fit on the main branch {times}. The gate said of it there:\n{said}"
+        )
     return stop_after_step(tx, back, Phase.COMMIT)
 
 

@@ -9,11 +9,11 @@ passes over its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from core.domain.evidence import Verdict
+from core.domain.evidence import Evidence, Verdict
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.project import Project
 from core.domain.story import Cycle, Epic, EpicState, Priority, Sprint, Story, StoryState, StoryStatus
@@ -105,6 +105,12 @@ def documents(facts: ProjectFacts, *, updated: datetime) -> dict[str, Document]:
     for document in cycles.values():
         made[f"{CYCLES}/{document['id']}.json"] = {MARK: OWN, **document}
     return made
+
+
+def without_tests(verdict: Verdict) -> Verdict:
+    """As much of a verdict as a document shows. The names of a suite's tests are long, the verdicts many."""
+    kept = Evidence(changed_files=verdict.evidence.changed_files, passed_count=verdict.evidence.passed_count)
+    return replace(verdict, evidence=kept)
 
 
 def sprint_id(sprint: Sprint) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
+from datetime import datetime
 from typing import Any
 
 from core.domain.story import Epic, EpicState
 from core.errors import LostRace, NotFound
 from core.ids import epic_id
 from core.store import projects
-from core.store.columns import from_time, to_text
+from core.store.columns import from_optional_time, from_time, to_text, to_time
 from core.store.transaction import Transaction
 
 
@@ -28,6 +29,9 @@ def from_row(row: sqlite3.Row) -> Epic:
         feedback=row["feedback"],
         session_id=row["session_id"],
         error=row["error"],
+        wish=row["wish"],
+        limits=row["limits"],
+        not_before=from_optional_time(row["not_before"]),
     )
 
 
@@ -87,23 +91,51 @@ def is_designing(conn: sqlite3.Connection, id: str) -> bool:  # noqa: A002
 
 def begin(tx: Transaction, id: str) -> Epic:  # noqa: A002
     """The agent starts: the next generation. Raises LostRace when nothing is to be designed."""
-    return _move(tx, id, "state = 'designing'", (), also="generation = generation + 1, ", error="")
+    return _move(
+        tx, id, "state = 'designing'", (), also="generation = generation + 1, ", error="", not_before=None
+    )
 
 
 def retry(tx: Transaction, epic: Epic, *, feedback: str, session_id: str | None) -> Epic:
     """Another attempt, with what to do better. Raises LostRace for an older generation."""
-    return _of_generation(tx, epic, also="attempt = attempt + 1, ", feedback=feedback, session_id=session_id)
+    return _of_generation(
+        tx, epic, also="attempt = attempt + 1, ", feedback=feedback, session_id=session_id, limits=0
+    )
 
 
-def wait(tx: Transaction, epic: Epic, reason: str) -> Epic:
-    """The same attempt again later; `reason` is shown meanwhile. Raises LostRace."""
-    return _of_generation(tx, epic, error=reason)
+def wait(tx: Transaction, epic: Epic, reason: str, *, until: datetime, session_id: str | None) -> Epic:
+    """Its agent is at its usage limit: the same attempt again at `until`; `reason` is shown meanwhile.
+
+    Raises LostRace for an older generation.
+    """
+    return _of_generation(
+        tx,
+        epic,
+        also="limits = limits + 1, ",
+        error=reason,
+        not_before=to_time(until),
+        session_id=session_id,
+    )
+
+
+def release(tx: Transaction, project: str) -> None:
+    """A person asked for a start: no epic of the project waits for its time to come."""
+    tx.conn.execute(
+        "UPDATE epics SET not_before = NULL WHERE project = ? AND state = 'designing'", (project,)
+    )
 
 
 def propose(tx: Transaction, epic: Epic, *, session_id: str | None) -> Epic:
     """Its stories stand. Raises LostRace for an older generation."""
     return _of_generation(
-        tx, epic, state=EpicState.PROPOSED.value, feedback="", error="", session_id=session_id
+        tx,
+        epic,
+        state=EpicState.PROPOSED.value,
+        feedback="",
+        wish="",
+        error="",
+        limits=0,
+        session_id=session_id,
     )
 
 
@@ -112,7 +144,7 @@ def fail(tx: Transaction, epic: Epic, error: str) -> Epic:
     return _of_generation(tx, epic, state=EpicState.FAILED.value, error=error)
 
 
-def revise(tx: Transaction, id: str, feedback: str) -> Epic:  # noqa: A002
+def revise(tx: Transaction, id: str, wish: str) -> Epic:  # noqa: A002
     """To be designed again, by what people say. Raises LostRace unless it is PROPOSED or FAILED."""
     return _move(
         tx,
@@ -121,8 +153,10 @@ def revise(tx: Transaction, id: str, feedback: str) -> Epic:  # noqa: A002
         (),
         state=EpicState.DESIGNING.value,
         attempt=1,
-        feedback=feedback,
+        wish=wish,
+        feedback="",
         error="",
+        limits=0,
     )
 
 

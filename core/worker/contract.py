@@ -6,7 +6,8 @@ The worker holds no state of record: a job carries everything it needs, a report
                               fast_forward(FastForwardJob) -> FastForwardReport,
                               remove_worktree(RemoveWorktree), cancel(story_id), steer(Steer) -> Steered,
                               open_worktree(OpenWorktree) -> OpenedWorktree,
-                              run_tests(SuiteJob) -> SuiteReport, ping(), shutdown()
+                              run_tests(SuiteJob) -> SuiteReport, cancel_tests(story_id or null),
+                              ping(), shutdown()
     worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
                               process_ended(pid), salvaged(Salvage), touched(Touched), stalled(Stalled),
                               ask(PermissionQuestion) -> PermissionAnswer

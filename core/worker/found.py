@@ -20,6 +20,7 @@ from core.worker.git import GitFailed, Repository, Staged
 
 SALVAGE = "refs/orchard/salvage"
 MADE = "refs/orchard/made"
+KEPT = "refs/orchard/stories"  # where a story's branch stood when its worktree was removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
 
 from core.domain.evidence import SuiteRun, Verdict
 from core.domain.lifecycles import Phase
@@ -16,12 +14,11 @@ from core.rpc import PeerGone
 from core.worker.batch import Dropped, prepare_batch
 from core.worker.contract import BatchJob, BatchReport, MergeEnd, MergeReport, Progress
 from core.worker.merge import Candidate
+from core.worker.steps import Stopped, unless_stopped
 from core.worker.suite import Suite
 from core.worker.workshop import Services, Workshop
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 async def merge_batch(job: BatchJob, services: Services, wishes: Mapping[str, asyncio.Event]) -> BatchReport:
@@ -62,7 +59,12 @@ class _Gate:
         return frozenset(story for story, wish in self._wishes.items() if wish.is_set())
 
     async def judge(self, chain: Sequence[Candidate], base: str) -> Sequence[Verdict]:
-        return await self._unless_dropped(self._judge(chain, base))
+        """Raises Dropped when a story is taken out meanwhile, also one that waits or is proven already."""
+        others = [wish for wish in self._wishes.values() if not wish.is_set()]
+        try:
+            return await unless_stopped(self._judge(chain, base), *others)
+        except Stopped:
+            raise Dropped from None
 
     async def _judge(self, chain: Sequence[Candidate], base: str) -> Sequence[Verdict]:
         shop, top = self._shop, chain[-1]
@@ -103,23 +105,6 @@ class _Gate:
                     text=f"Orchard checks it on top of {self._shop.setup.main_branch}{others}",
                 )
             )
-
-    async def _unless_dropped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Raises Dropped when a story is taken out meanwhile, also one that waits or is proven already."""
-        task = asyncio.ensure_future(work)
-        wishes = [asyncio.ensure_future(wish.wait()) for wish in self._wishes.values() if not wish.is_set()]
-        try:
-            await asyncio.wait({task, *wishes}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise Dropped
-            return task.result()
-        finally:
-            for wish in wishes:
-                wish.cancel()
-            if not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
 
 
 class ChainSuite(Suite):

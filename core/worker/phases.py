@@ -25,13 +25,13 @@ from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
 from core.errors import OrchardError
 from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
-from core.worker.course import Course, Stopped
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.gates.evaluate import file_changes
 from core.worker.git import Staged
 from core.worker.merge import Rebased, message_of, rebase_story
 from core.worker.runners import Runner
+from core.worker.steps import PhaseSteps, Stopped
 from core.worker.touching import Touching
 from core.worker.turns import AgentTurn, read_spec
 from core.worker.workshop import OnStart, Services, Workshop
@@ -78,7 +78,7 @@ class _Attempt:
     ) -> None:
         self._job = job
         self._services = services
-        self._course = Course(job, services.tell, cancel)
+        self._steps = PhaseSteps(job, services.tell, cancel)
         self._child = child
         self._base: str | None = job.base_commit
         self._red: str | None = job.red_commit
@@ -90,8 +90,8 @@ class _Attempt:
     # --- the steps
 
     async def play(self) -> PhaseReport:
-        job, course = self._job, self._course
-        async with course.step("worktree", "sets up the worktree"):
+        job, steps = self._job, self._steps
+        async with steps.step("worktree", "sets up the worktree"):
             shop = await Workshop.open(
                 job.project, self._services, on_setup=self._child("setup"), on_test=self._child("test")
             )
@@ -109,8 +109,8 @@ class _Attempt:
                 self._base, self._red = rebased.base, rebased.red
                 start = rebased.head or rebased.base
             prepared = await self._prepare(shop, start)
-        async with course.step("environment", "looks for the project's environment"):
-            environment = await course.unless_stopped(shop.environment(start))
+        async with steps.step("environment", "looks for the project's environment"):
+            environment = await steps.unless_stopped(shop.environment(start))
             # By the configuration as of `start`: what a refused attempt left in the worktree decides nothing.
             clean = None if prepared.resumed else prepared.worktree.path
             runner = await shop.runner(start, environment, clean)
@@ -185,7 +185,7 @@ class _Attempt:
         self._agent = AgentTurn(
             job,
             self._services,
-            self._course,
+            self._steps,
             self._child,
             shop=shop,
             worktree=worktree,
@@ -214,14 +214,14 @@ class _Attempt:
         runner: Runner,
         spec: str | None,
     ) -> PhaseReport:
-        job, course = self._job, self._course
+        job, steps = self._job, self._steps
         assert self._base is not None
         self._tree = start if job.phase is Phase.DESIGN else staged.tree
-        async with course.step("gate", "Orchard checks"):
+        async with steps.step("gate", "Orchard checks"):
             changed = [change.path for change in await shop.repository.changes(start, staged.tree)]
             fitting = await shop.environment_after(environment, staged.tree, changed)
             suite = shop.suite(runner, fitting)
-            verdict = await course.unless_stopped(
+            verdict = await steps.unless_stopped(
                 shop.judge(
                     suite,
                     job.story,
@@ -237,7 +237,7 @@ class _Attempt:
             return self._refused(shop, start, staged.tree, verdict)
         if job.phase is Phase.DESIGN:
             return self.report(PhaseEnd.PASSED, verdict=verdict, head_commit=start, spec=spec)
-        async with course.step("commit", "commits"):
+        async with steps.step("commit", "commits"):
             head = start
             if changed:
                 message = f"{job.phase.value}: {message_of(job.story, job.phase)}"
@@ -294,7 +294,7 @@ class _Attempt:
             session_id=turn.session_id if turn else job.session_id,
             agent_text=turn.text[-_TEXT_CHARACTERS:] if turn else "",
             usage=turn.usage if turn else {},
-            seconds={step: round(seconds, 3) for step, seconds in self._course.seconds.items()},
+            seconds={step: round(seconds, 3) for step, seconds in self._steps.seconds.items()},
             rebased_base=rebased.base if rebased else None,
             rebased_red=rebased.red if rebased else None,
             rebased_head=rebased.head if rebased else None,

@@ -14,13 +14,13 @@ from core.domain.evidence import Outcome, RunState, SuiteRun
 from core.errors import NotFound, OrchardError
 from core.ids import branch_of
 from core.worker.contract import SuiteJob, SuiteReport
-from core.worker.course import Stopped, unless_stopped
+from core.worker.found import KEPT
+from core.worker.steps import Stopped, unless_stopped
 from core.worker.workshop import Services, Workshop
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 50  # ids of failed tests
-_KEPT = "refs/orchard/stories"  # where a merged story's branch stood
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ async def run_tests(job: SuiteJob, services: Services, stop: asyncio.Event) -> S
     async with services.children_of(job.story_id) as child:
         try:
             shop = await Workshop.open(job.project, services, on_setup=child("setup"), on_test=child("test"))
-            return await unless_stopped(stop, _run(shop, job, progress))
+            return await unless_stopped(_run(shop, job, progress), stop)
         except Stopped:
             return _without_run(job, progress, "The test run was stopped.")
         except OrchardError as error:
@@ -63,7 +63,7 @@ async def _what(shop: Workshop, job: SuiteJob) -> str:
     repository, story = shop.repository, job.story_id
     if story is None:
         return await repository.main_commit(job.project.main_branch)
-    names = (job.head_commit, f"refs/heads/{branch_of(story)}", f"{_KEPT}/{story}")
+    names = (job.head_commit, f"refs/heads/{branch_of(story)}", f"{KEPT}/{story}")
     found = [await repository.resolve(name) for name in names if name is not None]
     head = next((commit for commit in found if commit is not None), None)
     staged = await shop.worktrees.snapshot(story)

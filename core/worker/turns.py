@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.agents import confined
 from core.agents.driver import run_turn
-from core.agents.prompts import render_prompt
+from core.agents.prompts import not_allowed, render_prompt
 from core.agents.roles import Rights, spec_path
 from core.agents.turn import (
     AgentText,
@@ -28,10 +28,10 @@ from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.plan import Level, plan_launch
 from core.worker.agentbox import agent_sandbox, protected_paths
 from core.worker.contract import PermissionAnswer, PermissionQuestion, PhaseJob, Stalled
-from core.worker.course import Course
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.runners import Runner
+from core.worker.steps import PhaseSteps
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
 from core.worker.workshop import OnStart, Services, Workshop
 
@@ -45,7 +45,7 @@ class AgentTurn:
         self,
         job: PhaseJob,
         services: Services,
-        course: Course,
+        steps: PhaseSteps,
         child: Callable[[str], OnStart],
         *,
         shop: Workshop,
@@ -55,7 +55,7 @@ class AgentTurn:
     ) -> None:
         self._job = job
         self._services = services
-        self._course = course
+        self._steps = steps
         self._child = child
         self._shop = shop
         self._worktree = worktree
@@ -77,7 +77,7 @@ class AgentTurn:
                 worktrees.exclude(*(f"/{target}" for _, target in environment.modules))
                 environment.link_into(worktree.path)
                 before = await self._picture(around)
-            async with self._course.step("agent", f"{job.agent.name} works"):
+            async with self._steps.step("agent", f"{job.agent.name} works"):
                 self.end = await self._run(environment, runner, level)
             found = []
             foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
@@ -120,7 +120,7 @@ class AgentTurn:
                 level=level,
                 on_event=self._on_event,
                 ask=self._ask,
-                cancel=self._course.stop,
+                cancel=self._steps.stop,
                 changed=self._changed,
                 steering=self._steering.queue,
                 on_stalled=self._on_stalled,
@@ -184,7 +184,7 @@ class AgentTurn:
     # --- telling
 
     async def _on_event(self, event: TurnEvent) -> None:
-        tell = self._course.tell
+        tell = self._steps.tell
         if isinstance(event, ToolStarted):
             await tell("tool", event.title or event.kind)
         elif isinstance(event, ToolEnded) and event.failed:
@@ -193,6 +193,9 @@ class AgentTurn:
             await tell("tool", f"asks: {event.title}")
         elif isinstance(event, PermissionDecided) and not event.allowed:
             await tell("tool", f"not allowed: {event.title} ({event.reason})")
+            if event.by == "people" and event.reason and not self._job.epic:  # of an epic nobody was asked
+                # Last in here: the refusal itself then goes out before the cancel that these words cause.
+                self._steering.queue.put_nowait(not_allowed(event.title, event.reason))
         elif isinstance(event, TurnSteered):
             self._steering.reached(event.text)
         elif isinstance(event, AgentText) and not event.thought:

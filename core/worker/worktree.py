@@ -24,10 +24,9 @@ from core.errors import NotAllowed, NotFound
 from core.ids import branch_of
 from core.worker.byhand import end_operations, keep_commits, show_as_changes, staged_elsewhere, with_file
 from core.worker.contract import Salvage
-from core.worker.found import MADE, Finder, Found, Worktree, remove_tree
+from core.worker.found import KEPT, MADE, Finder, Found, Worktree, remove_tree
 from core.worker.git import GitFailed, Repository, Staged
 
-_KEPT = "refs/orchard/stories"
 _EXCLUDED = ".orch-state/"
 _SNAPSHOTS = 3  # attempts at files that somebody is changing
 
@@ -59,11 +58,18 @@ def exclude(common_dir: Path, *patterns: str) -> None:
             stream.write(gap + "".join(f"{pattern}\n" for pattern in missing))
 
 
+def taken_mark(state_path: Path, project: str, story: str) -> Path:
+    """A file that is there while a person works in the story's worktree, from when it was opened for them."""
+    return state_path.resolve() / "worktrees" / project / ".orchard" / f"{story}.taken"
+
+
 class Worktrees:
     """The worktrees of one project. One call a story at a time: the caller holds the story's lock."""
 
     def __init__(self, repository: Repository, *, project: str, state_path: Path) -> None:
         self._repository = repository
+        self._project = project
+        self._state_path = state_path
         self.folder = state_path.resolve() / "worktrees" / project
         self._own = self.folder / ".orchard"
         self._finder = Finder(
@@ -264,7 +270,7 @@ class Worktrees:
             remove_tree(worktree.git_dir)
         lines = [f"delete {ref}" for ref in await self._repository.refs(f"{MADE}/{story}/")]
         if tip is not None:
-            lines += [f"update {_KEPT}/{story} {tip}", f"delete {branch} {tip}"]
+            lines += [f"update {KEPT}/{story} {tip}", f"delete {branch} {tip}"]
         await self._update_refs(lines)
         for left in (self._finder.index(story), self._note(story), self._setting(story), self._taken(story)):
             left.unlink(missing_ok=True)
@@ -298,7 +304,7 @@ class Worktrees:
         return self._own / f"{story}.setting"
 
     def _taken(self, story: str) -> Path:
-        return self._own / f"{story}.taken"
+        return taken_mark(self._state_path, self._project, story)
 
     def note_taken(self, story: str) -> None:
         """Remember that a person works in it, until it is adopted or ensured again."""

@@ -19,10 +19,11 @@ from acp.schema import (
     SetSessionModeRequest,
 )
 
-from core.agents.driver import run_turn, start_with
+from core.agents.driver import run_turn
 from core.agents.presets import REPLAY
 from core.agents.roles import Rights, Role
 from core.agents.turn import ToolStarted, Turn, TurnKind
+from core.isolation.launch import PIPE, launch
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Sandbox, plan_launch
 from core.worker.contract import AgentSetup, PermissionAnswer
@@ -55,16 +56,16 @@ async def drive(folder: Path, steps: list[object], *, sessions: str = "resume", 
     async def ask(_question: object) -> PermissionAnswer:
         return PermissionAnswer(allowed=True)
 
-    def plan(argv, environment, home):
+    async def start(argv, environment, home):
         sandbox = Sandbox(level=Level.PROCESS, cwd=folder, home=home, environment=environment)
-        return plan_launch(argv, sandbox, machine)
+        return await launch(plan_launch(argv, sandbox, machine), stdin=PIPE, stdout=PIPE, stderr=PIPE)
 
     turn = Turn(prompt=PROMPT, cwd=folder, home=folder / "home", transcript=folder / "turn.jsonl", **changes)
     argv = (sys.executable, "-I", str(REPLAY), "--script", str(script))
     return await run_turn(
         AgentSetup(name="replay", kind="acp", argv=argv, mode="ask"),
         turn,
-        start=start_with(plan),
+        start=start,
         rights=Rights(role=Role.CODE, story_id="s-1", is_test=lambda path: False),
         level=Level.PROCESS,
         on_event=on_event,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_only_the_last_start_may_answer(tx: Transaction) -> None:
         lambda: epics.propose(tx, first, session_id=None),
         lambda: epics.fail(tx, first, "no"),
         lambda: epics.retry(tx, first, feedback="better", session_id=None),
-        lambda: epics.wait(tx, first, "limit"),
+        lambda: epics.wait(tx, first, "limit", until=tx.now, session_id=None),
     ):
         with pytest.raises(LostRace):
             late()
@@ -61,9 +62,27 @@ def test_a_failed_or_proposed_one_is_revised_and_its_attempts_are_counted_anew(t
     epics.fail(tx, begun, "gave nothing")
     revised = epics.revise(tx, "shop-e1", "smaller")
     assert (revised.state, revised.attempt, revised.error) == (EpicState.DESIGNING, 1, "")
-    assert (revised.feedback, revised.session_id) == ("smaller", "s")
+    assert (revised.wish, revised.feedback, revised.session_id) == ("smaller", "", "s")
     epics.propose(tx, epics.begin(tx, "shop-e1"), session_id=None)
     assert epics.settle(tx, "shop-e1").state is EpicState.SETTLED
     for over in (epics.settle, lambda tx, name: epics.revise(tx, name, "x")):
         with pytest.raises(LostRace):
             over(tx, "shop-e1")
+
+
+def test_a_usage_limit_is_waited_for_until_its_time_or_a_person_asks_for_a_start(tx: Transaction) -> None:
+    epics.add(tx, "shop", "x", "cli")
+    until = tx.now + timedelta(hours=1)
+    epics.wait(tx, epics.begin(tx, "shop-e1"), "limit", until=until, session_id="s")
+    waiting = epics.get(tx.conn, "shop-e1")
+    assert (waiting.state, waiting.error, waiting.session_id) == (EpicState.DESIGNING, "limit", "s")
+    assert (waiting.limits, waiting.not_before) == (1, until)
+    epics.release(tx, "post")
+    assert epics.get(tx.conn, "shop-e1").not_before == until
+    epics.release(tx, "shop")
+    assert epics.get(tx.conn, "shop-e1").not_before is None
+    again = epics.wait(tx, epics.begin(tx, "shop-e1"), "limit", until=until, session_id="s")
+    assert (again.limits, again.not_before) == (2, until)
+    begun = epics.begin(tx, "shop-e1")
+    assert (begun.limits, begun.not_before, begun.error) == (2, None, "")
+    assert epics.retry(tx, begun, feedback="f", session_id="s").limits == 0

@@ -45,7 +45,7 @@ def ready(
 
 
 def claim(tx: Transaction, queue: MergeQueue, ready: list[Cycle], owner: str = "shop#1") -> Batch:
-    return queue.claim(tx, ready, owner=owner, lease_seconds=60)
+    return queue.claim(tx, ready, owner=owner, lease_seconds=60, max_conflicts=2)
 
 
 def said(batch: Batch, end: MergeEnd = MergeEnd.READY, **other: MergeEnd) -> list[MergeReport]:
@@ -68,10 +68,8 @@ def said(batch: Batch, end: MergeEnd = MergeEnd.READY, **other: MergeEnd) -> lis
 
 
 def landed(tx: Transaction, queue: MergeQueue, batch: Batch, refused: Any, count: int, end: str) -> None:
-    steps = [member for member in batch.members if member.merge.candidate]
-    waiting = [member for member in batch.members if not member.merge.candidate]
     report = FastForwardReport(end=FastForwardEnd(end), landed=count, error="f.py is in the way.", hint="Go.")
-    queue._landed(tx, steps, report, waiting, refused)
+    queue._landed(tx, batch, report, refused)
 
 
 def states(tx: Transaction) -> list[str]:
@@ -226,6 +224,24 @@ def test_other_ends_are_recorded_at_once(tx: Transaction, queue: MergeQueue, rea
     assert two is not None
     assert two.blocked_reason == "git is gone. Install it."
     assert settled(tx)
+
+
+def test_a_story_that_the_gate_refuses_on_the_main_branch_again_asks_people(
+    tx: Transaction, queue: MergeQueue, ready: list[Cycle], passed_to: Callable[..., Cycle]
+) -> None:
+    for count in (1, 2):
+        batch = claim(tx, queue, ready[:1])
+        queue._record(tx, batch, said(batch, MergeEnd.REFUSED))
+        back = cycles.get(tx.conn, "shop-1")
+        assert back is not None
+        assert (back.state, back.conflicts, "it broke" in back.feedback) == (
+            CycleState.CODE_GREEN,
+            count,
+            True,
+        )
+        assert bool(back.blocked_reason) is (count == 2)
+        passed_to(tx, back, CycleState.COMMIT)
+    assert back.blocked_reason.startswith("It did not fit on the main branch 2 times.")
 
 
 def test_a_merged_story_marks_those_that_change_its_files(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import CycleState, Phase, WorkflowCommand, WorkflowState
@@ -14,7 +15,7 @@ from core.errors import LostRace
 from core.orchestrator.reports import ReviewPolicy, record_merged, record_phase
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy
-from core.store import cycles, events, leases, merges, projects, sprints, stories, usage
+from core.store import approvals, cycles, events, leases, merges, projects, sprints, stories, usage
 from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
 
 POLICY = ReviewPolicy(
@@ -178,7 +179,30 @@ def test_what_no_turn_heard_outlives_a_passed_gate(in_green):
     steer(in_green, "heard", reached=True)
     steer(in_green, "unheard", reached=False)
     after = in_green.report(PhaseEnd.PASSED, verdict=verdict(Phase.CODE_GREEN), head_commit="green")
-    assert after.feedback == "A person says: unheard"
+    assert after.feedback == prompts.said("unheard")
+
+
+def test_nothing_is_merged_past_what_no_turn_heard(in_green, passed_to):
+    passed_to(in_green.tx, in_green.cycle, CycleState.REFACTOR)
+    in_green.claim()
+    steer(in_green, "not like that", reached=False)  # while the gate judged
+    passed = {"verdict": verdict(Phase.REFACTOR), "head_commit": "tidy"}
+    again = in_green.report(PhaseEnd.PASSED, **passed)
+    assert (again.state, again.head_commit) == (CycleState.REFACTOR, "tidy")
+    assert again.feedback == prompts.said("not like that")
+    assert approvals.of_story(in_green.tx.conn, in_green.story) == ()
+    assert in_green.report(PhaseEnd.PASSED, **passed).state is CycleState.COMMIT
+
+
+@pytest.mark.parametrize("end", [PhaseEnd.PASSED, PhaseEnd.REFUSED, PhaseEnd.LIMITED, PhaseEnd.CONFLICT])
+def test_a_story_that_was_blocked_while_it_ran_stays_so(in_green, end):
+    in_green.claim()
+    cycles.block(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, reason="Its need is gone.")
+    judged = verdict(Phase.CODE_GREEN, "" if end is PhaseEnd.PASSED else "No.")
+    after = in_green.report(end, verdict=judged, head_commit="green")
+    assert (after.state, after.blocked_reason) == (CycleState.CODE_GREEN, "Its need is gone.")
+    assert leases.held(in_green.tx.conn) == ()
+    assert workflow(in_green) is WorkflowState.SPRINT_ACTIVE
 
 
 def test_a_refusal_keeps_all_that_was_said(in_green):
@@ -187,7 +211,7 @@ def test_a_refusal_keeps_all_that_was_said(in_green):
     steer(in_green, "unheard", reached=False)
     after = in_green.report(PhaseEnd.REFUSED, verdict=verdict(Phase.CODE_GREEN, "Still red."))
     assert "Still red." in after.feedback
-    assert after.feedback.endswith("A person says: heard\n\nA person says: unheard")
+    assert after.feedback.endswith(f"{prompts.said('heard')}\n\n{prompts.said('unheard')}")
 
 
 # --- blocked

@@ -114,3 +114,4 @@ def test_a_merge_marks_those_that_change_the_same_files(
     assert mark_rebases(tx, "shop", merged, "m1") == (meets,)
     onto = {story: cycles.get(tx.conn, story).rebase_onto for story in (meets, apart, commits, begins)}
     assert onto == {meets: "m1", apart: None, commits: None, begins: None}
+    assert touched.of_story(tx.conn, merged) == frozenset()  # nobody asks for it again

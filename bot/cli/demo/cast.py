@@ -11,7 +11,7 @@ from core.errors import Unavailable
 
 READY_SECONDS = 30.0
 QUESTION_SECONDS = 120.0
-APPROVE, REJECT = "Approve", "Reject"
+APPROVE, REJECT, APPROVE_ALL = "Approve", "Reject", "Approve all"
 REFUSED = "⚠️"
 
 
@@ -25,11 +25,19 @@ class Player:
         self._seen: set[str] = set()
 
     async def open_sprints(self) -> None:
-        """Registers the projects, fills their backlogs and starts their sprints."""
+        """Registers the projects, fills their backlogs and starts their sprints.
+
+        Epics come first: while their agent thinks, the other project's sprint is begun.
+        """
         await self._until_commands()
-        for project, path in self._play.projects.items():
-            await self._command("project_register", name=project, path=str(path))
+        for project in sorted(self._play.projects, key=lambda name: name not in self._play.epics):
+            await self._command("project_register", name=project, path=str(self._play.projects[project]))
             await self._command("project_start", project=project)
+            if project in self._play.epics:
+                await self._command(
+                    "epic", channel=await self._channel(project), text=self._play.epics[project]
+                )
+        for project in sorted(self._play.projects, key=lambda name: name in self._play.epics):
             await self._open_sprint(project)
 
     async def answer_questions(self) -> None:
@@ -44,8 +52,7 @@ class Player:
                 await asyncio.sleep(0.05)
 
     async def _open_sprint(self, project: str) -> None:
-        channel = f"proj-{project}"
-        await self._person.wait_for_channel(lambda seen: seen.name == channel)
+        channel = await self._channel(project)
         for story in self._play.stories[project]:
             given = {
                 "title": story.title,
@@ -55,8 +62,25 @@ class Player:
             }
             wanted = {key: value for key, value in given.items() if value}
             await self._command("backlog add_story", channel=channel, **wanted)
+        if project in self._play.epics:
+            await self._approve_proposals(channel)
         await self._command("sprint plan", channel=channel, goal=self._play.goals[project])
         await self._command("sprint start", channel=channel)
+
+    async def _channel(self, project: str) -> str:
+        name = f"proj-{project}"
+        await self._person.wait_for_channel(lambda seen: seen.name == name)
+        return name
+
+    async def _approve_proposals(self, channel: str) -> None:
+        """Waits for what the epic's agent proposes, and takes it all."""
+        proposed = await self._person.wait_for_message(
+            lambda message: _has_button(message, APPROVE_ALL), channel=channel, timeout=QUESTION_SECONDS
+        )
+        self._say(f"{self._person.name} presses {APPROVE_ALL} (the epic's stories)")
+        answer = await self._person.press(proposed, APPROVE_ALL)
+        if answer.text.startswith(REFUSED):
+            raise Unavailable(f"{APPROVE_ALL} was refused: {answer.text}")
 
     async def _command(self, command: str, *, channel: str | None = None, **options: str) -> None:
         shown = " ".join(f"{name}:{_short(value)}" for name, value in options.items())
@@ -95,7 +119,11 @@ class Player:
 
 
 def _asks(message: PostedMessage) -> bool:
-    return any(button.label == APPROVE and not button.disabled for button in message.buttons)
+    return _has_button(message, APPROVE) and _has_button(message, REJECT)
+
+
+def _has_button(message: PostedMessage, label: str) -> bool:
+    return any(button.label == label and not button.disabled for button in message.buttons)
 
 
 def _short(value: str) -> str:

@@ -65,6 +65,8 @@ def told(event: Event) -> Text | None:
     """One line for a terminal that cannot be drawn on; None for what is no news."""
     data = event.data
     match event.kind:
+        case EventKind.EPIC_PROPOSED:
+            return Text.assemble(("? ", "yellow"), f"{data['epic']} proposes {', '.join(data['stories'])}")
         case EventKind.GATE_PASSED:
             return Text.assemble(("✓ ", "green"), f"{event.story_id} {data['phase']}: {data['summary']}")
         case EventKind.GATE_REFUSED:
@@ -81,10 +83,11 @@ def told(event: Event) -> Text | None:
             return None
 
 
-def results(details: Sequence[StoryDetail], people: Mapping[str, str]) -> Table:
+def results(details: Sequence[StoryDetail], people: Mapping[str, str], taken: Mapping[str, Event]) -> Table:
     """The last table: each story, what its gates saw, what was merged, and how long it took.
 
-    `people` names who answered, by actor.
+    `people` names who answered, by actor; `taken` tells of each proposed story when and by whom it was
+    approved.
     """
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, expand=True)
     table.add_column("Story", width=24)
@@ -96,16 +99,24 @@ def results(details: Sequence[StoryDetail], people: Mapping[str, str]) -> Table:
         commit = view.cycle.merge_commit[:8] if view.cycle and view.cycle.merge_commit else str(view.status)
         merged = Text(commit, style="green" if view.status is StoryStatus.DONE else "red")
         table.add_row(
-            Text.assemble((view.story.id, "bold"), "\n", view.story.title),
-            _evidence(detail, people),
+            _name(view),
+            _evidence(detail, people, taken.get(view.story.id)),
             merged,
             f"{_seconds(detail):.1f} s",
         )
     return table
 
 
-def _evidence(detail: StoryDetail, people: Mapping[str, str]) -> Table:
+def _name(view: StoryView) -> Text:
+    epic = f"\nof epic {view.story.epic_id}" if view.story.epic_id else ""
+    return Text.assemble((view.story.id, "bold"), "\n", view.story.title, (epic, "dim"))
+
+
+def _evidence(detail: StoryDetail, people: Mapping[str, str], taken: Event | None) -> Table:
     rows = [(gate.at, _gate_row(gate)) for gate in detail.gates]
+    if taken is not None:
+        by = Text(people.get(taken.actor, taken.actor), "green")
+        rows.append((taken.at, (Text("●", "green"), by, Text("approved what the agent proposed", "green"))))
     for approval in detail.approvals:
         if approval.answered_at is not None and approval.answered_by is not None:
             who = people.get(approval.answered_by, approval.answered_by)

@@ -29,6 +29,7 @@ from bot.localguild.people import Person
 from bot.localguild.ratelimits import RatePolicy
 from bot.localguild.server import LocalGuild
 from bot.localguild.settings import GuildSettings
+from core.domain.event import Event, EventKind
 from core.domain.story import OVER, StoryStatus
 from core.logs import logging_to
 from core.orchestrator.views import StoryDetail
@@ -53,8 +54,9 @@ async def run_demo(*, interactive: bool, keep: bool, picture: Path | None) -> in
 async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int:
     console = _console()
     console.print(
-        "Two small git projects, three stories each. A [bold]local guild[/bold] stands in for Discord, and a"
-        " [bold]replayed[/bold] agent for a model; git, sandboxes, tests and gates are real."
+        "Two small git projects, three stories each; two of these out of an epic. A [bold]local guild[/bold]"
+        " stands in for Discord, and a [bold]replayed[/bold] agent for a model; git, sandboxes, tests and"
+        " gates are real."
     )
     began = time.monotonic()
     async with LocalGuild(GuildSettings(rates=RatePolicy.generous())) as guild:
@@ -68,15 +70,17 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
                 else:
                     await _scripted(app, person, play, console, began)
                 details = await _details(app)
+                taken = await _taken(app)
                 people = {f"discord:{await person.user_id()}": PERSON}
-    console.print(screen.results(details, people))
+    shown = screen.results(details, people, taken)
+    console.print(shown)
     merged = sum(detail.view.status is StoryStatus.DONE for detail in details)
     seconds = time.monotonic() - began
     style = "bold green" if merged == len(details) and details else "bold red"
     summary = Text(f"{merged} of {len(details)} stories merged in {seconds:.0f} s.", style=style)
     console.print(summary)
     if picture is not None:
-        await asyncio.to_thread(_draw_picture, picture, [screen.results(details, people), summary])
+        await asyncio.to_thread(_draw_picture, picture, [shown, summary])
     return 0 if details and (interactive or merged == len(details)) else 1
 
 
@@ -104,21 +108,23 @@ async def _scripted(app: App, person: Person, play: Play, console: Console, bega
         await player.open_sprints()
         answering = asyncio.create_task(player.answer_questions(), name="demo: answers")
         try:
-            await _until_ended(app, play)
+            await _until_ended(app)
         finally:
             answering.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await answering
 
 
-async def _until_ended(app: App, play: Play) -> None:
-    """Returns when every story is over, or when one is out of retries and nobody will help it."""
-    expected = sum(len(stories) for stories in play.stories.values())
+async def _until_ended(app: App) -> None:
+    """Returns when every story is over, or when one is out of retries and nobody will help it.
+
+    Every sprint has begun by now: there are all the stories that there will be.
+    """
     with app.runtime.bus.subscribe() as events:
         while True:
             views = await app.runtime.commands.stories()
             ended = [view.story.state in OVER or view.status is StoryStatus.BLOCKED for view in views]
-            if len(ended) == expected and all(ended):
+            if all(ended):
                 return
             await anext(events)
 
@@ -173,6 +179,13 @@ async def _details(app: App) -> tuple[StoryDetail, ...]:
     return tuple([await commands.story(view.story.id) for view in await commands.stories()])
 
 
+async def _taken(app: App) -> dict[str, Event]:
+    """By the id of a story that an agent proposed: when a person approved it."""
+    events = await app.runtime.commands.events(limit=1000)
+    approvals = (event for event in events if event.kind is EventKind.STORIES_APPROVED)
+    return {story: event for event in approvals for story in event.data["stories"]}
+
+
 async def _with_you(app: App, person: Person, play: Play, console: Console) -> None:
     """You are the person in the guild: the questions come to your terminal."""
     said: list[str] = []
@@ -181,16 +194,16 @@ async def _with_you(app: App, person: Person, play: Play, console: Console) -> N
     telling = asyncio.create_task(_tell(app, said, console), name="demo: tell")
     try:
         await player.open_sprints()
-        await _ask_you(app, play, player, console)
+        await _ask_you(app, player, console)
     finally:
         telling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await telling
 
 
-async def _ask_you(app: App, play: Play, player: Player, console: Console) -> None:
+async def _ask_you(app: App, player: Player, console: Console) -> None:
     prompt: PromptSession[str] = PromptSession()
-    ended = asyncio.create_task(_until_ended(app, play), name="demo: until ended")
+    ended = asyncio.create_task(_until_ended(app), name="demo: until ended")
     try:
         while True:
             asked = asyncio.create_task(player.next_question(), name="demo: next question")

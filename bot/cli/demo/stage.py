@@ -35,6 +35,7 @@ class Play:
 
     goals: Mapping[str, str]  # project to sprint goal
     stories: Mapping[str, tuple[StoryLine, ...]]
+    epics: Mapping[str, str]  # project to a wish for several stories, where it has one
     answers: Mapping[str, tuple[Answer, ...]]  # story title to answers, in turn
     projects: Mapping[str, Path]
 
@@ -62,6 +63,7 @@ def set_stage(folder: Path, guild_id: int) -> Play:
             name: tuple(_story_line(entry) for entry in project["sprint"])
             for name, project in content["projects"].items()
         },
+        epics={name: project["epic"] for name, project in content["projects"].items() if "epic" in project},
         answers={
             title: tuple(Answer(reason=reason) for reason in said)
             for title, said in content["answers"].items()

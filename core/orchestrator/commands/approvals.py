@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from core.agents import prompts
 from core.domain.access import OPERATOR, Standing
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, may_answer
-from core.domain.event import EventKind
 from core.domain.lifecycles import (
     CycleEvent,
     CycleState,
 )
 from core.errors import NotAllowed
 from core.orchestrator.commands.topic import TEXT_LIMIT, Topic, checked
+from core.orchestrator.sent_back import tell_sent_back
 from core.store import approvals, cycles
 from core.store.database import Transaction
 
@@ -62,21 +63,11 @@ def _move_story(tx: Transaction, answered: Approval, approve: bool, actor: str) 
     if approve:
         cycles.move(tx, answered.story_id, CycleEvent.PASSED, state=CycleState.REFACTOR)
         return
-    cycles.move(
+    back = cycles.move(
         tx,
         answered.story_id,
         CycleEvent.SENT_BACK,
         state=CycleState.REFACTOR,
-        feedback=f"A person rejected the change: {answered.reason}",
+        feedback=prompts.rejection(answered.reason),
     )
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=answered.project,
-        story_id=answered.story_id,
-        actor=actor,
-        data={
-            "from": str(CycleState.REFACTOR),
-            "to": str(CycleState.CODE_GREEN),
-            "reason": answered.reason,
-        },
-    )
+    tell_sent_back(tx, back, CycleState.REFACTOR, answered.reason, actor=actor)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from core.domain.course import WayBack, command_of, reachable, way_back
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
 from core.domain.story import Cycle, Hold, Story, StoryState
+from core.domain.way_back import WayBack, command_of, reachable, way_back
 from core.errors import NotAllowed
 from core.orchestrator import overview
-from core.orchestrator.commands.hands import Hands
+from core.orchestrator.commands.interventions import Interventions
 from core.orchestrator.commands.topic import TEXT_LIMIT, allowed, checked
 from core.orchestrator.commands.watching import Watching
-from core.orchestrator.holding import (
+from core.orchestrator.needing import block_if_never, block_what_needs, check_can_be_met
+from core.orchestrator.sent_back import tell_sent_back
+from core.orchestrator.sprint_end import settle_sprint
+from core.orchestrator.story_guards import (
     at_work,
     check_may_run,
     check_not_asked,
@@ -22,14 +26,12 @@ from core.orchestrator.holding import (
     let_go,
     merge_question,
 )
-from core.orchestrator.needing import block_what_needs, check_can_be_met
-from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView
-from core.store import approvals, cycles, projects, sprints, stories
+from core.store import approvals, cycles, projects, sprints, stories, touched
 from core.store.database import Transaction
 
 
-class Cycles(Hands, Watching):
+class Cycles(Interventions, Watching):
     async def start_story(self, story_id: str, *, actor: str) -> StoryView:
         """A stopped story goes on by itself; while a sprint runs, one of the backlog joins it."""
 
@@ -158,6 +160,7 @@ class Cycles(Hands, Watching):
     ) -> StoryView:
         let_go(tx, story)
         approvals.cancel_of_story(tx, story.id)
+        touched.replace(tx, story.id, ())
         cycles.move(tx, story.id, CycleEvent.ABORTED, state=cycle.state, hold=Hold.NONE.value)
         moved = stories.move(tx, story.id, StoryState.ACTIVE, state)
         if projects.get(tx.conn, story.project).workflow is WorkflowState.BLOCKED:
@@ -198,6 +201,7 @@ def _join(tx: Transaction, story: Story, actor: str) -> Story:
         actor=actor,
         data={"sprint": sprint.number, "by": actor},
     )
+    block_if_never(tx, moved)
     return moved
 
 
@@ -220,7 +224,7 @@ def _unblock(tx: Transaction, cycle: Cycle, text: str, actor: str) -> None:
     """New tries, with what the last refusal said and what the person says; nothing for one not blocked."""
     if not cycle.blocked_reason:
         return
-    said = f"A person suggests: {text}" if text else ""
+    said = prompts.suggestion(text) if text else ""
     cycles.unblock(tx, cycle.story_id, "\n\n".join(part for part in (cycle.feedback, said) if part))
     cycles.patch(tx, cycle.story_id, state=cycle.state, conflicts=0)
     tx.emit(
@@ -234,36 +238,25 @@ def _unblock(tx: Transaction, cycle: Cycle, text: str, actor: str) -> None:
 
 def _send_back(tx: Transaction, cycle: Cycle, phase: Phase, way: WayBack, reason: str, actor: str) -> None:
     """Along the table's arrows; to the present phase, only the reason is kept for its next prompt."""
-    said = f"A person wants {phase} again{f': {reason}' if reason else '.'}"
+    said = prompts.wanted_again(phase, reason)
     if not way.states:
         if reason and not cycle.blocked_reason:
             feedback = f"{cycle.feedback}\n\n{said}".strip()
             cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
         return
-    state = cycle.state
-    for following in way.states:
-        cycles.move(
+    moved = cycle
+    for _ in way.states:
+        moved = cycles.move(
             tx,
             cycle.story_id,
             CycleEvent.SENT_BACK,
-            state=state,
+            state=moved.state,
             red_commit=way.red_commit,
             head_commit=way.head_commit,
             feedback=said,
             by_hand=False,
         )
-        state = following
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor=actor,
-        data={
-            "from": str(cycle.state),
-            "to": str(phase),
-            "reason": reason or f"a person wants {phase} again",
-        },
-    )
+    tell_sent_back(tx, moved, cycle.state, reason or f"a person wants {phase} again", actor=actor)
 
 
 def _out_of_reach(cycle: Cycle, phase: Phase, *, asked: bool) -> NotAllowed:

@@ -34,6 +34,7 @@ class Epics(Topic):
                     raise NotAllowed(f"{other.id} asks for the same and is being designed already.")
             projects.move_workflow(tx, found.name, WorkflowCommand.EPIC, actor=actor)
             epic = epics_table.add(tx, found.name, text, actor)
+            epics_table.release(tx, found.name)
             tx.emit(
                 EventKind.EPIC_ASKED,
                 project=found.name,
@@ -75,7 +76,8 @@ class Epics(Topic):
                     hint="Begin another epic: /epic.",
                 )
             projects.move_workflow(tx, found.name, WorkflowCommand.EPIC, actor=actor)
-            revised = epics_table.revise(tx, epic.id, f"A person says of your proposals: {text}")
+            revised = epics_table.revise(tx, epic.id, text)
+            epics_table.release(tx, found.name)
             tx.emit(
                 EventKind.EPIC_ASKED,
                 project=found.name,

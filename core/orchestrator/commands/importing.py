@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from core.agents.confined import read_text
 from core.domain import wording
 from core.domain.event import EventKind
 from core.domain.lifecycles import WorkflowCommand, WorkflowFact, WorkflowState
-from core.domain.story import EpicState, StoryState
+from core.domain.needs import why_not_needed
+from core.domain.story import EpicState, Story, StoryState
 from core.errors import InvalidInput, NotFound, OrchardError
 from core.orchestrator.commands.topic import Topic, allowed, find
 from core.orchestrator.views import ImportView
-from core.projects.foreignstate import ForeignState, ForeignStory, is_own, read_state
+from core.projects.foreignstate import (
+    ForeignEpic,
+    ForeignSprint,
+    ForeignState,
+    ForeignStory,
+    is_own,
+    read_state,
+)
 from core.projects.orchstate import BACKLOG, CYCLES, FOLDER, SPRINTS, STATUS
 from core.store import epics, needs, projects, sprints, stories
 from core.store.database import Transaction
@@ -45,27 +54,47 @@ class Importing(Topic):
             )
         state = read_state(foreign)
         if dry_run:
-            return await self._store.read(
-                lambda conn: _view(
-                    state, project=found.name, known=frozenset(stories.of_origins(conn, found.name)), kept=""
-                )
-            )
-        taken = await self._store.write(lambda tx: _take_over(tx, found.name, state, actor))
+            known = await self._store.read(lambda conn: frozenset(stories.of_origins(conn, found.name)))
+            return _view(_Fresh.of(state, known), project=found.name, kept="")
+        fresh = await self._store.write(lambda tx: _take_over(tx, found.name, state, actor))
         kept = await asyncio.to_thread(_set_aside, found.path, tuple(foreign))
-        return _view(state, project=found.name, known=taken, kept=str(kept))
+        return _view(fresh, project=found.name, kept=str(kept))
 
 
-def _take_over(tx: Transaction, project: str, state: ForeignState, actor: str) -> frozenset[str]:
-    """In one transaction; returns the origins that were there before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """What has not come before; epics and sprints only where such a story is theirs."""
+
+    stories: tuple[ForeignStory, ...]
+    epics: tuple[ForeignEpic, ...]
+    sprints: tuple[ForeignSprint, ...]
+    known: int  # stories that had come before
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, state: ForeignState, origins: Collection[str]) -> Self:
+        fresh = tuple(each for each in state.stories if _origin(each.key) not in origins)
+        epics_of = {each.epic for each in fresh}
+        sprints_of = {each.sprint for each in fresh if each.done}
+        return cls(
+            stories=fresh,
+            epics=tuple(epic for epic in state.epics if epic.key in epics_of),
+            sprints=tuple(sprint for sprint in state.sprints if sprint.key in sprints_of),
+            known=len(state.stories) - len(fresh),
+            notes=state.notes,
+        )
+
+
+def _take_over(tx: Transaction, project: str, state: ForeignState, actor: str) -> _Fresh:
+    """All of it in one transaction."""
     found = allowed(tx.conn, project, WorkflowCommand.BACKLOG_ADD_STORY)
     ids = stories.of_origins(tx.conn, found.name)
-    known = frozenset(ids)
+    fresh = _Fresh.of(state, ids)
     epic_ids = {
         epic.key: epics.add(
-            tx, found.name, epic.text[: wording.TEXT_CHARACTERS], asked_by=actor, state=EpicState.SETTLED
+            tx, found.name, _text(epic.text, wording.TEXT_CHARACTERS) or epic.key, actor, EpicState.SETTLED
         ).id
-        for epic in state.epics
-        if any(each.epic == epic.key and _origin(each) not in known for each in state.stories)
+        for epic in fresh.epics
     }
     sprint_ids = {
         sprint.key: sprints.record(
@@ -76,72 +105,62 @@ def _take_over(tx: Transaction, project: str, state: ForeignState, actor: str) -
             ended_at=sprint.ended_at,
             retrospective=_text(sprint.retrospective, wording.TEXT_CHARACTERS),
         ).id
-        for sprint in state.sprints
-        if any(
-            each.sprint == sprint.key and each.done and _origin(each) not in known for each in state.stories
-        )
+        for sprint in fresh.sprints
     }
-    for each in state.stories:
-        if _origin(each) in known:
-            continue
-        story = stories.add(
-            tx,
-            found.name,
-            title=_text(each.title, wording.TITLE_CHARACTERS) or each.key[: wording.TITLE_CHARACTERS],
-            body=_text(each.body, wording.TEXT_CHARACTERS),
-            acceptance_criteria=tuple(
-                _text(text, wording.CRITERION_CHARACTERS)
-                for text in each.acceptance_criteria[: wording.CRITERIA]
-            ),
-            priority=each.priority,
-            added_by=actor,
-            estimate=each.estimate,
-            labels=tuple(_text(label, wording.LABEL_CHARACTERS) for label in each.labels[: wording.LABELS]),
-            epic_id=epic_ids.get(each.epic or ""),
-            origin=_origin(each),
-            state=StoryState.DONE if each.done else StoryState.BACKLOG,
-            sprint_id=sprint_ids.get(each.sprint or "") if each.done else None,
-        )
-        ids[_origin(each)] = story.id
-    for each in state.stories:
-        if _origin(each) not in known and (wanted := [ids[_prefixed(key)] for key in each.needs]):
-            needs.replace(tx, ids[_origin(each)], wanted)
-    waiting = any(not each.done and _origin(each) not in known for each in state.stories)
-    if waiting and found.workflow is WorkflowState.IDLE:
+    for each in fresh.stories:
+        epic, sprint = epic_ids.get(each.epic or ""), sprint_ids.get(each.sprint or "")
+        ids[_origin(each.key)] = _add(tx, found.name, each, epic=epic, sprint=sprint, actor=actor).id
+    notes = list(fresh.notes)
+    for each in fresh.stories:
+        wanted = [stories.get(tx.conn, ids[_origin(key)]) for key in each.needs]
+        never = [word for story in wanted if (word := why_not_needed(story))]
+        notes += [f"{word}: {each.title[:100]} came without that need" for word in never]
+        needs.replace(tx, ids[_origin(each.key)], [story.id for story in wanted if not why_not_needed(story)])
+    if found.workflow is WorkflowState.IDLE and not all(each.done for each in fresh.stories):
         projects.move_workflow(tx, found.name, WorkflowFact.BACKLOG_FILLED, actor=actor)
-    tx.emit(
-        EventKind.STATE_IMPORTED,
-        project=found.name,
-        actor=actor,
-        data={"stories": sum(_origin(each) not in known for each in state.stories)},
+    tx.emit(EventKind.STATE_IMPORTED, project=found.name, actor=actor, data={"stories": len(fresh.stories)})
+    return replace(fresh, notes=tuple(notes))
+
+
+def _add(
+    tx: Transaction, project: str, each: ForeignStory, *, epic: str | None, sprint: str | None, actor: str
+) -> Story:
+    return stories.add(
+        tx,
+        project,
+        title=_text(each.title, wording.TITLE_CHARACTERS) or each.key[: wording.TITLE_CHARACTERS],
+        body=_text(each.body, wording.TEXT_CHARACTERS),
+        acceptance_criteria=tuple(
+            _text(text, wording.CRITERION_CHARACTERS) for text in each.acceptance_criteria[: wording.CRITERIA]
+        ),
+        priority=each.priority,
+        added_by=actor,
+        estimate=each.estimate,
+        labels=tuple(_text(label, wording.LABEL_CHARACTERS) for label in each.labels[: wording.LABELS]),
+        epic_id=epic,
+        origin=_origin(each.key),
+        state=StoryState.DONE if each.done else StoryState.BACKLOG,
+        sprint_id=sprint if each.done else None,
     )
-    return known
 
 
 def _text(text: str, limit: int) -> str:
     return wording.cleaned(text)[:limit]
 
 
-def _origin(story: ForeignStory) -> str:
-    return _prefixed(story.key)
-
-
-def _prefixed(key: str) -> str:
+def _origin(key: str) -> str:
     return f"orch-state:{key}"
 
 
-def _view(state: ForeignState, *, project: str, known: frozenset[str], kept: str) -> ImportView:
-    fresh = [each for each in state.stories if _origin(each) not in known]
+def _view(fresh: _Fresh, *, project: str, kept: str) -> ImportView:
     return ImportView(
         project=project,
-        waiting=tuple(each.title for each in fresh if not each.done),
-        done=sum(each.done for each in fresh),
-        known=len(state.stories) - len(fresh),
-        epics=sum(any(each.epic == epic.key for each in fresh) for epic in state.epics),
-        sprints=sum(
-            any(each.sprint == sprint.key and each.done for each in fresh) for sprint in state.sprints
-        ),
-        notes=state.notes,
+        waiting=tuple(each.title for each in fresh.stories if not each.done),
+        done=sum(each.done for each in fresh.stories),
+        known=fresh.known,
+        epics=len(fresh.epics),
+        sprints=len(fresh.sprints),
+        notes=fresh.notes,
         kept=kept,
     )
 
@@ -167,7 +186,7 @@ def _read(root: Path) -> Mapping[str, Any]:
 
 
 def _set_aside(root: Path, names: tuple[str, ...]) -> Path:
-    """Moves the files to a folder of their own; done again after a crash, it goes on where it was."""
+    """Moves the files to a new folder of their own; after a crash the next import moves what is left."""
     folder = root / FOLDER / _TAKEN
     number = 1
     while (folder / str(number)).exists():

@@ -17,7 +17,7 @@ from core.orchestrator.views import (
     Candidate,
     Registration,
 )
-from core.store import projects
+from core.store import epics, projects
 from core.store.database import Transaction
 
 
@@ -44,6 +44,7 @@ class Projects(Topic):
 
         def start(tx: Transaction) -> Project:
             moved = projects.move_status(tx, project.name, ProjectCommand.START)
+            epics.release(tx, moved.name)
             tx.emit(EventKind.PROJECT_STARTED, project=moved.name, actor=actor)
             return moved
 

@@ -18,7 +18,7 @@ from core.orchestrator import overview, reviews
 from core.orchestrator.backlogs import settle_backlog
 from core.orchestrator.commands.topic import TEXT_LIMIT, Topic, allowed, checked, find
 from core.orchestrator.needing import block_if_never
-from core.orchestrator.reports import settle_sprint
+from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import (
     Burndown,
     ReviewView,

@@ -16,7 +16,7 @@ from core.domain.lifecycles import (
 from core.domain.machine import allowed_commands, next_state
 from core.domain.project import Project
 from core.domain.wording import TEXT_CHARACTERS, cleaned
-from core.errors import InvalidInput, InvalidTransition, NotAllowed
+from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
 from core.orchestrator.registry import Registry
 from core.orchestrator.views import (
     WorkerView,
@@ -47,6 +47,10 @@ class Engine(Protocol):
         """Where the story's files are, or will be."""
         ...
 
+    def is_open(self, project: str, story_id: str) -> bool:
+        """Whether the folder was made ready for a person, who may be at work in it."""
+        ...
+
     async def open_worktree(self, project: str, story_id: str) -> Path:
         """The story's folder, ready for a person once nothing works in it any more. Raises OrchardError."""
         ...
@@ -57,6 +61,10 @@ class Engine(Protocol):
 
     async def run_tests(self, project: str, story_id: str | None) -> SuiteReport:
         """Raises OrchardError when no worker can run them."""
+        ...
+
+    async def stop_tests(self, project: str, story_id: str | None) -> bool:
+        """Ends such a run; False when there is none."""
         ...
 
 
@@ -82,6 +90,12 @@ class Topic:
 
     def _why(self, story_id: str) -> str:
         return self._engine.why(story_id) if self._engine is not None else ""
+
+    def _running(self, what: str) -> Engine:
+        """Raises Unavailable where nothing runs; `what` goes before "by a running Orchard only"."""
+        if self._engine is None:
+            raise Unavailable(f"{what} by a running Orchard only.", hint="Start it: orchard run.")
+        return self._engine
 
 
 def find(conn: sqlite3.Connection, name: str) -> Project:

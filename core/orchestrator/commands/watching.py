@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 
 from pydantic import TypeAdapter
 
+from core.agents.transcript import last_transcript, read_transcript
 from core.domain.event import Event, EventKind
 from core.domain.lifecycles import CycleState
-from core.errors import InvalidInput, NotFound, Unavailable
+from core.errors import InvalidInput, NotAllowed, NotFound
 from core.orchestrator import overview
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.overlaps import overlaps
-from core.orchestrator.transcripts import last_transcript, readable
 from core.orchestrator.views import CyclesView, RunView
 from core.store import cycles, events, merges, sprints, stories
 from core.store.database import Transaction
 from core.worker.contract import SuiteReport
+
+log = logging.getLogger(__name__)
 
 _REPORT = TypeAdapter(SuiteReport)
 _LOG_AT_MOST = 1000
@@ -61,26 +64,13 @@ class Watching(Topic):
                 f"No agent has worked on {story.id} yet.",
                 hint="There is a transcript when its first turn has begun.",
             )
-        return await asyncio.to_thread(readable, path)
+        return await asyncio.to_thread(read_transcript, path)
 
     async def run_tests(self, project: str, story_id: str | None = None, *, actor: str) -> RunView:
         """Runs the whole suite, of the main branch or of a story's folder as it is now. Judges nothing."""
-        if self._engine is None:
-            raise Unavailable("Tests are run by a running Orchard only.", hint="Start it: orchard run.")
-
-        def look(conn: sqlite3.Connection) -> tuple[str, str | None]:
-            name = find(conn, project).name
-            if story_id is None:
-                return name, None
-            story = stories.get(conn, story_id)
-            if story.project != name:
-                raise InvalidInput(
-                    f"{story.id} belongs to {story.project}, not {name}.", hint="Name its own project."
-                )
-            return name, story.id
-
-        name, story = await self._store.read(look)
-        report = await self._engine.run_tests(name, story)
+        engine = self._running("Tests are run")
+        name, story = await self._store.read(lambda conn: _meant(conn, project, story_id))
+        report = await engine.run_tests(name, story)
 
         def tell(tx: Transaction) -> None:
             data = {**_REPORT.dump_python(report, mode="json"), "by": actor}
@@ -89,15 +79,36 @@ class Watching(Topic):
         await self._store.write(tell)
         return RunView(project=name, report=report)
 
+    async def stop_tests(self, project: str, story_id: str | None = None, *, actor: str) -> None:
+        """Ends a run of `run_tests`; whoever asked for it gets an answer that says so."""
+        engine = self._running("Tests are run")
+        name, story = await self._store.read(lambda conn: _meant(conn, project, story_id))
+        if not await engine.stop_tests(name, story):
+            raise NotAllowed(
+                f"No tests of {story or name} run now.",
+                hint="A gate's run ends with its story's phase.",
+            )
+        log.info("%s stopped the tests of %s", actor, story or name)
+
+
+def _meant(conn: sqlite3.Connection, project: str, story_id: str | None) -> tuple[str, str | None]:
+    name = find(conn, project).name
+    if story_id is None:
+        return name, None
+    story = stories.get(conn, story_id)
+    if story.project != name:
+        raise InvalidInput(
+            f"{story.id} belongs to {story.project}, not {name}.", hint="Name its own project."
+        )
+    return name, story.id
+
 
 def _merging(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
     """Those being merged, then those whose turn comes."""
     now = [merge.story_id for merge in merges.open_of(conn, project)]
-    ready = [cycle.story_id for cycle in cycles.runnable(conn) if cycle.project == project]
-    waiting = [story for story in ready if _stands_in_commit(conn, story) and story not in now]
+    waiting = [
+        cycle.story_id
+        for cycle in cycles.runnable(conn)
+        if cycle.project == project and cycle.state is CycleState.COMMIT and cycle.story_id not in now
+    ]
     return (*now, *waiting)
-
-
-def _stands_in_commit(conn: sqlite3.Connection, story_id: str) -> bool:
-    cycle = cycles.get(conn, story_id)
-    return cycle is not None and cycle.state is CycleState.COMMIT

@@ -12,8 +12,11 @@ CREATE TABLE epics (
     attempt INTEGER NOT NULL DEFAULT 1 CHECK (attempt > 0),
     generation INTEGER NOT NULL DEFAULT 0 CHECK (generation >= 0),
     feedback TEXT NOT NULL DEFAULT '',
+    wish TEXT NOT NULL DEFAULT '',
     session_id TEXT,
     error TEXT NOT NULL DEFAULT '',
+    limits INTEGER NOT NULL DEFAULT 0 CHECK (limits >= 0),
+    not_before TEXT,
     updated_at TEXT NOT NULL,
     UNIQUE (project, number)
 ) STRICT;

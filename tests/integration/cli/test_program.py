@@ -19,7 +19,7 @@ def test_help_names_every_command_and_each_has_its_own(orchard):
     text = orchard("--help").stdout
     for command in app.registered_commands:
         assert command.callback is not None
-        assert f" {command.callback.__name__} " in text
+        assert f" {command.name or command.callback.__name__} " in text
     for name in ("register", "shell"):
         done = orchard(name, "--help")
         assert (done.returncode, "Usage: orchard " + name in done.stdout) == (0, True)
@@ -102,7 +102,7 @@ def test_discover_registers_when_asked_to(orchard, checkout):
         (["start", "nope"], 1, "There is no project named 'nope'."),
         (["register", "My Shop", "."], 1, "Try 'my-shop'"),
         (["register", "shop", "/nowhere"], 1, "There is no folder /nowhere."),
-        (["approve", "nope"], 1, "There is no approval 'nope'."),
+        (["approve", "nope"], 1, "'nope' waits for nobody's approval."),
         (["status", "--root", "/nowhere"], 1, "is not a folder"),
     ],
 )

@@ -1,19 +1,22 @@
-"""`open_house`: a guild that checks what the bot says to it. `house`: one running Orchard for a whole module."""
+"""`new_house`: a guild that checks what the bot says to it. `house`: one Orchard for the tests of a file.
+
+Tests that use `house` are in their module's loop, and each has projects of its own. It does not outlive the
+module: discord.py can be pointed at one server a process only.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from tests.discord.conftest import DESCRIPTION
 from tests.discord.openapi_checker import ExchangeChecker, OpenApiChecker
 from tests.integration.discord.house import House, open_house
-
-DESCRIPTION = Path(__file__).parents[4] / "shared" / "discord" / "openapi.json"
 
 OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
 
@@ -40,3 +43,11 @@ def new_house(openapi: OpenApiChecker, tmp_path_factory: pytest.TempPathFactory)
             checker.verify()
 
     return opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(new_house: OpenHouse) -> AsyncIterator[House]:
+    """Agents that show nothing for two seconds are told of."""
+    settings = {"stall_seconds": 2, "stall_cancel_seconds": 600, "max_total_agents": 40}
+    async with new_house(settings=settings) as house, house.running():
+        yield house

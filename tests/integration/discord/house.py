@@ -1,7 +1,7 @@
 """The whole of Orchard in the local guild, with real git projects, and people who use it from Discord alone.
 
-Projects are tested by a shell script, so that what takes time here is Orchard. Nothing is asked of its insides:
-what people see is in the guild, what was made is in git.
+Projects are tested by a shell script, so that what takes time here is Orchard. What people see is in the
+guild, what was made is in git; nothing is asked of Orchard's insides.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ RUNNER = (
 BASE = {"run-tests.sh": RUNNER, "tests/base.sh": "exit 0\n", "base.txt": "base\n"}
 
 Script = dict[str, Any]
+HANG: list[Any] = [{"write": {"path": "half.txt", "text": "half\n"}}, {"hang": {"ignore": []}}]
+MANY = {"resource_limits": {"max_parallel_agents": 4, "max_parallel_cycles": 4}}
 
 
 def honest(name: str, text: str = "", **phases: list[Any]) -> Script:
@@ -98,13 +100,13 @@ class User:
     async def types(self, command: str, *, where: Where = None, **options: Any) -> PostedMessage:
         """What the command answers. It must be no refusal."""
         answer = await self._typed(command, where, options)
-        assert REFUSED not in answer.text, f"/{command} {options} was refused: {answer.text}"
+        assert not answer.text.startswith(REFUSED), f"/{command} {options} was refused: {answer.text}"
         return shown(answer)
 
     async def is_refused(self, command: str, *, where: Where = None, **options: Any) -> str:
         """The words of the refusal, which nobody else sees."""
         answer = await self._typed(command, where, options)
-        assert REFUSED in answer.text, f"/{command} {options} was not refused: {answer.text}"
+        assert answer.text.startswith(REFUSED), f"/{command} {options} was not refused: {answer.text}"
         assert all(message.ephemeral for message in said(answer)), answer.text
         return plain(answer.text)
 
@@ -114,6 +116,11 @@ class User:
 
     async def presses(self, message: PostedMessage, button: str) -> Answer:
         return await self._settled(await self.person.press(message, button, timeout=SECONDS), button)
+
+    async def changes(self, message: PostedMessage, button: str, *words: str) -> PostedMessage:
+        """Presses a button whose answer is the message itself, once it says these words."""
+        await self.presses(message, button)
+        return await self.again(message, *words)
 
     async def fills_in(self, form: Answer, **fields: str) -> Answer:
         assert form.modal is not None, form.text
@@ -215,6 +222,7 @@ class House:
     settings: dict[str, Any] = field(default_factory=dict)  # global ones
     stories: Script = field(default_factory=dict)
     projects: dict[str, Path] = field(default_factory=dict)
+    owned: dict[str, dict[str, Any]] = field(default_factory=dict)  # what only the owner's file may say
 
     @property
     def state(self) -> Path:
@@ -240,6 +248,10 @@ class House:
                 **self.settings,
             },
             "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
+            "projects": {
+                name: {"name": name, "path": str(self.projects[name]), **settings}
+                for name, settings in self.owned.items()
+            },
         }
         (self.root / "orch-config.yaml").write_text(yaml.safe_dump(configuration))
         self.play({})
@@ -249,6 +261,7 @@ class House:
         self.configure()
         load = loader(self.root, environ={**os.environ, **self.guild.environment})
         async with open_app(load) as app:
+            await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
             await until(self.guild.person("owner").commands, "registered commands")
             yield app
 
@@ -259,9 +272,10 @@ class House:
         """A project is registered and started, by command; its person, who sees the channel."""
         user = self.user(name, project)
         path = str(self.projects[project])
-        registered = await user.types("project_register", where="general", name=project, path=path)
-        assert project in registered.text
-        await user.types("project_start", where="general", project=project)
+        if project not in self.owned:
+            registered = await user.types("project_register", where="general", name=project, path=path)
+            assert project in registered.text
+            await user.types("project_start", where="general", project=project)
         await user.person.wait_for_channel(lambda seen: seen.name == user.place, timeout=SECONDS)
         return user
 

@@ -196,8 +196,9 @@ async def test_an_epic_under_way_is_designed_after_the_next_start(farm):
     assert view.epic.generation > 1
 
 
-async def test_a_usage_limit_is_told_and_waited_for(farm):
+async def test_a_usage_limit_is_told_and_waited_for_where_that_was_asked_for(farm):
     farm.add("calc")
+    farm.settings = {"ai_settings": {"resume_after_usage_limit": True}}
     farm.script["stories"]["Limited"] = {
         "epic": [
             {"limit": {"text": "Claude AI usage limit reached", "seconds": 1, "times": 1}},
@@ -211,6 +212,53 @@ async def test_a_usage_limit_is_told_and_waited_for(farm):
         assert (limited.data["epic"], limited.data["resumes"]) == ("calc-e1", True)
         view = await settled(orchard, "calc-e1", EpicState.PROPOSED, 80)
         assert (view.epic.attempt, view.why) == (1, "")
+
+
+def limited_for(seconds):
+    return {
+        "epic": [
+            {"limit": {"text": "Claude AI usage limit reached", "seconds": seconds, "times": 1}},
+            {"spec": ONE},
+        ]
+    }
+
+
+async def test_a_usage_limit_asks_people_where_waiting_was_not_asked_for(farm):
+    farm.add("calc")
+    limit, spec = limited_for(3600)["epic"]
+    farm.script["stories"]["Limited"] = {
+        "epic": [{"when": 'feedback contains "Go on."', "then": [spec], "else": [limit]}]
+    }
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await commands.begin_epic("calc", "Limited", actor="cli")
+        failed = await orchard.until(EventKind.USAGE_LIMITED, EventKind.EPIC_FAILED)
+        assert failed.kind is EventKind.EPIC_FAILED
+        assert "replay is at its usage limit. It ends at 20" in failed.data["error"]
+        await commands.revise_epic("calc-e1", "Go on.", actor="cli")
+        await settled(orchard, "calc-e1", EpicState.PROPOSED)
+
+
+async def test_the_next_life_waits_for_a_usage_limit_too_until_a_person_asks_for_a_start(farm):
+    farm.add("calc")
+    farm.settings = {"ai_settings": {"resume_after_usage_limit": True}}
+    farm.script["stories"]["Limited"] = limited_for(3600)
+    async with farm.running() as orchard:
+        await orchard.runtime.commands.begin_epic("calc", "Limited", actor="cli")
+        await orchard.until(EventKind.USAGE_LIMITED)
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+
+        async def waits() -> bool:
+            return "usage limit" in commands._engine.why("calc-e1")
+
+        await eventually(waits)
+        view = await commands.epic("calc-e1")
+        assert (view.epic.state, view.epic.generation) == (EpicState.DESIGNING, 1)
+        assert "tried again at" in view.why
+        await commands.stop_project("calc", actor="cli")
+        await commands.start_project("calc", actor="cli")
+        await settled(orchard, "calc-e1", EpicState.PROPOSED)
 
 
 async def test_a_stopped_project_designs_on_when_it_is_started_and_leftovers_go(farm, git_in):

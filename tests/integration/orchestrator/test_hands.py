@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,21 @@ async def test_tests_can_be_run_at_any_time(hanging):
     assert (main.report.passed, main.report.failed_count) == (1, 0)
     assert own.report.failed_count >= 1 or own.report.exit_code != 0  # red, as it should be now
     assert [event.story_id for event in log if event.kind is EventKind.TESTS_RAN] == [None, story]
+
+
+async def test_a_test_run_can_be_stopped(farm):
+    farm.add("calc", {"tests/test_slow.py": "import time\n\n\ndef test_slow():\n    time.sleep(300)\n"})
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        with pytest.raises(NotAllowed, match="No tests of calc run now"):
+            await commands.stop_tests("calc", actor=ME)
+        run = asyncio.create_task(commands.run_tests("calc", actor=ME))
+        while not run.done():
+            with suppress(NotAllowed):  # it has not reached the worker yet
+                await commands.stop_tests("calc", actor=ME)
+            await asyncio.wait([run], timeout=0.2)
+        (told,) = [e for e in await commands.events(limit=1000) if e.kind is EventKind.TESTS_RAN]
+    assert run.result().report.error == told.data["error"] == "The test run was stopped."
 
 
 async def test_an_agents_usage_limit_pauses_and_resumes_by_itself(farm):

@@ -115,6 +115,23 @@ async def test_what_is_not_orchards_is_left_alone(farm, git_in, why, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
+async def test_what_another_tool_writes_later_is_not_written_over(farm, caplog):
+    checkout = farm.add("calc")
+    backlog = checkout / ".orch-state/backlog.json"
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await commands.add_story("calc", "Multiply", actor="cli")
+        await document(backlog, lambda found: found["stories"])
+        backlog.write_text(json.dumps(FOREIGN))
+        await commands.add_story("calc", "Subtract", actor="cli")
+        async with asyncio.timeout(30):
+            while True:
+                if "backlog.json is another tool's" in caplog.text:
+                    break
+                await asyncio.sleep(0.05)
+    assert json.loads(backlog.read_text()) == FOREIGN
+
+
 async def test_another_tools_state_is_taken_over_once(farm, git_in):
     checkout = farm.add("calc")
     folder = checkout / ".orch-state"
@@ -147,6 +164,24 @@ async def test_another_tools_state_is_taken_over_once(farm, git_in):
         merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
         assert merged.kind is EventKind.STORY_MERGED
     assert git_in(checkout, "status", "--porcelain") == ""
+
+
+async def test_a_need_for_what_was_removed_meanwhile_is_left_out_and_said(farm):
+    checkout = farm.add("calc")
+    backlog = checkout / ".orch-state/backlog.json"
+    first = {"id": "s-1", "title": "First"}
+    backlog.parent.mkdir()
+    backlog.write_text(json.dumps({"stories": [first]}))
+    async with farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await commands.import_state("calc", actor="cli")
+        await commands.remove_story("calc-1", actor="cli")
+        second = {"id": "s-2", "title": "Second", "dependencies": ["s-1"]}
+        backlog.write_text(json.dumps({"stories": [first, second]}))
+        taken = await commands.import_state("calc", actor="cli")
+        assert taken.waiting == ("Second",)
+        assert any("calc-1 was removed" in note for note in taken.notes)
+        assert (await commands.story("calc-2")).view.needs == ()
 
 
 async def test_a_broken_file_changes_nothing_and_is_named(farm):

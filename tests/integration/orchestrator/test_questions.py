@@ -1,4 +1,4 @@
-"""Questions to people in a running Orchard: refused with a reason, unanswered, asked by the project's rules."""
+"""Questions to people in a running Orchard: refused with a reason, unanswered, asked by project rules."""
 
 from core.domain.access import AccessLevel
 from core.domain.approval import ApprovalKind, ApprovalState

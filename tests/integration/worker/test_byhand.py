@@ -18,6 +18,7 @@ from core.worker.contract import AgentSetup, OpenWorktree, PhaseEnd, PhaseJob, P
 from core.worker.opening import open_worktree
 from core.worker.phases import run_phase
 from core.worker.workshop import Services
+from core.worker.worktree import taken_mark
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -226,12 +227,15 @@ async def test_a_taken_folder_is_opened_where_the_story_stands_and_given_back(
     (taken.path / "half.py").write_text("by an agent that was stopped\n")
     opened = await open_worktree(job, services)
     assert (opened.path, opened.base_commit) == (taken.path, taken.base)
+    mark = taken_mark(job.project.state_path, "shop", "shop-1")
+    assert mark.exists()
     assert calculator.git("status", "--porcelain", at=opened.path) == "?? half.py"
     (opened.path / "calc.py").write_text(GOOD)
     again = await open_worktree(job, services)  # asked twice: the person's work stays
     assert again == opened
     report = await taken.give_back()
     assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+    assert not mark.exists()
     assert "half.py" in {change.path for change in report.changes}
     assert heard.salvages == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from core.domain.lifecycles import Phase
 from core.worker import touching
-from core.worker.contract import PhaseEnd, PhaseReport, StoryBrief
+from core.worker.contract import PermissionAnswer, PhaseEnd, PhaseReport, StoryBrief
 from core.worker.phases import run_phase
 
 pytestmark = pytest.mark.timeout(120)
@@ -166,6 +166,16 @@ async def test_words_that_come_too_late_are_said_not_to_have_reached_it(
     stop.set()
     assert (await work).end is PhaseEnd.CANCELLED
     assert await word is False
+
+
+async def test_why_people_refused_reaches_the_turn_that_asked(
+    calculator, job_of, play, services, heard, red
+) -> None:
+    heard.answer = PermissionAnswer(allowed=False, reason="Offline only.")
+    hears = {"when": 'steering contains "Offline only."', "then": red, "else": []}
+    ask = {"title": "Fetch a page", "kind": "fetch", "then": [], "else": [{"steered": {"then": [hears]}}]}
+    report = await _run(job_of(play(test_red=[{"ask": ask}])), services)
+    assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
 
 
 # --- silence and limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from cogs.buttons import story_buttons
 from cogs.message import Message, as_text, fit
 from cogs.outgoing import CUSTOM_ID, custom_id, sending
 from cogs.render import STORY_SIGNS
+from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.insights import Insights, PhaseFigures, ProjectFigures, ReasonFigures
@@ -90,6 +92,28 @@ def detail(text: str) -> StoryDetail:
         for n, verdict in enumerate((refused, passed), 1)
     )
     return StoryDetail(view=view(text), gates=gates, approvals=())
+
+
+def test_a_question_can_be_read_and_answered_where_its_story_is_shown() -> None:
+    asked = Approval(
+        id="approval_1",
+        project="shop",
+        story_id="shop-1",
+        kind=ApprovalKind.MERGE,
+        question="Merge it?",
+        detail="+all of it",
+        reasons=(),
+        subject="",
+        state=ApprovalState.PENDING,
+        asked_at=NOW,
+    )
+    made = render_stories.story(replace(detail("x"), approvals=(asked,)))
+    assert [button.verb for button in made.buttons[:2]] == ["approve", "reject"]
+    assert [file.text for file in made.attachments if file.name.endswith(".diff")] == ["+all of it"]
+    over = render_stories.story(
+        replace(detail("x"), approvals=(replace(asked, state=ApprovalState.APPROVED),))
+    )
+    assert "approve" not in [button.verb for button in over.buttons]
 
 
 SPRINT = Sprint(id="s", project="shop", number=2, goal="sell", planned_at=NOW, started_at=NOW, ended_at=None)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogs.text import code, cut, fence, length, one_line, plain, visible
+from cogs.text import code, count, cut, fence, length, one_line, plain, told, visible
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,11 @@ def test_hidden_characters_are_spelled_out(typed: str, shown: str) -> None:
     assert visible(typed) == shown
 
 
+def test_a_sentence_names_people_as_discord_does() -> None:
+    assert told("by discord:1573714418007670784. <@1>") == r"by <@1573714418007670784>. \<@1\>"
+    assert told("discord:42") == "discord:42"
+
+
 def test_a_code_block_cannot_be_left_from_inside() -> None:
     block = fence("x\n```\n@everyone\n```", "diff")
     assert block.count("```") == 2
@@ -73,3 +78,8 @@ def test_no_text_leaves_a_fence_or_pings(text: str) -> None:
 @given(st.text(max_size=100), st.integers(1, 100))
 def test_a_cut_text_fits(text: str, limit: int) -> None:
     assert length(cut(text, limit)) <= limit
+
+
+def test_one_is_no_many() -> None:
+    assert [count(n, "story", "stories") for n in (0, 1, 2)] == ["0 stories", "1 story", "2 stories"]
+    assert (count(1, "point"), count(3, "point")) == ("1 point", "3 points")

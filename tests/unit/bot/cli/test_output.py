@@ -8,26 +8,43 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from bot.cli import output
+from bot.cli import output, output_answers, output_epics, output_sprints, output_stories
 from bot.cli.questions import Discovered, ProjectReport
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Unanswered
-from core.domain.lifecycles import ProjectStatus, WorkflowCommand, WorkflowState
+from core.domain.event import Event, EventKind
+from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
+from core.domain.lifecycles import Phase, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
-from core.domain.story import Priority, Sprint, Story, StoryState, StoryStatus
+from core.domain.story import Epic, EpicState, Priority, Sprint, Story, StoryState, StoryStatus
 from core.errors import NotAllowed
 from core.orchestrator.views import (
+    Burndown,
+    BurndownPoint,
     Candidate,
+    CyclesView,
+    Digest,
+    EpicView,
+    GateView,
+    ImportView,
+    OverlapView,
     ProjectView,
     Registration,
+    ReviewView,
+    RunView,
     SprintView,
+    StoryDetail,
+    StoryResult,
     StoryView,
     SystemView,
+    TakeoverView,
     WorkerView,
     WorkflowView,
 )
+from core.worker.contract import SuiteReport
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 LONG = "a-name-as-long-as-a-name-may-be-40-chars"
+HOURS = timedelta(hours=2)
 NASTY = "\x1b]0;owned\x07[bold]not markup[/bold] \u202eevil 日本語 " + "word " * 30
 
 
@@ -57,7 +74,7 @@ def view(name=LONG, **changes):
     return ProjectView(**{**fields, **changes})
 
 
-def story(number=1):
+def story(number=1, status=StoryStatus.AWAITING_APPROVAL):
     return StoryView(
         story=Story(
             id=f"{LONG}-{number}",
@@ -71,8 +88,10 @@ def story(number=1):
             sprint_id="sprint_1",
             added_by="cli",
             added_at=AT,
+            labels=(NASTY,),
+            links=("https://example.org/[x]",),
         ),
-        status=StoryStatus.AWAITING_APPROVAL,
+        status=status,
         cycle=None,
         why=NASTY,
     )
@@ -127,6 +146,99 @@ def report():
     )
 
 
+def detail():
+    refusal = Refusal(code=RefusalCode.STILL_RED, sentence=NASTY)
+    verdict = Verdict(phase=Phase.CODE_GREEN, refusals=(refusal,), evidence=Evidence())
+    gate = GateView(phase=Phase.CODE_GREEN, attempt=2, at=AT, verdict=verdict, commit=None)
+    return StoryDetail(view=story(), gates=(gate,), approvals=(approval(),))
+
+
+def cycles():
+    overlap = OverlapView(first=f"{LONG}-1", later=f"{LONG}-2", files=(NASTY, "b.py"))
+    return CyclesView(project=LONG, stories=(story(),), overlaps=(overlap,), merging=(f"{LONG}-1",))
+
+
+def event():
+    data = {"phase": "design", "summary": NASTY}
+    return Event(kind=EventKind.GATE_REFUSED, at=AT, project=LONG, actor="discord:42", data=data)
+
+
+def run(**changes):
+    fields = {
+        "story_id": None,
+        "commit": "a" * 40,
+        "passed": 3,
+        "failed": (),
+        "failed_count": 0,
+        "skipped": 1,
+    }
+    rest = {"skipped": 1, "seconds": 1.5, "exit_code": 0, "exit_code_only": False}
+    return RunView(project=LONG, report=SuiteReport(**{**fields, **rest, **changes}))
+
+
+def epic(state=EpicState.PROPOSED):
+    value = Epic(
+        id=f"{LONG}-e1",
+        project=LONG,
+        number=1,
+        text=NASTY,
+        state=state,
+        asked_by="cli",
+        asked_at=AT,
+        attempt=1,
+        generation=1,
+        feedback="",
+        session_id=None,
+        error="",
+    )
+    return EpicView(epic=value, stories=(story(), story(2, StoryStatus.PROPOSED)), why=NASTY)
+
+
+def reviewed(**changes):
+    fields = {"id": "s", "project": LONG, "number": 1, "goal": NASTY, "planned_at": AT, "started_at": AT}
+    rest = {"ended_at": AT + HOURS, "retrospective": NASTY, "reviewed_by": "cli", "reviewed_at": AT}
+    return Sprint(**{**fields, **rest, **changes})
+
+
+def burnt(points, hours, total=4):
+    """`points` as (hours since the begin, what was left)."""
+    actual = tuple(BurndownPoint(at=AT + timedelta(hours=at), remaining=left) for at, left in points)
+    ideal = (
+        BurndownPoint(at=AT, remaining=total),
+        BurndownPoint(at=AT + timedelta(hours=hours), remaining=0),
+    )
+    return Burndown(sprint=reviewed(), total=total, actual=actual, ideal=ideal)
+
+
+def review():
+    result = StoryResult(view=story(), seconds=7200.0, refusals=2, tests=3, commit="a" * 40, evidence=NASTY)
+    curve = burnt([(0, 4), (1, 2), (2, 2)], 4)
+    return ReviewView(
+        sprint=reviewed(), results=(result,), burndown=curve, points_done=2, points_planned=4, seconds=60.0
+    )
+
+
+def digest():
+    return Digest(
+        project=LONG,
+        after=1,
+        last=9,
+        since=AT,
+        until=AT + HOURS,
+        merged=(story(),),
+        blocked=(story(),),
+        questions=(approval(),),
+        finished_sprints=(reviewed(),),
+        counts=dict.fromkeys(EventKind, 2),
+        posts={},
+    )
+
+
+def imported(**changes):
+    fields = {"project": LONG, "waiting": (), "done": 0, "known": 0, "epics": 0, "sprints": 0, "notes": ()}
+    return ImportView(**{**fields, "kept": "/srv/shop/.orch-state/imported/1", **changes})
+
+
 def discovered():
     candidates = (
         Candidate(path=str(project().path), name=LONG, reasons=(NASTY, "pyproject.toml (Python)")),
@@ -139,14 +251,27 @@ def discovered():
     params=[
         lambda: output.system(system()),
         lambda: output.projects([view(), view("shop", problem=NASTY)]),
-        lambda: output.report(report()),
-        lambda: output.approvals([approval(), approval()]),
-        lambda: output.approval(approval()),
-        lambda: output.answered(approval(state=ApprovalState.REJECTED, answered_at=AT, reason=NASTY)),
+        lambda: output_sprints.report(report()),
+        lambda: output_answers.approvals([approval(), approval()]),
+        lambda: output_answers.approval(approval()),
+        lambda: output_answers.answered(approval(state=ApprovalState.REJECTED, answered_at=AT, reason=NASTY)),
         lambda: output.registered(Registration(project=project(), notes=(NASTY,))),
         lambda: output.discovered(discovered()),
         lambda: output.failure(NotAllowed(NASTY, why=NASTY, hint=NASTY)),
-        lambda: output.story_added(story().story),
+        lambda: output_stories.story_added(story().story),
+        lambda: output_stories.story(detail()),
+        lambda: output_stories.cycles(cycles(), AT),
+        lambda: output_stories.log(f"{LONG}-1", [event()], f"10:00:00 prompt: x\n{NASTY}"),
+        lambda: output_stories.taken(TakeoverView(view=story(), path=NASTY, branch="orchard/a-1")),
+        lambda: output_stories.tests_ran(run(failed=(NASTY,), failed_count=3, exit_code=1, output=NASTY)),
+        lambda: output_stories.tests_ran(run(error=NASTY)),
+        lambda: output_epics.epic(epic()),
+        lambda: output_epics.epics(LONG, [epic(), epic(EpicState.FAILED)]),
+        lambda: output_epics.backlog(LONG, [story(), story(2, StoryStatus.PROPOSED)]),
+        lambda: output_sprints.review(review()),
+        lambda: output_sprints.history([reviewed()], NASTY),
+        lambda: output_sprints.digest(digest()),
+        lambda: output.imported(imported(waiting=(NASTY,), notes=(NASTY,))),
     ]
 )
 def everything(request):
@@ -205,8 +330,8 @@ def test_what_cannot_work_is_told_with_the_projects(shown):
 
 def test_hints_are_for_the_place_where_they_are_read(shown):
     pending = approval(id="approval_1")
-    assert "→ orchard approve approval_1 --reject REASON" in shown(output.approvals([pending]))
-    in_shell = shown(output.approvals([pending], in_shell=True))
+    assert "→ orchard approve approval_1 --reject REASON" in shown(output_answers.approvals([pending]))
+    in_shell = shown(output_answers.approvals([pending], in_shell=True))
     assert "→ reject approval_1 REASON" in in_shell
     assert "orchard approve" not in in_shell
 
@@ -215,19 +340,96 @@ def test_a_question_says_who_may_answer_until_when_and_what_then(shown):
     asked = approval(
         circle=Circle(roles=("qa",)), due_at=AT + timedelta(minutes=30), unanswered=Unanswered.ESCALATE
     )
-    for text in (shown(output.approvals([asked]), 200), shown(output.approval(asked), 200)):
+    for text in (shown(output_answers.approvals([asked]), 200), shown(output_answers.approval(asked), 200)):
         assert "Who may answer in Discord: the role qa, administrators and higher" in text
         assert f"Until {asked.due_at:%Y-%m-%d %H:%M} UTC; unanswered by then, these are asked as well" in text
-    assert "Until" not in shown(output.approvals([approval()]))
+    assert "Until" not in shown(output_answers.approvals([approval()]))
 
 
 def test_an_answered_question_says_who_when_and_why(shown):
     done = approval(state=ApprovalState.REJECTED, answered_at=AT, answered_by="discord:42", reason="too big")
-    text = shown(output.approval(done), 200)
+    text = shown(output_answers.approval(done), 200)
     assert f"Rejected by discord:42, {AT:%Y-%m-%d %H:%M} UTC: too big" in text
     assert "Who may answer" not in text
 
 
 def test_an_answered_approval_is_not_asked_again(shown):
     done = approval(state=ApprovalState.APPROVED, answered_at=AT, answered_by="cli")
-    assert "orchard approve" not in shown(output.approval(done))
+    assert "orchard approve" not in shown(output_answers.approval(done))
+
+
+def test_a_burndown_falls_as_the_points_do():
+    view = burnt([(0, 4), (1, 2), (2, 2)], 4)
+    assert output_sprints.chart(view, columns=8, rows=4) == [
+        "    4 │█",
+        "    3 │█··",
+        "    2 │████·",
+        "    1 │████ ··",
+        "    0 └────────",
+        "       01-02 03:04 01-02 07:04",
+    ]
+
+
+def test_a_burndown_of_one_moment_and_of_a_large_sprint():
+    now = burnt([(0, 1)], 0, total=1)
+    assert output_sprints.chart(now, columns=4)[0].startswith("    1 │█")
+    assert len(output_sprints.chart(burnt([(0, 500), (1, 0)], 1, total=500))) == 14
+
+
+def test_a_burndown_of_a_sprint_that_has_not_started_says_so(shown):
+    view = Burndown(sprint=reviewed(started_at=None, ended_at=None), total=3, actual=(), ideal=None)
+    text = shown(output_sprints.burndown(view))
+    assert "3 of 3 points left, planned, not started" in text
+    assert "once the sprint has started" in text
+
+
+def test_the_log_shows_what_the_agent_said_last_and_all_when_asked(shown):
+    said = "# code_green-1\n\n10:00:00 prompt: Do it.\n    All.\n10:00:01 agent: first\n"
+    said += "10:00:02 prompt: More.\n10:00:03 agent: last"
+    short = shown(output_stories.log("shop-1", [], said))
+    assert "last" in short
+    assert "first" not in short
+    assert "→ With its prompt: orchard log shop-1 --all" in short
+    assert "log shop-1 all" in shown(output_stories.log("shop-1", [], said, in_shell=True))
+    whole = shown(output_stories.log("shop-1", [], said, whole=True))
+    assert "prompt: Do it." in whole
+    assert "With its prompt" not in whole
+    assert "The last turn" not in shown(output_stories.log("shop-1", [], " "))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"waiting": ("a", "b")}, "✓ 2 stories came into the backlog of shop."),
+        (
+            {"waiting": ("a",), "done": 3, "epics": 1, "sprints": 2},
+            "✓ 1 story came into the backlog of shop, 3 done there already, 1 epic, 2 finished sprints.",
+        ),
+        ({"known": 4}, "✓ 0 stories came into the backlog of shop, 4 had come before."),
+        ({"waiting": ("a",), "kept": ""}, "✓ 1 story would come into the backlog of shop."),
+    ],
+)
+def test_an_import_says_what_there_is_to_say(shown, changes, said):
+    assert shown(output.imported(imported(project="shop", **changes)), 200).splitlines()[0] == said
+
+
+def test_an_import_says_what_comes_next(shown):
+    took = imported(project="shop", waiting=tuple(f"wish {n}" for n in range(25)))
+    text = shown(output.imported(took), 200)
+    assert "+ wish 19" in text
+    assert "and 5 more" in text
+    assert "→ Choose a sprint: orchard do plan shop" in text
+    look = imported(project="shop", kept="")
+    assert "→ Take it over: orchard import shop" in shown(output.imported(look))
+    assert "→ Take it over: import shop" in shown(output.imported(look, in_shell=True))
+
+
+def test_a_merge_is_logged_with_its_short_commit(shown):
+    merged = Event(kind=EventKind.STORY_MERGED, at=AT, data={"commit": "a" * 40, "branch": "main"})
+    assert "story merged: aaaaaaaaaa\n" in shown(output_stories.log("shop-1", [merged], ""))
+
+
+def test_tests_that_failed_are_no_success():
+    assert output_stories.tests_good(run())
+    for changes in ({"failed_count": 1}, {"exit_code": 2}, {"error": "No runner."}):
+        assert not output_stories.tests_good(run(**changes))

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from bot.cli.session import open_session
-from bot.cli.shell import COMMANDS, Shell, split
+from bot.cli.shell import Shell, split
+from bot.cli.topics import COMMANDS
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError, Unavailable
 
 
@@ -144,16 +145,16 @@ def test_words_are_split_as_in_a_shell_but_for_apostrophes(line, words):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", [*COMMANDS, "exit", "quit"]),
-        ("sta", [*COMMANDS, "exit", "quit"]),
+        ("", ["help", *COMMANDS, "exit", "quit"]),
+        ("sta", ["help", *COMMANDS, "exit", "quit"]),
         ("start ", ["bank", "shop"]),
         ("start shop ", []),
         ("status  sh", ["bank", "shop"]),
         ("plan shop ", ["shop-1"]),
         ("plan shop shop-1 ", ["shop-1"]),
         ("skip ", ["shop-1"]),
-        ("approve ", []),
-        ("help ", []),
+        ("approve ", ["bank", "shop"]),
+        ("help ", [*COMMANDS]),
         ("bogus ", []),
         ("register x ", []),  # a path: the terminal completes it
     ],

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from bot.discord import catch_up
 from bot.discord.catch_up import Missed
 from cogs.message import fit
+from cogs.text import post_link
 from core.domain.event import Event, EventKind
 
 AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -19,7 +20,7 @@ ASKED = Event(
 
 
 def test_a_summary_counts_kinds_and_links_to_posts() -> None:
-    link = catch_up.link(1, 2, 3)
+    link = post_link(1, 2, 3)
     message = catch_up.summary(
         "42",
         "shop",
@@ -51,7 +52,7 @@ def test_it_is_known_again_by_its_footer() -> None:
 
 def test_a_long_night_fits() -> None:
     missed = [
-        Missed(event=replace(MERGED, seq=n), title="Basket " * 30, link=catch_up.link(10**19, 10**19, 10**19))
+        Missed(event=replace(MERGED, seq=n), title="Basket " * 30, link=post_link(10**19, 10**19, 10**19))
         for n in range(500)
     ]
     message = catch_up.summary("42", "shop", missed)

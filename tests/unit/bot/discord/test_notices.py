@@ -165,6 +165,7 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.CHANNEL
     }
     assert in_channel == {
+        EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
         EventKind.PROJECT_UNAVAILABLE,
@@ -197,6 +198,26 @@ def test_a_blocked_story_shows_what_was_tried_and_three_ways_out() -> None:
     assert (last.name, last.value) == (r"code\_green, try 8", "wrong 8")
     assert len(made.message.cards[0].fields) == 5
     assert [button.verb for button in made.message.buttons] == ["fix", "take", "skip"]
+
+
+def test_tries_that_came_to_the_same_are_told_once() -> None:
+    said = ["no report", "no report", "still red", "no report"]
+    tried = [{"phase": "test", "attempt": n, "said": words} for n, words in enumerate(said, 1)]
+    made = notice(event(EventKind.STORY_BLOCKED, {"phase": "test", "reason": "x", "tried_list": tried}))
+    assert made is not None
+    told = [(field.name, field.value) for field in made.message.cards[0].fields]
+    assert told == [
+        ("test, tries 1, 2", "no report"),
+        ("test, try 3", "still red"),
+        ("test, try 4", "no report"),
+    ]
+
+
+def test_after_one_step_the_next_one_is_a_button_away() -> None:
+    made = notice(event(EventKind.STORY_STOPPED, {"by": "discord:1", "after": "design"}))
+    assert made is not None
+    assert made.message.cards[0].body.startswith("⏹️ One step of <@1> is over: `design`.")
+    assert [button.verb for button in made.message.buttons] == ["go_on", "step", "steer", "take", "skip"]
 
 
 HOSTILE = "@everyone **look** <@1> <@&2> [x](http://y) ~~z~~ \u202e"

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from core.agents.driver import run_turn, start_with
+from core.agents.driver import run_turn
 from core.agents.presets import REPLAY
 from core.agents.roles import Rights, Role
 from core.agents.turn import PermissionAsked, Turn, TurnEnd, TurnEvent
 from core.domain.lifecycles import Phase
+from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.machine import probe_machine, program_folders
 from core.isolation.plan import Launch, Level, Machine, Sandbox, plan_launch
 from core.worker.contract import AgentSetup, PermissionAnswer
@@ -115,13 +116,17 @@ class Stage:
             self.asked.append(question)
             return self.answer
 
+        async def start(
+            argv: tuple[str, ...], environment: Mapping[str, str], home: Path
+        ) -> ContainedProcess:
+            planned = self.plan(agent, argv, environment, home)
+            return await launch(planned, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+
         return await run_turn(
             agent,
             turn or self.turn(),
             **{
-                "start": start_with(
-                    lambda argv, environment, home: self.plan(agent, argv, environment, home)
-                ),
+                "start": start,
                 "rights": self.rights,
                 "level": self.level,
                 "on_event": heard,

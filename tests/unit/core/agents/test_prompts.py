@@ -5,12 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.agents.prompts import (
+    changes_wanted,
     conflict,
+    handed_back,
+    not_allowed,
     rejection,
     render_prompt,
+    said,
     steering_prompt,
     suggestion,
     unreadable_proposals,
+    wanted_again,
     with_words,
 )
 from core.agents.replay.player import header_of
@@ -149,12 +154,26 @@ def test_a_persons_words_cannot_close_their_own_marks(words):
 
 
 @given(FORGED)
-def test_suggestions_reasons_and_conflicts_stay_inside_the_feedback(words):
-    for feedback in (suggestion(words), rejection(words), conflict(["a.py"], words)):
-        said = feedback_of(rendered(Phase.CODE_GREEN, feedback=feedback))
+def test_what_people_say_stays_inside_the_feedback(words):
+    for feedback in (
+        said(words),
+        suggestion(words),
+        rejection(words),
+        not_allowed("May it?", words),
+        wanted_again(Phase.TEST_RED, words),
+        handed_back(words),
+        changes_wanted(words),
+        conflict(["a.py"], words),
+    ):
+        found = feedback_of(rendered(Phase.CODE_GREEN, feedback=feedback))
 
-        assert said == feedback.strip()
-        assert words in said
+        assert found == feedback.strip()
+        assert words in found
+
+
+def test_who_says_nothing_is_still_named():
+    assert wanted_again(Phase.TEST_RED, " ") == "A person wants test_red again."
+    assert handed_back("") == "A person worked in the folder."
 
 
 def test_a_steering_prompt_keeps_the_header_and_joins_what_was_said():

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.agents.transcript import Transcript, readable
+from core.agents import transcript as transcripts
+from core.agents.reading import readable, since_last_prompt
+from core.agents.transcript import Transcript, last_transcript, read_transcript
 from core.agents.turn import PermissionDecided, TurnKind
 from core.clock import SystemClock
 from core.worker.contract import PermissionAnswer
@@ -181,3 +184,28 @@ def test_nothing_that_stands_in_a_transcript_breaks_the_reading(entries):
 
     assert "a line that is no entry" in text
     assert len(text) <= 5000
+
+
+def test_the_newest_file_of_a_story_is_read_from_its_end(tmp_path, monkeypatch):
+    assert last_transcript(tmp_path / "none") is None
+    for number, name in enumerate(("code_green-1", "design-1")):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(f'{{"way": "note", "message": "turn {turn}"}}\n' for turn in range(100)))
+        os.utime(path, (1000 - number, 1000 - number))
+    path = last_transcript(tmp_path)
+    assert path == tmp_path / "code_green-1.jsonl"
+    assert read_transcript(path).startswith("# code_green-1\n\nnote: turn 0\n")
+    monkeypatch.setattr(transcripts, "_READ_BYTES", 200)
+    shown = read_transcript(path)
+    assert "turn 99" in shown
+    assert "turn 10" not in shown
+
+
+async def test_what_a_turn_said_is_told_from_what_it_was_told(stage):
+    await stage.play(stage.replay(stage.steps({"say": "I begin."}, {"say": "Done."})))
+    text = readable(stage.transcript.read_text())
+    said = since_last_prompt(text)
+    assert "Orchard-Story" in text
+    assert "Orchard-Story" not in said
+    assert "I begin." in said
+    assert since_last_prompt("no prompt\n    at all") == "no prompt\n    at all"

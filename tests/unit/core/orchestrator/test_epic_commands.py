@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase, WorkflowState
 from core.domain.proposals import parse_proposals
 from core.domain.story import Epic, EpicState, StoryState, StoryStatus
 from core.errors import InvalidInput, LostRace, NotAllowed, NotFound
 from core.orchestrator.commands import Commands
-from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in, with_wish
+from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.store import epics
 from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
@@ -152,13 +153,14 @@ async def test_new_proposals_replace_those_that_nobody_approved(started: Command
     await answer("shop-e1", TWO)
     await started.approve_stories("shop", ["shop-1"], actor="cli")
     view = await started.revise_epic("shop-e1", "No refunds", actor="discord:1")
-    assert view.epic.feedback == "A person says of your proposals: No refunds"
+    assert view.epic.wish == "No refunds"
     with pytest.raises(NotAllowed, match="being designed"):
         await started.revise_epic("shop-e1", "again", actor="cli")
     assert (await started.story("shop-2")).view.status is StoryStatus.PROPOSED  # until the new ones are there
     _, job = await begun(started, "shop-e1")
     assert job.epic
     assert job.session_id == "s1"
+    assert job.feedback == prompts.changes_wanted("No refunds")
     assert [one.title for one in parse_proposals(job.story.spec).proposals] == ["Refund"]
     await answer("shop-e1", ONE)
     states = {view.story.id: view.story.state for view in (await started.epic("shop-e1")).stories}
@@ -200,15 +202,15 @@ async def test_what_people_want_stays_said_beside_what_was_wrong(started: Comman
     await started.begin_epic("shop", "Take cards", actor="cli")
     await answer("shop-e1", TWO)
     await started.revise_epic("shop-e1", "No refunds", actor="cli")
-    epic, _ = await begun(started, "shop-e1")
-    first = with_wish(epic, feedback_of(("one",)))
-    assert "No refunds" in first
-    assert "- one" in first
-    second = await started._store.write(lambda tx: epics.retry(tx, epic, feedback=first, session_id=None))
-    again = with_wish(second, feedback_of(tuple("abcdefghijklmnopqrstuvwxyz")))
-    assert "No refunds" in again
-    assert "- one" not in again
-    assert "And 6 more." in again
+    for faults, told in ((("one",), "- one"), (tuple("abcdefghijklmnopqrstuvwxyz"), "And 6 more.")):
+        epic, _ = await begun(started, "shop-e1")
+        feedback = feedback_of(faults)
+        await started._store.write(lambda tx: epics.retry(tx, epic, feedback=feedback, session_id=None))  # noqa: B023
+        _, job = await begun(started, "shop-e1")
+        assert job.feedback == f"{prompts.changes_wanted('No refunds')}\n\n{feedback}"
+        assert told in job.feedback
+    await answer("shop-e1", ONE)
+    assert (await started.epic("shop-e1")).epic.wish == ""
 
 
 async def test_epics_only_before_a_sprint(started: Commands) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from core.domain.approval import Approval, ApprovalKind, ApprovalState
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase, WorkflowState
 from core.domain.story import StoryStatus
 from core.errors import NotAllowed
 from core.orchestrator.commands import Commands
+from core.store import approvals
+from core.store.database import Transaction
 
 
 async def chain(commands: Commands) -> None:
@@ -70,4 +73,38 @@ async def test_it_is_found_when_its_sprint_starts_later(started: Commands) -> No
     await started.feedback("shop", "Enough.", actor="cli")
     await started.plan_sprint("shop", actor="cli")
     await started.start_sprint("shop", actor="cli")
+    assert (await started.story("shop-2")).view.status is StoryStatus.BLOCKED
+
+
+async def test_it_is_found_when_a_story_joins_a_sprint_that_runs(started: Commands) -> None:
+    await chain(started)
+    await started.add_story("shop", "Fourth", needs=("shop-1",), actor="cli")
+    await started.add_story("shop", "Fifth", actor="cli")
+    await started.start_story("shop-5", actor="cli")  # so that the sprint goes on
+    await started.skip_story("shop-1", "", actor="cli")
+    assert (await started.start_story("shop-4", actor="cli")).status is StoryStatus.BLOCKED
+
+
+async def test_nobody_is_asked_to_merge_a_story_whose_need_is_gone(started: Commands) -> None:
+    for title in ("First", "Second", "Third"):
+        await started.add_story("shop", title, actor="cli")
+    await started.plan_sprint("shop", actor="cli")
+    await started.start_sprint("shop", actor="cli")
+    await started.edit_story("shop-2", needs=("shop-1",), actor="cli")
+
+    def ask(tx: Transaction) -> Approval:
+        return approvals.ask(
+            tx,
+            project="shop",
+            story_id="shop-2",
+            kind=ApprovalKind.MERGE,
+            subject="merge:shop-2",
+            question="Merge it?",
+            detail="",
+            reasons=(),
+        )
+
+    asked = await started._store.write(ask)
+    await started.skip_story("shop-1", "", actor="cli")
+    assert (await started.approval(asked.id)).state is ApprovalState.CANCELLED
     assert (await started.story("shop-2")).view.status is StoryStatus.BLOCKED

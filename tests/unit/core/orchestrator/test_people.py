@@ -108,6 +108,16 @@ class TestDigest:
         assert EventKind.STORY_BLOCKED in second.counts
         assert (await orchard.commands.digest(ALICE)).events == 0
 
+    async def test_whoever_sits_at_the_machine_has_digests_of_their_own(self, orchard: Orchard) -> None:
+        story = await orchard.running_story()
+        await orchard.emit(EventKind.STORY_MERGED, story)
+        first = await orchard.commands.digest("cli")
+        assert first.counts[EventKind.STORY_MERGED] == 1
+        assert (await orchard.commands.digest("cli")).events == 0
+        assert (await orchard.commands.digest(ALICE)).events == first.events
+        with pytest.raises(InvalidInput):
+            await orchard.commands.digest("somebody")
+
     async def test_a_look_at_one_project_or_at_some_hours_is_not_the_last_digest(
         self, orchard: Orchard
     ) -> None:

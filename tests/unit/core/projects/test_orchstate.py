@@ -26,7 +26,7 @@ from core.domain.story import (
     StoryStatus,
 )
 from core.projects.foreignstate import NOTES_LIMIT, is_own, read_state
-from core.projects.orchstate import BACKLOG, STATUS, ProjectFacts, StoryFacts, documents
+from core.projects.orchstate import BACKLOG, STATUS, ProjectFacts, StoryFacts, documents, without_tests
 
 T0 = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PROJECT = Project(
@@ -287,3 +287,18 @@ def test_no_json_is_too_odd(backlog: object, sprint: object) -> None:
         assert story.estimate is None or 0 <= story.estimate <= 1000
     assert all(sprint.started_at <= sprint.ended_at for sprint in state.sprints)
     json.dumps(state.notes)
+
+
+def test_no_document_needs_the_names_of_a_suites_tests() -> None:
+    names = tuple(f"test_{number}" for number in range(1000))
+    whole = at_work()
+    whole = replace(
+        whole,
+        verdicts=tuple(
+            replace(each, evidence=replace(each.evidence, base_passed=names, red_collected=names))
+            for each in whole.verdicts
+        ),
+    )
+    kept = replace(whole, verdicts=tuple(map(without_tests, whole.verdicts)))
+    assert "test_999" not in repr(kept)
+    assert documents(facts(kept), updated=T0) == documents(facts(whole), updated=T0)

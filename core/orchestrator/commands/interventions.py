@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.agents import prompts
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState
@@ -12,7 +13,9 @@ from core.errors import NotAllowed, OrchardError, Unavailable
 from core.ids import branch_of
 from core.orchestrator import overview
 from core.orchestrator.commands.topic import TEXT_LIMIT, Engine, Topic, checked
-from core.orchestrator.holding import (
+from core.orchestrator.sent_back import tell_sent_back
+from core.orchestrator.sprint_end import settle_sprint
+from core.orchestrator.story_guards import (
     at_work,
     check_not_asked,
     check_not_blocked,
@@ -20,13 +23,12 @@ from core.orchestrator.holding import (
     go_on,
     let_go,
 )
-from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.views import StoryView, TakeoverView
 from core.store import approvals, cycles
 from core.store.database import Transaction
 
 
-class Hands(Topic):
+class Interventions(Topic):
     async def stop_story(self, story_id: str, *, actor: str) -> StoryView:
         """Ends what runs for it now and starts nothing more; it goes on from its last passed gate."""
 
@@ -138,7 +140,7 @@ class Hands(Topic):
 
         story, fresh = await self._store.write(take)
         path = engine.worktree(story.project, story.id)
-        if fresh or not path.exists():  # else the person is at work in it: nobody touches it
+        if fresh or not engine.is_open(story.project, story.id):  # else nobody touches what a person works in
             await engine.cancel(story.project, story.id)
             path = await self._opened(engine, story)
         view = await self._store.read(lambda conn: overview.story_view(conn, story, self._why))
@@ -156,7 +158,6 @@ class Hands(Topic):
                     why=f"It is in {cycle.state}{', stopped' if cycle.hold is Hold.STOPPED else ''}.",
                     hint="To work in its folder: /story takeover.",
                 )
-            said = "A person worked in the folder" + (f" and says: {note}" if note else ".")
             cycles.patch(
                 tx,
                 story.id,
@@ -164,7 +165,7 @@ class Hands(Topic):
                 hold=Hold.NONE.value,
                 held_by=None,
                 by_hand=True,
-                feedback=f"{cycle.feedback}\n\n{said}".strip(),
+                feedback=f"{cycle.feedback}\n\n{prompts.handed_back(note)}".strip(),
             )
             tx.emit(
                 EventKind.STORY_HANDED_BACK,
@@ -194,27 +195,14 @@ class Hands(Topic):
             self._engine.nudge(view.story.id)
         return view
 
-    def _running(self, what: str) -> Engine:
-        if self._engine is None:
-            raise Unavailable(f"{what} by a running Orchard only.", hint="Start it: orchard run.")
-        return self._engine
-
 
 def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:
-    feedback = f"{cycle.feedback}\n\nA person says: {text}".strip()
+    feedback = f"{cycle.feedback}\n\n{prompts.said(text)}".strip()
     cycles.patch(tx, cycle.story_id, state=cycle.state, feedback=feedback)
 
 
 def _back_from_commit(tx: Transaction, cycle: Cycle, actor: str) -> Cycle:
-    tx.emit(
-        EventKind.STORY_SENT_BACK,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor=actor,
-        data={
-            "from": str(cycle.state),
-            "to": str(CycleState.CODE_GREEN),
-            "reason": "a person takes it over: what they leave is judged before it is merged",
-        },
-    )
-    return cycles.move(tx, cycle.story_id, CycleEvent.SENT_BACK, state=cycle.state)
+    moved = cycles.move(tx, cycle.story_id, CycleEvent.SENT_BACK, state=cycle.state)
+    reason = "a person takes it over: what they leave is judged before it is merged"
+    tell_sent_back(tx, moved, cycle.state, reason, actor=actor)
+    return moved

@@ -1,14 +1,15 @@
-"""What people's commands on a story at work have in common: may they, what is let go, and what goes on."""
+"""What people's commands on a story at work have in common: whether they may, and what then is let go or
+goes on."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from core.domain.approval import ApprovalKind
-from core.domain.course import command_of
 from core.domain.lifecycles import ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.machine import allowed_commands
 from core.domain.story import Cycle, Hold, Story, StoryState
+from core.domain.way_back import command_of
 from core.errors import NotAllowed
 from core.store import approvals, cycles, leases, merges, projects, stories, usage
 from core.store.transaction import Transaction

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.domain.course import reachable, way_back
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
+from core.domain.way_back import reachable, way_back
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.domain.lifecycles import Phase
+from core.domain.story import Hold
 from core.errors import LostRace, NotAllowed, OrchardError, Unavailable
+from core.orchestrator.jobs import brief_of
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError, decode
@@ -21,7 +23,6 @@ from core.worker.contract import (
     ProjectSetup,
     Steer,
     Steered,
-    StoryBrief,
     SuiteJob,
     SuiteReport,
 )
@@ -29,10 +30,11 @@ from core.worker.contract import (
 T = TypeVar("T")
 
 _STEER_SECONDS = 30.0
+_STOP_SECONDS = 30.0
 _QUIET_SECONDS = 60.0  # a turn's stop ladder takes up to 9 s by default
 
 
-class Errands:
+class WorkerRequests:
     """`quiet` waits until nothing works for a story, so many seconds at most, and says whether that is so."""
 
     def __init__(
@@ -66,6 +68,12 @@ class Errands:
         )
         return await self._ask(SuiteReport, project, "run_tests", job, f"The tests of {story_id or project}")
 
+    async def stop_tests(self, project: str, story_id: str | None) -> bool:
+        """Whether such a run was there to be stopped; it then ends by itself, with an error that says so."""
+        asked = {"story_id": story_id}
+        answer = await self._supervisor.call_if_running(project, "cancel_tests", asked, timeout=_STOP_SECONDS)
+        return bool(answer and answer["running"])
+
     async def open_worktree(self, project: str, story_id: str) -> Path:
         """The folder of a story that a person has taken, on its branch. Raises OrchardError."""
         if not await self._quiet(story_id, _QUIET_SECONDS):
@@ -82,6 +90,8 @@ class Errands:
             cycle = cycles.get(tx.conn, story_id)
             if cycle is None or (cycle.base_commit, cycle.head_commit) != (job.base_commit, job.head_commit):
                 raise LostRace(f"{story_id} moved on.", hint="Ask again.")
+            if cycle.hold is not Hold.TAKEN:
+                raise LostRace(f"{story_id} was handed back meanwhile.", hint="Take it over again.")
             if cycle.base_commit is None:  # what the person does is judged against what it was made from
                 base = opened.base_commit
                 cycles.patch(tx, story_id, state=cycle.state, base_commit=base, head_commit=base)
@@ -105,13 +115,7 @@ def _open_job(conn: sqlite3.Connection, setup: ProjectSetup, story_id: str) -> O
         raise NotAllowed(f"{story_id} is over: it has no folder any more.")
     return OpenWorktree(
         project=setup,
-        story=StoryBrief(
-            id=story.id,
-            title=story.title,
-            body=story.body,
-            acceptance_criteria=story.acceptance_criteria,
-            spec=cycle.spec,
-        ),
+        story=brief_of(story, cycle),
         phase=Phase(cycle.state.value),
         base_commit=cycle.base_commit,
         head_commit=cycle.head_commit,

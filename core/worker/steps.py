@@ -1,4 +1,4 @@
-"""What a job tells on its way, how long its steps take, and that somebody may stop it."""
+"""The steps of a phase: told as they begin, timed, and given up when somebody stops it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ class Stopped(Exception):
     """Not an error: somebody stopped this."""
 
 
-async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
-    """`work`, given up with Stopped when `stop` is set."""
+async def unless_stopped(work: Coroutine[Any, Any, T], *stops: asyncio.Event) -> T:
+    """`work`, given up with Stopped when one of `stops` is set."""
     task = asyncio.ensure_future(work)
-    wish = asyncio.ensure_future(stop.wait())
+    wishes = [asyncio.ensure_future(stop.wait()) for stop in stops]
     try:
-        await asyncio.wait({task, wish}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, *wishes}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise Stopped
         return task.result()
     finally:
-        wish.cancel()
+        for wish in wishes:
+            wish.cancel()
         if not task.done():
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
 
-class Course:
+class PhaseSteps:
     """Of one phase. `seconds` holds the time by step."""
 
     def __init__(self, job: PhaseJob, tell: Tell, stop: asyncio.Event) -> None:
@@ -71,4 +72,4 @@ class Course:
         )
 
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        return await unless_stopped(self.stop, work)
+        return await unless_stopped(work, self.stop)

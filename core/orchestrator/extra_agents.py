@@ -1,11 +1,11 @@
-"""Agents at work on something else than stories: they take places of the same number."""
+"""Agents at work on something else than stories, such as epics: they count among the agents that may run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-class Guests:
+class ExtraAgents:
     """Names of what works, or wants to, with their projects.
 
     A wish keeps a place: while it waits, no new phase of a story takes the next one that comes free.

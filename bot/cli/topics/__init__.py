@@ -1,0 +1,12 @@
+"""Every word of the shell, a module a topic. `orchard do` obeys the same words."""
+
+from bot.cli.command import Command
+from bot.cli.topics.answers import ANSWERS
+from bot.cli.topics.backlog import BACKLOG
+from bot.cli.topics.epics import EPICS
+from bot.cli.topics.sprints import SPRINTS
+from bot.cli.topics.stories import STORIES
+from bot.cli.topics.system import SYSTEM
+
+TOPICS = (SYSTEM, BACKLOG, EPICS, SPRINTS, STORIES, ANSWERS)
+COMMANDS: dict[str, Command] = {command.name: command for topic in TOPICS for command in topic.commands}

@@ -1,0 +1,48 @@
+"""Stories and epics that wait for a moment: a back-off, an agent's limit. In memory only: after a restart
+each may be tried a little early, which is what a restart is often for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.clock import Clock
+
+_SHORTEST_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pause:
+    until: float  # monotonic seconds
+    reason: str
+
+
+class Pauses:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pauses: dict[str, _Pause] = {}  # by story or epic
+
+    def begin(self, name: str, seconds: float, reason: str) -> None:
+        self._pauses[name] = _Pause(until=self._clock.monotonic() + seconds, reason=reason)
+
+    def why(self, name: str) -> str:
+        """What it waits for, in one sentence; empty when it waits no longer."""
+        pause = self._pauses.get(name)
+        if pause is None:
+            return ""
+        if (left := pause.until - self._clock.monotonic()) <= 0:
+            del self._pauses[name]
+            return ""
+        return f"waits {left:.0f} s: {pause.reason}"
+
+    def end(self, name: str) -> None:
+        self._pauses.pop(name, None)
+
+    def end_all_of(self, project: str) -> None:
+        for name in [name for name in self._pauses if name.rpartition("-")[0] == project]:
+            del self._pauses[name]
+
+    def next_end(self, most: float) -> float:
+        """Seconds until the first of them is over, at most `most`."""
+        now = self._clock.monotonic()
+        left = [pause.until - now for pause in self._pauses.values() if pause.until > now]
+        return max(_SHORTEST_SECONDS, min([most, *left]))
