@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 STRATEGIES = ("fair_share", "priority_based", "dynamic")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -106,6 +106,12 @@ def _rule_label(value: str) -> str:
     return value
 
 
+def _resource_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,39}", value):
+        raise ValueError(f"should be a name of small letters, digits, '.', '_' and '-', not {value!r}")
+    return value
+
+
 def _place(value: Any) -> Any:
     """`~` is expanded here; relative paths are resolved by the loader, which knows the file they stand in."""
     if isinstance(value, Path):
@@ -191,6 +197,8 @@ Snowflake = Annotated[int, BeforeValidator(_snowflake)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
 Glob = Annotated[str, AfterValidator(_glob)]
 RuleLabel = Annotated[str, AfterValidator(_rule_label)]
+ResourceName = Annotated[str, AfterValidator(_resource_name)]
+Places = Annotated[Int, Field(ge=1, le=10000)]
 Role = Annotated[Text, BeforeValidator(_role)]
 Place = Annotated[Path, BeforeValidator(_place)]
 Command = Annotated[str, AfterValidator(_command)]

@@ -27,7 +27,9 @@ from config.fields import (
     IsolationLevel,
     Number,
     Place,
+    Places,
     Role,
+    ResourceName,
     RuleLabel,
     Snowflake,
     SocketAddress,
@@ -78,19 +80,37 @@ class DiscordSettings(Section):
 class GlobalSettings(Section):
     max_total_agents: Int = Field(20, ge=1, le=10000, description="Agents at work at once, all projects.")
     max_concurrent_projects: Int = Field(10, ge=1, le=10000, description="Projects at work at once.")
-    global_cpu_cores: Number | None = _later(
-        None, "Processor cores for all projects; null: what there is.", gt=0, le=4096
+    global_cpu_cores: Number | None = Field(
+        None, description="Processor cores for all projects; null: what there is.", gt=0, le=4096
     )
-    global_memory_limit_gb: Number | None = _later(
-        None, "Memory for all projects, in GB; null: what there is.", gt=0, le=65536
+    global_memory_limit_gb: Number | None = Field(
+        None,
+        description="Memory for all projects, in GB; null: nine tenths of what there is.",
+        gt=0,
+        le=65536,
     )
-    global_disk_limit_gb: Number | None = _later(
-        None, "Disk for all projects, in GB; null: what there is.", gt=0, le=1048576
+    global_disk_limit_gb: Number | None = Field(
+        None, description="Disk for all projects, in GB; null: what there is.", gt=0, le=1048576
+    )
+    max_load_per_core: Number | None = Field(
+        4,
+        description="While more processes than this want each core, one agent at a time is started, not "
+        "several; null: whatever the load.",
+        gt=0,
+        le=10000,
+    )
+    max_tokens_per_minute: Int | None = _later(
+        None, "Tokens a minute for all projects; null: no limit.", ge=1, le=10**12
+    )
+    shared_resources: Mapping[ResourceName, Places] = Field(
+        {},
+        description="Things outside Orchard that stories take turns on, such as one staging database: a name "
+        "and how many may use it at once.",
     )
 
-    resource_allocation_strategy: Strategy = _later(
+    resource_allocation_strategy: Strategy = Field(
         "fair_share",
-        "fair_share, priority_based, dynamic, or the import path of a strategy of your own.",
+        description="fair_share, priority_based, dynamic, or the import path of a strategy of your own.",
     )
     scheduling_interval_seconds: Number = Field(
         30,
@@ -98,8 +118,15 @@ class GlobalSettings(Section):
         le=3600,
         description="Look for work at least this often; events make it look at once.",
     )
-    resource_rebalance_interval_seconds: Number = _later(
-        300, "Share resources anew this often.", ge=1, le=86400
+    resource_rebalance_interval_seconds: Number = Field(
+        300, description="Measure what is used and share resources anew this often.", ge=1, le=86400
+    )
+    park_seconds: Number = Field(
+        300,
+        description="A turn that has to make place for another project ends by itself within this time, or "
+        "is parked where it stands; its work is kept.",
+        ge=0,
+        le=86400,
     )
 
     enable_cross_project_insights: Bool = _later(True, "Look for patterns across projects.")
@@ -176,10 +203,43 @@ class ResourceLimits(Section):
     max_parallel_agents: Int = Field(3, ge=1, le=1000, description="Agents at work at once.")
     max_parallel_cycles: Int = Field(2, ge=1, le=1000, description="Stories at work at once.")
     max_memory_mb: Int = Field(
-        1024, ge=64, le=16777216, description="Memory of an agent or a test run, in MB."
+        4096,
+        ge=64,
+        le=16777216,
+        description="Memory of all that the project runs, in MB: agents and test runs together.",
     )
-    max_disk_mb: Int = _later(2048, "Disk that the project's work may take, in MB.", ge=1, le=1073741824)
-    cpu_priority: Number = _later(1.0, "The project's weight when processors are short.", gt=0, le=100)
+    max_disk_mb: Int = Field(
+        10240, description="Disk that the project's work may take, in MB.", ge=1, le=1073741824
+    )
+    cpu_priority: Number = Field(
+        1.0, description="The project's weight: its share when there is not enough for all.", gt=0, le=100
+    )
+    max_cpu_cores: Number | None = Field(
+        None, description="Processor cores, also while others are idle; null: no limit.", gt=0, le=4096
+    )
+    max_processes: Int = Field(4096, description="Processes at once.", ge=16, le=1000000)
+    max_tokens_per_minute: Int | None = _later(
+        None, "Tokens a minute; null: no limit.", ge=1, le=10**12
+    )
+    agent_memory_mb: Int | None = Field(
+        None,
+        description="Memory that is kept free for each agent before it starts, in MB; null: max_memory_mb "
+        "shared by the stories that may be at work at once, at most 1024.",
+        ge=16,
+        le=16777216,
+    )
+    agent_cpu_cores: Number = Field(
+        0.1, description="Processor cores that are counted for each agent.", ge=0, le=4096
+    )
+    guaranteed_agents: Number = Field(
+        0,
+        description="So many agents the project may always have back from those who borrowed them.",
+        ge=0,
+        le=1000,
+    )
+    lends: Number = Field(
+        1.0, description="The part of its unused guarantee that others may borrow, 0 to 1.", ge=0, le=1
+    )
 
 
 class AiSettings(Section):
@@ -302,7 +362,12 @@ class ProjectSettings(Section):
     approvals: ApprovalSettings = Field(
         ApprovalSettings(), description="Who answers questions, until when, and what happens then."
     )
-    work_hours: WorkHours | None = _later(None, "When agents work; null: always.")
+    work_hours: WorkHours | None = Field(None, description="When agents work; null: always.")
+    shared_resources: Mapping[ResourceName, Places] = Field(
+        {},
+        description="What each of its stories takes of global.shared_resources while it is worked on: a name "
+        "and how many places.",
+    )
 
     discord_channel: Channel | None = Field(
         None, description="Name or id of the project's channel; null: proj-<name>."

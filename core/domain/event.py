@@ -64,6 +64,10 @@ class EventKind(StrEnum):
     APPROVAL_ESCALATED = "approval_escalated"  # data: approval, question, to, roles, people
     APPROVAL_OVERDUE = "approval_overdue"  # data: approval, question, to, roles, people (it stays open)
     APPROVAL_REFUSED_ATTEMPT = "approval_refused_attempt"  # data: approval, by, how, level, approve, why
+    RESOURCES_REBALANCED = "resources_rebalanced"  # data: strategy, changes (sentences), by
+    STRATEGY_REFUSED = "strategy_refused"  # data: strategy, why, kept (what decides meanwhile)
+    LIMIT_BREACHED = "limit_breached"  # data: resource, limit, used, ended, program, program_mb, text
+    STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
 
 
 # What people are told in Discord; the rest is history and the live feed.
@@ -107,6 +111,9 @@ POSTED = frozenset(
         EventKind.TESTS_RAN,
         EventKind.APPROVAL_ESCALATED,
         EventKind.APPROVAL_OVERDUE,
+        EventKind.STRATEGY_REFUSED,
+        EventKind.LIMIT_BREACHED,
+        EventKind.STORY_PARKED,
     }
 )
 
