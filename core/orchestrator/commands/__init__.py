@@ -12,9 +12,12 @@ from core.orchestrator.commands.insights import Insights
 from core.orchestrator.commands.looking import Looking
 from core.orchestrator.commands.people import People
 from core.orchestrator.commands.projects import Projects
+from core.orchestrator.commands.resources import Resources
 from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
 
 
-class Commands(Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People, Importing, Insights):
+class Commands(
+    Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People, Importing, Insights, Resources
+):
     """One method a wish; each topic stands in a module of its own."""

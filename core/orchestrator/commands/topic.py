@@ -18,6 +18,7 @@ from core.domain.project import Project
 from core.domain.wording import TEXT_CHARACTERS, cleaned
 from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
 from core.orchestrator.registry import Registry
+from core.orchestrator.resource_views import Optimization, ResourcesView
 from core.orchestrator.views import (
     WorkerView,
 )
@@ -65,6 +66,20 @@ class Engine(Protocol):
 
     async def stop_tests(self, project: str, story_id: str | None) -> bool:
         """Ends such a run; False when there is none."""
+        ...
+
+    async def resources(self) -> ResourcesView:
+        """Shares, limits, locks and what holds starts back, as of now."""
+        ...
+
+    async def optimize(self, strategy: str | None, dry_run: bool, by: str) -> Optimization:
+        """Shares resources anew; with `dry_run` touches nothing. None: the configured strategy. Raises
+        OrchardError when the strategy cannot be used."""
+        ...
+
+    async def explain(self, story_id: str) -> tuple[str, tuple[str, ...], str]:
+        """Of a story that could start, or runs: a sentence, what is behind it, what has to happen next.
+        Empty: nothing is known."""
         ...
 
 
