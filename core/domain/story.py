@@ -126,6 +126,7 @@ class Cycle:
     by_hand: bool = False  # the next attempt judges what a person left in the worktree, without an agent
     conflicts: int = 0  # how often it did not fit on the main branch, since people last helped
     rebase_onto: str | None = None  # a commit of the main branch to be taken in before the next phase
+    parked: bool = False  # its turn was interrupted to make place; its next claim goes on with it
 
 
 class StoryStatus(StrEnum):

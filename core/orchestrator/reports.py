@@ -55,6 +55,8 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             commit=report.head_commit if report.end is PhaseEnd.PASSED else None,
         )
     cycle = _rebased(tx, cycle, job, report)
+    if report.end is PhaseEnd.PARKED:
+        return _parked(tx, cycle, report)
     if cycle.blocked_reason:
         return cycle  # what it needs went away while it ran: people decide, and this phase comes again
     match report.end:
@@ -91,7 +93,7 @@ def _rebased(tx: Transaction, cycle: Cycle, job: PhaseJob, report: PhaseReport) 
     """Where the story stands once the worker took a newer main branch in, whatever became of the phase."""
     if report.rebased_base is None:
         # Asked for, and nothing to do: the story stood there already.
-        judged = report.end in (PhaseEnd.PASSED, PhaseEnd.REFUSED)
+        judged = report.end in (PhaseEnd.PASSED, PhaseEnd.REFUSED) and not report.rebase_put_off
         if judged and job.rebase_onto is not None and cycle.rebase_onto == job.rebase_onto:
             return cycles.patch(tx, cycle.story_id, state=cycle.state, rebase_onto=None)
         return cycle
@@ -111,6 +113,30 @@ def _rebased(tx: Transaction, cycle: Cycle, job: PhaseJob, report: PhaseReport) 
         head_commit=report.rebased_head,
         # Another story may have been merged while this phase ran; then there is more to take in.
         rebase_onto=None if cycle.rebase_onto == report.rebased_base else cycle.rebase_onto,
+    )
+
+
+def _parked(tx: Transaction, cycle: Cycle, report: PhaseReport) -> Cycle:
+    """The same attempt goes on later, in its files and its session, with all that was said to it so far."""
+    tx.emit(
+        EventKind.STORY_PARKED,
+        project=cycle.project,
+        story_id=cycle.story_id,
+        data={
+            "phase": str(report.phase),
+            "taker": report.parked_for,
+            "reason": report.parked_reason,
+        },
+    )
+    return cycles.patch(
+        tx,
+        cycle.story_id,
+        state=cycle.state,
+        parked=True,
+        session_id=report.session_id,
+        # Its files stand on this commit, whatever the main branch does meanwhile.
+        base_commit=cycle.base_commit or report.base_commit,
+        feedback="\n\n".join(part for part in (cycle.feedback, told_meanwhile(tx, cycle)) if part),
     )
 
 

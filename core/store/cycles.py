@@ -47,6 +47,7 @@ class Changes(TypedDict, total=False):
     by_hand: bool
     conflicts: int
     rebase_onto: str | None
+    parked: bool
 
 
 _COLUMNS = frozenset(Changes.__annotations__)
@@ -74,6 +75,7 @@ def from_row(row: sqlite3.Row) -> Cycle:
         by_hand=bool(row["by_hand"]),
         conflicts=row["conflicts"],
         rebase_onto=row["rebase_onto"],
+        parked=bool(row["parked"]),
     )
 
 
@@ -125,12 +127,13 @@ def runnable(conn: sqlite3.Connection, *, limit: int | None = None) -> tuple[Cyc
 def move(
     tx: Transaction, story_id: str, event: CycleEvent, *, state: CycleState, **changes: Unpack[Changes]
 ) -> Cycle:
-    """Follows the arrow from `state`: attempt 1 of the new state, no longer blocked.
+    """Follows the arrow from `state`: attempt 1 of the new state, no longer blocked, nothing parked.
 
     Raises InvalidTransition when there is no such arrow, LostRace when the cycle is not in `state`.
     """
     new = next_state(CYCLE, state, event, entity=f"The cycle of {story_id}")
-    return _update(tx, story_id, state, {"blocked_reason": "", **changes, "state": new.value, "attempt": 1})
+    reset = {"blocked_reason": "", "parked": False}
+    return _update(tx, story_id, state, {**reset, **changes, "state": new.value, "attempt": 1})
 
 
 def retry(

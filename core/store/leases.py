@@ -15,7 +15,7 @@ from core.store.columns import from_time, to_time
 from core.store.transaction import Transaction
 
 _TAKE = (
-    "UPDATE cycles AS c SET generation = c.generation + 1, updated_at = ? FROM stories s, projects p"  # noqa: S608
+    "UPDATE cycles AS c SET generation = c.generation + 1, parked = 0, updated_at = ? FROM stories s, projects p"  # noqa: S608
     f" WHERE c.story_id = ? AND c.state = ? AND {cycles.RUNNABLE} RETURNING generation, project"
 )
 

@@ -5,6 +5,7 @@ The worker holds no state of record: a job carries everything it needs, a report
     control plane -> worker   run_phase(PhaseJob) -> PhaseReport, prepare_merge(BatchJob) -> BatchReport,
                               fast_forward(FastForwardJob) -> FastForwardReport,
                               remove_worktree(RemoveWorktree), cancel(story_id), steer(Steer) -> Steered,
+                              park(Park) -> Parked,
                               open_worktree(OpenWorktree) -> OpenedWorktree,
                               run_tests(SuiteJob) -> SuiteReport, cancel_tests(story_id or null),
                               ping(), shutdown()
@@ -104,6 +105,9 @@ class PhaseEnd(StrEnum):
     BLOCKED = "blocked"  # the worker cannot work: git, environment, runner; people must mend it
     LIMITED = "limited"  # the agent's provider takes no more work until `limited_until`
     CONFLICT = "conflict"  # `rebase_onto` changed the same lines: `conflicts` holds both sides
+    PARKED = (
+        "parked"  # it made place for `parked_for`; its worktree stays as it is, and the phase goes on there
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,9 @@ class PhaseReport:
     rebased_head: str | None = None
     conflicts: tuple[str, ...] = ()  # CONFLICT: files
     conflict_detail: str = ""  # both sides, for the agent's next prompt
+    parked_for: str = ""  # PARKED: the project that takes the place, and why
+    parked_reason: str = ""
+    rebase_put_off: bool = False  # `rebase_onto` waits: a parked turn went on where it was interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +291,25 @@ class Steer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     reached: bool  # False: no turn was running that could take it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """A running phase is to make place, at a safe point.
+
+    A turn that ends by itself within `within_seconds` is judged as always; else its agent is interrupted. An
+    agent that has not begun does not begin. Asked again, the earlier time counts.
+    """
+
+    story_id: str
+    within_seconds: float
+    taker: str = ""  # a project
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    running: bool  # False: no phase of the story runs that could be parked; nothing was done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,6 +153,7 @@ CREATE TABLE cycles (
     by_hand INTEGER NOT NULL DEFAULT 0 CHECK (by_hand IN (0, 1)),
     conflicts INTEGER NOT NULL DEFAULT 0 CHECK (conflicts >= 0),
     rebase_onto TEXT,
+    parked INTEGER NOT NULL DEFAULT 0 CHECK (parked IN (0, 1)),
     CHECK (state <> 'done' OR blocked_reason = '')
 ) STRICT;
 
