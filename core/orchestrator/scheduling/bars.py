@@ -1,0 +1,38 @@
+"""PURE: what keeps a project's work from starting whatever room there is, each as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.scheduler.workhours import Hours, work_time
+
+
+def hours_bar(project: str, hours: Hours | None, now: datetime) -> str:
+    """Outside its work hours: until when, by the clocks of its zone. Empty: it may work."""
+    found = work_time(now, hours)
+    if hours is None or found.allowed:
+        return ""
+    span = f"{hours.start:%H:%M}-{hours.end:%H:%M} {hours.zone}"
+    if found.until is None:
+        return f"waits: it is outside the work hours of {project} ({span}); none come within two weeks."
+    until = found.until.astimezone(hours.zone)
+    return f"waits: it is outside the work hours of {project} ({span}); next on {until:%A, %d %B, at %H:%M}."
+
+
+def lock_bar(resource: str, places: int, wanted: int, holders: Sequence[str]) -> str:
+    """A named resource has not enough places left. `holders`: stories, the longest first."""
+    if wanted > places:
+        return f"waits: it takes {wanted} places of {resource}, which has {places}: it can never start so."
+    who = ", ".join(holders) or "nobody"
+    some = f"all {places} places" if places > 1 else "the only place"
+    if len(holders) < places and wanted > 1:
+        some = f"{wanted} places at once"
+    return f"waits: {resource} is taken ({some}) by {who}; next when it is given back."
+
+
+def unknown_lock_bar(project: str, resource: str) -> str:
+    return (
+        f"waits: {project} takes places of {resource}, which is not there; next when "
+        f"global.shared_resources says how many there are."
+    )
