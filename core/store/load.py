@@ -88,7 +88,7 @@ def add(tx: Transaction, samples: Iterable[Sample]) -> None:
 # By project even for all of them: so the primary key finds the rows, without a second index as large.
 _SAMPLES = (
     "SELECT s.* FROM projects p CROSS JOIN load_samples s ON s.project = p.name"
-    " WHERE s.at >= ? AND (? IS NULL OR p.name = ?) ORDER BY s.project, s.at"
+    " WHERE s.at >= ? AND (? IS NULL OR p.name = ?) ORDER BY p.name, s.at"
 )
 
 
