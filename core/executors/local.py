@@ -26,6 +26,7 @@ from typing import Any
 from core.errors import Unavailable
 from core.executors.contract import Exit
 from core.isolation import enter
+from core.isolation.fence import Fence
 from core.isolation.fences import Fences
 from core.rpc import LINE_LIMIT
 
@@ -168,10 +169,14 @@ class LocalExecutor:
 
     async def start(self, name: str) -> WorkerHandle:
         """A worker for the project `name`. Raises Unavailable when none can be started."""
+        if self._fences is None:
+            return await self._start(name, None)
+        fence = self._fences.fence(name)
+        async with fence.admitting():
+            return await self._start(name, fence)
+
+    async def _start(self, name: str, fence: Fence | None) -> WorkerHandle:
         log = self._logs / f"worker-{name.replace('/', '_')}.log"
-        fence = None if self._fences is None else self._fences.fence(name)
-        if fence is not None and not fence.inhabited:
-            await fence.kill()  # what an earlier worker left must not write into the next one's worktree
         entry = {} if fence is None else fence.entry
         ours, theirs = socket.socketpair()
         try:

@@ -105,10 +105,23 @@ class CgroupFence:
     def use(self) -> ProjectUse:
         """Fields that no group here knows are None."""
         return ProjectUse(
-            memory_mb=_scaled(self._number("memory", "memory.usage_in_bytes", "memory.current"), _MB),
+            memory_mb=self._memory_mb(),
             cpu_seconds=self._cpu_seconds(),
             processes=self._number("pids", "pids.current", "pids.current"),
         )
+
+    def full_memory_mb(self) -> float | None:
+        """With all that the kernel has in its cache for it: what its limit is of."""
+        return _scaled(self._number("memory", "memory.usage_in_bytes", "memory.current"), _MB)
+
+    def _memory_mb(self) -> float | None:
+        """Without files in the cache that nobody used lately: those are given up when memory is short."""
+        full = self.full_memory_mb()
+        if full is None:
+            return None
+        part = self._parts["memory"]
+        given_up = "inactive_file" if part.version == 2 else "total_inactive_file"
+        return max(0.0, full - cgroup.counters(part.path / "memory.stat").get(given_up, 0) / _MB)
 
     def _cpu_seconds(self) -> float | None:
         if UNIFIED in self._parts:  # v2 counts it without the controller

@@ -2,7 +2,9 @@
 
 entry      what the worker's first process does before anything else, so that nothing escapes
 apply      new limits for what lives inside, at once
+admitting  while a worker is started and admitted
 look       what happened since the last look: what was ended, by the kernel or by us
+tidy       ends what a worker left that is gone
 kill, remove
 """
 
@@ -10,19 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from core.errors import Unavailable
 from core.isolation.cgroup_fence import CgroupFence
-from core.isolation.contain import send
+from core.isolation.contain import send, stat_fields
 from core.isolation.kernel_log import KernelLog, MemoryKill
 from core.isolation.limits import Breach, ProjectLimits, ProjectUse, Resource, nice_of
-from core.isolation.watchdog import Seen, TreeWatch, breach, end, look_at
+from core.isolation.watchdog import Seen, TreeWatch, breach, end_largest, look_at
 
 _GONE_SECONDS = 15.0
 _TELL_AGAIN_SECONDS = 60.0  # of refused forks: a fork bomb is refused a million times
+_NAMED_SECONDS = 0.3  # that the kernel may take to say whom it ended, and to end a large process
 _KILL = 9
 
 
@@ -37,10 +41,14 @@ class Fence:
         self._tree = TreeWatch()
         self._told_kills = 0
         self._named: list[MemoryKill] = []  # in the kernel's log, not told yet
-        self._waited = False
+        self._waiting_since: float | None = None  # for who was ended; meanwhile nobody is forgotten
         self._refused = 0
         self._told_of_forks: float | None = None
         self._big: dict[int, Seen] = {}  # what was inside when memory was half full, at the last look
+        self._parents: dict[int, int] = {}  # likewise: pid to its parent's
+        self._admission = asyncio.Lock()  # held while a worker enters, and while what one left is ended
+        self._lived = False  # a worker was admitted, and what it left is not ended yet
+        self.asleep = False  # its last worker is gone, and nothing of it is left to be looked at
         self._disk_mb: float | None = None
         self._over_disk = False
 
@@ -64,14 +72,45 @@ class Fence:
     def _nice(self) -> int | None:
         return nice_of(self.limits.cpu_weight) if self._groups.means(Resource.CPU) is None else None
 
+    @asynccontextmanager
+    async def admitting(self) -> AsyncIterator[None]:
+        """Around the start of a worker and its `admit`. First ends what an earlier worker left, which must
+        not write into the next one's worktree. Raises Unavailable when that cannot be ended."""
+        async with self._admission:
+            self.asleep = False
+            if not self.inhabited:
+                await self.kill()
+            yield
+
     def admit(self, pid: int, start_ticks: int) -> None:
         """A worker that entered: it is never what is ended for the project's memory or process count."""
         self._tree.admit(pid, start_ticks)
+        self._lived = True
+
+    async def tidy(self) -> None:
+        """Ends what the last worker left, when it is gone; else nothing. Raises Unavailable as `kill`."""
+        if self._admission.locked() or not self._lived or self.inhabited:
+            return
+        async with self._admission:
+            if not self.inhabited:
+                await self.kill()
+                self._lived, self.asleep = False, True
 
     @property
     def inhabited(self) -> bool:
         """An admitted worker lives."""
         return bool(self._tree.admitted())
+
+    @property
+    def near_limit(self) -> bool:
+        """More than half of its memory was used at the last look, or something was just ended for it: it is
+        worth to look again soon."""
+        return bool(self._parents) or self._waiting_since is not None
+
+    @property
+    def kills_untold(self) -> bool:
+        """The kernel ended something for memory, and no look has told of it."""
+        return self._groups.memory_kills() > self._told_kills
 
     def apply(self, limits: ProjectLimits) -> tuple[str, ...]:
         """For what lives inside and what comes. Returns in words what this machine does not hold."""
@@ -116,26 +155,29 @@ class Fence:
             found = self._kernel_ended(ended)
         elif self._groups.memory_is_due:
             found = self._end_largest()
-        self._remember_big()
+        if self._waiting_since is None:
+            self._remember()
         return found
 
     def _kernel_ended(self, count: int) -> Breach | None:
-        """By the kernel's log, or else by who is missing since the last look. None: at the next look."""
+        """By the kernel's log, or else by who is missing since the last look. None: at a later look."""
         self._named += self._log.take("/".join(self._groups.folders[0].parts[-2:]))
-        if self._log.readable and len(self._named) < count and not self._waited:
-            self._waited = True  # it counts a moment before it writes
-            return None
-        named, self._named, self._waited = self._named, [], False
-        self._told_kills += count
-        if not named:
+        if not self._log.readable:
             living = set(self._groups.members())
-            named = [
+            self._named = [
                 MemoryKill(group="", pid=one.pid, program=one.program, memory_mb=one.memory_mb)
                 for one in self._big.values()
                 if one.pid not in living
             ]
+        now = time.monotonic()
+        if len(self._named) < count and now - (self._waiting_since or now) <= _NAMED_SECONDS:
+            self._waiting_since = self._waiting_since or now  # it counts before it writes, and before it ends
+            return None
+        named, self._named, self._waiting_since = self._named, [], None
+        self._told_kills += count
         worst = max(named, key=lambda one: one.memory_mb, default=None)
         limit = float(self.limits.memory_mb or 0)
+        line = self._line(one.pid for one in named)
         return Breach(
             project=self.project,
             resource=Resource.MEMORY,
@@ -145,32 +187,40 @@ class Fence:
             pid=worst.pid if worst else None,
             program=worst.program if worst else "",
             program_mb=worst.memory_mb if worst else None,
+            above=frozenset(line),
         )
+
+    def _line(self, pids: Iterable[int]) -> set[int]:
+        """These, and the processes above them as they were last seen."""
+        found: set[int] = set()
+        for pid in pids:
+            step: int | None = pid
+            while step is not None and step not in found:
+                found.add(step)
+                step = self._parents.get(step)
+        return found
 
     def _end_largest(self) -> Breach | None:
         """A limit below what is in use: the kernel refuses it (v1), so room is made first."""
-        used = self._groups.use().memory_mb or 0.0
+        used = self._groups.full_memory_mb() or 0.0
         limit = float(self.limits.memory_mb or 0)
-        ended: list[Seen] = []
-        if used > limit:
-            inside = look_at([pid for pid in self._groups.members() if pid not in self._tree.admitted()])
-            left = used
-            for one in sorted(inside, key=lambda one: -one.memory_mb):
-                if left <= limit:
-                    break
-                if end(one):
-                    ended.append(one)
-                    left -= one.memory_mb
+        inside = [pid for pid in self._groups.members() if pid not in self._tree.admitted()]
+        ended, above = end_largest(look_at(inside) if used > limit else [], used - limit)
         self._groups.apply(self.limits)  # what was ended frees its memory within moments: again at each look
-        return breach(self.project, Resource.MEMORY, limit, used, ended) if ended else None
+        return breach(self.project, Resource.MEMORY, limit, used, ended, above) if ended else None
 
-    def _remember_big(self) -> None:
+    def _remember(self) -> None:
+        """Who is inside, and below whom: nothing can be asked of a process that was ended."""
         limit = self.limits.memory_mb
-        self._big = {}
-        if limit is None or self._log.readable:
+        self._big, self._parents = {}, {}
+        if limit is None or (self._groups.full_memory_mb() or 0.0) <= limit / 2:
             return
-        if (self._groups.use().memory_mb or 0.0) > limit / 2:
-            self._big = {one.pid: one for one in look_at(self._groups.members())}
+        inside = self._groups.members()
+        for pid in inside:
+            if (fields := stat_fields(pid)) is not None:
+                self._parents[pid] = int(fields[1])
+        if not self._log.readable:
+            self._big = {one.pid: one for one in look_at(inside)}
 
     def _look_at_processes(self) -> Breach | None:
         limit = self.limits.processes
@@ -196,6 +246,11 @@ class Fence:
     def _judge_disk(self) -> None:
         limit = self.limits.disk_mb
         self._over_disk = limit is not None and self._disk_mb is not None and self._disk_mb > limit
+
+    @property
+    def wants_disk(self) -> bool:
+        """To be measured although nobody is at work: it never was, or somebody may have made room."""
+        return self._disk_mb is None or self._over_disk
 
     @property
     def over_disk(self) -> Breach | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,21 +17,26 @@ from core.isolation.disk import disk_mb
 from core.isolation.fence import Fence
 from core.isolation.kernel_log import KernelLog
 from core.isolation.limits import Breach, Enforcement, ProjectLimits, ProjectUse
+from core.wake import Wake
 
 logger = logging.getLogger(__name__)
 
 Told = Callable[[Breach], None]
+Opened = Callable[[str], ProjectLimits]
+_OFTENER = 5  # so many times as often we look where half of the memory is used
 
 
 class Fences:
     """Use `open`; one event loop only."""
 
-    def __init__(self, ground: Ground, log: KernelLog, told: Told) -> None:
+    def __init__(self, ground: Ground, log: KernelLog, told: Told, opened: Opened | None = None) -> None:
         self._ground = ground
         self._log = log
         self._told = told
+        self._opened = opened
         self._fences: dict[str, Fence] = {}
         self._folders: dict[str, Callable[[], Sequence[Path]]] = {}
+        self._new_folders = Wake()
 
     @classmethod
     @asynccontextmanager
@@ -38,19 +44,21 @@ class Fences:
         cls,
         told: Told,
         *,
+        opened: Opened | None = None,
         look_seconds: float = 1.0,
         disk_seconds: float = 60.0,
         cgroups: bool = True,
     ) -> AsyncIterator[Fences]:
         """Removes what killed Orchards left, and makes a place for this one's fences.
 
-        `told` hears of each breach, on the event loop; it must not raise or wait. `cgroups` False: as where
-        they may not be written. At the end everything inside every fence is ended.
+        `told` hears of each breach, on the event loop; it must not raise or wait. `opened` is asked for the
+        limits of each new fence, before anything can enter it. `cgroups` False: as where they may not be
+        written. At the end everything inside every fence is ended.
         """
         places: dict[str, Home] = homes() if cgroups else {}
         if removed := await asyncio.to_thread(remove_leftovers, places):
             logger.warning("removed %d groups that an earlier Orchard left", removed)
-        fences = cls(await asyncio.to_thread(make_ground, places), KernelLog(), told)
+        fences = cls(await asyncio.to_thread(make_ground, places), KernelLog(), told, opened)
         tasks = [
             asyncio.create_task(fences._look(look_seconds), name="fences: look"),
             asyncio.create_task(fences._watch_disk(disk_seconds), name="fences: disk"),
@@ -69,10 +77,13 @@ class Fences:
         return enforcement_of(self._ground)
 
     def fence(self, project: str) -> Fence:
-        """The project's fence, made if need be. Raises Unavailable when it cannot be made."""
+        """The project's fence, made if need be. Raises Unavailable when it cannot be made, and what `opened`
+        raises."""
         found = self._fences.get(project)
         if found is None:
             found = Fence(project, CgroupFence(self._ground.folders(project)), self._log)
+            if self._opened is not None:
+                found.limits = self._opened(project)
         found.make()  # also when somebody removed it meanwhile
         if project not in self._fences:
             self._fences[project] = found
@@ -90,6 +101,11 @@ class Fences:
     def watch_disk(self, project: str, folders: Callable[[], Sequence[Path]]) -> None:
         """What these folders take counts as the project's disk; asked anew at each measurement."""
         self._folders[project] = folders
+        self._new_folders.set()
+
+    def live(self) -> tuple[Fence, ...]:
+        """Those that are made."""
+        return tuple(self._fences.values())
 
     def over_disk(self, project: str) -> Breach | None:
         """While not None, no new phase of the project should start."""
@@ -104,25 +120,33 @@ class Fences:
             logger.warning("a group of %s could not be removed", project)
 
     async def _look(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            for fence in list(self._fences.values()):
+        for number in itertools.count():
+            await asyncio.sleep(seconds / _OFTENER)
+            for fence in self.live():
+                if fence.asleep or (number % _OFTENER and not fence.near_limit):
+                    continue
                 try:
-                    found = fence.look()
+                    self.look(fence)
+                    await fence.tidy()
                 except Exception:  # one project's trouble is not the others'
                     logger.exception("looking at the fence of %s failed", fence.project)
-                    continue
-                for breach in found:
-                    self._tell(breach)
+
+    def look(self, fence: Fence) -> None:
+        """Now, instead of with the next round."""
+        for breach in fence.look():
+            self._tell(breach)
 
     async def _watch_disk(self, seconds: float) -> None:
         while True:
             for project, folders in list(self._folders.items()):
+                fence = self._fences.get(project)
+                if fence is not None and not (fence.inhabited or fence.wants_disk):
+                    continue  # nobody is there to write
                 try:
                     await self.measure_disk(project, folders())
                 except Exception:
                     logger.exception("measuring the disk of %s failed", project)
-            await asyncio.sleep(seconds)
+            await self._new_folders.rest(seconds)
 
     async def measure_disk(self, project: str, folders: Sequence[Path]) -> float | None:
         """Counts now, tells when it is too much, and returns MB; None: not known."""

@@ -1,4 +1,6 @@
-"""Which process the kernel ended for want of memory, from its own log. Needs the right to read that."""
+"""Which process the kernel ended for want of memory, from its own log. Needs the right to read that, and the
+machine's own numbers of processes: those in the log are no others.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 
 _RECORD_BYTES = 16384
 _AT_MOST = 10_000  # records in one reading
+_FIRST_NAMESPACE = 0xEFFFFFFC  # the machine's own, of PIDs (Linux: PROC_PID_INIT_INO)
 _WHERE = re.compile(r"oom-kill:.*oom_memcg=(?P<group>[^,]*),.*pid=(?P<pid>\d+)")
 _WHAT = re.compile(
     r"Killed process (?P<pid>\d+) \((?P<program>.*)\) total-vm:.*anon-rss:(?P<anonymous>\d+)kB"
@@ -34,6 +37,8 @@ class KernelLog:
         self._groups: dict[int, str] = {}  # pid: group, until the record that names the program
         self._kills: list[MemoryKill] = []
         try:
+            if os.stat("/proc/self/ns/pid").st_ino != _FIRST_NAMESPACE:  # noqa: PTH116
+                return
             self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:

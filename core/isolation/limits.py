@@ -68,7 +68,7 @@ class ProjectLimits:
 class ProjectUse:
     """Of all living processes of a project; `cpu_seconds` of the ended ones too. None: not known.
 
-    `memory_mb` by a cgroup counts the files it has in the kernel's cache, which are given up when short.
+    `memory_mb` by a cgroup counts the files that it used lately in the kernel's cache, too.
     """
 
     memory_mb: float | None = None
@@ -83,6 +83,8 @@ class Breach:
 
     `ended` processes were killed for it, `pid` and `program` being the one that used most (`program_mb`).
     0 ended: of disk, no new phase should start; of processes, the kernel refused to start more.
+    `above`: pids of what was ended for memory and of the processes above it, as they were last seen; empty
+    when it came and went unseen.
     """
 
     project: str
@@ -93,6 +95,7 @@ class Breach:
     pid: int | None = None
     program: str = ""
     program_mb: float | None = None
+    above: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
         unit = "" if self.resource is Resource.PROCESSES else " MB"

@@ -72,15 +72,8 @@ class TreeWatch:
         used = sum(one.memory_mb for one in exact)
         if used <= limit_mb:
             return None
-        ended: list[Seen] = []
-        left = used
-        for one in sorted(exact, key=lambda one: -one.memory_mb):
-            if left <= limit_mb:
-                break
-            if one.pid not in self._admitted and end(one):
-                ended.append(one)
-                left -= one.memory_mb
-        return breach(project, Resource.MEMORY, limit_mb, used, ended)
+        ended, above = end_largest([one for one in exact if one.pid not in self._admitted], used - limit_mb)
+        return breach(project, Resource.MEMORY, limit_mb, used, ended, above)
 
     def hold_processes(self, project: str, limit: int) -> Breach | None:
         """Ends the newest that are too many; all below the admitted when they are twice as many."""
@@ -99,7 +92,37 @@ class TreeWatch:
         return breach(project, Resource.PROCESSES, limit, count, ended)
 
 
-def breach(project: str, resource: Resource, limit: float, used: float, ended: list[Seen]) -> Breach:
+def end_largest(seen: list[Seen], too_much_mb: float) -> tuple[list[Seen], frozenset[int]]:
+    """Ends them until so much is freed. Which, and their pids with those of all processes above them."""
+    ended: list[Seen] = []
+    above: set[int] = set()
+    for one in sorted(seen, key=lambda one: -one.memory_mb):
+        if too_much_mb <= 0:
+            break
+        line = {one.pid, *ancestors(one.pid)}
+        if end(one):
+            ended.append(one)
+            above |= line
+            too_much_mb -= one.memory_mb
+    return ended, frozenset(above)
+
+
+def ancestors(pid: int) -> list[int]:
+    """Nearest first, without the first process of all."""
+    found: list[int] = []
+    while (fields := stat_fields(pid)) is not None and (pid := int(fields[1])) > 1:
+        found.append(pid)
+    return found
+
+
+def breach(
+    project: str,
+    resource: Resource,
+    limit: float,
+    used: float,
+    ended: list[Seen],
+    above: frozenset[int] = frozenset(),
+) -> Breach:
     worst = max(ended, key=lambda one: one.memory_mb, default=None)
     return Breach(
         project=project,
@@ -110,6 +133,7 @@ def breach(project: str, resource: Resource, limit: float, used: float, ended: l
         pid=worst.pid if worst else None,
         program=worst.program if worst else "",
         program_mb=worst.memory_mb if worst else None,
+        above=above,
     )
 
 

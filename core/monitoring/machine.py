@@ -19,8 +19,8 @@ _MB = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`load_1m`: processes that want a core or wait for a disk, mean of a minute; where we may use some of the
-    machine's cores only, as much of it as they are of all. `disk_*`: of the file system of a folder;
+    """`load_1m`: processes that want a core or wait for a disk, mean of a minute; where we may use only some
+    of the machine's cores, as much of it as they are of all. `disk_*`: of the file system of a folder;
     `disk_free_mb`: what an ordinary user may still write there."""
 
     cores: int
