@@ -17,7 +17,7 @@ from core.scheduler.passes import PATIENCE_SECONDS, run_pass
 from core.scheduler.reclaim import Due, ReclaimRules
 from core.scheduler.resources import NOTHING
 from core.scheduler.snapshot import ProjectShare, Snapshot
-from core.scheduler.soundness import is_sound
+from core.scheduler.soundness import is_sound, make_sound
 from core.scheduler.usage import HALF_LIFE_SECONDS, SAMPLE_SECONDS, decay_factor
 
 
@@ -47,6 +47,15 @@ class Dynamic:
             patience_seconds=self.patience_seconds,
             foresight=True,
         )
+
+    def live(self, snapshot: Snapshot) -> Ledger:
+        """The same, one decision at a time; use and expectations are as of the snapshot's `now`."""
+        ahead = replace(snapshot, projects=tuple(map(keep_what_is_expected, snapshot.projects)))
+        ledger = Ledger(
+            make_sound(ahead).snapshot, rule=Rule.RECENT_USE, patience_seconds=self.patience_seconds
+        )
+        ledger.rank_all(self.ranking(ledger))
+        return ledger
 
     def ranking(self, ledger: Ledger) -> Ranking:
         alpha = decay_factor(self.sample_seconds, self.half_life_seconds)

@@ -20,6 +20,7 @@ from core.scheduler.ledger import FINE, Ledger, Ranking
 from core.scheduler.passes import run_pass
 from core.scheduler.reclaim import ReclaimRules
 from core.scheduler.snapshot import TIERS, Snapshot
+from core.scheduler.soundness import make_sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,17 @@ class PriorityBased:
             patience_seconds=len(TIERS) * self.max_age_seconds,
             ties_by_name=False,
         )
+
+    def live(self, snapshot: Snapshot) -> Ledger:
+        """The same, one decision at a time; ages are as of the snapshot's `now`."""
+        ledger = Ledger(
+            make_sound(snapshot).snapshot,
+            rule=Rule.PRIORITY,
+            patience_seconds=len(TIERS) * self.max_age_seconds,
+            ties_by_name=False,
+        )
+        ledger.rank_all(self.ranking(ledger))
+        return ledger
 
     def ranking(self, ledger: Ledger) -> Ranking:
         now, capacity = ledger.snapshot.now, ledger.snapshot.capacity
