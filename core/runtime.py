@@ -37,6 +37,7 @@ from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
+from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
 from core.orchestrator.views import WorkerView
@@ -192,7 +193,9 @@ async def open_runtime(
             back_off=back_off or BackOff(),
         )
         await stack.enter_async_context(_running(designs.run(), "the design of epics"))
-        await stack.enter_async_context(_scheduled(Reconciler(store, dispatcher, state_path=state_path)))
+        registry.on_changed(dispatcher.wake)
+        reconciler = Reconciler(store, dispatcher, state_path=state_path)
+        await stack.enter_async_context(_scheduled(reconciler, SettingsWatch(registry)))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(_running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
@@ -243,15 +246,17 @@ def _is_mirrored(registry: Registry, name: str) -> bool:
 
 
 @asynccontextmanager
-async def _scheduled(reconciler: Reconciler) -> AsyncIterator[None]:
+async def _scheduled(reconciler: Reconciler, watch: SettingsWatch) -> AsyncIterator[None]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
     scheduler.add_job(reconciler.tick, "interval", seconds=2, max_instances=1, coalesce=True)
+    scheduler.add_job(watch.tick, "interval", seconds=1, max_instances=1, coalesce=True)
     scheduler.start()
     try:
         yield
     finally:
         scheduler.pause()
+        await watch.settle()
         await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
         scheduler.shutdown(wait=False)
 

@@ -16,6 +16,8 @@ from core.domain.lifecycles import ProjectCommand, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority
 from core.errors import InvalidInput, NotAllowed, OrchardError
+from core.orchestrator.resource_views import ReloadView
+from core.orchestrator.settings_diff import differences
 from core.orchestrator.views import Candidate, Registration
 from core.projects.discovery import discover
 from core.projects.registration import Checkout, check_name, inspect_checkout, not_configured
@@ -35,7 +37,8 @@ _WAY_TO = {
 
 
 class Registry:
-    """Holds the present configuration; it is read anew when a project is registered or started."""
+    """Holds the present configuration; it is read anew when a file of it changes, and when a project is
+    registered or started."""
 
     def __init__(self, store: Store, configuration: Configuration, load: Callable[[], Configuration]) -> None:
         self._store = store
@@ -43,10 +46,18 @@ class Registry:
         self.configuration = configuration
         self._unusable: dict[str, OrchardError] = {}
         self._listeners: list[Callable[[Project], None]] = []
+        self._changed: list[Callable[[], None]] = []
+        self._reading = asyncio.Lock()  # a reading that was begun earlier never comes over a later one
+        self._entering = asyncio.Lock()  # nobody adopts what is being registered
+        self.refused: OrchardError | None = None  # why the files, as they are now, are not in force
 
     def on_registered(self, listener: Callable[[Project], None]) -> None:
         """Calls `listener` for each project that is adopted or registered from now on."""
         self._listeners.append(listener)
+
+    def on_changed(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` whenever other settings are in force than before."""
+        self._changed.append(listener)
 
     def priority(self, name: str) -> Priority:
         settings = self.configuration.settings.projects.get(name)
@@ -70,6 +81,15 @@ class Registry:
 
         A project whose own files went bad keeps the settings that it had, so that its work can go on.
         """
+        try:
+            async with self._reading:
+                await self._refresh()
+        except OrchardError as error:
+            self.refused = error
+            raise
+        self.refused = None
+
+    async def _refresh(self) -> None:
         # In a thread: reading the files of many projects takes longer than an interaction may wait.
         fresh, before = await asyncio.to_thread(self._load), self.configuration
         if fresh.state_path != before.state_path:
@@ -83,6 +103,26 @@ class Registry:
         }
         settings = fresh.settings.model_copy(update={"projects": {**fresh.settings.projects, **kept}})
         self.configuration = replace(fresh, settings=settings)
+        if settings != before.settings:
+            for listener in self._changed:
+                listener()
+
+    async def reload(self) -> ReloadView:
+        """Reads the configuration anew, takes in what it newly names, and says what is different now.
+
+        Raises as `refresh`. Of a project that can no longer be used with its settings, people are told.
+        """
+        async with self._entering:
+            before, known = self.configuration, {**self.configuration.broken, **self._unusable}
+            await self.refresh()
+            await self.adopt(announce=False)
+        wrong = {**self.configuration.broken, **self._unusable}
+        for name, error in wrong.items():
+            if str(error) != str(known.get(name, "")):
+                log.warning("project %s: %s", name, error)
+                await self._store.write(_unavailable(name, error))
+        changed, later = differences(before.settings, self.configuration.settings)
+        return ReloadView(changed=changed, later=later, problems=tuple(map(str, wrong.values())))
 
     async def register(self, name: str, path: Path, *, actor: str) -> Registration:
         """Checks the folder, writes `projects.d/<name>.yaml`, and the project's row.
@@ -90,6 +130,10 @@ class Registry:
         What orch-config.yaml says of the name is in force. Raises InvalidInput, ConfigError; then nothing is
         written.
         """
+        async with self._entering:
+            return await self._register(name, path, actor)
+
+    async def _register(self, name: str, path: Path, actor: str) -> Registration:
         await self.refresh()
         known = {project.name: project for project in await self._store.read(projects.every)}
         name, settings = name.strip(), self.configuration.settings
@@ -202,7 +246,8 @@ class Registry:
 
     async def take_in(self, name: str) -> Project:
         """A configured project that could not be used when it was first seen. Raises what is wrong."""
-        await self.adopt(announce=False)
+        async with self._entering:
+            await self.adopt(announce=False)
         if (error := self._unusable.get(name)) is not None:
             raise error
         return await self._store.read(lambda conn: projects.get(conn, name))

@@ -94,6 +94,15 @@ class WhyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadView:
+    """What reading the settings anew changed, in lines such as "global.max_total_agents: 20 → 10"."""
+
+    changed: tuple[str, ...]  # in force now
+    later: tuple[str, ...] = ()  # read, but in force after a restart only
+    problems: tuple[str, ...] = ()  # projects that keep the settings they had, and why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The four figures of core.scheduler.metrics, None is "no data"; `parts` are those of the health."""
 

@@ -69,7 +69,6 @@ def view_at_rest(
     *,
     now: datetime,
     problems: Mapping[str, str],
-    enforcement: tuple[str, ...],
 ) -> ResourcesView:
     """`problems`: why a project's settings cannot be used, by name."""
     capacity = capacity_of(settings.global_, reading, disk_used_mb=0.0)
@@ -101,7 +100,7 @@ def view_at_rest(
         ),
         projects=tuple(rows),
         locks=_locks(found, settings, now),
-        enforcement=enforcement,
+        enforcement=(),
         problems=tuple(f"{name} is left out: {why}" for name, why in problems.items()),
         pressure="Orchard is not running: nothing starts.",
         rebalanced_at=max((memory.sampled_at for memory in found.memories.values()), default=None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,14 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 from config.fields import Strategy
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput
-from core.isolation.cgroup_probe import probe_enforcement
 from core.monitoring.machine import read_machine
 from core.orchestrator.commands.topic import Topic
 from core.orchestrator.explanation import StoryFacts, explained
-from core.orchestrator.resource_views import Optimization, ResourcesView, WhyView
+from core.orchestrator.resource_views import Optimization, ReloadView, ResourcesView, WhyView
 from core.orchestrator.resources_at_rest import hours_of, read_at_rest, view_at_rest
 from core.orchestrator.scheduling.bars import hours_bar
 from core.orchestrator.story_facts import story_facts
+
+log = logging.getLogger(__name__)
 
 _STRATEGY: TypeAdapter[str] = TypeAdapter(Strategy)
 _AT_WORK = frozenset({StoryStatus.WAITING, StoryStatus.RUNNING})
@@ -32,14 +34,12 @@ class Resources(Topic):
         configuration = self._registry.configuration
         at_rest = await self._store.read(read_at_rest)
         reading = await asyncio.to_thread(read_machine, configuration.state_path)
-        enforcement = await asyncio.to_thread(probe_enforcement)
         return view_at_rest(
             at_rest,
             configuration.settings,
             reading,
             now=datetime.now(UTC),
             problems={name: str(error) for name, error in configuration.broken.items()},
-            enforcement=tuple(map(str, enforcement)),
         )
 
     async def optimize(
@@ -62,6 +62,13 @@ class Resources(Topic):
             )
         engine = self._running("What a strategy would do is known" if dry_run else "Resources are shared")
         return await engine.optimize(wanted, dry_run, actor)
+
+    async def reload_settings(self, *, actor: str) -> ReloadView:
+        """Reads the settings anew, at once. Raises OrchardError, and then the settings of before stay."""
+        self._running("Settings are read anew")
+        told = await self._registry.reload()
+        log.info("settings read anew for %s: %d changed", actor, len(told.changed))
+        return told
 
     async def why(self, story_id: str) -> WhyView:
         """Why a story does what it does, in every state that it can be in. Raises NotFound."""
