@@ -10,6 +10,7 @@ from core.orchestrator.commands.epics import Epics
 from core.orchestrator.commands.importing import Importing
 from core.orchestrator.commands.insights import Insights
 from core.orchestrator.commands.looking import Looking
+from core.orchestrator.commands.metrics import Figures
 from core.orchestrator.commands.people import People
 from core.orchestrator.commands.projects import Projects
 from core.orchestrator.commands.resources import Resources
@@ -18,6 +19,17 @@ from core.orchestrator.commands.topic import Engine as Engine
 
 
 class Commands(
-    Looking, Projects, Backlog, Epics, Sprints, Cycles, Approvals, People, Importing, Insights, Resources
+    Looking,
+    Projects,
+    Backlog,
+    Epics,
+    Sprints,
+    Cycles,
+    Approvals,
+    People,
+    Importing,
+    Insights,
+    Resources,
+    Figures,
 ):
     """One method a wish; each topic stands in a module of its own."""
