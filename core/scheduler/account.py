@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from operator import itemgetter
 
 from core.scheduler.parked import Parked
 from core.scheduler.resources import NOTHING, SLACK, UNLIMITED, Resources
@@ -22,7 +23,7 @@ class Account:
 
     __slots__ = (
         "bound", "decayed", "entitled", "floor", "guaranteed", "inverse", "kept", "limit", "name", "place",
-        "room", "rows", "share", "started", "tasks_running", "tier", "used", "weight", "withheld",
+        "rows", "share", "tasks_running", "tier", "used", "weight", "withheld",
     )  # fmt: skip
 
     def __init__(self, project: ProjectShare, place: int, inverse: Amounts, entitled: float) -> None:
@@ -43,9 +44,7 @@ class Account:
         self.withheld = 1.0 - project.lends if self.floor else 0.0
         self.kept: Amounts | None = None
         self.rows: dict[Resources, Row] = {}
-        self.started = 0
         self.decayed = 0.0  # set by the strategy that counts with it
-        self.room: Amounts = project.limit
         self.share = 0.0
         self.tasks_running = len(project.running)
         if project.used is not NOTHING or self.withheld:
@@ -53,13 +52,10 @@ class Account:
             self.settle()
 
     def settle(self) -> None:
-        """Share, room and what is kept, from what is used."""
+        """Share and what is kept, from what is used."""
         u0, u1, u2, u3, u4, u5 = self.used
         i0, i1, i2, i3, i4, i5 = self.inverse
         self.share = max(u0 * i0, u1 * i1, u2 * i2, u3 * i3, u4 * i4, u5 * i5)
-        if self.bound:
-            l0, l1, l2, l3, l4, l5 = self.limit
-            self.room = (l0 - u0, l1 - u1, l2 - u2, l3 - u3, l4 - u4, l5 - u5)
         if self.withheld > 0.0:
             self.kept = self.unlent()
 
@@ -72,15 +68,22 @@ class Account:
         )
         return (g0, g1, g2, g3, g4, g5)
 
+    @property
+    def room(self) -> Amounts:
+        """Below its own limit."""
+        l0, l1, l2, l3, l4, l5 = self.limit
+        u0, u1, u2, u3, u4, u5 = self.used
+        return (l0 - u0, l1 - u1, l2 - u2, l3 - u3, l4 - u4, l5 - u5)
+
     def may_grow_by(self, demand: Resources) -> bool:
         """Whether its own limit leaves room."""
         d0, d1, d2, d3, d4, d5 = demand
-        r0, r1, r2, r3, r4, r5 = self.room
+        r0, r1, r2, r3, r4, r5 = room = self.room
         if d0 <= r0 and d1 <= r1 and d2 <= r2 and d3 <= r3 and d4 <= r4 and d5 <= r5:
             return True
         return all(
-            not need or need <= room + SLACK * (need if need > 1.0 else 1.0)
-            for need, room in zip(demand, self.room, strict=True)
+            not need or need <= left + SLACK * (need if need > 1.0 else 1.0)
+            for need, left in zip(demand, room, strict=True)
         )
 
     def filled(self, demand: Resources) -> float:
@@ -102,20 +105,20 @@ class Row:
         self.account = account
         self.number = number
         self.demand = demand
-        self.tasks: list[tuple[TaskOrder, Task]] = []
+        self.tasks: list[Task] = []
         self.version = 0  # an entry of a heap that has another one is old
         self.parked: Parked | None = None  # where, while it is
 
     def insert(self, task: Task, overdue_since: float) -> None:
-        pair = (task_order(task, overdue_since), task)
+        order = task_order(task, overdue_since)
         low, high = 0, len(self.tasks)
         while low < high:
             middle = (low + high) // 2
-            if self.tasks[middle] > pair:
+            if task_order(self.tasks[middle], overdue_since) > order:
                 low = middle + 1
             else:
                 high = middle
-        self.tasks.insert(low, pair)
+        self.tasks.insert(low, task)
 
 
 def task_order(task: Task, overdue_since: float) -> TaskOrder:
@@ -127,19 +130,28 @@ def task_order(task: Task, overdue_since: float) -> TaskOrder:
     return (1 + rank + 4 * (not reserved) + 8 * (not may_preempt), submitted_at, task_id)
 
 
+_when = itemgetter(2, 0)  # time of submission, id
+_class = itemgetter(3, 4, 5)  # priority, may_preempt, reserved
+
+
 def fill_rows(account: Account, tasks: Sequence[Task], overdue_since: float, numbers: count[int]) -> None:
     """Sorts the tasks into rows."""
     rows = account.rows
     last: Resources | None = None
-    pairs: list[tuple[TaskOrder, Task]] = []
+    waiting: list[Task] = []
     for task in tasks:
-        demand = task.demand
+        demand = task[1]
         if demand is not last:
             row = rows.get(demand)
             if row is None:
                 row = rows[demand] = Row(account, next(numbers), demand)
-            last, pairs = demand, row.tasks
-        pairs.append((task_order(task, overdue_since), task))
+            last, waiting = demand, row.tasks
+        waiting.append(task)
     for row in rows.values():
-        if len(row.tasks) > 1:
-            row.tasks.sort(reverse=True)
+        waiting = row.tasks
+        if len(waiting) > 1:
+            # By time first, since that is quick and mostly all there is to it.
+            waiting.sort(key=_when)
+            if waiting[0][2] <= overdue_since or len(set(map(_class, waiting))) > 1:
+                waiting.sort(key=lambda task: task_order(task, overdue_since))
+            waiting.reverse()

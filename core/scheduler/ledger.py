@@ -8,11 +8,11 @@ too little for every task that still waits (Pareto efficiency), but for what is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 
-from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows
+from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows, task_order
 from core.scheduler.decision import Rule, Start
 from core.scheduler.parked import Parked
 from core.scheduler.resources import NOTHING, SLACK, Resources, total
@@ -64,14 +64,6 @@ class Ledger:
         capacity = snapshot.capacity
         i0, i1, i2, i3, i4, i5 = (1.0 / there if 0.0 < there < math.inf else 0.0 for there in capacity)
         self._inverse: Amounts = (i0, i1, i2, i3, i4, i5)
-        taken = total(
-            [
-                snapshot.outside,
-                *[project.used for project in snapshot.projects if project.used is not NOTHING],
-            ]
-        )
-        f0, f1, f2, f3, f4, f5 = capacity.minus(taken)
-        self.free: Amounts = (f0, f1, f2, f3, f4, f5)
         s0, s1, s2, s3, s4, s5 = (SLACK * max(there, 1.0) if there < math.inf else 0.0 for there in capacity)
         self._slack: Amounts = (s0, s1, s2, s3, s4, s5)
         self.holding: Row | None = None  # what is held back is for its next task
@@ -82,11 +74,17 @@ class Ledger:
         shares = entitlements(snapshot.projects, capacity)
         for place, project in enumerate(snapshot.projects):
             self.accounts[project.name] = self._account(project, place, shares[place])
+        self.free = self._not_taken()
         self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
         self._keeps = any(account.kept for account in self.accounts.values())
         self.open = self._raw = self.free
         self._open_again()
         self.draining: Account | None = None
+
+    def _not_taken(self) -> Amounts:
+        taken = [account.used for account in self.accounts.values() if account.used is not NOTHING]
+        f0, f1, f2, f3, f4, f5 = self.snapshot.capacity.minus(total([self.snapshot.outside, *taken]))
+        return (f0, f1, f2, f3, f4, f5)
 
     def _account(self, project: ProjectShare, place: int, entitled: float) -> Account:
         account = Account(project, place, self._inverse, entitled)
@@ -117,11 +115,14 @@ class Ledger:
         return self._lanes[1 if self._divided and not account.tasks_running else 0]
 
     def _entry(self, account: Account, row: Row) -> _Entry:
-        order = row.tasks[-1][0]
+        order = task_order(row.tasks[-1], self._overdue_since)
         row.version += 1
         overdue = not order[0]
         rank = OVERDUE - (self.snapshot.now - order[1]) * 1e3 if overdue else self._ranking(account, row)
         return (rank, account.place if self._ties_by_name else 0, order, row.version, row)
+
+    def order_of(self, task: Task) -> TaskOrder:
+        return task_order(task, self._overdue_since)
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -151,9 +152,62 @@ class Ledger:
             else:
                 return self._start(lane, row, entry[0])
 
-    def starts(self) -> Iterator[Start]:
+    def starts(self) -> list[Start]:
+        """All that start now: `next` until nothing fits."""
+        found: list[Start] = []
+        if not (self._keeps or self._divided or self._released or self.holding):
+            self._sweep(found)
         while (start := self.next()) is not None:
-            yield start
+            found.append(start)
+        return found
+
+    def _sweep(self, found: list[Start]) -> None:
+        """What `next` would start one by one, where nothing is kept or held back and there is one lane; ends
+        early before an overdue task that does not fit. At each start only plain numbers are touched."""
+        heap, parked = self._lanes[0].heap, self._lanes[0].parked
+        usual, make = self._rule, tuple.__new__
+        o0, o1, o2, o3, o4, o5 = self.open
+        while heap:
+            rank, _, _, version, row = heap[0]
+            tasks, account, demand = row.tasks, row.account, row.demand
+            if version != row.version or not tasks:
+                heappop(heap)
+                continue
+            d0, d1, d2, d3, d4, d5 = demand
+            if not (d0 <= o0 and d1 <= o1 and d2 <= o2 and d3 <= o3 and d4 <= o4 and d5 <= o5):
+                if rank <= OVERDUE:
+                    break
+                heappop(heap)
+                if not account.bound or account.may_grow_by(demand):
+                    parked.add(row.number, rank, demand)
+                    row.parked = parked
+                continue
+            u0, u1, u2, u3, u4, u5 = account.used
+            u0, u1, u2, u3, u4, u5 = used = (u0 + d0, u1 + d1, u2 + d2, u3 + d3, u4 + d4, u5 + d5)
+            if account.bound:
+                l0, l1, l2, l3, l4, l5 = account.limit
+                inside = u0 <= l0 and u1 <= l1 and u2 <= l2 and u3 <= l3 and u4 <= l4 and u5 <= l5
+                if not inside and not account.may_grow_by(demand):
+                    heappop(heap)
+                    continue
+            task = tasks.pop()
+            o0, o1, o2, o3, o4, o5 = o0 - d0, o1 - d1, o2 - d2, o3 - d3, o4 - d4, o5 - d5
+            i0, i1, i2, i3, i4, i5 = account.inverse
+            account.used = used
+            account.share = share = max(u0 * i0, u1 * i1, u2 * i2, u3 * i3, u4 * i4, u5 * i5)
+            account.tasks_running += 1
+            if account.tasks_running == 1:
+                self.at_work += 1
+            if len(account.rows) > 1:
+                self._again(account, moved=False)
+            elif tasks:
+                heapreplace(heap, self._entry(account, row))
+            else:
+                heappop(heap)
+            rule = usual if rank >= 0.0 else Rule.OVERDUE if rank <= OVERDUE else Rule.GUARANTEE
+            found.append(make(Start, (account.name, task[0], demand, share, account.entitled, rule, "")))
+        self.free = self._not_taken()
+        self._open_again()
 
     def _lane(self) -> _Lane | None:
         """The one whose turn it is; projects that are not at work only while one more may be."""
@@ -183,12 +237,11 @@ class Ledger:
 
     def _start(self, lane: _Lane, row: Row, rank: float) -> Start:
         """The row's next task; its entry is the first of the lane's heap."""
-        _, task = row.tasks.pop()
+        task = row.tasks.pop()
         account, demand = row.account, row.demand
         self.free = _minus(self.free, demand)
         account.used = _plus(account.used, demand)
         account.settle()
-        account.started += 1
         account.tasks_running += 1
         fresh = account.tasks_running == 1
         if fresh:
@@ -265,7 +318,7 @@ class Ledger:
             rows = [self._rows[number] for number in numbers if self._rows[number].account is account]
         else:
             rows = [self._rows[number] for number in numbers]
-        return min(rows, key=lambda row: row.tasks[-1][0])
+        return min(rows, key=lambda row: self.order_of(row.tasks[-1]))
 
     def _push(self, lane: _Lane, row: Row) -> None:
         _take(row)
@@ -281,7 +334,7 @@ class Ledger:
             row = account.rows[task.demand] = Row(account, next(self._numbers), task.demand)
             self._rows.append(row)
         row.insert(task, self._overdue_since)
-        if row.tasks[-1][1] is task:  # it is the row's next
+        if row.tasks[-1] is task:  # it is the row's next
             _take(row)
             heappush(self._lane_of(account).heap, self._entry(account, row))
 
@@ -289,7 +342,7 @@ class Ledger:
         """A task does not wait any more; False when it did not."""
         account = self.accounts.get(project)
         for row in account.rows.values() if account else ():
-            for place, (_, task) in enumerate(row.tasks):
+            for place, task in enumerate(row.tasks):
                 if task.id == task_id:
                     del row.tasks[place]
                     _take(row)

@@ -110,7 +110,7 @@ class PriorityBased:
         def rank(account: Account, row: Row) -> float:
             if account.floor and (filled := account.filled(row.demand)) < 1.0:
                 return int((filled - 1.0) * FINE)
-            _, task = row.tasks[-1]
+            task = row.tasks[-1]
             size = sizes.get(row.number)
             if size is None:
                 size = row.demand.share(capacity)

@@ -100,7 +100,7 @@ def _due(account: Account, rules: ReclaimRules, capacity: Resources) -> float:
 
 
 def _next_may_preempt(account: Account) -> bool:
-    return any(row.tasks and row.tasks[-1][1].may_preempt for row in account.rows.values())
+    return any(row.tasks and row.tasks[-1].may_preempt for row in account.rows.values())
 
 
 class _Plan:
@@ -129,9 +129,9 @@ class _Plan:
             side = self._sides[name]
             for row in sorted(
                 (row for row in side.account.rows.values() if len(row.tasks) > done[row.number]),
-                key=lambda row: row.tasks[-1 - done[row.number]][0],
+                key=lambda row: self._ledger.order_of(row.tasks[-1 - done[row.number]]),
             ):
-                if self._serve(side, row, row.tasks[-1 - done[row.number]][1].may_preempt):
+                if self._serve(side, row, row.tasks[-1 - done[row.number]].may_preempt):
                     done[row.number] += 1
                     heappush(takers, (side.ratio(), name))
                     break

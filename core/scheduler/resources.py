@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -100,7 +100,7 @@ def _part(amount: float, capacity: float) -> float:
     return amount / capacity if capacity > 0.0 else math.inf
 
 
-def total(amounts: list[Resources]) -> Resources:
+def total(amounts: Sequence[tuple[float, ...]]) -> Resources:
     """Their sum, exact to the last bit whatever their order (math.fsum)."""
     return Resources(*map(math.fsum, zip(*amounts, strict=True))) if amounts else NOTHING
 

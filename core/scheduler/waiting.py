@@ -20,7 +20,7 @@ def explain_waits(ledger: Ledger) -> Iterator[Wait]:
         for row in account.rows.values():
             if not row.tasks:
                 continue
-            ids = tuple([task.id for _, task in reversed(row.tasks)])
+            ids = tuple([task.id for task in reversed(row.tasks)])
             if (at := _first_above(row.demand, capacity)) is not None:
                 yield _wait(row, ids, Obstacle.TOO_LARGE, at, 0.0, capacity[at], detail="the whole machine")
             elif account.bound and (at := _first_above(row.demand, account.limit)) is not None:
@@ -66,7 +66,7 @@ class _Holders:
 def _kept(ledger: Ledger, row: Row, ids: tuple[str, ...]) -> Wait:
     at = _first_above(row.demand, ledger.open_for(row))
     if ledger.holding is not None and ledger.holding is not row:
-        _, task = ledger.holding.tasks[-1]
+        task = ledger.holding.tasks[-1]
         waited = (ledger.snapshot.now - task.submitted_at) / 60.0
         detail = f"{task.id} has waited {waited:,.0f} minutes and goes first"
         return _wait(row, ids, Obstacle.KEPT, at, holder=ledger.holding.account.name, detail=detail)
