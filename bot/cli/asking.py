@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ACTOR = "cli"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 _MISUSED = 2  # the exit code of a line that fits no form, as of other bad usage
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from bot.cli.marks import clean, done, following, indented, next_step, table
 from bot.cli.output_answers import approvals
 from bot.cli.words import translated, typed
+from cogs.figures import figure_rows
 from cogs.text import count
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import Priority
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bot.cli.questions import Discovered
     from core.domain.project import Project
     from core.errors import OrchardError
+    from core.orchestrator.resource_views import Metrics
     from core.orchestrator.views import ImportView, ProjectView, Registration, SystemView
 
 PRIORITY_SIGN = {Priority.CRITICAL: "🔴", Priority.HIGH: "🟠", Priority.NORMAL: "🟡", Priority.LOW: "🟢"}
@@ -63,6 +65,8 @@ def system(view: SystemView, *, in_shell: bool = False, root: str = "") -> Rende
         where = f" in {clean(root)}" if root else ""
         head.append(f"Nothing runs{where} now. Start it: orchard run", style="dim")
     parts: list[RenderableType] = [head]
+    if view.figures is not None:
+        parts.append(figures(view.figures))
     if view.projects:
         parts.append(project_table(view.projects))
     parts += faults(view)
@@ -71,9 +75,20 @@ def system(view: SystemView, *, in_shell: bool = False, root: str = "") -> Rende
     return Group(*parts)
 
 
+def figures(metrics: Metrics) -> RenderableType:
+    """What is behind a figure stands beside it, or below where the terminal is narrow."""
+    lines = []
+    for name, value, behind in figure_rows(metrics):
+        line = Text.assemble((name, "dim"), " ", (value, "bold"))
+        lines.append(line.append(f"  {behind}", style="dim") if behind else line)
+    return Group(*lines)
+
+
 def faults(view: SystemView) -> list[RenderableType]:
     """What keeps configured projects from working, one block a project."""
     wrong = {each.project.name: each.problem for each in view.projects if each.problem} | dict(view.unusable)
+    if view.refused_settings:
+        wrong = {"The changed settings are not in force": view.refused_settings, **wrong}
     return [fault(name, why) for name, why in wrong.items()]
 
 

@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bot.cli.asking import ACTOR, Options, ask, obey, options, refuse_words, show, show_long
+from bot.cli import sharing
+from bot.cli.asking import (
+    ACTOR,
+    Json,
+    Options,
+    StoryName,
+    ask,
+    obey,
+    options,
+    refuse_words,
+    show,
+    show_long,
+)
 from bot.cli.terminal import display, display_long, execute
 
 if TYPE_CHECKING:
@@ -42,8 +54,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 NoDiscord = Annotated[bool, typer.Option("--no-discord", help="Do not connect to Discord.")]
 NoIntelligence = Annotated[bool, typer.Option("--no-intelligence", help="Switch cross-project insights off.")]
@@ -234,6 +244,9 @@ def log(
     """Show what happened to a story, and what was said in its agent's last turn."""
     told = obey(ctx, ["log", story, *(["all"] if whole else [])], as_json=as_json)
     show_long(told.value, lambda _: told.shown, as_json=as_json)
+
+
+sharing.add_to(app)
 
 
 @app.command(name="do", context_settings={"ignore_unknown_options": True})

@@ -54,8 +54,9 @@ _SHELL = {
     "tdd overview": "cycles",
     "suggest_fix": "fix",
     "skip_task": "skip",
-    "resource_status": "status",
+    "resource_status": "resources",
     "resource_optimize": "optimize",
+    "why": "why",
     "insights": "insights",
 }
 # Whom Discord calls, and when, is a person's own affair there.
@@ -64,7 +65,10 @@ KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
 
 # Of these the command line has its own; the others are reached by `orchard do`.
 PROGRAM = frozenset(
-    {"start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"}
+    {
+        *("start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"),
+        *("resources", "optimize", "why", "reload"),
+    }
 )
 SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(KNOWN, key=len, reverse=True)) + r")\b(?![/_])")
 _LIST = re.compile(r"Possible now: (?P<names>/[^.]*)\.")

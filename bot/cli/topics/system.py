@@ -76,10 +76,6 @@ async def _import(asked: Asked) -> Told:
     return Told(value=taken, shown=output.imported(taken, in_shell=asked.in_shell))
 
 
-async def _optimize(asked: Asked) -> Told:
-    raise _later("optimize", "the resource scheduler")
-
-
 async def _insights(asked: Asked) -> Told:
     raise _later("insights", "cross-project intelligence")
 
@@ -137,7 +133,6 @@ SYSTEM = Topic(
             answer=_import,
             completes=("project", "look"),
         ),
-        Command(form="optimize", purpose="Run resource optimization", answer=_optimize, looks=True),
         Command(form="insights", purpose="Show cross-project insights", answer=_insights, looks=True),
     ),
 )

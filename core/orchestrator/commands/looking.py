@@ -39,6 +39,7 @@ class Looking(Topic):
             cpu_percent=psutil.cpu_percent(),
             memory_percent=psutil.virtual_memory().percent,
             unusable={name: str(error) for name, error in self._registry.unusable().items()},
+            refused_settings=str(self._registry.refused or ""),
         )
 
     async def projects(self) -> tuple[ProjectView, ...]:
