@@ -14,6 +14,7 @@ from core.domain.ping import Subscription
 from core.domain.project import Project
 from core.domain.quiet import QuietHours
 from core.domain.story import Cycle, Epic, Priority, Sprint, Story, StoryStatus
+from core.orchestrator.resource_views import Metrics
 from core.store.usage import UsagePause
 from core.worker.contract import SuiteReport
 
@@ -102,6 +103,8 @@ class SystemView:
     memory_percent: float
     # Configured projects that could not be taken in: name to what is wrong, in sentences.
     unusable: Mapping[str, str] = field(default_factory=dict)
+    refused_settings: str = ""  # why the files, as they are now, are not in force: those of before are
+    figures: Metrics | None = None  # None: they were not looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
