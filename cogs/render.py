@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cogs.chart import NAME
+from cogs.figures import with_figures
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
 from cogs.text import code, count, cut, fence, plain, title, told
 from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
@@ -94,13 +95,16 @@ def system_status(view: SystemView, page: int = 0) -> Message:
     )
     lines = tuple(_project_line(project) for project in view.projects)
     lines += tuple(f"⚠️ **{title(name, 60)}** {plain(why, 400)}" for name, why in view.unusable.items())
+    if view.refused_settings:
+        lines += (f"⚠️ **The changed settings are not in force.** {plain(view.refused_settings, 800)}",)
     lines = lines or ("No project yet: `/project_register` adds one.",)
     asked = tuple(
         f"✋ {code(a.story_id)} {title(a.question, 180)} · {stamp(a.asked_at.timestamp(), 'R')}"
         for a in view.pending_approvals
     )
     tone = Tone.ASK if view.pending_approvals else Tone.BAD if blocked else Tone.GOOD
-    return paged("Orchard", head, (*lines, *asked), page, what="status", argument="-", tone=tone)
+    shown = paged("Orchard", head, (*lines, *asked), page, what="status", argument="-", tone=tone)
+    return shown if view.figures is None else with_figures(shown, view.figures)
 
 
 def project_list(views: Sequence[ProjectView], page: int = 0) -> Message:
@@ -368,9 +372,11 @@ def paged(
     what: str,
     argument: str,
     tone: Tone = Tone.NEUTRAL,
+    size: int = 3800,
 ) -> Message:
-    """One page of lines with buttons to the others. A page that is no longer there shows the last one."""
-    pages = paginate(lines)
+    """One page of lines, of at most `size` characters, with buttons to the others. A page that is no longer
+    there shows the last one."""
+    pages = paginate(lines, size=size)
     page = min(max(page, 0), len(pages) - 1)
     body = "\n".join(part for part in (head, *pages[page]) if part)
     if len(pages) == 1:

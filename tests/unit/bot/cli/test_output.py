@@ -17,6 +17,7 @@ from core.domain.lifecycles import Phase, ProjectStatus, WorkflowCommand, Workfl
 from core.domain.project import Project
 from core.domain.story import Epic, EpicState, Priority, Sprint, Story, StoryState, StoryStatus
 from core.errors import NotAllowed
+from core.orchestrator.resource_views import Metrics
 from core.orchestrator.views import (
     Burndown,
     BurndownPoint,
@@ -127,6 +128,15 @@ def system(**changes):
         "unusable": {"gone": NASTY},
     }
     return SystemView(**{**fields, **changes})
+
+
+FIGURES = Metrics(
+    resource_efficiency=0.8749,
+    average_cycle_time_hours=2.31,
+    total_stories_completed=1042,
+    system_health_score=0.92,
+    parts={"workers": 1.0, "flow": 0.84, "outcomes": 0.9, "memory": 1.0, "disk": 1.0},
+)
 
 
 def report():
@@ -250,6 +260,7 @@ def discovered():
 @pytest.fixture(
     params=[
         lambda: output.system(system()),
+        lambda: output.system(system(figures=FIGURES)),
         lambda: output.projects([view(), view("shop", problem=NASTY)]),
         lambda: output_sprints.report(report()),
         lambda: output_answers.approvals([approval(), approval()]),
@@ -302,6 +313,27 @@ def test_the_status_begins_as_the_first_documentation_shows_it(shown):
         "Projects: 1",
         "Active: 0",
     ]
+
+
+def test_the_figures_have_the_names_of_the_first_documentation(shown):
+    lines = [line.rstrip() for line in shown(output.figures(FIGURES), width=100).splitlines()]
+    assert lines == [
+        "resource_efficiency 0.87  last 24 hours",
+        "average_cycle_time_hours 2.3",
+        "total_stories_completed 1,042",
+        "system_health_score 0.92  workers 1.00 · flow 0.84 · outcomes 0.90 · memory 1.00 · disk 1.00",
+    ]
+
+
+def test_a_figure_without_facts_says_so(shown):
+    nothing = Metrics(
+        resource_efficiency=None,
+        average_cycle_time_hours=None,
+        total_stories_completed=None,
+        system_health_score=None,
+    )
+    text = shown(output.system(system(figures=nothing)))
+    assert text.count("no data") == 4
 
 
 def test_projects_look_as_the_first_documentation_shows_them(shown):
