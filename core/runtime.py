@@ -33,6 +33,7 @@ from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.epics import EpicDesigns
+from core.orchestrator.fencing import Fencing
 from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
@@ -169,8 +170,11 @@ async def open_runtime(
         registry.on_registered(setups.learn)
         await registry.adopt()
         settings = configuration.settings.global_
+        fencing = await stack.enter_async_context(Fencing.open(store, setups.settings, state_path))
         executor = await stack.enter_async_context(
-            LocalExecutor.open(state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds)
+            LocalExecutor.open(
+                state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds, fences=fencing.fences
+            )
         )
         dispatcher = Dispatcher(
             store,
@@ -183,6 +187,7 @@ async def open_runtime(
             times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
             back_off=back_off or BackOff(),
         )
+        dispatcher.supervisor.on_report(fencing.explained)
         await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
         designs = EpicDesigns(
             store,

@@ -61,7 +61,7 @@ async def run_job(supervisor: Supervisor, owner: str, job: PhaseJob) -> PhaseRep
     Raises PeerGone when the worker ended.
     """
     try:
-        return await supervisor.request(PhaseReport, owner, "run_phase", job)
+        report = await supervisor.request(PhaseReport, owner, "run_phase", job)
     except PeerGone:
         raise
     except (OrchardError, ValueError) as error:
@@ -73,3 +73,4 @@ async def run_job(supervisor: Supervisor, owner: str, job: PhaseJob) -> PhaseRep
             end=PhaseEnd.BLOCKED if isinstance(error, OrchardError) else PhaseEnd.AGENT_FAILED,
             error=str(error),
         )
+    return await supervisor.explained(job.project.name, report)

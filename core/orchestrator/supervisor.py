@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -21,10 +21,13 @@ from core.errors import Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.orchestrator.views import WorkerView
 from core.rpc import Handler, Peer, PeerGone
+from core.worker.contract import PhaseReport
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Explain = Callable[[str, PhaseReport], Awaitable[PhaseReport]]
 
 
 class WorkerState(StrEnum):
@@ -90,6 +93,7 @@ class Supervisor:
         self._quarantined: set[str] = set()
         self._serial = 0
         self._closed = False
+        self._explain: Explain | None = None
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -112,6 +116,15 @@ class Supervisor:
             if worker.owner == owner:
                 return await worker.peer.request(kind, method, params)
         raise PeerGone(f"The worker {owner} has ended.")
+
+    def on_report(self, explain: Explain) -> None:
+        """Asks `explain` about every phase's report before it is recorded: what ended an agent from outside,
+        its worker cannot know."""
+        self._explain = explain
+
+    async def explained(self, project: str, report: PhaseReport) -> PhaseReport:
+        """The report, with what is known of it here."""
+        return report if self._explain is None else await self._explain(project, report)
 
     async def call_if_running(
         self, project: str, method: str, params: object, *, timeout: float | None = None

@@ -126,6 +126,7 @@ class PhaseReport:
     error: str = ""  # one sentence for people when end is AGENT_FAILED or BLOCKED
     hint: str = ""
     agent_text: str = ""  # the turn's closing words; untrusted
+    agent_exit: int | None = None  # the exit code of the agent's program: 128 + n after signal n
     usage: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step: worktree, agent, gate, commit
     limited_until: datetime | None = None  # LIMITED: when the provider said that it goes on; None: unsaid
