@@ -26,6 +26,13 @@ _DATA_RULE = (
 )
 
 
+_INTERRUPTED = (
+    "Your turn at this was interrupted to make place for other work, through no fault of yours. Nothing was "
+    "undone: your files are as you left them, also half-written ones. A command that ran then was ended, and "
+    "a question that you had asked was withdrawn: ask again if you still need it. Look at what is there (git "
+    "status, git diff) and go on from it."
+)
+
 _EPIC = "epic"
 
 
@@ -48,10 +55,12 @@ def render_prompt(
     test_command: str = "",
     template: str | None = None,
     epic: bool = False,
+    interrupted: bool = False,
 ) -> str:
     """The whole prompt. `feedback` is what the last gate or a person said; `red` the tests that must pass.
 
-    `epic`: the story is an epic to be split into stories; its spec, the proposals so far. Raises
+    `epic`: the story is an epic to be split into stories; its spec, the proposals so far. `interrupted`: the
+    turn before was parked, and this one goes on with what it left. Raises
     InvalidInput when the template has a placeholder that nobody fills.
     """
     name = _EPIC if epic else phase.value
@@ -61,7 +70,7 @@ def render_prompt(
             rights=_sentence(rights.describe()),
             spec_path=spec_path(story.id),
             test_command=f"You can run the tests with `{test_command}`." if test_command else "",
-            context=_context(story, feedback=feedback, red=red, epic=epic),
+            context=_context(story, feedback=feedback, red=red, epic=epic, interrupted=interrupted),
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"The prompt template of {name} has a bad placeholder: {error}.") from error
@@ -165,7 +174,7 @@ def _words(texts: Sequence[str]) -> str:
     return Template(load_template("steering")).substitute(words=_data("a person says", said))
 
 
-def _context(story: StoryBrief, *, feedback: str, red: Evidence | None, epic: bool) -> str:
+def _context(story: StoryBrief, *, feedback: str, red: Evidence | None, epic: bool, interrupted: bool) -> str:
     parts = [_DATA_RULE]
     parts.append(_data("epic" if epic else "story", f"{story.title}\n\n{story.body}".strip()))
     if story.acceptance_criteria:
@@ -180,6 +189,8 @@ def _context(story: StoryBrief, *, feedback: str, red: Evidence | None, epic: bo
         if len(names) > len(shown):
             shown.append(f"and {len(names) - len(shown)} more")
         parts.append(_data("tests that must pass", "\n".join(f"- {name}" for name in shown)))
+    if interrupted:
+        parts.append(_INTERRUPTED)
     if feedback.strip():
         parts.append("This was said of the work so far. Put right what it says, before anything else:")
         parts.append(_data("feedback", feedback.strip()))

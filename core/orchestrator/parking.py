@@ -30,9 +30,9 @@ class Parking:
     ) -> None:
         """Asks the project's worker; what comes of it is the phase's own report.
 
-        Nothing is done when no agent works for the story: its phase has not reached the worker yet or is over,
-        it is being merged, no worker runs. Asked twice, the earlier time counts. Never raises OrchardError:
-        a worker that cannot be asked is logged, and may be asked again.
+        Nothing is done when no agent works for the story: its phase has not reached the worker yet or is
+        over, it is being merged, no worker runs. Asked twice, the earlier time counts. Never raises
+        OrchardError: a worker that cannot be asked is logged, and may be asked again.
         """
         self._asked.add(story_id)
         wish = Park(story_id=story_id, within_seconds=within_seconds, taker=taker, reason=reason)

@@ -31,6 +31,8 @@ from core.worker.contract import (
     FastForwardReport,
     Heartbeat,
     OpenWorktree,
+    Park,
+    Parked,
     PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
@@ -50,6 +52,7 @@ from core.worker.environments import find_python
 from core.worker.forward import fast_forward
 from core.worker.merging import merge_batch
 from core.worker.opening import open_worktree
+from core.worker.parking import ParkWish
 from core.worker.phases import run_phase
 from core.worker.testruns import run_tests
 from core.worker.workshop import Services, Workshop, remove_story, stop_children
@@ -67,6 +70,8 @@ _MESSAGES = (
     FastForwardJob,
     FastForwardReport,
     Heartbeat,
+    Park,
+    Parked,
     PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
@@ -132,6 +137,7 @@ class Worker:
         self.ended = asyncio.Event()
         self._services: asyncio.Task[Services] | None = None
         self._running: dict[str, asyncio.Event] = {}  # story -> set to stop it
+        self._parks: dict[str, ParkWish] = {}  # stories whose phase may be asked to make place
         self._stories: dict[str, asyncio.Lock] = {}
         self._merging = asyncio.Lock()
         self._tests: dict[str | None, asyncio.Event] = {}  # story, None: the main branch -> set to stop it
@@ -145,6 +151,7 @@ class Worker:
             "remove_worktree": self._remove_worktree,
             "open_worktree": self._open_worktree,
             "cancel": self._cancel,
+            "park": self._park,
             "steer": self._steer,
             "run_tests": self._run_tests,
             "cancel_tests": self._cancel_tests,
@@ -172,10 +179,18 @@ class Worker:
 
     async def _run_phase(self, params: dict[str, Any]) -> Any:
         job = decode(PhaseJob, params)
-        wish = asyncio.Event()
-        return await self._alone(
-            {job.story.id: wish}, lambda services: run_phase(job, services, wish), job.project
-        )
+        wish, park = asyncio.Event(), ParkWish()
+
+        async def run(services: Services) -> PhaseReport:
+            if not (job.epic or job.by_hand):  # what people wait for, and what only a gate works for, goes on
+                self._parks[job.story.id] = park
+            try:
+                return await run_phase(job, services, wish, park)
+            finally:
+                self._parks.pop(job.story.id, None)
+                park.end()
+
+        return await self._alone({job.story.id: wish}, run, job.project)
 
     async def _prepare_merge(self, params: dict[str, Any]) -> Any:
         job = decode(BatchJob, params)
@@ -210,6 +225,14 @@ class Worker:
         if wish is not None:
             wish.set()
         return {"running": wish is not None}
+
+    async def _park(self, params: dict[str, Any]) -> Parked:
+        """Answers at once; what comes of it is the phase's report."""
+        park = decode(Park, params)
+        wish = self._parks.get(park.story_id)
+        if wish is not None:
+            wish.ask(park)
+        return Parked(running=wish is not None)
 
     async def _steer(self, params: dict[str, Any]) -> Steered:
         """Answers when the words are in a prompt, or when the turn has ended without them."""

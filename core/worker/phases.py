@@ -1,11 +1,12 @@
 """One attempt at one phase: rebase, worktree -> environment -> agent's turn -> gate -> commit.
 
-    run_phase(job, services, cancel) -> PhaseReport
+    run_phase(job, services, cancel, park) -> PhaseReport
 
 Everything that can go wrong is an end of its own: the gate says no (REFUSED), the agent gave nothing to judge
 (AGENT_FAILED), its provider wants a pause (LIMITED), the story no longer fits on the main branch (CONFLICT),
-a person must mend something first (BLOCKED), somebody stopped it (CANCELLED). The gate judges a tree that
-Orchard wrote from the worktree, in a fresh checkout: never the folder in which the agent could still be
+a person must mend something first (BLOCKED), somebody stopped it (CANCELLED), it made place for another
+project (PARKED: what the agent did stays where it is, and the phase goes on there). The gate judges a tree
+that Orchard wrote from the worktree, in a fresh checkout: never the folder in which the agent could still be
 writing. Two attempts are unlike the others: one by hand has no agent and takes the worktree as a person left
 it; an epic's has no gate, and its file is the result.
 """
@@ -30,8 +31,9 @@ from core.worker.found import Worktree
 from core.worker.gates.evaluate import file_changes
 from core.worker.git import Staged
 from core.worker.merge import Rebased, message_of, rebase_story
+from core.worker.parking import ParkWish
 from core.worker.runners import Runner
-from core.worker.steps import PhaseSteps, Stopped
+from core.worker.steps import PhaseSteps, Stopped, unless_stopped
 from core.worker.touching import Touching
 from core.worker.turns import AgentTurn, read_spec
 from core.worker.workshop import OnStart, Services, Workshop
@@ -42,13 +44,18 @@ logger = logging.getLogger(__name__)
 _TEXT_CHARACTERS = 4000  # of the agent's closing words
 
 
-async def run_phase(job: PhaseJob, services: Services, cancel: asyncio.Event) -> PhaseReport:
+async def run_phase(
+    job: PhaseJob, services: Services, cancel: asyncio.Event, park: ParkWish | None = None
+) -> PhaseReport:
     """One attempt, reported. Setting `cancel` ends it, by the agent's stop ladder, as CANCELLED.
+
+    `park` ends an agent that does not end by itself in its time in the same way, as PARKED; one that has not
+    begun does not begin. What an agent has ended is judged, however long that takes.
 
     Raises CancelledError only: when the worker itself is told to end.
     """
     async with services.children_of(job.story.id) as child:
-        attempt = _Attempt(job, services, cancel, child)
+        attempt = _Attempt(job, services, cancel, park or ParkWish(), child)
         report = await _reported(attempt, job)
         await attempt.say_touched()
         return report
@@ -74,17 +81,23 @@ async def _reported(attempt: _Attempt, job: PhaseJob) -> PhaseReport:
 
 class _Attempt:
     def __init__(
-        self, job: PhaseJob, services: Services, cancel: asyncio.Event, child: Callable[[str], OnStart]
+        self,
+        job: PhaseJob,
+        services: Services,
+        cancel: asyncio.Event,
+        park: ParkWish,
+        child: Callable[[str], OnStart],
     ) -> None:
         self._job = job
         self._services = services
-        self._steps = PhaseSteps(job, services.tell, cancel)
+        self._steps = PhaseSteps(job, services.tell, cancel, park)
         self._child = child
         self._base: str | None = job.base_commit
         self._red: str | None = job.red_commit
         self._rebased: Rebased | None = None
         self._agent: AgentTurn | None = None
         self._touching: Touching | None = None
+        self._put_off = False  # the main branch is not taken in yet
         self._tree: str | None = None  # what the worktree holds, once it is known: a commit or a tree
 
     # --- the steps
@@ -95,10 +108,15 @@ class _Attempt:
             shop = await Workshop.open(
                 job.project, self._services, on_setup=self._child("setup"), on_test=self._child("test")
             )
-            self._base = job.base_commit or await shop.repository.main_commit(job.project.main_branch)
+            parked = await self._parked_at(shop)
+            self._base = (
+                job.base_commit or parked or await shop.repository.main_commit(job.project.main_branch)
+            )
             start = job.head_commit or self._base
-            # What a person left stands on the old commits: it is judged there, and taken along later.
-            if job.rebase_onto is not None and not job.by_hand:
+            # What a person or a parked turn left stands on the old commits: it goes on there, and is taken
+            # along later.
+            self._put_off = job.rebase_onto is not None and parked is not None
+            if job.rebase_onto is not None and parked is None and not job.by_hand:
                 rebased = await self._rebase(shop, job.rebase_onto, self._base)
                 if rebased.conflicts:
                     return self.report(
@@ -110,7 +128,9 @@ class _Attempt:
                 start = rebased.head or rebased.base
             prepared = await self._prepare(shop, start)
         async with steps.step("environment", "looks for the project's environment"):
-            environment = await steps.unless_stopped(shop.environment(start))
+            environment = await self._environment(shop, start)
+            if environment is None:
+                return await self._parked_before(shop, prepared, start)
             # By the configuration as of `start`: what a refused attempt left in the worktree decides nothing.
             clean = None if prepared.resumed else prepared.worktree.path
             runner = await shop.runner(start, environment, clean)
@@ -120,9 +140,13 @@ class _Attempt:
                 shop, prepared.worktree, start, whole, environment, runner, spec_of_story(job)
             )
         outside: tuple[Refusal, ...] = ()
+        parks = False
         if not job.by_hand:
-            turn, outside = await self._turn(shop, prepared.worktree, start, environment, runner)
-            if turn.kind is not TurnKind.IDLE:
+            if steps.park.asked.is_set():
+                return await self._parked_before(shop, prepared, start)
+            turn, outside = await self._turn(shop, prepared, start, environment, runner)
+            parks = turn.kind is TurnKind.CANCELLED and not steps.stop.is_set()
+            if turn.kind is not TurnKind.IDLE and not parks:
                 return await self._without_result(shop, prepared.worktree, start, turn)
         spec = self._read_spec(prepared.worktree) if job.phase is Phase.DESIGN else None
         staged = await shop.worktrees.stage(prepared.worktree)
@@ -130,6 +154,8 @@ class _Attempt:
         if refusals:
             verdict = Verdict(phase=job.phase, refusals=tuple(refusals), evidence=Evidence(tree=staged.tree))
             return self._refused(shop, start, staged.tree, verdict)
+        if parks:
+            return self._parked(shop, start, staged.tree)
         if job.epic:
             return self._proposed(start, spec or "")
         return await self._judge(shop, prepared.worktree, start, staged, environment, runner, spec)
@@ -179,7 +205,7 @@ class _Attempt:
         return prepared
 
     async def _turn(
-        self, shop: Workshop, worktree: Worktree, start: str, environment: Environment, runner: Runner
+        self, shop: Workshop, prepared: Prepared, start: str, environment: Environment, runner: Runner
     ) -> tuple[TurnEnd, tuple[Refusal, ...]]:
         job = self._job
         self._agent = AgentTurn(
@@ -188,8 +214,9 @@ class _Attempt:
             self._steps,
             self._child,
             shop=shop,
-            worktree=worktree,
+            worktree=prepared.worktree,
             start=start,
+            interrupted=prepared.parked,
             rights=Rights(role=ROLE_OF[job.phase], story_id=job.story.id, is_test=runner.is_test_path),
         )
         if self._touching is None:
@@ -247,6 +274,46 @@ class _Attempt:
             diff = await shop.repository.diff(self._base, head) if job.phase is Phase.REFACTOR else ""
         return self.report(PhaseEnd.PASSED, verdict=verdict, head_commit=head, changes=changes, diff=diff)
 
+    # --- making place
+
+    async def _parked_at(self, shop: Workshop) -> str | None:
+        """The commit on which a parked turn of this phase goes on; None when there is none, or when the story
+        stands elsewhere now."""
+        job = self._job
+        if job.by_hand:
+            return None
+        parked = await shop.worktrees.parked_at(job.story.id, job.phase)
+        return parked if parked == (job.head_commit or job.base_commit or parked) else None
+
+    async def _environment(self, shop: Workshop, start: str) -> Environment | None:
+        """None when its making took longer than the place may be kept."""
+        steps = self._steps
+        try:
+            return await unless_stopped(shop.environment(start), steps.stop, steps.park.due)
+        except Stopped:
+            if steps.stop.is_set():
+                raise
+            return None
+
+    async def _parked_before(self, shop: Workshop, prepared: Prepared, start: str) -> PhaseReport:
+        """No agent has worked: what was found in the worktree is for the next one, as it was for this."""
+        if not prepared.resumed:
+            return self._makes_place(base_commit=self._job.base_commit)
+        staged = await shop.worktrees.stage(prepared.worktree)
+        return self._parked(shop, start, staged.tree, interrupted=prepared.parked)
+
+    def _parked(self, shop: Workshop, start: str, tree: str, *, interrupted: bool = True) -> PhaseReport:
+        job = self._job
+        shop.worktrees.note_left(job.story.id, commit=start, phase=job.phase, tree=tree, parked=interrupted)
+        self._tree = tree
+        return self._makes_place()
+
+    def _makes_place(self, **facts: Any) -> PhaseReport:
+        park, turn = self._steps.park, self._agent.end if self._agent else None
+        session = (turn.session_id if turn else None) or self._job.session_id
+        facts = {"parked_for": park.taker, "parked_reason": park.reason, "session_id": session, **facts}
+        return self.report(PhaseEnd.PARKED, **facts)
+
     # --- reports
 
     def _proposed(self, start: str, spec: str) -> PhaseReport:
@@ -261,7 +328,7 @@ class _Attempt:
 
     def _refused(self, shop: Workshop, start: str, tree: str, verdict: Verdict) -> PhaseReport:
         if not any(refusal.code is RefusalCode.FOREIGN_COMMIT for refusal in verdict.refusals):
-            shop.worktrees.note_refused(self._job.story.id, commit=start, phase=self._job.phase, tree=tree)
+            shop.worktrees.note_left(self._job.story.id, commit=start, phase=self._job.phase, tree=tree)
         return self.report(PhaseEnd.REFUSED, verdict=verdict)
 
     async def _without_result(
@@ -275,7 +342,7 @@ class _Attempt:
         }
         if turn.kind is TurnKind.LIMITED:  # its session goes on later, and in the files that it knows
             staged = await shop.worktrees.stage(worktree)
-            shop.worktrees.note_refused(
+            shop.worktrees.note_left(
                 self._job.story.id, commit=start, phase=self._job.phase, tree=staged.tree
             )
         return self.report(
@@ -293,11 +360,13 @@ class _Attempt:
             base_commit=self._base,
             session_id=turn.session_id if turn else job.session_id,
             agent_text=turn.text[-_TEXT_CHARACTERS:] if turn else "",
+            agent_exit=turn.exit_code if turn else None,
             usage=turn.usage if turn else {},
             seconds={step: round(seconds, 3) for step, seconds in self._steps.seconds.items()},
             rebased_base=rebased.base if rebased else None,
             rebased_red=rebased.red if rebased else None,
             rebased_head=rebased.head if rebased else None,
+            rebase_put_off=self._put_off,
         )
         return dataclasses.replace(report, **facts)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from core.worker.contract import PhaseJob, Progress
+from core.worker.parking import ParkWish
 from core.worker.workshop import Tell
 
 T = TypeVar("T")
@@ -41,10 +42,11 @@ async def unless_stopped(work: Coroutine[Any, Any, T], *stops: asyncio.Event) ->
 class PhaseSteps:
     """Of one phase. `seconds` holds the time by step."""
 
-    def __init__(self, job: PhaseJob, tell: Tell, stop: asyncio.Event) -> None:
+    def __init__(self, job: PhaseJob, tell: Tell, stop: asyncio.Event, park: ParkWish) -> None:
         self._job = job
         self._tell = tell
         self.stop = stop
+        self.park = park
         self.seconds: dict[str, float] = {}
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from core.worker.agentbox import agent_sandbox, protected_paths
 from core.worker.contract import PermissionAnswer, PermissionQuestion, PhaseJob, Stalled
 from core.worker.environment import Environment
 from core.worker.found import Worktree
+from core.worker.parking import either
 from core.worker.runners import Runner
 from core.worker.steps import PhaseSteps
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
@@ -52,6 +54,7 @@ class AgentTurn:
         worktree: Worktree,
         start: str,
         rights: Rights,
+        interrupted: bool = False,
     ) -> None:
         self._job = job
         self._services = services
@@ -61,6 +64,7 @@ class AgentTurn:
         self._worktree = worktree
         self._start = start  # the commit where it begins
         self._rights = rights
+        self._interrupted = interrupted  # it goes on with what a parked turn left
         self._said = 0.0  # when the agent's text was last passed on
         self.end: TurnEnd | None = None
 
@@ -77,8 +81,12 @@ class AgentTurn:
                 worktrees.exclude(*(f"/{target}" for _, target in environment.modules))
                 environment.link_into(worktree.path)
                 before = await self._picture(around)
-            async with self._steps.step("agent", f"{job.agent.name} works"):
-                self.end = await self._run(environment, runner, level)
+            steps = self._steps
+            async with (
+                steps.step("agent", f"{job.agent.name} works"),
+                either(steps.stop, steps.park.due) as ending,
+            ):
+                self.end = await self._run(environment, runner, level, ending)
             found = []
             foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
             if foreign is not None:
@@ -94,7 +102,9 @@ class AgentTurn:
         async with self._services.checkout:  # a merge of ours in the middle would look like somebody's work
             return await around.picture(self._services.busy, since=since)
 
-    async def _run(self, environment: Environment, runner: Runner, level: Level) -> TurnEnd:
+    async def _run(
+        self, environment: Environment, runner: Runner, level: Level, ending: asyncio.Event
+    ) -> TurnEnd:
         job, shop = self._job, self._shop
         paths = [entry.path for entry in await shop.repository.entries(self._start)]
         protected = protected_paths(paths, self._rights, runner.is_runner_config)
@@ -120,7 +130,7 @@ class AgentTurn:
                 level=level,
                 on_event=self._on_event,
                 ask=self._ask,
-                cancel=self._steps.stop,
+                cancel=ending,
                 changed=self._changed,
                 steering=self._steering.queue,
                 on_stalled=self._on_stalled,
@@ -179,6 +189,7 @@ class AgentTurn:
             red=job.red_evidence,
             test_command=" ".join(command),
             epic=job.epic,
+            interrupted=self._interrupted,
         )
 
     # --- telling
@@ -218,6 +229,9 @@ class AgentTurn:
 
     async def _ask(self, asked: PermissionAsked) -> PermissionAnswer:
         job = self._job
+        if self._steps.park.reach_checkpoint():
+            # People are not asked what would be withdrawn at once; it is asked anew when the turn goes on.
+            await asyncio.get_running_loop().create_future()
         return await self._services.tell.ask(
             PermissionQuestion(
                 story_id=job.story.id,

@@ -14,8 +14,9 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from core.agents.confined import read_text, write_text
 from core.agents.roles import spec_path
@@ -35,7 +36,8 @@ _SNAPSHOTS = 3  # attempts at files that somebody is changing
 class Prepared:
     worktree: Worktree
     salvage: Salvage | None = None
-    resumed: bool = False  # it goes on with what a refused attempt left
+    resumed: bool = False  # it goes on with what an attempt left that did not pass
+    parked: bool = False  # that one was interrupted to make place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,13 @@ class Adopted:
 
     worktree: Worktree
     salvages: tuple[Salvage, ...] = ()
+
+
+class _Left(NamedTuple):
+    commit: str
+    phase: Phase
+    tree: str
+    parked: bool
 
 
 def exclude(common_dir: Path, *patterns: str) -> None:
@@ -80,9 +89,9 @@ class Worktrees:
         """The story's worktree at `commit`, with its spec mirrored.
 
         A retry after a refusal goes on in the files as the refused attempt left them: the agent is told
-        what was wrong with them and amends them. That holds only when nothing happened since
-        (`note_refused`): after a crash or an agent's failure nobody judged the files, so the phase starts
-        from `commit` and they are saved.
+        what was wrong with them and amends them; so does a turn that was interrupted to make place. That
+        holds only when nothing happened since (`note_left`): after a crash or an agent's failure nobody
+        judged the files, so the phase starts from `commit` and they are saved.
         """
         self._own.mkdir(parents=True, exist_ok=True)
         self._taken(story).unlink(missing_ok=True)
@@ -94,23 +103,53 @@ class Worktrees:
         if worktree is not None and staged is not None and not staged.nested and not unfinished:
             self._repair_link(worktree)
             if found.attached and found.head == commit == found.tip:
-                refused = self._refused_tree(story, commit, phase)
-                self._forget_refused(story)
-                if staged.tree in (refused, found.tree):
-                    resumed = staged.tree == refused
+                left = self._left(story)
+                resumed = left is not None and left[:3] == (commit, phase, staged.tree)
+                if resumed or staged.tree == found.tree:
+                    salvage = None
                     if not resumed:
+                        salvage = await self._save_found(story, commit, found, phase, spec)
                         self._share_index(worktree)
                     if not (resumed and phase is Phase.DESIGN):  # there the draft of the spec is the work
                         self._mirror(worktree, spec)
-                    return Prepared(worktree=worktree, resumed=resumed)
+                    self._forget_left(story)
+                    parked = left is not None and resumed and left.parked
+                    return Prepared(worktree=worktree, salvage=salvage, resumed=resumed, parked=parked)
         # What an interrupted setting left is nobody's work: the rest was saved before it began.
-        salvage = None if unfinished else await self._finder.salvage(story, commit, found)
-        self._forget_refused(story)
+        salvage = None if unfinished else await self._save_found(story, commit, found, phase, spec)
+        self._forget_left(story)
         worktree = await self._set(
             story, worktree if found.usable else None, commit, staged.nested if staged else ()
         )
         self._mirror(worktree, spec)
         return Prepared(worktree=worktree, salvage=salvage)
+
+    async def _save_found(
+        self, story: str, commit: str, found: Found, phase: Phase, spec: str
+    ) -> Salvage | None:
+        """What is there and not Orchard's own; of a design that did not pass also its draft, which is in no
+        tree of the worktree."""
+        draft = self._draft(story) if phase is Phase.DESIGN else ""
+        if found.staged is not None and draft and draft != spec:
+            tree = await with_file(
+                self._repository, found.staged.tree, spec_path(story), draft.encode(errors="replace")
+            )
+            found = replace(found, staged=replace(found.staged, tree=tree))
+        return await self._finder.salvage(story, commit, found)
+
+    async def parked_at(self, story: str, phase: Phase) -> str | None:
+        """The commit on which a parked turn of this phase can go on; None when there is none, or when its
+        files or its branch are not as it left them."""
+        left = self._left(story)
+        if left is None or not left.parked or left.phase != phase or self._setting(story).exists():
+            return None
+        worktree = await self._finder.registered(story)
+        if worktree is None or await self._repository.resolve(left.commit) is None:
+            return None
+        found = await self._finder.look(story, worktree, left.commit)
+        stands = found.attached and found.head == left.commit == found.tip
+        kept = found.staged is not None and not found.staged.nested and found.staged.tree == left.tree
+        return left.commit if stands and kept else None
 
     # --- by hand
 
@@ -142,7 +181,7 @@ class Worktrees:
         if draft and draft != spec and phase is not Phase.DESIGN:
             number = found.salvaged + len(salvages) + 1
             salvages.append(await self._save_draft(story, number, tree, commit, draft))
-        self.note_refused(story, commit=commit, phase=phase, tree=tree)
+        self.note_left(story, commit=commit, phase=phase, tree=tree)
         await self._attach(worktree, commit)
         self._mirror(worktree, draft if phase is Phase.DESIGN and draft else spec)
         return Adopted(worktree=worktree, salvages=tuple(salvages))
@@ -313,18 +352,22 @@ class Worktrees:
     def is_taken(self, story: str) -> bool:
         return self._taken(story).exists()
 
-    def note_refused(self, story: str, *, commit: str, phase: Phase, tree: str) -> None:
-        """Remember exactly this, of an attempt that did not pass: the next one may go on from it."""
-        _write(self._note(story), json.dumps({"commit": commit, "phase": phase, "tree": tree}))
+    def note_left(self, story: str, *, commit: str, phase: Phase, tree: str, parked: bool = False) -> None:
+        """Remember exactly this, of an attempt that did not pass: the next one may go on from it.
 
-    def _refused_tree(self, story: str, commit: str, phase: Phase) -> str | None:
+        `parked`: its turn was interrupted to make place.
+        """
+        left = _Left(commit, phase, tree, parked)
+        _write(self._note(story), json.dumps(left._asdict()))
+
+    def _left(self, story: str) -> _Left | None:
         try:
             note = json.loads(self._note(story).read_text())
-            return str(note["tree"]) if (note["commit"], note["phase"]) == (commit, phase) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return _Left(note["commit"], Phase(note["phase"]), note["tree"], bool(note.get("parked")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def _forget_refused(self, story: str) -> None:
+    def _forget_left(self, story: str) -> None:
         self._note(story).unlink(missing_ok=True)
 
     # --- setting

@@ -132,7 +132,7 @@ async def test_a_retry_after_a_refusal_goes_on_in_the_same_files_once(
 ) -> None:
     odd_checkout.write({"test_new.py": "assert False\n"}, at=worktree.path)
     tree = await _tree(worktrees, worktree)
-    worktrees.note_refused(STORY, commit=base, phase=Phase.TEST_RED, tree=tree)
+    worktrees.note_left(STORY, commit=base, phase=Phase.TEST_RED, tree=tree)
     retry = await _ensure(worktrees, base)
     assert retry == Prepared(worktree=worktree, resumed=True)
     assert (worktree.path / "test_new.py").exists()
@@ -147,7 +147,7 @@ async def test_a_refusal_of_another_phase_is_nothing_to_go_on_from(
     worktrees: Worktrees, worktree: Worktree, base: str, odd_checkout, phase: Phase
 ) -> None:
     odd_checkout.write({"test_new.py": "assert False\n"}, at=worktree.path)
-    worktrees.note_refused(STORY, commit=base, phase=phase, tree=await _tree(worktrees, worktree))
+    worktrees.note_left(STORY, commit=base, phase=phase, tree=await _tree(worktrees, worktree))
     assert (await _ensure(worktrees, base)).salvage is not None
 
 
@@ -156,7 +156,7 @@ async def test_the_draft_of_a_refused_design_stays_and_another_is_overwritten(
 ) -> None:
     spec = worktree.path / ".orch-state" / "stories" / f"{STORY}.md"
     spec.write_text("draft")
-    worktrees.note_refused(STORY, commit=base, phase=Phase.DESIGN, tree=await _tree(worktrees, worktree))
+    worktrees.note_left(STORY, commit=base, phase=Phase.DESIGN, tree=await _tree(worktrees, worktree))
     assert (await _ensure(worktrees, base, Phase.DESIGN, "")).resumed
     assert spec.read_text() == "draft"
     await _ensure(worktrees, base, Phase.TEST_RED, "the record")
