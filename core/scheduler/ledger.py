@@ -24,6 +24,8 @@ FINE = 1e12
 WEIGHTLESS = 1e18  # rank of what has no weight: after all others
 OVERDUE = -2e12  # rank of what waited too long: before all others, the longest first
 
+_ALONE: TaskOrder = (0, 0.0, "")  # nothing else has the same place, so that it does not matter
+
 # Rank of a project's next task, lower first. Below zero, down to -FINE: it is below its guarantee.
 Ranking = Callable[[Account, Row], float]
 _Entry = tuple[float, int, TaskOrder, int, Row]
@@ -76,7 +78,8 @@ class Ledger:
             self.accounts[project.name] = self._account(project, place, shares[place])
         self.free = self._not_taken()
         self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
-        self._keeps = any(account.kept for account in self.accounts.values())
+        self._keepers = [account for account in self.accounts.values() if account.kept is not None]
+        self._keeps = any(account.kept for account in self._keepers)
         self.open = self._raw = self.free
         self._open_again()
         self.draining: Account | None = None
@@ -115,10 +118,16 @@ class Ledger:
         return self._lanes[1 if self._divided and not account.tasks_running else 0]
 
     def _entry(self, account: Account, row: Row) -> _Entry:
-        order = task_order(row.tasks[-1], self._overdue_since)
+        task = row.tasks[-1]
         row.version += 1
-        overdue = not order[0]
-        rank = OVERDUE - (self.snapshot.now - order[1]) * 1e3 if overdue else self._ranking(account, row)
+        came = task[2]
+        if came <= self._overdue_since:
+            rank = OVERDUE - (self.snapshot.now - came) * 1e3
+        else:
+            rank = self._ranking(account, row)
+        if self._ties_by_name and len(account.rows) == 1:
+            return (rank, account.place, _ALONE, row.version, row)
+        order = task_order(task, self._overdue_since)
         return (rank, account.place if self._ties_by_name else 0, order, row.version, row)
 
     def order_of(self, task: Task) -> TaskOrder:
@@ -164,7 +173,8 @@ class Ledger:
     def _sweep(self, found: list[Start]) -> None:
         """What `next` would start one by one, where nothing is kept or held back and there is one lane; ends
         early before an overdue task that does not fit. At each start only plain numbers are touched."""
-        heap, parked = self._lanes[0].heap, self._lanes[0].parked
+        lane = self._lanes[0]
+        heap = lane.heap
         usual, make = self._rule, tuple.__new__
         o0, o1, o2, o3, o4, o5 = self.open
         while heap:
@@ -177,10 +187,7 @@ class Ledger:
             if not (d0 <= o0 and d1 <= o1 and d2 <= o2 and d3 <= o3 and d4 <= o4 and d5 <= o5):
                 if rank <= OVERDUE:
                     break
-                heappop(heap)
-                if not account.bound or account.may_grow_by(demand):
-                    parked.add(row.number, rank, demand)
-                    row.parked = parked
+                self._park_misfits(lane, (o0, o1, o2, o3, o4, o5))
                 continue
             u0, u1, u2, u3, u4, u5 = account.used
             u0, u1, u2, u3, u4, u5 = used = (u0 + d0, u1 + d1, u2 + d2, u3 + d3, u4 + d4, u5 + d5)
@@ -208,6 +215,24 @@ class Ledger:
             found.append(make(Start, (account.name, task[0], demand, share, account.entitled, rule, "")))
         self.free = self._not_taken()
         self._open_again()
+
+    def _park_misfits(self, lane: _Lane, room: Amounts) -> None:
+        """Also those whose turn it is not yet: taking one after the other off the heap is five times slower."""
+        f0, f1, f2, f3, f4, f5 = room
+        parked, stays = lane.parked, []
+        for entry in lane.heap:
+            rank, _, _, version, row = entry
+            if version != row.version or not row.tasks:
+                continue
+            d0, d1, d2, d3, d4, d5 = row.demand
+            fits = d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5
+            if fits or rank <= OVERDUE:
+                stays.append(entry)
+            else:
+                parked.add(row.number, rank, row.demand)
+                row.parked = parked
+        lane.heap[:] = stays
+        heapify(lane.heap)
 
     def _lane(self) -> _Lane | None:
         """The one whose turn it is; projects that are not at work only while one more may be."""
@@ -285,7 +310,7 @@ class Ledger:
         """What may be taken by one that nothing is kept for, with the slack for rounding."""
         raw = _plus(self.free, self._slack)
         if self._keeps:
-            for account in self.accounts.values():
+            for account in self._keepers:
                 if account.kept is not None:
                     raw = _minus(raw, account.kept)
         if self.holding is not None:
@@ -333,6 +358,8 @@ class Ledger:
         if row is None:
             row = account.rows[task.demand] = Row(account, next(self._numbers), task.demand)
             self._rows.append(row)
+            if len(account.rows) == 2:
+                self._again(account, moved=False)
         row.insert(task, self._overdue_since)
         if row.tasks[-1] is task:  # it is the row's next
             _take(row)
