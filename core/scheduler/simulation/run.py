@@ -122,12 +122,13 @@ class _Run:
             for name, queue in self._queues.items()
         }  # fmt: skip
         self._book: Book
+        self._live = isinstance(strategy, LiveStrategy)
+        self._looks_back = True
         if isinstance(strategy, LiveStrategy):
             self._looks_back = hasattr(strategy, "half_life_seconds")
             self._book = LiveBook(strategy, self._snapshot(), every_seconds=rebalance_seconds)
             self._look_seconds = rebalance_seconds
         else:
-            self._looks_back = True
             self._book = PassBook(strategy, every_seconds=pass_seconds)
             self._look_seconds = pass_seconds
         self._look_at = -math.inf  # the next look that is an event already
@@ -350,7 +351,7 @@ class _Run:
 
     def _expected(self, queue: ProjectQueue) -> Resources:
         """Only where it counts: what is expected of a guarantee is not lent."""
-        if not self._looks_back or (isinstance(self._book, LiveBook) and queue.project.guaranteed is NOTHING):
+        if not self._looks_back or (self._live and queue.project.guaranteed is NOTHING):
             return NOTHING
         wanted = forecast(
             now=self._now,

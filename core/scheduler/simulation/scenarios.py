@@ -148,6 +148,14 @@ class _Plan:
 
         return replace(source, project=replace(source.project, hours=hours), arrival=arrival)
 
+    def guaranteed(self, sources: list[_Source]) -> list[_Source]:
+        """Some have a guarantee of one phase, a quarter of the machine in all; they lend it unused."""
+        some = min(max(int(self.slots * 0.25), 1), len(sources))
+        return [
+            replace(source, project=replace(source.project, guaranteed=source.demand)) if at < some else source
+            for at, source in enumerate(sources)
+        ]
+
     def at_once(self, draw: Chance, *, day: int, hour: float) -> float:
         """Within a quarter of an hour."""
         last = max(math.ceil(self.days) - 1, 0)
@@ -201,10 +209,7 @@ def _flood(plan: _Plan, chance: Chance) -> list[_Source]:
 
 def _night(plan: _Plan, chance: Chance) -> list[_Source]:
     batches = max(plan.projects // 10, 1)
-    usual = [
-        _guaranteed(source, chance, 0.25)
-        for source in plan.usual(chance, plan.projects - batches, 0.5)
-    ]  # fmt: skip
+    usual = plan.guaranteed(plan.usual(chance, plan.projects - batches, 0.5))
     width = len(str(batches))
     night = [
         _Source(
@@ -240,7 +245,7 @@ def _mixed(plan: _Plan, chance: Chance) -> list[_Source]:
     usual = plan.usual(chance, plan.projects - 2, 0.55)
     half = len(usual) // 2
     usual[:half] = [plan.in_offices(source, chance) for source in usual[:half]]
-    usual[half:] = [_guaranteed(source, chance, 0.2) for source in usual[half:]]
+    usual[half:] = plan.guaranteed(usual[half:])
     flood = _Source(
         project=_wide(_project("flood", chance), "flood", plan.slots / 2, weight=1.0, tier=Priority.NORMAL),
         work=plan.work(0.15),
@@ -255,13 +260,6 @@ def _mixed(plan: _Plan, chance: Chance) -> list[_Source]:
         urgent=0.0,
     )
     return [*usual, flood, night]
-
-
-def _guaranteed(source: _Source, chance: Chance, part: float) -> _Source:
-    """That part of the projects has a guarantee of one phase, which it lends while it does not need it."""
-    if chance.part() >= part:
-        return source
-    return replace(source, project=replace(source.project, guaranteed=source.demand))
 
 
 _SCENARIOS: dict[Scenario, Callable[[_Plan, Chance], list[_Source]]] = {
