@@ -26,6 +26,7 @@ _LOOKING = (
     "project_list",
     "project_status",
     "resource_status",
+    "why",
     "insights",
     "backlog",
     "backlog view",
@@ -47,7 +48,7 @@ _LOOKING = (
     "subscriptions",
     "digest",
     "quiet_hours",
-    *map(control, ("page", "state", "proposals", "pick")),
+    *map(control, ("page", "state", "proposals", "pick", "why")),
 )
 _STEERING = (
     "project_register",
@@ -99,6 +100,7 @@ _STEERING = (
             "take",
             "hand_back",
             "steer",
+            "optimize",
         ),
     ),
     *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),

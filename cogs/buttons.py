@@ -11,6 +11,8 @@
 | `edit` | story id | edits a story by a form |
 | `drop` | story id | removes a proposal or a story of the backlog |
 | `stop`, `go_on`, `step`, `take`, `skip` | story id | what they say; `step`: one phase with its gate |
+| `why` | story id | why it waits or is blocked |
+| `optimize` | strategy, or `-` | shares resources anew, should this strategy still be the configured one |
 | `steer`, `hand_back`, `fix` | story id | the same, with words, by a form |
 | `state` | `commands`, `diagram` or `project`, `:`, project | another look at a project's state |
 """
@@ -55,6 +57,11 @@ def proposal_buttons(story_id: str) -> tuple[Button, ...]:
     )
 
 
+def why_button(story_id: str) -> Button:
+    """Under a story that waits for room."""
+    return Button(label="Why?", verb="why", target=story_id)
+
+
 def story_buttons(story_id: str, status: StoryStatus) -> tuple[Button, ...]:
     """What fits a story's state."""
     return tuple(
@@ -75,6 +82,7 @@ _STORY = (
     ("stop", "Stop", Look.PLAIN, _AT_WORK),
     ("take", "Take over", Look.PLAIN, _AT_WORK | {_S.STOPPED, _S.BLOCKED}),
     ("skip", "Skip", Look.PLAIN, _AT_WORK | {_S.STOPPED, _S.BLOCKED, _S.TAKEN}),
+    ("why", "Why?", Look.PLAIN, frozenset({_S.WAITING, _S.BLOCKED})),
     ("edit", "Edit", Look.PLAIN, frozenset({_S.PROPOSED, _S.BACKLOG, _S.PLANNED})),
     ("drop", "Remove", Look.BAD, frozenset({_S.PROPOSED, _S.BACKLOG})),
 )

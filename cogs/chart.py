@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from core.domain.lifecycles import WorkflowState
+from core.orchestrator.resource_views import ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.views import Burndown
+from core.scheduler.resources import Resource
 
 NAME = "chart.png"
 
@@ -34,7 +38,37 @@ class StateChart:
     state: WorkflowState
 
 
-Chart = BurndownChart | StateChart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A project's part of one resource, each as a part of `Panel.capacity` in its unit. None: no limit."""
+
+    held: float
+    allocated: float | None
+    entitled: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One resource: `taken` of `capacity` (None: unlimited), and a bar for each name of the chart."""
+
+    label: str
+    unit: str
+    taken: float
+    capacity: float | None
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharesChart:
+    """What projects hold, against what they are entitled to and were allocated."""
+
+    title: str
+    names: tuple[str, ...]
+    summed: bool  # whether the last name is of many projects
+    panels: tuple[Panel, ...]
+
+
+Chart = BurndownChart | StateChart | SharesChart
 
 
 class Draw(Protocol):
@@ -72,3 +106,67 @@ def burndown_chart(view: Burndown) -> BurndownChart:
             points=tuple(float(point.remaining) for point in ideal),
         ),
     )
+
+
+SHOWN = 12  # projects that have bars of their own
+_PANELS = (
+    (Resource.AGENTS, "Agents", "", 1.0),
+    (Resource.CPU, "CPU", "cores", 1.0),
+    (Resource.MEMORY_MB, "Memory", "GB", 1024.0),
+)
+
+
+def shares_chart(view: ResourcesView) -> SharesChart:
+    """The projects with the largest shares, the others summed. Figures are rounded so that a picture of a
+    moment ago is often still the right one."""
+    by_share = sorted(view.projects, key=lambda one: (-one.share, -one.entitled, one.project))
+    most = SHOWN if len(by_share) <= SHOWN else SHOWN - 1
+    shown, rest = by_share[:most], by_share[most:]
+    names = [one.project for one in shown] + ([f"{len(rest)} others"] if rest else [])
+    groups = [*((one,) for one in shown), *([tuple(rest)] if rest else [])]
+    panels = tuple(
+        _panel(view, groups, resource, label, unit, scale) for resource, label, unit, scale in _PANELS
+    )
+    return SharesChart(
+        title=f"Shares · {view.strategy}", names=tuple(names), summed=bool(rest), panels=panels
+    )
+
+
+def _panel(
+    view: ResourcesView,
+    groups: Sequence[Sequence[ProjectResources]],
+    resource: Resource,
+    label: str,
+    unit: str,
+    scale: float,
+) -> Panel:
+    total = _find(view.total, resource)
+    capacity = total.limit / scale if total and total.limit and math.isfinite(total.limit) else None
+    bars = []
+    for group in groups:
+        found = [one for project in group if (one := _find(project.resources, resource)) is not None]
+        given = [math.inf if one.allocated is None else one.allocated for one in found]
+        allocated = math.fsum(given) / scale
+        entitled = math.fsum(_finite(project.entitled) for project in group) * (capacity or 0.0)
+        bars.append(
+            Bar(
+                held=round(math.fsum(_held(one) for one in found) / scale, 1),
+                allocated=round(allocated, 1) if math.isfinite(allocated) else None,
+                entitled=round(entitled, 1),
+            )
+        )
+    taken = round(_held(total) / scale, 1) if total else 0.0
+    return Panel(label=label, unit=unit, taken=taken, capacity=capacity, bars=tuple(bars))
+
+
+def _find(views: Sequence[ResourceView], resource: Resource) -> ResourceView | None:
+    return next((one for one in views if one.resource == resource), None)
+
+
+def _held(view: ResourceView) -> float:
+    """What nobody else can have: what runs was admitted with, or more where it takes more."""
+    return max(_finite(view.used or 0.0), _finite(view.reserved))
+
+
+def _finite(amount: float) -> float:
+    return amount if math.isfinite(amount) else 0.0

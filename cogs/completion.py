@@ -86,16 +86,28 @@ class Completion:
         return matching(self._projects[1], typed)
 
     async def stories(
-        self, typed: str, project: str | None, statuses: frozenset[StoryStatus], *, many: bool = False
+        self,
+        typed: str,
+        project: str | None,
+        statuses: frozenset[StoryStatus],
+        *,
+        many: bool = False,
+        first: str | None = None,
     ) -> tuple[Option, ...]:
-        """By id and title; `many`: the text is a list of them. Any project's where none is given."""
+        """By id and title; `many`: the text is a list of them. Any project's where none is given, the ones of
+        `first` before the others'."""
         now = self._clock.monotonic()
         kept = self._stories.get(project)
         if kept is None or now - kept[0] > KEPT_SECONDS:
             titles = await self._commands.story_titles(project)
             kept = (now, tuple((one.status, _story_option(one)) for one in titles))
             self._stories = {project: kept}
-        options = (option for status, option in kept[1] if status in statuses)
+        options = [option for status, option in kept[1] if status in statuses]
+        if first is not None:
+            own = matching([option for option in options if _project_of(option) == first], typed)
+            return own + matching(
+                [option for option in options if _project_of(option) != first], typed, CHOICE_LIMIT - len(own)
+            )
         return several(options, typed) if many else matching(options, typed)
 
 
@@ -116,6 +128,11 @@ async def suggest(
         )
         for option in options[:CHOICE_LIMIT]
     ]
+
+
+def _project_of(option: Option) -> str:
+    """A story's id is its project's name and a number."""
+    return option.value.rpartition("-")[0]
 
 
 def _story_option(story: StoryTitle) -> Option:

@@ -14,6 +14,7 @@ from cogs.access import AccessPolicy, Person, require, standing
 from cogs.chart import Draw, NoDraw
 from cogs.completion import Completion
 from cogs.message import Message
+from cogs.results import Results
 from cogs.text import cut
 from core.domain.access import Standing
 from core.domain.story import StoryStatus
@@ -65,6 +66,7 @@ class Desk:
     roles: frozenset[str] = frozenset()
     draw: Draw = field(default_factory=NoDraw)
     pages: dict[str, Page] = field(default_factory=dict)
+    results: Results = field(default_factory=Results)
 
     def admit(
         self, user: discord.abc.User, guild: discord.Guild | None, guild_id: int | None, what: str
@@ -102,13 +104,23 @@ class Desk:
             )
         return implied
 
-    async def story(self, ctx: Context, named: str | None, project: str | None = None) -> str:
+    async def story(
+        self, ctx: Context, named: str | None, project: str | None = None, *, anywhere: bool = False
+    ) -> str:
         """The id of the story that was named (by id or title), else of the one whose thread this is, else of
-        the only one at work in the project: the named or the channel's."""
+        the only one at work in the project: the named or the channel's. `anywhere`: a title that none of the
+        channel's project has may be another project's."""
         here = (project or "").strip() or self.implied(ctx.channel)
         if named and named.strip():
             word = named.strip()
-            return word.lower() if _STORY_ID.fullmatch(word) else await self._titled(word, here)
+            if _STORY_ID.fullmatch(word):
+                return word.lower()
+            try:
+                return await self._titled(word, here)
+            except NotFound:
+                if not anywhere or here is None:
+                    raise
+                return await self._titled(word, None)
         own = self.channels.story_of(ctx.channel) if ctx.channel is not None else None
         if own is not None and not project:
             return own

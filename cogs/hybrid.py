@@ -79,18 +79,28 @@ async def projects(interaction: discord.Interaction[Any], typed: str) -> list[ap
     return await suggest(interaction, lambda: desk.completion.projects(typed))
 
 
-def stories(statuses: Iterable[StoryStatus], *, many: bool = False, everywhere: bool = False) -> Offer:
-    """Offers stories by id and title: of the named or implied project, or `everywhere`."""
+def stories(
+    statuses: Iterable[StoryStatus],
+    *,
+    many: bool = False,
+    everywhere: bool = False,
+    own_first: bool = False,
+) -> Offer:
+    """Offers stories by id and title: of the named or implied project, or `everywhere`; `own_first`: those of
+    the implied one, then all others."""
     wanted = frozenset(statuses)
 
     async def offer(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         desk = _desk(interaction)
         named = getattr(interaction.namespace, "project", None)
-        project = None if everywhere else named or desk.implied(interaction.channel)
+        here = desk.implied(interaction.channel)
+        project = None if everywhere or own_first else named or here
 
         async def find() -> Any:
             try:
-                return await desk.completion.stories(typed, project, wanted, many=many)
+                return await desk.completion.stories(
+                    typed, project, wanted, many=many, first=here if own_first else None
+                )
             except NotFound:  # a project that is not typed to its end
                 return ()
 

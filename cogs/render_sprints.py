@@ -1,4 +1,4 @@
-"""Sprints as messages: reviewed, burnt down, remembered; and what the machine gives them. PURE."""
+"""Sprints as messages: reviewed, burnt down, remembered; and figures across all of them. PURE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cogs.render import STORY_SIGNS, done, goal, paged, sprint_state, stamp
 from cogs.text import code, count, one_line, plain, title
 from core.domain.insights import Insights
 from core.domain.story import Sprint
-from core.orchestrator.views import Burndown, ProjectView, ReviewView, StoryResult, StoryView, SystemView
+from core.orchestrator.views import Burndown, ReviewView, StoryResult, StoryView
 
 ARGUMENT_LIMIT = 50  # characters of a page's argument in a button's id
 
@@ -81,20 +81,6 @@ def changes_requested(views: Sequence[StoryView], project: str) -> Message:
     return done(f"{project} has {len(views)} new in its backlog", f"{lines}\nNext: `/sprint plan`.")
 
 
-def resources(view: SystemView, page: int = 0) -> Message:
-    """Who uses what now."""
-    busy = sum(project.running for project in view.projects)
-    memory = sum(project.worker.memory_mb or 0.0 for project in view.projects)
-    workers = sum(project.worker.pid is not None for project in view.projects)
-    head = (
-        f"Machine: CPU **{view.cpu_percent:.0f} %** · memory **{view.memory_percent:.0f} %**\n"
-        f"Agents at work: **{busy}** · workers: **{workers}**, {memory:.0f} MB · "
-        f"isolation {plain(view.isolation, 200)}"
-    )
-    lines = tuple(_share(project) for project in view.projects) or ("No project yet.",)
-    return paged("Resources", head, lines, page, what="resources", argument="-")
-
-
 def insights(view: Insights) -> Message:
     """Figures over the latest verdicts of all gates; what comes first costs most tries."""
     if not view.judged:
@@ -129,18 +115,6 @@ def insights(view: Insights) -> Message:
 
 def _percent(part: int, of: int) -> str:
     return f"{100 * part / of:.0f} %"
-
-
-def _share(view: ProjectView) -> str:
-    worker = view.worker
-    memory = f"{worker.memory_mb:.0f} MB" if worker.memory_mb is not None else "no process"
-    open_ = view.running + view.waiting + view.blocked
-    detail = f" ({plain(worker.detail, 150)})" if worker.detail else ""
-    return (
-        f"**{view.project.name}** · priority {view.priority} · {view.running} agents · "
-        f"{open_} cycles ({view.waiting} wait, {view.blocked} blocked) · "
-        f"worker {worker.state}{detail}, {memory}"
-    )
 
 
 def _result(result: StoryResult) -> str:

@@ -1,10 +1,10 @@
-"""`/global_status` and `/resource_status`: everything at one glance."""
+"""`/global_status`: everything at one glance."""
 
 from __future__ import annotations
 
 from discord.ext import commands
 
-from cogs import hybrid, render, render_sprints
+from cogs import hybrid, render
 from cogs.desk import Context, Desk
 from cogs.message import Message
 from cogs.replies import answer
@@ -14,18 +14,10 @@ class Status(commands.Cog):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         desk.pages["status"] = self._page
-        desk.pages["resources"] = self._resources_page
 
     @hybrid.command("Orchard at one glance: projects, work, questions", aliases=("status",))
     async def global_status(self, ctx: Context) -> None:
         await answer(ctx, self._page("-", 0))
 
-    @hybrid.command("Who uses what now: agents, workers, memory, processors")
-    async def resource_status(self, ctx: Context) -> None:
-        await answer(ctx, self._resources_page("-", 0))
-
     async def _page(self, _: str, page: int) -> Message:
         return render.system_status(await self._desk.commands.system(), page)
-
-    async def _resources_page(self, _: str, page: int) -> Message:
-        return render_sprints.resources(await self._desk.commands.system(), page)

@@ -10,10 +10,12 @@ from bot.discord.render import moment, resume_button, review_buttons
 from cogs.buttons import epic_buttons
 from cogs.message import Button, Card, Field, Message, Tone
 from cogs.render import STORY_SIGNS, story_line
+from cogs.render_resources import compact
 from cogs.text import code, length, plain, title
 from core.domain.burndown import points_of
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import Story, StoryStatus
+from core.orchestrator.resource_views import ProjectResources
 from core.orchestrator.views import CyclesView, OverlapView, ReviewView, SprintView, StoryResult, StoryView
 from core.store.usage import UsagePause
 
@@ -31,6 +33,7 @@ class Standing:
     sprint: SprintView
     cycles: CyclesView | None = None  # None: could not be read now
     limit: UsagePause | None = None
+    share: ProjectResources | None = None  # None: could not be read now, or nothing runs any more
 
 
 def live_status(standing: Standing) -> Message:
@@ -41,6 +44,8 @@ def live_status(standing: Standing) -> Message:
         head.append(f"Goal: {plain(view.sprint.goal, 300)}")
     if (held := _held(standing)) != "":
         head.append(held)
+    if standing.share is not None:
+        head.append(compact(standing.share))
     overlaps = standing.cycles.overlaps if standing.cycles else ()
     tail = _merging(standing.cycles.merging if standing.cycles else ())
     lines = [_live_line(story, overlaps) for story in view.stories]

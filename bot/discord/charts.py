@@ -91,10 +91,14 @@ def _request(chart: Chart) -> bytes:
 
 
 def main() -> None:
-    from bot.discord import pictures
+    from bot.discord import pictures, share_picture
 
     chart = json.load(sys.stdin)
-    draw = {"BurndownChart": pictures.burndown, "StateChart": pictures.workflow}[chart["kind"]]
+    draw = {
+        "BurndownChart": pictures.burndown,
+        "StateChart": pictures.workflow,
+        "SharesChart": share_picture.shares,
+    }[chart["kind"]]
     sys.stdout.buffer.write(draw(chart))
 
 

@@ -21,6 +21,7 @@ from cogs.notifications import Notifications
 from cogs.outgoing import CUSTOM_ID, OrchardControl
 from cogs.projects import Projects
 from cogs.rescue import Rescue
+from cogs.resources import Resources
 from cogs.sprint import Sprint
 from cogs.state import State
 from cogs.status import Status
@@ -42,6 +43,7 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Tdd,
     Story,
     Rescue,
+    Resources,
     Insights,
     Notifications,
 )

@@ -6,16 +6,19 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from bot.discord import board, notices, render
-from bot.discord.notice import Notice, text, texts
+from bot.discord.notice import Notice, number, text, texts
+from bot.discord.resource_notices import BREACH_HOURS, breached_again
 from cogs.message import Message
 from core.domain.approval import Approval, ApprovalState
 from core.domain.event import Event, EventKind
 from core.domain.story import StoryState
 from core.errors import OrchardError
 from core.orchestrator.views import ReviewView
-from core.store import approvals, needs, stories
+from core.store import approvals, events, needs, stories
 from core.store.database import Store
 
 _log = logging.getLogger(__name__)
@@ -64,12 +67,24 @@ class Composer:
                 return await self._question(event, plain, title)
             case EventKind.USAGE_LIMITED if event.project:
                 return Composed(notice=plain, known_as=("usage", event.project))
+            case EventKind.LIMIT_BREACHED if number(event.data, "ended"):
+                return Composed(notice=breached_again(plain, await self._breaches(event)))
             case EventKind.EPIC_PROPOSED:
                 return Composed(notice=await self._proposals(event, plain))
             case EventKind.SPRINT_FINISHED:
                 return Composed(notice=await self._finished(event, plain))
             case _:
                 return Composed(notice=plain)
+
+    async def _breaches(self, event: Event) -> int:
+        """How often something of the project was ended for a limit, lately and up to this one."""
+        since = event.at - timedelta(hours=BREACH_HOURS)
+        seen = await self._store.read(
+            partial(events.latest, project=event.project, kinds=(EventKind.LIMIT_BREACHED,), limit=200)
+        )
+        return sum(
+            since < one.at and one.seq <= event.seq and bool(number(one.data, "ended")) for one in seen
+        )
 
     async def _question(self, event: Event, plain: Notice, title: str) -> Composed:
         approval_id = text(event.data, "approval")

@@ -15,13 +15,16 @@ from bot.discord.board import Standing
 from bot.discord.channels import ProjectChannels
 from bot.discord.faults import Remedy, judge
 from bot.discord.notify import SEND_SECONDS, Home
+from bot.discord.shares import Shares
 from cogs.message import Message
 from cogs.outgoing import editing, sending
+from cogs.render_resources import compact
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
 from core.domain.lifecycles import WorkflowState
 from core.errors import NotFound
+from core.ids import new_id
 from core.store import posts, usage
 from core.store.database import Store
 from core.store.posts import Post
@@ -33,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 4.0  # between two edits of one message: five a channel in five seconds are for posts too
 GLANCE_SECONDS = 0.3  # between two looks that found nothing to change: Discord was not asked
+WATCH_SECONDS = 15.0  # between two looks at what is shared
 TRIES = 5
 OLD_EDIT_SECONDS = 10.0  # Discord rations edits of what is older than an hour; discord.py waits for its turn
 _SPRINTING = frozenset({WorkflowState.SPRINT_ACTIVE, WorkflowState.SPRINT_PAUSED, WorkflowState.BLOCKED})
@@ -55,6 +59,7 @@ class LiveStatus:
         channels: ProjectChannels,
         clock: Clock,
         pause_seconds: float = PAUSE_SECONDS,
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -63,13 +68,17 @@ class LiveStatus:
         self._channels = channels
         self._clock = clock
         self._pause_seconds = pause_seconds
+        self._watch_seconds = watch_seconds
         self._stale: dict[str, asyncio.Event] = {}
         self._shown: dict[str, Message] = {}
+        self._shares = Shares(commands)
+        self._told_share: dict[str, str] = {}  # in messages of sprints that go on
 
     async def run(self) -> None:
         """Until cancelled."""
         with self._bus.subscribe() as events:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_shares(group), name="discord: live shares")
                 for view in await self._commands.projects():
                     if view.project.workflow in _SPRINTING:
                         self._mark(group, view.project.name)
@@ -82,6 +91,18 @@ class LiveStatus:
             if event.kind is EventKind.SPRINT_STARTED:  # a new sprint has a message of its own
                 await self._forget(event.project)
             self._mark(group, event.project)
+
+    async def _watch_shares(self, group: asyncio.TaskGroup) -> None:
+        """What is shared changes without an event of the project: by the clock, by what others take."""
+        while True:
+            await asyncio.sleep(self._watch_seconds)
+            try:
+                for project, shown in list(self._told_share.items()):
+                    share = await self._shares.of(project)
+                    if share is not None and compact(share) != shown:
+                        self._mark(group, project)
+            except Exception:
+                _log.exception("%s: looking at shares failed", new_id("error"))
 
     def _mark(self, group: asyncio.TaskGroup, project: str) -> None:
         if project not in self._stale:
@@ -139,6 +160,10 @@ class LiveStatus:
                 lambda tx: posts.remember(tx, "status", project, channel_id=channel.id, message_id=posted.id)
             )
         self._shown[project] = message
+        if standing.share is not None:
+            self._told_share[project] = compact(standing.share)
+        else:
+            self._told_share.pop(project, None)
         return True
 
     async def _standing(self, project: str) -> Standing | None:
@@ -152,7 +177,8 @@ class LiveStatus:
         except NotFound:
             return None
         limit = await self._store.read(lambda conn: usage.find(conn, project))
-        return Standing(workflow=workflow.state, sprint=view, cycles=cycles, limit=limit)
+        share = await self._shares.of(project) if view.sprint.ended_at is None else None
+        return Standing(workflow=workflow.state, sprint=view, cycles=cycles, limit=limit, share=share)
 
     async def _edit(self, guild: discord.Guild, project: str, message: Message) -> bool:
         """False: there is nothing to edit any more, or Discord takes no more edits of an old message."""

@@ -1,6 +1,7 @@
 """Events as posts: where each goes, what it says, whom it calls. PURE.
 
-What an epic, a hold, an overlap or a usage limit says stands in `scrum_notices`.
+What an epic, a hold, an overlap or a usage limit says stands in `scrum_notices`, what limits and shares say
+in `resource_notices`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
 from bot.discord.render import approval, who
+from bot.discord.resource_notices import RESOURCES
 from bot.discord.scrum_notices import SCRUM
 from cogs.buttons import answer_buttons, story_buttons
 from cogs.message import Card, Field, Message, Tone
@@ -346,6 +348,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     EventKind.WORK_SALVAGED: _salvaged,
     EventKind.WORKER_QUARANTINED: _quarantined,
     **SCRUM,
+    **RESOURCES,
 }
 
 _END_SIGNS = {"done": "✅", "skipped": "⏭️", "aborted": "🛑"}

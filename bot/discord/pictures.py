@@ -2,61 +2,57 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
+from bot.discord.palette import BACK, DPI, INK, LINE, LIT, PANEL, PLAN, SOFT, lettering, png
 from core.domain.lifecycles import WORKFLOW, WorkflowFact, WorkflowState
 
 _S = WorkflowState
-_BACK, _PANEL, _INK, _SOFT = "#2b2d31", "#383a40", "#f2f3f5", "#a6abb5"
-_LIT, _LINE, _PLAN = "#5865f2", "#57d38c", "#8a8f98"
-_DPI = 160
 
 
 def burndown(chart: Mapping[str, Any]) -> bytes:
     """`actual` and `ideal` (or None): `at` in seconds since the epoch, `points`; `title`."""
-    figure = Figure(figsize=(6.4, 4.6), dpi=_DPI, facecolor=_BACK)
+    figure = Figure(figsize=(6.4, 4.6), dpi=DPI, facecolor=BACK)
     axes = figure.add_axes((0.1, 0.15, 0.82, 0.67))
-    axes.set_facecolor(_BACK)
+    axes.set_facecolor(BACK)
     at, points = _days(chart["actual"]["at"]), chart["actual"]["points"]
     if chart["ideal"] is not None:
         axes.plot(
             _days(chart["ideal"]["at"]),
             chart["ideal"]["points"],
-            color=_PLAN,
+            color=PLAN,
             linewidth=2,
             linestyle=(0, (4, 3)),
         )
     if at:
-        axes.step(at, points, where="post", color=_LINE, linewidth=3.5, solid_capstyle="round")
-        axes.fill_between(at, points, step="post", color=_LINE, alpha=0.14, linewidth=0)
-        axes.plot(at[-1:], points[-1:], "o", color=_LINE, markersize=9, clip_on=False, zorder=5)
+        axes.step(at, points, where="post", color=LINE, linewidth=3.5, solid_capstyle="round")
+        axes.fill_between(at, points, step="post", color=LINE, alpha=0.14, linewidth=0)
+        axes.plot(at[-1:], points[-1:], "o", color=LINE, markersize=9, clip_on=False, zorder=5)
         axes.annotate(
             f"{points[-1]:g}",
             (at[-1], points[-1]),
             textcoords="offset points",
             xytext=(9, 9),
             ha="left",
-            color=_INK,
+            color=INK,
             fontsize=15,
             fontweight="bold",
         )
     _scale(axes, at, points, chart["ideal"])
-    figure.text(0.03, 0.93, _plain(chart["title"]), color=_INK, fontsize=16, fontweight="bold", va="center")
-    figure.text(0.03, 0.86, "— points left (UTC)", color=_LINE, fontsize=12, va="center")
+    figure.text(0.03, 0.93, lettering(chart["title"]), color=INK, fontsize=16, fontweight="bold", va="center")
+    figure.text(0.03, 0.86, "— points left (UTC)", color=LINE, fontsize=12, va="center")
     if chart["ideal"] is not None:
-        figure.text(0.38, 0.86, "- - as planned", color=_SOFT, fontsize=12, va="center")
-    return _png(figure)
+        figure.text(0.38, 0.86, "- - as planned", color=SOFT, fontsize=12, va="center")
+    return png(figure)
 
 
 def _scale(axes: Axes, at: Sequence[float], points: Sequence[float], ideal: Any) -> None:
@@ -73,8 +69,8 @@ def _scale(axes: Axes, at: Sequence[float], points: Sequence[float], ideal: Any)
     axes.xaxis.set_major_formatter(
         DateFormatter("%H:%M" if span < 1 else "%d %b\n%H:%M" if span < 5 else "%d %b")
     )
-    axes.tick_params(colors=_SOFT, labelsize=13, length=0)
-    axes.grid(axis="y", color=_PANEL, linewidth=1.2)
+    axes.tick_params(colors=SOFT, labelsize=13, length=0)
+    axes.grid(axis="y", color=PANEL, linewidth=1.2)
     axes.set_axisbelow(True)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -127,7 +123,7 @@ _WAYS: Mapping[tuple[WorkflowState, WorkflowState], _Way] = {
 
 def workflow(chart: Mapping[str, Any]) -> bytes:
     """`state` is lit; `title`. The arrows are those of the table that the system obeys."""
-    figure = Figure(figsize=(6.4, 8.2), dpi=_DPI, facecolor=_BACK)
+    figure = Figure(figsize=(6.4, 8.2), dpi=DPI, facecolor=BACK)
     axes = figure.add_axes((0, 0, 1, 0.94))
     axes.set_xlim(-0.2, 10.2)
     axes.set_ylim(-2.0, 12.0)
@@ -141,8 +137,10 @@ def workflow(chart: Mapping[str, Any]) -> bytes:
         _arrow(axes, before, after, said, lit=before == chart["state"])
     for state, place in _PLACES.items():
         _box(axes, str(state), place, lit=state == chart["state"])
-    figure.text(0.03, 0.965, _plain(chart["title"]), color=_INK, fontsize=16, fontweight="bold", va="center")
-    return _png(figure)
+    figure.text(
+        0.03, 0.965, lettering(chart["title"]), color=INK, fontsize=16, fontweight="bold", va="center"
+    )
+    return png(figure)
 
 
 def _arrow(
@@ -157,7 +155,7 @@ def _arrow(
             arrowstyle="-|>",
             mutation_scale=20,
             linewidth=3 if lit else 1.8,
-            color=_LIT if lit else _PLAN,
+            color=LIT if lit else PLAN,
             joinstyle="round",
             zorder=1,
         )
@@ -165,13 +163,13 @@ def _arrow(
     axes.text(
         *at,
         "\n".join(said),
-        color=_INK if lit else _SOFT,
+        color=INK if lit else SOFT,
         fontsize=11.5,
         fontweight="bold" if lit else "normal",
         ha=align,
         va="center",
         linespacing=1.25,
-        bbox={"facecolor": _BACK, "edgecolor": "none", "pad": 1.5},
+        bbox={"facecolor": BACK, "edgecolor": "none", "pad": 1.5},
         zorder=2,
     )
 
@@ -184,25 +182,14 @@ def _box(axes: Axes, name: str, place: tuple[float, float], *, lit: bool) -> Non
             2 * _HALF_WIDTH,
             2 * _HALF_HEIGHT,
             boxstyle="round,pad=0,rounding_size=0.22",
-            facecolor=_LIT if lit else _PANEL,
-            edgecolor=_INK if lit else _PLAN,
+            facecolor=LIT if lit else PANEL,
+            edgecolor=INK if lit else PLAN,
             linewidth=2.5 if lit else 1.2,
             zorder=3,
         )
     )
-    axes.text(x, y, name, color=_INK, fontsize=11.5, fontweight="bold", ha="center", va="center", zorder=4)
+    axes.text(x, y, name, color=INK, fontsize=11.5, fontweight="bold", ha="center", va="center", zorder=4)
 
 
 def _days(seconds: Sequence[float]) -> list[float]:
     return [float(date2num(datetime.fromtimestamp(one, UTC))) for one in seconds]
-
-
-def _plain(text: str) -> str:
-    """No mathematics out of a title: `$` is matplotlib's."""
-    return text[:44].replace("\\", "\\\\").replace("$", r"\$")
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
-    return out.getvalue()

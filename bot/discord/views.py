@@ -17,6 +17,7 @@ from cogs.desk import Desk, actor
 from cogs.message import Message
 from cogs.outgoing import keeping_mark
 from cogs.render import refusal, story_helped, story_skipped
+from cogs.render_resources import why
 from cogs.replies import confide, update, whisper
 from core.domain.approval import Approval, ApprovalState, may_answer
 from core.errors import InvalidInput, NotAllowed, NotFound
@@ -52,6 +53,8 @@ class Counter:
             "skip": self._skip,
             "page": self._turn_page,
             "resume": self._resume,
+            "why": self._why,
+            "optimize": self._optimize,
         }
         self._ask_why = form(
             "reject", "Reject", "What should be different?", "The agent gets these words and tries again."
@@ -155,6 +158,22 @@ class Counter:
             return Message(text=f"Sprint {view.sprint.number} of {view.sprint.project} goes on.")
 
         await confide(interaction, resume())
+
+    # -- resources ---------------------------------------------------------------------------
+
+    async def _why(self, interaction: discord.Interaction[Any], story_id: str) -> None:
+        async def explain() -> Message:
+            return why(await self._commands.why(story_id))
+
+        await confide(interaction, explain())
+
+    async def _optimize(self, interaction: discord.Interaction[Any], strategy: str) -> None:
+        async def share() -> Message:
+            wanted = None if strategy == "-" else strategy
+            done = await self._commands.optimize(strategy=wanted, actor=actor(interaction.user))
+            return self._desk.results.keep(done)
+
+        await update(interaction, share(), slow=True)
 
     # -- pages -------------------------------------------------------------------------------
 

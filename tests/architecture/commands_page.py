@@ -21,6 +21,7 @@ TITLES = {
     "Tdd": "Cycles",
     "Story": "A story at work",
     "Rescue": "When a story needs help",
+    "Resources": "Shares of the machine",
     "Notifications": "Who is called, and when",
 }
 

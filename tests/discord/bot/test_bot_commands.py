@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("service")
 COMMANDS = {
     "global_status",
     "resource_status",
+    "resource_optimize",
+    "why",
     "insights",
     "subscribe",
     "unsubscribe",

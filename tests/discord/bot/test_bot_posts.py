@@ -30,6 +30,7 @@ from tests.discord.bot.real_core import until
 
 POST = "POST /channels/{channel_id}/messages"
 SHOP = "proj-shop"
+BLOCKED_BUTTONS = ["Suggest fix", "Take over", "Skip", "Why?"]
 
 
 def says(words: str) -> Any:
@@ -282,7 +283,7 @@ class TestBlockedStories:
     async def test_suggest_fix(self, orchard: Any, service: DiscordService, alice: Person) -> None:
         story = await orchard.running_story()
         await orchard.block(story, "code\\_green was tried 4 times")
-        message = await alice.wait_for_message(lambda m: m.labels == ["Suggest fix", "Take over", "Skip"])
+        message = await alice.wait_for_message(lambda m: m.labels == BLOCKED_BUTTONS)
         shown = await alice.press(message, "Suggest fix")
         answer = await alice.submit(shown, {"text": "use a set"})
         assert "is blocked" in answer.text
@@ -298,7 +299,7 @@ class TestBlockedStories:
     async def test_skip(self, orchard: Any, service: DiscordService, alice: Person) -> None:
         story = await orchard.running_story()
         await orchard.block(story)
-        message = await alice.wait_for_message(lambda m: m.labels == ["Suggest fix", "Take over", "Skip"])
+        message = await alice.wait_for_message(lambda m: m.labels == BLOCKED_BUTTONS)
         answer = await alice.press(message, "Skip")
         assert "Skipped by" in answer.text
         assert (await orchard.commands.story(story.id)).view.status is StoryStatus.SKIPPED
@@ -310,7 +311,7 @@ class TestBlockedStories:
     ) -> None:
         story = await orchard.running_story()
         await orchard.block(story)
-        message = await alice.wait_for_message(lambda m: m.labels == ["Suggest fix", "Take over", "Skip"])
+        message = await alice.wait_for_message(lambda m: m.labels == BLOCKED_BUTTONS)
         await orchard.commands.suggest_fix(story.id, "use a set", actor="cli")
         edited = await alice.wait_for_message(lambda m: m.id == message.id and not m.buttons)
         assert "the command line suggests: use a set" in edited.text

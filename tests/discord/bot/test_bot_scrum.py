@@ -282,16 +282,13 @@ class TestState:
         assert "priority normal" in status.text
         assert shown(status).attachments == []
 
-    async def test_project_and_resources(self, orchard: Any, alice: Person) -> None:
+    async def test_project_and_insights(self, orchard: Any, alice: Person) -> None:
         await orchard.running_story()
         assert "SPRINT_ACTIVE" in (await alice.slash("project_status", IN_SHOP)).text
         assert "is paused" in (await alice.slash("project_pause", IN_SHOP)).text
         # it is in no configuration file here: what starts a project says so
         resumed = await settled(alice, await alice.slash("project_resume", IN_SHOP))
         assert "not configured any more" in resumed.text
-        resources = (await alice.slash("resource_status")).text
-        assert "CPU" in resources
-        assert "1 cycles" in resources
         assert "No gate has judged anything yet" in (await alice.slash("insights")).text
 
 
@@ -415,12 +412,12 @@ class TestCycles:
     ) -> None:
         story = await orchard.running_story()
         running = shown(await alice.slash("story show", {"story": story.id}))
-        assert running.labels == ["Steer", "Stop", "Take over", "Skip"]
+        assert running.labels == ["Steer", "Stop", "Take over", "Skip", "Why?"]
         form = await alice.press(running, "Steer")
         steered = await alice.submit(form, {"text": "use a set"})
         assert steered.ephemeral
         await orchard.block(story)
         blocked = shown(await alice.slash("story show", {"story": story.id}))
-        assert blocked.labels == ["Suggest fix", "Take over", "Skip"]
+        assert blocked.labels == ["Suggest fix", "Take over", "Skip", "Why?"]
         old = await settled(alice, await alice.press(running, "Stop"))  # a click on what was shown before
         assert private(old)

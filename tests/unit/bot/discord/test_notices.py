@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.discord.notice import Notice, Place
 from bot.discord.notices import bare, mark, notice
 from bot.discord.notify import nonce_of
+from bot.discord.resource_notices import breached_again
 from cogs.message import fit
 from core.domain.event import POSTED, Event, EventKind
 from core.domain.ping import Ping
@@ -72,6 +73,21 @@ DATA: dict[EventKind, dict[str, Any]] = {
     },
     EventKind.APPROVAL_ESCALATED: {"approval": "approval_1", "question": "Merge?", "to": "admins"},
     EventKind.APPROVAL_OVERDUE: {"approval": "approval_1", "question": "Merge?", "to": "contributors"},
+    EventKind.LIMIT_BREACHED: {
+        "resource": "memory",
+        "limit": 2000.0,
+        "used": 2048.0,
+        "ended": 2,
+        "program": "python",
+        "program_mb": 900.0,
+        "text": "",
+    },
+    EventKind.STRATEGY_REFUSED: {
+        "strategy": "shop.shares:Mine",
+        "why": "it gave 12 of 10 agents",
+        "kept": "the shares of before",
+    },
+    EventKind.STORY_PARKED: {"phase": "code_green", "taker": "calc", "reason": "calc has 2 of its 3 agents"},
 }
 
 
@@ -131,6 +147,11 @@ def test_other_kinds_are_history_only(kind: EventKind) -> None:
         (EventKind.TESTS_RAN, "assert 1 == 2"),
         (EventKind.APPROVAL_ESCALATED, "Nobody answered in time. Now these are asked as well: admins."),
         (EventKind.APPROVAL_OVERDUE, "Nobody answered in time. The question stays open for: contributors."),
+        (EventKind.LIMIT_BREACHED, "shop met its limit of memory\nIt took 2,048 MB of 2,000 MB."),
+        (EventKind.LIMIT_BREACHED, "2 processes of its own ended, the largest being `python` with 900 MB."),
+        (EventKind.LIMIT_BREACHED, "`max_memory_mb` in the project's settings is the limit"),
+        (EventKind.STRATEGY_REFUSED, "it gave 12 of 10 agents\nMeanwhile: the shares of before."),
+        (EventKind.STORY_PARKED, "Parked in `code_green` to make room for **calc**."),
     ],
 )
 def test_a_post_says_what_matters(kind: EventKind, told: str) -> None:
@@ -160,6 +181,34 @@ def test_a_limit_that_ends_by_itself_calls_nobody() -> None:
     assert "by itself" in made.message.cards[0].body
 
 
+@pytest.mark.parametrize(
+    ("times", "called"), [(1, None), (2, None), (3, Ping.BLOCKED), (4, None), (6, Ping.BLOCKED)]
+)
+def test_what_is_ended_again_and_again_calls_people_each_third_time(times: int, called: Ping | None) -> None:
+    made = notice(event(EventKind.LIMIT_BREACHED, DATA[EventKind.LIMIT_BREACHED]))
+    assert made is not None
+    again = breached_again(made, times)
+    assert again.ping is called
+    assert ("Again and again" in words_of(again)) is (times >= 3)
+    assert again.message.cards[0].footer == "shop-1 · #12"
+
+
+def test_a_limit_that_ended_nothing_promises_no_further_try() -> None:
+    text = words(
+        EventKind.LIMIT_BREACHED, {"resource": "disk", "text": "shop used 9 MB of its 8 MB of disk."}
+    )
+    assert "shop used 9 MB of its 8 MB of disk." in text
+    assert "tried again" not in text
+    assert "`max_disk_mb`" in text
+
+
+def test_a_parked_story_says_why_by_a_button() -> None:
+    made = notice(event(EventKind.STORY_PARKED, {"phase": "refactor"}))
+    assert made is not None
+    assert [(b.verb, b.target) for b in made.message.buttons] == [("why", "shop-1")]
+    assert "make room" not in made.message.cards[0].body
+
+
 def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
     in_channel = {
         kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.CHANNEL
@@ -186,10 +235,12 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         EventKind.CHANGES_REQUESTED,
         EventKind.USAGE_LIMITED,
         EventKind.USAGE_RESET,
+        EventKind.LIMIT_BREACHED,
+        EventKind.STRATEGY_REFUSED,
     }
 
 
-def test_a_blocked_story_shows_what_was_tried_and_three_ways_out() -> None:
+def test_a_blocked_story_shows_what_was_tried_and_the_ways_out() -> None:
     tried = [{"phase": "code_green", "attempt": n, "said": f"wrong {n}", "at": "x"} for n in range(1, 9)]
     data = {"phase": "code_green", "reason": "tried 8 times", "tried": 8, "tried_list": [*tried, "odd"]}
     made = notice(event(EventKind.STORY_BLOCKED, data), "Add a basket")
@@ -197,7 +248,7 @@ def test_a_blocked_story_shows_what_was_tried_and_three_ways_out() -> None:
     [*_, last] = made.message.cards[0].fields
     assert (last.name, last.value) == (r"code\_green, try 8", "wrong 8")
     assert len(made.message.cards[0].fields) == 5
-    assert [button.verb for button in made.message.buttons] == ["fix", "take", "skip"]
+    assert [button.verb for button in made.message.buttons] == ["fix", "take", "skip", "why"]
 
 
 def test_tries_that_came_to_the_same_are_told_once() -> None:

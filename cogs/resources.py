@@ -1,0 +1,96 @@
+"""`/resource_status`, `/resource_optimize` and `/why`: who has what, shared anew, and why a story waits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from discord.ext import commands
+
+from cogs import hybrid, render_resources
+from cogs.chart import shares_chart
+from cogs.desk import Context, Desk, actor
+from cogs.hybrid import STORY
+from cogs.message import Message
+from cogs.replies import answer, answer_then
+from core.domain.story import StoryStatus
+from core.errors import NotFound
+from core.orchestrator.resource_views import ProjectResources, ResourcesView
+
+EVERY = "-"
+
+Named = Literal["fair_share", "priority_based", "dynamic"]
+
+
+class Resources(commands.Cog):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        desk.pages["resources"] = self._page
+        desk.pages["optimized"] = desk.results.page
+
+    @hybrid.command("Who holds what of the machine, against what they are entitled to: table and picture")
+    @hybrid.options(project="One project's details; none: all projects")
+    async def resource_status(self, ctx: Context, project: str | None = None) -> None:
+        name = (project or "").strip()
+        if name:
+            await answer(ctx, self._page(name, 0))
+            return
+        view = await self._desk.commands.resources()
+        chart = shares_chart(view)
+        if (picture := self._desk.draw.kept(chart)) is not None:
+            await answer(ctx, _ready(render_resources.resources(view, picture=picture)))
+            return
+
+        async def draw() -> Message:
+            return render_resources.resources(view, picture=await self._desk.draw(chart))
+
+        await answer_then(ctx, render_resources.resources(view, drawing=True), draw())
+
+    @hybrid.command("Measure and share resources anew, or look what another strategy would do")
+    @hybrid.options(
+        strategy="Another one than the configured: only as a dry run",
+        dry_run="Change nothing, only tell what would change",
+    )
+    async def resource_optimize(
+        self, ctx: Context, strategy: Named | None = None, dry_run: bool = False
+    ) -> None:
+        async def share() -> Message:
+            done = await self._desk.commands.optimize(
+                strategy=strategy, dry_run=dry_run, actor=actor(ctx.author)
+            )
+            may_do = dry_run and (
+                strategy is None or strategy == (await self._desk.commands.resources()).strategy
+            )
+            return self._desk.results.keep(done, may_do=may_do)
+
+        await answer(ctx, share(), slow=True)
+
+    @hybrid.command("Why a story waits, is blocked or runs, and what has to happen next")
+    @hybrid.options({"story": hybrid.stories(StoryStatus, own_first=True)}, story=STORY)
+    async def why(self, ctx: Context, *, story: str | None = None) -> None:
+        async def explain() -> Message:
+            found = await self._desk.story(ctx, story, anywhere=True)
+            return render_resources.why(await self._desk.commands.why(found))
+
+        await answer(ctx, explain())
+
+    # -- pages -------------------------------------------------------------------------------
+
+    async def _page(self, argument: str, page: int) -> Message:
+        view = await self._desk.commands.resources()
+        if argument != EVERY:
+            return render_resources.project_resources(view, _project(view, argument), page)
+        if page > 0:
+            return render_resources.resources(view, page)
+        return render_resources.resources(view, picture=await self._desk.draw(shares_chart(view)))
+
+
+def _project(view: ResourcesView, name: str) -> ProjectResources:
+    wanted = name.casefold()
+    for one in view.projects:
+        if one.project.casefold() == wanted:
+            return one
+    raise NotFound(f"There is no project '{name[:100]}' that shares resources.", hint="See /project_list.")
+
+
+async def _ready(message: Message) -> Message:
+    return message
