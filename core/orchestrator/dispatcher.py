@@ -25,6 +25,7 @@ from core.orchestrator.back_off import BackOff
 from core.orchestrator.extra_agents import ExtraAgents
 from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.parking import Parking
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
@@ -84,6 +85,7 @@ class Dispatcher:
             asking=setups.asking,
         )
         self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
+        self.parking = Parking(self.supervisor)
         self._merges = MergeQueue(store, self.supervisor, setups)
         self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
         self.extra_agents = ExtraAgents()
@@ -178,6 +180,7 @@ class Dispatcher:
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
+        self.parking.over(story)
         self._cancelled.discard(story)
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -7,10 +7,13 @@ keeps; when either process dies before that, the story goes on as after any othe
 from __future__ import annotations
 
 import logging
+import sqlite3
 
+from core.domain.event import EventKind
 from core.errors import OrchardError
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import decode
+from core.store import events
 from core.worker.contract import Park, Parked
 
 log = logging.getLogger(__name__)
@@ -53,3 +56,17 @@ class Parking:
     def over(self, story_id: str) -> None:
         """Its phase has ended, in whichever way: for who drives it to say."""
         self._asked.discard(story_id)
+
+
+def taker_of(conn: sqlite3.Connection, story_id: str) -> str:
+    """The project that a parked story made place for; empty when nobody said so."""
+    last = events.latest(conn, story_id=story_id, kinds=[EventKind.STORY_PARKED], limit=1)
+    return str(last[0].data.get("taker") or "") if last else ""
+
+
+def parked_sentence(taker: str, waits: str) -> str:
+    """What a parked story waits for. `waits` is what the scheduler says of its next phase, in whichever form:
+    "waits: memory is full."; empty when it has said nothing yet."""
+    place = f"parked to make place for {taker}" if taker else "parked to make place"
+    reason = waits.removeprefix("waits:").strip()
+    return f"{place}; goes on when it has one again" + (f": {reason}" if reason else ".")

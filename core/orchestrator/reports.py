@@ -118,6 +118,8 @@ def _rebased(tx: Transaction, cycle: Cycle, job: PhaseJob, report: PhaseReport) 
 
 def _parked(tx: Transaction, cycle: Cycle, report: PhaseReport) -> Cycle:
     """The same attempt goes on later, in its files and its session, with all that was said to it so far."""
+    words = _words_meanwhile(tx, cycle, only_unheard=False)
+    unkept = [word for word in words if word not in cycle.feedback]
     tx.emit(
         EventKind.STORY_PARKED,
         project=cycle.project,
@@ -136,7 +138,7 @@ def _parked(tx: Transaction, cycle: Cycle, report: PhaseReport) -> Cycle:
         session_id=report.session_id,
         # Its files stand on this commit, whatever the main branch does meanwhile.
         base_commit=cycle.base_commit or report.base_commit,
-        feedback="\n\n".join(part for part in (cycle.feedback, told_meanwhile(tx, cycle)) if part),
+        feedback="\n\n".join(part for part in (cycle.feedback, *unkept) if part),
     )
 
 
@@ -158,6 +160,10 @@ def stop_after_step(tx: Transaction, cycle: Cycle, phase: Phase) -> Cycle:
 def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False) -> str:
     """What people said to the story since its phase began, for the next prompt: words to its turn, and why
     something was not allowed (an agent's protocol carries the refusal, and seldom its reason)."""
+    return "\n\n".join(_words_meanwhile(tx, cycle, only_unheard=only_unheard))
+
+
+def _words_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool) -> list[str]:
     lines: list[str] = []
     kinds = (EventKind.PHASE_STARTED, EventKind.STORY_STEERED, EventKind.APPROVAL_ANSWERED)
     for event in reversed(events.latest(tx.conn, story_id=cycle.story_id, kinds=kinds, limit=50)):
@@ -168,7 +174,7 @@ def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False)
                 lines.append(denied)
         elif not (only_unheard and event.data["reached"]):
             lines.append(prompts.said(event.data["text"]))
-    return "\n\n".join(reversed(lines))
+    return lines[::-1]
 
 
 def _denied(answer: Mapping[str, Any]) -> str:

@@ -8,10 +8,11 @@ import pytest
 from core.agents import prompts
 from core.domain.event import EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
-from core.domain.lifecycles import CycleState, Phase, WorkflowCommand, WorkflowState
+from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
 from core.domain.risk import RiskLimits
 from core.domain.story import Hold, StoryState
 from core.errors import LostRace
+from core.orchestrator.parking import parked_sentence, taker_of
 from core.orchestrator.reports import ReviewPolicy, record_merged, record_phase
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy
@@ -251,6 +252,103 @@ def test_a_usage_limit_pauses_and_costs_no_attempt(in_green):
     assert (after.attempt, after.session_id, after.feedback) == (1, "s1", "Go on.")
     assert workflow(in_green) is WorkflowState.SPRINT_PAUSED
     assert usage.find(in_green.tx.conn, "shop").until == until
+
+
+# --- making place
+
+
+def test_a_parked_turn_costs_no_attempt_and_keeps_its_session_and_what_was_said(in_green):
+    in_green.claim()
+    steer(in_green, "heard", reached=True)
+    steer(in_green, "Go on.", reached=False)
+    after = in_green.report(
+        PhaseEnd.PARKED, parked_for="bank", parked_reason="bank is below its share.", session_id="s2"
+    )
+    assert (after.state, after.attempt, after.blocked_reason) == (CycleState.CODE_GREEN, 1, "")
+    assert after.parked
+    assert after.session_id == "s2"
+    assert after.feedback.startswith("Go on.")
+    assert prompts.said("heard") in after.feedback
+    assert leases.held(in_green.tx.conn) == ()
+    assert in_green.told(EventKind.STORY_PARKED) == [
+        {"phase": "code_green", "taker": "bank", "reason": "bank is below its share."}
+    ]
+    assert in_green.told(EventKind.AGENT_FAILED) == []
+    assert workflow(in_green) is WorkflowState.SPRINT_ACTIVE
+    assert taker_of(in_green.tx.conn, in_green.story) == "bank"
+
+
+def test_what_a_person_said_is_not_said_twice_after_a_second_park(in_green):
+    for _ in range(2):
+        in_green.claim()
+        cycles.patch(
+            in_green.tx, in_green.story, state=CycleState.CODE_GREEN, feedback=prompts.said("mind 0")
+        )
+        steer(in_green, "mind 0", reached=True)
+        after = in_green.report(PhaseEnd.PARKED)
+    assert after.feedback.count("mind 0") == 1
+
+
+def test_a_story_is_parked_no_longer_once_it_is_claimed_or_moves(in_green):
+    in_green.report(PhaseEnd.PARKED)
+    in_green.claim()
+    assert not in_green.cycle.parked
+    in_green.report(PhaseEnd.PARKED)
+    moved = cycles.move(in_green.tx, in_green.story, CycleEvent.ABORTED, state=CycleState.CODE_GREEN)
+    assert not moved.parked
+
+
+def test_one_phase_only_is_not_over_when_it_is_parked(in_green):
+    cycles.patch(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, hold=Hold.STEP.value)
+    assert in_green.report(PhaseEnd.PARKED).hold is Hold.STEP
+
+
+def test_a_story_that_was_blocked_while_it_was_parked_stays_so_with_its_session(in_green):
+    in_green.claim()
+    cycles.block(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, reason="Its need is gone.")
+    after = in_green.report(PhaseEnd.PARKED, session_id="s2")
+    assert (after.blocked_reason, after.session_id, after.parked) == ("Its need is gone.", "s2", True)
+
+
+def test_a_sprint_that_was_paused_meanwhile_goes_on_with_the_parked_story(in_green):
+    in_green.claim()
+    projects.move_workflow(in_green.tx, "shop", WorkflowCommand.SPRINT_PAUSE, actor="cli")
+    assert in_green.report(PhaseEnd.PARKED).parked
+    assert cycles.runnable(in_green.tx.conn) == ()
+    projects.move_workflow(in_green.tx, "shop", WorkflowCommand.SPRINT_RESUME, actor="cli")
+    assert [cycle.story_id for cycle in cycles.runnable(in_green.tx.conn)] == [in_green.story]
+
+
+def test_the_files_of_a_first_phase_stay_on_their_commit(in_green):
+    cycles.patch(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, base_commit=None)
+    assert in_green.report(PhaseEnd.PARKED, base_commit="main1").base_commit == "main1"
+    assert in_green.report(PhaseEnd.PARKED, base_commit="main2").base_commit == "main1"
+
+
+def test_a_rebase_that_was_put_off_is_still_to_be_done(in_green):
+    cycles.patch(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, rebase_onto="main2")
+    after = in_green.report(
+        PhaseEnd.PASSED, verdict=verdict(Phase.CODE_GREEN), head_commit="green", rebase_put_off=True
+    )
+    assert (after.state, after.rebase_onto) == (CycleState.REFACTOR, "main2")
+
+
+def test_a_turn_that_took_the_main_branch_in_and_was_parked_stands_there(in_green):
+    cycles.patch(in_green.tx, in_green.story, state=CycleState.CODE_GREEN, rebase_onto="main2")
+    after = in_green.report(PhaseEnd.PARKED, rebased_base="main2", rebased_red="red2", rebased_head="red2")
+    assert (after.base_commit, after.head_commit, after.rebase_onto) == ("main2", "red2", None)
+
+
+@pytest.mark.parametrize(
+    ("taker", "waits", "said"),
+    [
+        ("bank", "waits: memory is full.", "parked to make place for bank; goes on when it has one again: "
+         "memory is full."),
+        ("", "", "parked to make place; goes on when it has one again."),
+    ],
+)  # fmt: skip
+def test_a_parked_story_says_for_whom_and_what_it_waits_for(taker, waits, said):
+    assert parked_sentence(taker, waits) == said
 
 
 # --- the main branch moved

@@ -126,6 +126,7 @@ class Interventions(Topic):
                 hold=Hold.TAKEN.value,
                 held_by=actor,
                 by_hand=False,
+                parked=False,
                 conflicts=0,
             )
             tx.emit(
