@@ -59,7 +59,7 @@ def work_time(now: datetime, hours: Hours | None) -> WorkTime:
     if hours is None:
         return WorkTime(allowed=True, until=None)
     until: datetime | None = None
-    for start, stop in sorted(_spans(now, hours)):
+    for start, stop in _spans(now, hours):
         if until is not None and start > until:
             break
         if until is None and now < start:
@@ -74,6 +74,8 @@ def may_work(now: datetime, hours: Hours | None) -> bool:
 
 
 def _spans(now: datetime, hours: Hours) -> Iterator[tuple[datetime, datetime]]:
+    """By their starts: the first moment at which clocks show so late a time. Made as they are asked for,
+    since the scheduler asks for every project at each pass."""
     today = now.astimezone(hours.zone).date()
     for away in range(-_BEFORE, _AFTER):
         day = today + timedelta(days=away)

@@ -1,7 +1,8 @@
 """Locks on named resources that projects share: so many places each, held by stories, for a time.
 
 A hold is a lease: its holder renews it while a phase runs. One whose time is over is released by the next
-who asks for the resource, or by `expire`, on the record.
+who asks for the resource, or by `expire`, on the record; never while its story's phase is leased, for a late
+worker may be at work with it still.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class SharedResource:
         return self.places - sum(hold.places for hold in self.holds)
 
 
+_UNLEASED = (
+    "NOT EXISTS (SELECT 1 FROM leases l WHERE l.story_id = resource_holds.story_id AND l.released_at IS NULL)"
+)
+
+
 def define(tx: Transaction, name: str, places: int) -> None:
     """Makes the resource, or gives it another number of places; who holds one keeps it.
 
@@ -58,6 +64,7 @@ def define(tx: Transaction, name: str, places: int) -> None:
 
 def forget(tx: Transaction, name: str) -> None:
     """Removes it with its history. Raises NotFound, or NotAllowed while somebody holds it."""
+    _release_expired(tx, name)
     found = get(tx.conn, name)
     if found.holds:
         raise NotAllowed(f"{name} cannot be removed now.", why=_who_holds(found, tx.now))
@@ -103,12 +110,14 @@ def acquire(
 
 def _places_to_take(tx: Transaction, story_id: str, name: str, wanted: int) -> list[int]:
     found = get(tx.conn, name)
+    own = sum(hold.places for hold in found.holds if hold.story_id == story_id)
+    if wanted <= own:
+        return []  # also where there are fewer places since: it keeps what it holds
     if wanted > found.places:
         raise InvalidInput(
             f"Story {story_id} wants {wanted} places of {name}, which has {found.places}.",
             hint="It would wait for ever.",
         )
-    own = sum(hold.places for hold in found.holds if hold.story_id == story_id)
     if wanted - own > found.free:
         raise LostRace(f"Story {story_id} cannot have {name} now.", why=_who_holds(found, tx.now))
     taken = {
@@ -152,7 +161,7 @@ def expire(tx: Transaction) -> tuple[Hold, ...]:
     """Releases every hold whose time is over; returns them, by resource."""
     ended = _group(
         tx.conn.execute(
-            f"{_HOLDS} AND expires_at <= ? {_GROUPED}",
+            f"{_HOLDS} AND expires_at <= ? AND {_UNLEASED} {_GROUPED}",
             (tx.now_text,),
         )
     )
@@ -163,8 +172,8 @@ def expire(tx: Transaction) -> tuple[Hold, ...]:
 
 def _release_expired(tx: Transaction, name: str) -> None:
     tx.conn.execute(
-        "UPDATE resource_holds SET released_at = ? WHERE resource = ? AND released_at IS NULL"
-        " AND expires_at <= ?",
+        "UPDATE resource_holds SET released_at = ? WHERE resource = ? AND released_at IS NULL"  # noqa: S608
+        f" AND expires_at <= ? AND {_UNLEASED}",
         (tx.now_text, name, tx.now_text),
     )
 

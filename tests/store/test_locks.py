@@ -109,6 +109,16 @@ def test_fewer_places_take_none_away_and_give_none_out(tx: Transaction) -> None:
     assert take(tx, "shop-1", gpu=1)
 
 
+def test_who_holds_all_it_wants_goes_on_when_there_are_fewer_places(tx: Transaction) -> None:
+    take(tx, "shop-1", gpu=2)
+    take(tx, "post-1", gpu=1)
+    locks.define(tx, "gpu", 1)
+    (hold,) = take(tx, "shop-1", seconds=90, gpu=2)
+    assert (hold.places, hold.expires_at) == (2, tx.now + timedelta(seconds=90))
+    with pytest.raises(InvalidInput, match="wants 3 places of gpu, which has 1"):
+        take(tx, "shop-1", gpu=3)
+
+
 @pytest.mark.parametrize(
     ("story", "wants", "seconds", "error"),
     [
@@ -139,6 +149,13 @@ def test_a_resource_is_removed_when_nobody_holds_it(tx: Transaction) -> None:
         locks.get(tx.conn, "staging")
     with pytest.raises(InvalidInput):
         locks.define(tx, "staging", 0)
+
+
+def test_a_hold_whose_time_is_over_keeps_no_resource(tx: Transaction, later: Later) -> None:
+    take(tx, "shop-1", seconds=60, staging=1)
+    locks.forget(later(61), "staging")
+    with pytest.raises(NotFound):
+        locks.get(tx.conn, "staging")
 
 
 def test_the_schema_itself_lets_nobody_share_a_place(tx: Transaction) -> None:
