@@ -27,6 +27,7 @@ from config.layers import Layer, section, spoken
 from config.problems import ConfigError, Mark, Problem, unreadable
 from config.project_section import OWN_FILE, Projects, read_own, read_projects
 from config.settings import GlobalSettings, ProjectSettings, Settings
+from config.shares import check_shares
 
 CONFIG_NAME = "orch-config.yaml"
 REGISTRATIONS = "projects.d"
@@ -86,6 +87,7 @@ def load(
     _check_agent(findings, settings.default_agent, "global.default_agent", origin, known)
     for name, project in projects.settings.items():
         _check_agent(findings, project.agent, f"projects.{name}.agent", projects.layers[name], known)
+    check_shares(findings, settings, origin, projects)
     discord = _discord(findings, variables)
     if any(problem.mark.file not in projects.owners for problem in findings.problems):
         raise ConfigError(findings.ordered(str(source) for source in findings.sources))

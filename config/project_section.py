@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.checks import nearest_mark, set_later
-from config.document import Document
+from config.document import Document, KeyPath, dotted
 from config.fields import absolute, near
 from config.findings import Findings
 from config.layers import Layer, merge, section
@@ -20,9 +20,10 @@ from config.problems import Mark
 from config.settings import ProjectSettings
 
 OWN_FILE = Path(".orch-state") / "config.yaml"
-# A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, nor who
-# decides about it.
-NOT_OWN = ("name", "path", "isolation", "approvals")
+# A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, who decides
+# about it, nor what comes before other projects' work.
+NOT_OWN = ("name", "path", "isolation", "approvals", "priority")
+NOT_OWN_LIMITS = ("cpu_priority", "guaranteed_agents")
 
 
 @dataclass(slots=True)
@@ -86,11 +87,18 @@ def read_own(findings: Findings, checkout: Path) -> Layer:
         findings.fail(Mark(file=str(path)), "", "is a link that leads out of the project")
         return Layer()
     document = findings.read(path)
-    refused = [key for key in NOT_OWN if key in document.data]
-    for key in refused:
+    data = dict(document.data)
+    limits = data.get("resource_limits")
+    inner = limits if isinstance(limits, Mapping) else {}
+    refused: list[KeyPath] = [(key,) for key in NOT_OWN if key in data]
+    refused += [("resource_limits", key) for key in NOT_OWN_LIMITS if key in inner]
+    for place in refused:
         sentence = "is not the project's own to set: it belongs in orch-config.yaml"
-        findings.fail(document.marks[(key,)], key, sentence)
-    return section(document).but({key: value for key, value in document.data.items() if key not in refused})
+        findings.fail(document.marks[place], dotted(place), sentence)
+    data = {key: value for key, value in data.items() if key not in NOT_OWN}
+    if inner:
+        data["resource_limits"] = {key: each for key, each in inner.items() if key not in NOT_OWN_LIMITS}
+    return section(document).but(data)
 
 
 def _read_project(

@@ -123,24 +123,13 @@ def test_what_is_not_in_force_is_listed_and_the_rest_is_not(folder):
     folder.write(GLOBAL + "  security:\n    require_2fa: true\n" + PROJECT)
     listed = folder.load().not_in_force
     assert listed["global"] == (
-        "global_cpu_cores",
-        "global_memory_limit_gb",
-        "global_disk_limit_gb",
-        "resource_allocation_strategy",
-        "resource_rebalance_interval_seconds",
         "enable_cross_project_insights",
         "enable_knowledge_sharing",
         "enable_pattern_learning",
         "security.require_2fa",
     )
     assert set(listed["my-project"]) == {
-        "resource_limits.max_disk_mb",
-        "resource_limits.cpu_priority",
         "ai_settings.context_sharing_enabled",
-        "work_hours.timezone",
-        "work_hours.start",
-        "work_hours.end",
-        "work_hours.days",
         "team",
         "dependencies",
     }
