@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 from core.domain.lifecycles import CYCLE, CycleEvent, CycleState
 from core.domain.machine import next_state
-from core.domain.story import Cycle, Hold, Story
+from core.domain.story import Cycle, Hold, Priority, Story
 from core.errors import InvalidInput, LostRace, NotFound
 from core.store.columns import from_time, to_text
 from core.store.transaction import Transaction
@@ -110,18 +110,47 @@ def of_project(conn: sqlite3.Connection, project: str | None = None) -> tuple[Cy
     return tuple(from_row(row) for row in rows)
 
 
-def runnable(conn: sqlite3.Connection, *, limit: int | None = None) -> tuple[Cycle, ...]:
+def runnable(conn: sqlite3.Connection, project: str | None = None) -> tuple[Cycle, ...]:
     """Cycles whose next phase may start now, most urgent first, then longest untouched.
 
     Not over, not blocked, not held, not leased, no merge approval pending, every story that it needs DONE;
     the story ACTIVE, its project ACTIVE and in SPRINT_ACTIVE.
     """
+    own, parameters = ("", ()) if project is None else (" AND c.project = ?", (project,))
     rows = conn.execute(
-        f"SELECT c.* FROM projects p, cycles c, stories s WHERE {RUNNABLE}"  # noqa: S608 - fixed text
-        " ORDER BY s.priority_rank, c.updated_at, s.place, s.number, c.story_id LIMIT ?",
-        (-1 if limit is None else limit,),
+        f"SELECT c.* FROM projects p, cycles c, stories s WHERE {RUNNABLE}{own}"  # noqa: S608 - fixed text
+        " ORDER BY s.priority_rank, c.updated_at, s.place, s.number, c.story_id",
+        parameters,
     )
     return tuple(from_row(row) for row in rows)
+
+
+# How many begun stories are looked at beside those asked for: they are sorted by priority, which their index
+# does not know.
+_BEGUN_LOOKED_AT = 100
+
+
+def ready(conn: sqlite3.Connection, project: str, *, most: int) -> tuple[tuple[Cycle, Priority], ...]:
+    """The first of a project's runnable cycles: up to `most` begun ones by priority, then longest untouched,
+    and up to `most` that never ran, by priority, then by their place in the backlog.
+
+    However many there are, few rows are read (indexes cycles_begun and stories_active). Of very many begun
+    ones those untouched longest are looked at.
+    """
+    begun = conn.execute(
+        "SELECT c.*, s.priority AS story_priority, s.priority_rank FROM projects p CROSS JOIN cycles c"  # noqa: S608
+        f" CROSS JOIN stories s WHERE p.name = ? AND c.project = p.name AND c.generation > 0 AND {RUNNABLE}"
+        " ORDER BY c.updated_at LIMIT ?",
+        (project, most + _BEGUN_LOOKED_AT),
+    ).fetchall()
+    begun.sort(key=lambda row: row["priority_rank"])
+    fresh = conn.execute(
+        "SELECT c.*, s.priority AS story_priority FROM projects p CROSS JOIN stories s"  # noqa: S608
+        f" CROSS JOIN cycles c WHERE p.name = ? AND s.project = p.name AND c.generation = 0 AND {RUNNABLE}"
+        " ORDER BY s.priority_rank, s.place, s.number LIMIT ?",
+        (project, most),
+    )
+    return tuple((from_row(row), Priority(row["story_priority"])) for row in (*begun[:most], *fresh))
 
 
 def move(

@@ -1,22 +1,36 @@
 """Leases: a worker's time-limited right to run one phase. An expired one is released by whoever finds
-it, on the record; until then it still keeps others out."""
+it, on the record; until then it still keeps others out. With a lease go the story's places of shared
+resources: renewed and released with it."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.domain.lifecycles import Phase
-from core.errors import LostRace
-from core.store import cycles
+from core.domain.story import Priority
+from core.errors import LostRace, OrchardError
+from core.store import cycles, locks
 from core.store.columns import from_time, to_time
 from core.store.transaction import Transaction
 
 _TAKE = (
-    "UPDATE cycles AS c SET generation = c.generation + 1, parked = 0, updated_at = ? FROM stories s, projects p"  # noqa: S608
+    "UPDATE cycles AS c SET generation = c.generation + 1, parked = 0, updated_at = ?"  # noqa: S608
+    " FROM stories s, projects p"
     f" WHERE c.story_id = ? AND c.state = ? AND {cycles.RUNNABLE} RETURNING generation, project"
+)
+_TAKE_ALL = (
+    "UPDATE cycles AS c SET generation = c.generation + 1, parked = 0, updated_at = ?"  # noqa: S608
+    " FROM json_each(?) j, stories s, projects p"
+    " WHERE c.story_id = j.value ->> 0 AND c.state = j.value ->> 1"
+    f" AND {cycles.RUNNABLE} RETURNING story_id, generation, project"
+)
+_INSERT = (
+    "INSERT INTO leases (story_id, project, phase, owner, generation, claimed_at, expires_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -58,8 +72,7 @@ def claim(tx: Transaction, story_id: str, *, phase: Phase, owner: str, lease_sec
         raise _refused(tx, story_id, phase)
     expires_at = tx.now + timedelta(seconds=lease_seconds)
     tx.conn.execute(
-        "INSERT INTO leases (story_id, project, phase, owner, generation, claimed_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _INSERT,
         (
             story_id,
             taken["project"],
@@ -81,10 +94,84 @@ def claim(tx: Transaction, story_id: str, *, phase: Phase, owner: str, lease_sec
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """`wants`: places of shared resources that the story takes while it is worked on."""
+
+    story_id: str
+    phase: Phase
+    wants: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """`won` in the order of the claims; `lost`: story to why."""
+
+    won: tuple[Lease, ...] = ()
+    lost: Mapping[str, OrchardError] = field(default_factory=dict)
+
+
+def claim_all(tx: Transaction, claims: Sequence[Claim], *, owner: str, lease_seconds: float) -> Claimed:
+    """As `claim` for each, with its places of shared resources, in three statements for all of them. Who
+    cannot have both gets neither, and keeps no other from winning. Never raises for a lost race."""
+    lost: dict[str, OrchardError] = {}
+    locked: list[str] = []
+    for each in claims:
+        if each.wants:
+            try:
+                locks.acquire(tx, each.story_id, each.wants, lease_seconds=lease_seconds)
+                locked.append(each.story_id)
+            except OrchardError as error:
+                lost[each.story_id] = error
+    able = {each.story_id: each.phase for each in claims if each.story_id not in lost}
+    rows = tx.conn.execute(
+        _TAKE_ALL, (tx.now_text, json.dumps([[story, phase.value] for story, phase in able.items()]))
+    )
+    taken = {row["story_id"]: row for row in rows}
+    expires_at = tx.now + timedelta(seconds=lease_seconds)
+    won = tuple(
+        Lease(
+            story_id=story,
+            project=taken[story]["project"],
+            phase=phase,
+            owner=owner,
+            generation=taken[story]["generation"],
+            claimed_at=tx.now,
+            expires_at=expires_at,
+        )
+        for story, phase in able.items()
+        if story in taken
+    )
+    expires_text = to_time(expires_at)
+    tx.conn.executemany(
+        _INSERT,
+        [
+            (
+                lease.story_id,
+                lease.project,
+                lease.phase.value,
+                owner,
+                lease.generation,
+                tx.now_text,
+                expires_text,
+            )
+            for lease in won
+        ],
+    )
+    for story, phase in able.items():
+        if story not in taken:
+            lost[story] = _refused(tx, story, phase)
+    for story in locked:
+        if story not in taken:
+            locks.release(tx, story)
+    return Claimed(won=won, lost=lost)
+
+
 def renew(tx: Transaction, story_ids: Iterable[str], owner: str, lease_seconds: float) -> tuple[str, ...]:
-    """Prolongs the owner's leases from now; returns the stories that it still holds."""
+    """Prolongs the owner's leases from now, with the places of shared resources that their stories have;
+    returns the stories that it still holds."""
     expires_at = to_time(tx.now + timedelta(seconds=lease_seconds))
-    return tuple(
+    held = tuple(
         story_id
         for story_id in story_ids
         if tx.conn.execute(
@@ -92,10 +179,12 @@ def renew(tx: Transaction, story_ids: Iterable[str], owner: str, lease_seconds: 
             (expires_at, story_id, owner),
         ).rowcount
     )
+    locks.renew(tx, held, lease_seconds=lease_seconds)
+    return held
 
 
 def release(tx: Transaction, story_id: str, generation: int) -> Lease:
-    """Raises LostRace when this generation does not hold the story."""
+    """With the story's places of shared resources. Raises LostRace when this generation does not hold it."""
     row = tx.conn.execute(
         "UPDATE leases SET released_at = ? WHERE story_id = ? AND generation = ? AND released_at IS NULL"
         " RETURNING *",
@@ -103,15 +192,18 @@ def release(tx: Transaction, story_id: str, generation: int) -> Lease:
     ).fetchone()
     if row is None:
         raise _not_holder(tx.conn, story_id, generation)
+    locks.release(tx, story_id)
     return from_row(row)
 
 
 def release_all_of(tx: Transaction, owner: str) -> tuple[Lease, ...]:
-    """What a lost worker held."""
+    """What a lost worker held, with the places of shared resources."""
     rows = tx.conn.execute(
         "UPDATE leases SET released_at = ? WHERE owner = ? AND released_at IS NULL RETURNING *",
         (tx.now_text, owner),
     ).fetchall()
+    for row in rows:
+        locks.release(tx, row["story_id"])
     return tuple(from_row(row) for row in rows)
 
 
@@ -135,6 +227,15 @@ def held(conn: sqlite3.Connection, project: str | None = None) -> tuple[Lease, .
         parameters,
     )
     return tuple(from_row(row) for row in rows)
+
+
+def at_work(conn: sqlite3.Connection) -> tuple[tuple[Lease, Priority], ...]:
+    """As `held`, with how urgent the stories are."""
+    rows = conn.execute(
+        "SELECT l.*, s.priority FROM leases l JOIN stories s ON s.id = l.story_id"
+        " WHERE l.released_at IS NULL ORDER BY l.claimed_at, l.story_id"
+    )
+    return tuple((from_row(row), Priority(row["priority"])) for row in rows)
 
 
 def expired(conn: sqlite3.Connection, now: datetime) -> tuple[Lease, ...]:

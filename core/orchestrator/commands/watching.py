@@ -108,7 +108,7 @@ def _merging(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
     now = [merge.story_id for merge in merges.open_of(conn, project)]
     waiting = [
         cycle.story_id
-        for cycle in cycles.runnable(conn)
-        if cycle.project == project and cycle.state is CycleState.COMMIT and cycle.story_id not in now
+        for cycle in cycles.runnable(conn, project)
+        if cycle.state is CycleState.COMMIT and cycle.story_id not in now
     ]
     return (*now, *waiting)

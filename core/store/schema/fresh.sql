@@ -86,6 +86,8 @@ CREATE INDEX stories_of_sprint ON stories (sprint_id) WHERE sprint_id IS NOT NUL
 -- What it came from outside, such as another tool's story: taken over once.
 CREATE UNIQUE INDEX one_story_an_origin ON stories (project, origin) WHERE origin IS NOT NULL;
 CREATE INDEX stories_of_epic ON stories (epic_id) WHERE epic_id IS NOT NULL;
+-- What may start next, a few rows a project, however many stories wait; with cycles_begun.
+CREATE INDEX stories_active ON stories (project, priority_rank, place, number) WHERE state = 'active';
 
 -- `story_id` is held until `needs_id` is done, which may be another project's.
 CREATE TABLE story_needs (
@@ -160,6 +162,8 @@ CREATE TABLE cycles (
 CREATE INDEX cycles_of_project ON cycles (project);
 CREATE INDEX cycles_open ON cycles (project)
     WHERE state NOT IN ('done', 'aborted') AND blocked_reason = '';
+CREATE INDEX cycles_begun ON cycles (project, updated_at)
+    WHERE generation > 0 AND state NOT IN ('done', 'aborted') AND blocked_reason = '';
 
 -- Files that a story at work has changed, for the forecast of overlaps.
 CREATE TABLE touched_files (
