@@ -69,6 +69,12 @@ def _allocation(
     if account.kept is not None:
         amounts = amounts.plus(Resources(*[own * cut for own, cut in zip(account.kept, cuts, strict=True)]))
     held = Resources(*account.used)
-    if account.bound:
+    if account.bound and not _is_within(amounts, account.limit):
         amounts = amounts.at_most(account.limit.at_least(held))
     return Allocation(account.name, amounts, held, account.share, account.entitled, account.weight, detail)
+
+
+def _is_within(amounts: Resources, limit: Resources) -> bool:
+    a0, a1, a2, a3, a4, a5 = amounts
+    l0, l1, l2, l3, l4, l5 = limit
+    return a0 <= l0 and a1 <= l1 and a2 <= l2 and a3 <= l3 and a4 <= l4 and a5 <= l5

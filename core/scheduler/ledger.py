@@ -217,7 +217,7 @@ class Ledger:
         self._open_again()
 
     def _park_misfits(self, lane: _Lane, room: Amounts) -> None:
-        """Also those whose turn it is not yet: taking one after the other off the heap is five times slower."""
+        """Also those whose turn it is not yet: taking them off the heap one by one is five times slower."""
         f0, f1, f2, f3, f4, f5 = room
         parked, stays = lane.parked, []
         for entry in lane.heap:

@@ -1,4 +1,4 @@
-"""What waits for room, and which of it fits now. Pure, with numpy for the arithmetic.
+"""PURE: what waits for room, and which of it fits now; with numpy for the arithmetic.
 
 A release of resources may be room for any of the parked rows, and the first in order that fits is wanted.
 One comparison over columns answers that for a thousand rows in about ten microseconds; a loop that tries

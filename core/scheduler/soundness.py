@@ -15,7 +15,7 @@ from typing import Any
 from core.domain.story import Priority
 from core.scheduler.decision import Obstacle, Wait
 from core.scheduler.resources import NOTHING, RESOURCES, Resource, Resources, total
-from core.scheduler.snapshot import TIERS, ProjectShare, Snapshot, Task
+from core.scheduler.snapshot import TIERS, ProjectShare, RunningTask, Snapshot, Task
 
 HEAVIEST = 1e6
 LARGEST = 1e15  # of any amount: sums stay exact and far from overflow
@@ -30,35 +30,34 @@ class Sound:
 
 def make_sound(snapshot: Snapshot) -> Sound:
     """Raises nothing. A snapshot without fault comes back as it is, with its projects sorted by name."""
+    if _has_no_fault(snapshot):
+        ordered = sorted(snapshot.projects, key=attrgetter("name"))
+        if all(map(is_, ordered, snapshot.projects)):
+            return Sound(snapshot=snapshot)
+        return Sound(snapshot=replace(snapshot, projects=tuple(ordered)))
     notes: list[str] = []
     aside: list[Wait] = []
     now = _number(snapshot.now)
     if not math.isfinite(now):
         notes.append(f"The time is {snapshot.now}: nobody counts as having waited.")
-        now = -math.inf
+        now = 0.0
     capacity = _amounts(snapshot.capacity, "the capacity", notes, _as_nothing, unlimited=True)
     outside = _amounts(snapshot.outside, "what others take of the machine", notes, _as_all)
     names: set[str] = set()
     ids: set[str] = set()
     projects = []
-    changed = False
-    for project in sorted(snapshot.projects, key=attrgetter("name")):
+    for project in sorted(map(_named, snapshot.projects), key=attrgetter("name")):
         if project.name in names:
             notes.append(f"{project.name} is there twice: only the first counts.")
             aside += _broken(project, project.waiting, "its project is there twice.")
             continue
         names.add(project.name)
-        sound = _project(project, capacity, now, ids, notes, aside)
-        changed = changed or sound is not project
-        projects.append(sound)
+        projects.append(_project(project, now, math.isfinite(_number(snapshot.now)), ids, notes, aside))
     projects = _cut_guarantees(projects, capacity, notes)
     most = _number(snapshot.max_concurrent_projects)
     if math.isnan(most) or most < 0:
         notes.append(f"max_concurrent_projects is {snapshot.max_concurrent_projects}: taken as 0.")
         most = 0.0
-    if not (changed or notes or aside):
-        in_order = len(projects) == len(snapshot.projects) and all(map(is_, projects, snapshot.projects))
-        return Sound(snapshot=snapshot if in_order else replace(snapshot, projects=tuple(projects)))
     return Sound(
         snapshot=replace(
             snapshot,
@@ -73,12 +72,76 @@ def make_sound(snapshot: Snapshot) -> Sound:
     )
 
 
+def _has_no_fault(snapshot: Snapshot) -> bool:
+    """Quick, and not sure: False only means that it is to be looked at closely."""
+    try:
+        now, capacity = snapshot.now, snapshot.capacity
+        if not (-math.inf < now < math.inf and sum(capacity) >= 0.0 and min(capacity) >= 0.0):
+            return False
+        if not (is_sound(snapshot.outside) and snapshot.max_concurrent_projects >= 0.0):
+            return False
+        names: list[str] = []
+        ids: list[str] = []
+        promised: list[Resources] = []
+        for project in snapshot.projects:
+            if not (_is_plain(project) and _are_plain(project.waiting, now, ids)):
+                return False
+            names.append(project.name)
+            if project.guaranteed is not NOTHING:
+                promised.append(project.guaranteed)
+        if promised and not total(promised).fits(capacity):
+            return False
+        unique = len(set(names)) == len(names) and len(set(ids)) == len(ids)
+        return unique and set(map(type, names)) | set(map(type, ids)) <= {str}
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_plain(project: ProjectShare) -> bool:
+    l0, l1, l2, l3, l4, l5 = project.limit
+    return (
+        0.0 <= project.weight <= HEAVIEST
+        and 0.0 <= project.lends <= 1.0
+        and project.tier in TIERS
+        and (l0 >= 0.0 and l1 >= 0.0 and l2 >= 0.0 and l3 >= 0.0 and l4 >= 0.0 and l5 >= 0.0)
+        and (project.used is NOTHING or is_sound(project.used))
+        and (project.guaranteed is NOTHING or is_sound(project.guaranteed))
+        and (project.decayed_use is NOTHING or is_sound(project.decayed_use))
+        and (project.expected is NOTHING or is_sound(project.expected))
+        and (not project.running or all(map(_is_plain_run, project.running)))
+    )
+
+
+def _is_plain_run(task: RunningTask) -> bool:
+    return is_sound(task.demand) and task.started_at == task.started_at and task.priority in TIERS
+
+
+def _are_plain(tasks: tuple[Task, ...], now: float, ids: list[str]) -> bool:
+    last = None
+    for task_id, demand, came, priority, _, _ in tasks:
+        if demand is not last:
+            if not is_sound(demand):
+                return False
+            last = demand
+        if not (-math.inf < came <= now and priority in TIERS):
+            return False
+        ids.append(task_id)
+    return True
+
+
 def is_sound(amounts: Resources) -> bool:
     """None below zero, none above what can be counted with."""
     try:
-        whole = sum(amounts)
-        return whole <= LARGEST and min(amounts) >= 0.0
-    except TypeError:
+        a0, a1, a2, a3, a4, a5 = amounts
+        return (
+            0.0 <= a0 <= LARGEST
+            and 0.0 <= a1 <= LARGEST
+            and 0.0 <= a2 <= LARGEST
+            and 0.0 <= a3 <= LARGEST
+            and 0.0 <= a4 <= LARGEST
+            and 0.0 <= a5 <= LARGEST
+        )
+    except (TypeError, ValueError):
         return False
 
 
@@ -128,106 +191,83 @@ def _broken(project: ProjectShare, tasks: tuple[Task, ...], detail: str) -> list
     return [Wait(project.name, tuple(task.id for task in tasks), Obstacle.BROKEN, detail=detail)]
 
 
+def _named(project: ProjectShare) -> ProjectShare:
+    """A name that is no text cannot be sorted among the others."""
+    return project if isinstance(project.name, str) else replace(project, name=str(project.name))
+
+
 def _project(
     project: ProjectShare,
-    capacity: Resources,
     now: float,
+    clock_is_right: bool,
     ids: set[str],
     notes: list[str],
     aside: list[Wait],
 ) -> ProjectShare:
-    if _has_no_fault(project):
-        waiting = _waiting(project, now, ids, aside)
-        return project if waiting is project.waiting else replace(project, waiting=waiting)
     changed: dict[str, Any] = {}
     name = project.name
     weight = _number(project.weight)
     if math.isnan(weight) or weight < 0.0 or weight > HEAVIEST:
         weight = 1.0 if math.isnan(weight) else 0.0 if weight < 0.0 else HEAVIEST
         notes.append(f"The weight of {name} is {project.weight}: taken as {weight:g}.")
-        changed["weight"] = weight
-    if project.tier not in TIERS:
+    if not _is_tier(project.tier):
         notes.append(f"The priority of {name} is {project.tier!r}: taken as normal.")
         changed["tier"] = Priority.NORMAL
     lends = _number(project.lends)
     if not 0.0 <= lends <= 1.0:
-        changed["lends"] = min(max(lends, 0.0), 1.0) if not math.isnan(lends) else 1.0
-        notes.append(f"What {name} lends is {project.lends}: taken as {changed['lends']:g}.")
-    if not is_sound(project.limit):
-        limit = _amounts(project.limit, f"the limit of {name}", notes, _as_nothing, unlimited=True)
-        changed["limit"] = limit
+        lends = min(max(lends, 0.0), 1.0) if not math.isnan(lends) else 1.0
+        notes.append(f"What {name} lends is {project.lends}: taken as {lends:g}.")
+    limit = _amounts(project.limit, f"the limit of {name}", notes, _as_nothing, unlimited=True)
     for field in ("guaranteed", "decayed_use", "expected"):
-        amounts = getattr(project, field)
-        if amounts is not NOTHING and not is_sound(amounts):
-            changed[field] = _amounts(amounts, f"{field} of {name}", notes, _as_nothing)
+        changed[field] = _amounts(getattr(project, field), f"{field} of {name}", notes, _as_nothing)
+    waiting = _waiting(project, now, clock_is_right, ids, aside)
     if not is_sound(project.used):
         known = total([task.demand for task in project.running if is_sound(task.demand)])
         changed["used"] = _amounts(
             project.used, f"the use of {name}", notes, lambda resource, _: known.get(resource)
         )
-    waiting = _waiting(project, now, ids, aside)
-    if "used" in changed:
         aside += _broken(project, waiting, f"what {name} uses is not known.")
         waiting = ()
-    if waiting is not project.waiting:
-        changed["waiting"] = waiting
-    if not all(is_sound(task.demand) for task in project.running):
-        changed["running"] = tuple(task for task in project.running if is_sound(task.demand))
-    return replace(project, **changed) if changed else project
+    running = tuple(_running(task, now) for task in project.running if is_sound(task.demand))
+    return replace(
+        project, weight=weight, lends=lends, limit=limit, waiting=waiting, running=running, **changed
+    )
 
 
-def _has_no_fault(project: ProjectShare) -> bool:
-    """Quick, and not sure: False sends it to be looked at closely."""
-    try:
-        limit = sum(project.limit)
-        return (
-            0.0 <= project.weight <= HEAVIEST
-            and 0.0 <= project.lends <= 1.0
-            and project.tier in TIERS
-            and limit == limit
-            and min(project.limit) >= 0.0
-            and (project.used is NOTHING or is_sound(project.used))
-            and (project.guaranteed is NOTHING or is_sound(project.guaranteed))
-            and (project.decayed_use is NOTHING or is_sound(project.decayed_use))
-            and (project.expected is NOTHING or is_sound(project.expected))
-            and (not project.running or all(is_sound(task.demand) for task in project.running))
-        )
-    except TypeError:
-        return False
+def _is_tier(priority: Any) -> bool:
+    return isinstance(priority, str) and priority in TIERS
 
 
-def _waiting(project: ProjectShare, now: float, ids: set[str], aside: list[Wait]) -> tuple[Task, ...]:
-    """The tasks that can be counted with. One from the future has not waited yet."""
-    if not project.waiting:
-        return ()
-    own = {task[0] for task in project.waiting}
-    if len(own) == len(project.waiting) and own.isdisjoint(ids) and _are_sound(project.waiting, now):
-        ids |= own
-        return project.waiting
+def _running(task: RunningTask, now: float) -> RunningTask:
+    began = _number(task.started_at)
+    return task._replace(
+        id=str(task.id),
+        started_at=now if math.isnan(began) else began,
+        priority=task.priority if _is_tier(task.priority) else Priority.NORMAL,
+    )
+
+
+def _waiting(
+    project: ProjectShare, now: float, clock_is_right: bool, ids: set[str], aside: list[Wait]
+) -> tuple[Task, ...]:
+    """The tasks that can be counted with. One from the future has not waited yet, nor has any when it is not
+    known what time it is."""
     kept = []
     for task in project.waiting:
-        if not is_sound(task.demand):
+        if not isinstance(task.id, str):
+            aside += _broken(project, (task,), f"{task.id!r} is no id.")
+        elif not is_sound(task.demand):
             aside += _broken(project, (task,), f"what it needs makes no sense: {_shown(task.demand)}.")
         elif task.id in ids:
             aside += _broken(project, (task,), f"{task.id} is there twice.")
         else:
             ids.add(task.id)
             came = _number(task.submitted_at)
-            kept.append(task._replace(submitted_at=came if came <= now else now))
+            if not (clock_is_right and -math.inf < came <= now):
+                came = now
+            tier = task.priority if _is_tier(task.priority) else Priority.NORMAL
+            kept.append(task._replace(submitted_at=came, priority=tier))
     return tuple(kept)
-
-
-def _are_sound(tasks: tuple[Task, ...], now: float) -> bool:
-    last = NOTHING
-    for _, demand, submitted_at, _, _, _ in tasks:
-        if (
-            not isinstance(submitted_at, float | int)
-            or not submitted_at <= now
-            or (demand is not last and not is_sound(demand))
-        ):
-            return False
-        last = demand
-    return True
 
 
 def _shown(amounts: Resources) -> str:

@@ -75,6 +75,10 @@ def _kept(ledger: Ledger, row: Row, ids: tuple[str, ...]) -> Wait:
 
 def _first_above(demand: Sequence[float], there: Sequence[float]) -> int | None:
     """The place of the resource of which there is too little; the first, so that the words are stable."""
+    d0, d1, d2, d3, d4, d5 = demand
+    t0, t1, t2, t3, t4, t5 = there
+    if d0 <= t0 and d1 <= t1 and d2 <= t2 and d3 <= t3 and d4 <= t4 and d5 <= t5:
+        return None
     for at, (need, free) in enumerate(zip(demand, there, strict=True)):
         if need > 0.0 and need > free + SLACK * (free if 1.0 < free < math.inf else 1.0):
             return at
