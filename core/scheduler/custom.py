@@ -63,6 +63,16 @@ class CustomStrategy:
         self._refusal = ""
         self._refused_at = -math.inf
 
+    @property
+    def refusal(self) -> str:
+        """Why its last answer does not count; empty: it does."""
+        return self._refusal
+
+    @property
+    def kept(self) -> str:
+        """What decides while it is refused."""
+        return "shares are fair" if self._last_good is None else "its last good allocation stays"
+
     def decide(self, snapshot: Snapshot) -> Decision:
         """Never raises for what the strategy does: `problems` says that it was refused, and why."""
         sound = make_sound(snapshot).snapshot
@@ -75,8 +85,7 @@ class CustomStrategy:
                 self._refused_at = sound.now
         problems: tuple[str, ...] = ()
         if self._refusal:
-            instead = "shares are fair" if self._last_good is None else "its last good allocation stays"
-            problems = (f"{self._refusal} Until it is right, {instead}.",)
+            problems = (f"{self._refusal} Until it is right, {self.kept}.",)
         bounded = snapshot
         if self._last_good is not None:
             projects = (within(project, self._last_good) for project in sound.projects)

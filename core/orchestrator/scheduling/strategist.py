@@ -1,0 +1,97 @@
+"""The strategy in force: asked in a thread, replaced when the setting changes, never trusted to be right."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass, replace
+
+from core.scheduler.builtin import strategy_named
+from core.scheduler.custom import CustomStrategy
+from core.scheduler.decision import Decision
+from core.scheduler.fair_share import FairShare
+from core.scheduler.snapshot import Snapshot
+from core.scheduler.strategy import Strategy
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decision; why the strategy that was asked for did not make it, and what decides meanwhile."""
+
+    decision: Decision
+    refused: str = ""
+    kept: str = ""
+
+
+class Strategist:
+    """One decision at a time, so that a strategy needs no lock of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._strategy: Strategy | None = None
+        self._at_work = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def decide(self, name: str, snapshot: Snapshot) -> Verdict:
+        """By the strategy of that name, which is made anew when it is another than the last. Raises nothing
+        for what the strategy does, or for what the snapshot holds."""
+        async with self._at_work:
+            if name != self._name or self._strategy is None:
+                await asyncio.to_thread(self._replace, name)
+            assert self._strategy is not None
+            return await asyncio.to_thread(asked, self._strategy, snapshot)
+
+    async def close(self) -> None:
+        async with self._at_work:
+            await asyncio.to_thread(self._close)
+
+    def _replace(self, name: str) -> None:
+        self._close()
+        self._name, self._strategy = name, strategy_named(name)
+
+    def _close(self) -> None:
+        strategy, self._strategy = self._strategy, None
+        if isinstance(strategy, CustomStrategy):
+            strategy.close()
+
+
+def asked(strategy: Strategy, snapshot: Snapshot) -> Verdict:
+    """Blocks. An error of the strategy's is logged by an id that the sentence names; fair shares decide then,
+    and nothing at all when even they cannot."""
+    try:
+        decision = strategy.decide(snapshot)
+    except Exception as error:
+        incident = secrets.token_hex(4)
+        log.exception("the strategy %s failed, incident %s", strategy.name, incident)
+        refused = f"The strategy {strategy.name} failed: {error} (incident {incident})."
+        return _instead(strategy.name, snapshot, refused)
+    if isinstance(strategy, CustomStrategy) and strategy.refusal:
+        return Verdict(decision=decision, refused=strategy.refusal, kept=strategy.kept)
+    return Verdict(decision=decision)
+
+
+def _instead(name: str, snapshot: Snapshot, refused: str) -> Verdict:
+    kept = "shares are fair"
+    try:
+        decision = FairShare().decide(snapshot)
+    except Exception:
+        log.exception("no decision is possible: nothing starts")
+        decision, kept = Decision(strategy=name), "nothing starts"
+    problems = (f"{refused} Until it is right, {kept}.", *decision.problems)
+    return Verdict(decision=replace(decision, strategy=name, problems=problems), refused=refused, kept=kept)
+
+
+def asked_once(name: str, snapshot: Snapshot) -> Verdict:
+    """By a strategy that is made for this question alone. Blocks."""
+    strategy = strategy_named(name)
+    try:
+        return asked(strategy, snapshot)
+    finally:
+        if isinstance(strategy, CustomStrategy):
+            strategy.close()
