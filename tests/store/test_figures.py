@@ -43,10 +43,11 @@ def test_no_sample_is_no_data(tx: Transaction) -> None:
 
 def test_what_was_held_of_what_was_given_by_the_hour(tx: Transaction) -> None:
     write(tx)
+    write(tx, 2)
     assert uses(tx) == (
-        Use(resource="agents", allocated=4 / 12, used=2 / 12),
-        Use(resource="cpu", allocated=2 / 12, used=1 / 12),
-        Use(resource="memory_mb", allocated=2000 / 12, used=1000 / 12),
+        Use(resource="agents", allocated=4 / 6, used=2 / 6),
+        Use(resource="cpu", allocated=2 / 6, used=1 / 6),
+        Use(resource="memory_mb", allocated=2000 / 6, used=1000 / 6),
     )
     assert metrics.resource_efficiency(uses(tx)) == pytest.approx(0.5)
 
@@ -58,8 +59,21 @@ def test_a_long_span_counts_more_than_a_short_one(tx: Transaction) -> None:
 
 
 def test_what_was_measured_goes_before_what_was_reserved(tx: Transaction) -> None:
-    write(tx, measured=Resources(cpu=2, memory_mb=math.inf))  # the memory could not be measured
-    assert {use.resource: use.used * 12 for use in uses(tx)} == {"agents": 2, "cpu": 2, "memory_mb": 1000}
+    write(tx, measured=Resources(cpu=1.5, memory_mb=math.inf))  # the memory could not be measured
+    assert {use.resource: use.used * 12 for use in uses(tx)} == {"agents": 2, "cpu": 1.5, "memory_mb": 1000}
+    write(tx, measured=Resources(agents=1))  # neither took anything
+    assert {use.resource: use.used * 12 for use in uses(tx)} == {"agents": 2, "cpu": 0, "memory_mb": 0}
+
+
+def test_what_is_used_above_the_allocation_makes_up_for_nothing(tx: Transaction) -> None:
+    write(tx, 2, used=WHOLE.times(3))
+    write(tx, 1, used=NOTHING, waiting=1)
+    assert metrics.resource_efficiency(uses(tx)) == pytest.approx(0.5)
+
+
+def test_what_has_no_limit_is_not_judged(tx: Transaction) -> None:
+    write(tx, allocated=WHOLE._replace(cpu=math.inf))
+    assert [use.resource for use in uses(tx)] == ["agents", "memory_mb"]
 
 
 def test_what_a_project_is_given_while_it_wants_nothing_is_no_waste(tx: Transaction) -> None:
