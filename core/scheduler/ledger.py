@@ -117,14 +117,16 @@ class Ledger:
     def _lane_of(self, account: Account) -> _Lane:
         return self._lanes[1 if self._divided and not account.tasks_running else 0]
 
-    def _entry(self, account: Account, row: Row) -> _Entry:
+    def _entry(self, account: Account, row: Row, rank: float | None = None) -> _Entry:
+        """`rank`, where it is known already."""
         task = row.tasks[-1]
         row.version += 1
-        came = task[2]
-        if came <= self._overdue_since:
-            rank = OVERDUE - (self.snapshot.now - came) * 1e3
-        else:
-            rank = self._ranking(account, row)
+        if rank is None:
+            came = task[2]
+            if came <= self._overdue_since:
+                rank = OVERDUE - (self.snapshot.now - came) * 1e3
+            else:
+                rank = self._ranking(account, row)
         if self._ties_by_name and len(account.rows) == 1:
             return (rank, account.place, _ALONE, row.version, row)
         order = task_order(task, self._overdue_since)
@@ -330,14 +332,15 @@ class Ledger:
                     if row.parked is lane.parked:
                         self._push(lane, row)
             elif (best := lane.parked.first_that_fits(self.open)) is not None:
-                self._push(lane, self._first_of(best[1]))
+                rank, numbers = best
+                row = self._rows[numbers[0]] if len(numbers) == 1 else self._first_of(numbers)
+                _take(row)
+                heappush(lane.heap, self._entry(row.account, row, rank))
                 found = True
         self._released = found
 
     def _first_of(self, numbers: list[int]) -> Row:
         """Of rows with the same rank."""
-        if len(numbers) == 1:
-            return self._rows[numbers[0]]
         if self._ties_by_name:
             account = self._rows[numbers[0]].account
             rows = [self._rows[number] for number in numbers if self._rows[number].account is account]
