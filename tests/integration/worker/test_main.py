@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from core.domain.lifecycles import Phase
-from core.errors import Unavailable
+from core.errors import InvalidInput, Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.rpc import INVALID_PARAMS, METHOD_NOT_FOUND, Peer, PeerGone, RpcError
 from core.worker.contract import (
@@ -27,6 +27,8 @@ from core.worker.contract import (
     ForwardStep,
     MergeEnd,
     MergeJob,
+    Park,
+    Parked,
     PhaseEnd,
     PhaseReport,
     RemoveWorktree,
@@ -186,6 +188,76 @@ async def test_no_process_is_left_when_the_worker_ends(
         with pytest.raises(PeerGone):
             await work
         await until(lambda: not any(_lives(process) for process in family))
+
+
+# --- making place
+
+
+def _park(story: str = "shop-1", seconds: float = 0.0) -> Park:
+    return Park(story_id=story, within_seconds=seconds, taker="bank", reason="bank is below its share.")
+
+
+async def test_only_a_phase_with_an_agent_of_its_own_can_be_parked(
+    executor, calculator, job_of, play, story, until
+) -> None:
+    async with _worker(executor) as plane:
+
+        async def asked(name: str, seconds: float = 0.0) -> bool:
+            return (await plane.peer.request(Parked, "park", _park(name, seconds), 10)).running
+
+        assert not await asked("shop-1")  # no worker of it has ever run
+        epic = replace(story, id="shop-e1")
+        agent = play(test_red=["hang"], epic=["hang"])
+        works = [
+            asyncio.create_task(plane.run_phase(job))
+            for job in (job_of(agent), job_of(agent, Phase.DESIGN, story=epic, epic=True))
+        ]
+        await until(lambda: len(plane.children("agent")) == 2)
+        assert not await asked("shop-e1")
+        with pytest.raises(InvalidInput, match="nan s"):
+            await asked("shop-1", float("nan"))
+        assert await asked("shop-1", 3600.0)
+        assert await asked("shop-1")
+        report = await works[0]
+        assert report.end is PhaseEnd.PARKED
+        assert (report.parked_for, report.parked_reason) == ("bank", "bank is below its share.")
+        assert not await asked("shop-1")
+        await plane.peer.call("cancel", {"story_id": "shop-e1"}, 10)
+        assert (await works[1]).end is PhaseEnd.CANCELLED
+
+
+@pytest.mark.parametrize("when", ["while it parks", "after it reported"])
+async def test_a_worker_killed_around_a_park_loses_nothing(
+    executor, calculator, job_of, play, red, setup, until, when
+) -> None:
+    """After its report, which may have been lost too: then the next one goes on in the files, though the job
+    does not know where they stand and the main branch has moved."""
+    kills_itself = when == "while it parks"
+    half = {"write": {"path": "tests/test_half.py", "text": "x = 1\n"}}
+    job = job_of(play(test_red=[half, HANG if kills_itself else "hang"]))
+    place = setup.state_path / "worktrees" / "shop" / "shop-1" / "tests" / "test_half.py"
+    async with _worker(executor) as plane:
+        work = asyncio.create_task(plane.run_phase(job))
+        await until(place.exists)
+        await plane.peer.request(Parked, "park", _park(), 10)
+        if not kills_itself:
+            assert (await work).end is PhaseEnd.PARKED
+        plane.handle.kill()
+        with suppress(PeerGone):
+            await work
+    old = calculator.git("rev-parse", "HEAD")
+    newer = calculator.commit({"other.txt": "newer\n"})
+    async with _worker(executor) as plane:
+        report = await plane.run_phase(replace(job, agent=play(test_red=red)))
+        assert report.end is PhaseEnd.PASSED, report
+        salvages = plane.heard("salvaged")
+    if kills_itself:
+        assert report.base_commit == newer
+        assert calculator.git("show", f"{salvages[0]['ref']}:tests/test_half.py") == "x = 1"
+    else:
+        assert salvages == []
+        assert report.base_commit == old
+        assert {change.path for change in report.changes} == {"tests/test_half.py", "tests/test_mul.py"}
 
 
 @pytest.mark.parametrize("step", ["worktree", "environment", "agent", "gate", "commit"])
