@@ -12,7 +12,7 @@ _FULL_FROM = 0.8  # a resource used more than this is short: its part of the hea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """One resource (agents, cores, memory, ...) of one project, both in the resource's own unit, or both in its
+    """One resource (agents, cores, memory, ...) of one project, both in the resource's own unit, or in its
     unit times hours of a span."""
 
     resource: str

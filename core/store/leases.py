@@ -162,7 +162,7 @@ def claim_all(tx: Transaction, claims: Sequence[Claim], *, owner: str, lease_sec
         if story not in taken:
             lost[story] = _refused(tx, story, phase)
     for story in locked:
-        if story not in taken:
+        if story not in taken and not _is_leased(tx.conn, story):  # what runs keeps its places
             locks.release(tx, story)
     return Claimed(won=won, lost=lost)
 
@@ -245,6 +245,11 @@ def expired(conn: sqlite3.Connection, now: datetime) -> tuple[Lease, ...]:
         (to_time(now),),
     )
     return tuple(from_row(row) for row in rows)
+
+
+def _is_leased(conn: sqlite3.Connection, story_id: str) -> bool:
+    found = conn.execute("SELECT 1 FROM leases WHERE story_id = ? AND released_at IS NULL", (story_id,))
+    return found.fetchone() is not None
 
 
 def _not_holder(conn: sqlite3.Connection, story_id: str, generation: int) -> LostRace:

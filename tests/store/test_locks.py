@@ -5,16 +5,20 @@ import math
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from core.domain.lifecycles import Phase
 from core.errors import InvalidInput, LostRace, NotAllowed, NotFound
-from core.store import locks
+from core.store import leases, locks
 from core.store.database import Store
+from core.store.leases import Claim
 from core.store.locks import Hold
 from core.store.transaction import Transaction
 
 Later = Callable[[float], Transaction]
+New = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +160,25 @@ def test_a_hold_whose_time_is_over_keeps_no_resource(tx: Transaction, later: Lat
     locks.forget(later(61), "staging")
     with pytest.raises(NotFound):
         locks.get(tx.conn, "staging")
+
+
+def test_a_second_claim_of_what_runs_takes_no_place_from_it(tx: Transaction, new_cycle: New) -> None:
+    story = new_cycle(tx).story_id
+    wanted = [Claim(story_id=story, phase=Phase.DESIGN, wants={"staging": 1})]
+    first = leases.claim_all(tx, wanted, owner="a", lease_seconds=60)
+    assert [lease.story_id for lease in first.won] == [story]
+    second = leases.claim_all(tx, wanted, owner="b", lease_seconds=60)
+    assert (second.won, list(second.lost)) == ((), [story])
+    assert [hold.story_id for hold in locks.get(tx.conn, "staging").holds] == [story]
+    leases.release(tx, story, 1)
+    assert locks.get(tx.conn, "staging").free == 1
+
+
+def test_a_claim_that_is_lost_takes_no_place(tx: Transaction, new_cycle: New) -> None:
+    story = new_cycle(tx).story_id
+    wanted = [Claim(story_id=story, phase=Phase.REFACTOR, wants={"staging": 1})]
+    assert list(leases.claim_all(tx, wanted, owner="a", lease_seconds=60).lost) == [story]
+    assert locks.get(tx.conn, "staging").free == 1
 
 
 def test_the_schema_itself_lets_nobody_share_a_place(tx: Transaction) -> None:
