@@ -241,11 +241,17 @@ async def test_figures_that_make_no_sense_do_not_stay(
     assert (one.used, one.waiting) == (Resources(memory_mb=512), 0)
 
 
-async def test_two_rebalancings_at_once_count_the_time_once(history: History, clock: TwoClocks) -> None:
+async def test_two_rebalancings_at_once_count_the_time_once(
+    history: History, clock: TwoClocks, store: Store
+) -> None:
     clock.advance(HALF_LIFE_SECONDS)
-    rows = {"shop": held(4)}
-    await asyncio.gather(*(history.record(clock.now(), rows, [], "dynamic") for _ in range(3)))
-    assert history.decayed_use("shop").agents == pytest.approx(2)
+    first = asyncio.create_task(history.record(clock.now(), {"shop": held(4)}, [], "dynamic"))
+    await asyncio.sleep(0)  # it is being written
+    clock.advance(1)
+    await history.record(clock.now(), {"shop": held(4)}, [], "dynamic")
+    await first
+    assert [one.seconds for one in await store.read(_all_samples)] == [HALF_LIFE_SECONDS, 1]
+    assert history.decayed_use("shop").agents == pytest.approx(2, abs=0.001)
 
 
 async def test_a_phase_that_ends_while_it_is_written_is_not_lost(history: History, clock: TwoClocks) -> None:
