@@ -110,7 +110,7 @@ def _project_table(views: Sequence[ProjectResources]) -> Table:
     shown.add_column("Project", style="bold", overflow="fold")
     shown.add_column("Agents", justify="right", no_wrap=True)
     shown.add_column("Wait", justify="right", no_wrap=True)
-    shown.add_column("Share of what it may count on", no_wrap=True)
+    shown.add_column("Share", no_wrap=True)
     for name in ("CPU", "Memory", "Disk"):
         shown.add_column(name, justify="right", no_wrap=True)
     for view in views:
@@ -146,7 +146,7 @@ def _of_project(view: ProjectResources) -> list[RenderableType]:
     """Why nothing of it starts, what it will want, which of its limits do not hold."""
     parts: list[RenderableType] = []
     if view.barred:
-        said = Text.assemble((f"{clean(view.project)} ", "bold"), clean(view.barred.removeprefix("waits: ")))
+        said = Text.assemble((f"{clean(view.project)}: ", "bold"), clean(view.barred.removeprefix("waits: ")))
         parts.append(Text.assemble(("⏸ ", "yellow"), said))
     if view.forecast:
         parts.append(indented(f"{view.project}: {view.forecast}", "dim"))
@@ -193,7 +193,11 @@ def _used(view: ResourceView | None, words: Callable[[float], str]) -> str:
     if view is None:
         return "-"
     used = "-" if view.used is None and not view.reserved else words(view.used or view.reserved)
-    return used if view.limit is None else f"{used}/{words(view.limit)}"
+    if view.limit is None:
+        return used
+    limit = words(view.limit)
+    amount, _, unit = used.partition(" ")
+    return f"{amount if limit.endswith(f' {unit}') else used}/{limit}"  # "2/10 GB" but "700 MB/4 GB"
 
 
 def _lock(lock: LockView) -> Text:
@@ -212,7 +216,7 @@ def _memory(amount: float | None) -> str:
     """MB as people say it."""
     if amount is None:
         return "∞"
-    return f"{amount:.0f} MB" if amount < _MB_A_GB else f"{amount / _MB_A_GB:.1f} GB"
+    return f"{amount:.0f} MB" if amount < _MB_A_GB else f"{amount / _MB_A_GB:.3g} GB"
 
 
 # -- why -------------------------------------------------------------------------------------------
@@ -238,7 +242,7 @@ def reloaded(view: ReloadView) -> RenderableType:
     parts: list[RenderableType] = [done(f"The settings are read: {changed} changed.")]
     parts += [indented(f"• {line}") for line in view.changed]
     if view.later:
-        parts.append(Text("After a restart only:", style="yellow"))
+        parts.append(Text("Not now:", style="yellow"))
         parts += [indented(f"• {line}") for line in view.later]
     parts += [Text.assemble(("⚠ ", "yellow"), clean(problem)) for problem in view.problems]
     return Group(*parts)

@@ -22,6 +22,7 @@ from bot.cli.marks import (
     when,
 )
 from bot.cli.output import fault, project_table
+from bot.cli.output_resources import quota_line
 from bot.cli.output_stories import merging, overlapping, story_table
 from bot.cli.words import possible, typed
 from cogs.text import count
@@ -58,6 +59,8 @@ def report(value: ProjectReport, *, in_shell: bool = False) -> RenderableType:
     parts: list[RenderableType] = [project_table([value.project])]
     if value.project.problem:
         parts.append(fault(value.project.project.name, value.project.problem))
+    if value.resources is not None:
+        parts.append(quota_line(value.resources))
     where = "" if in_shell else " with orchard do"
     parts.append(Text(f"Possible now{where}: {allowed}", style="dim"))
     parts += [Text.assemble(("⚠ ", "yellow"), line) for line in _holding(value, in_shell=in_shell)]

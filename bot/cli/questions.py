@@ -13,6 +13,7 @@ from core.domain.lifecycles import WorkflowState
 from core.domain.story import EpicState, StoryStatus
 from core.errors import InvalidInput, NotFound, OrchardError
 from core.orchestrator.commands import Commands
+from core.orchestrator.resource_views import ProjectResources
 from core.orchestrator.views import (
     Candidate,
     CyclesView,
@@ -34,10 +35,12 @@ class ProjectReport:
     sprint: SprintView | None
     cycles: CyclesView | None = None  # of the sprint that is not over
     epics: tuple[EpicView, ...] = ()  # those that are not settled
+    resources: ProjectResources | None = None  # None: its settings cannot be used
 
 
 async def project_report(commands: Commands, name: str) -> ProjectReport:
     view = await commands.project(name)
+    shares = await commands.resources()
     workflow = await commands.workflow(name)
     with_sprint = workflow.sprint is not None or workflow.state is WorkflowState.SPRINT_REVIEW
     return ProjectReport(
@@ -47,6 +50,7 @@ async def project_report(commands: Commands, name: str) -> ProjectReport:
         sprint=await commands.sprint(name) if with_sprint else None,
         cycles=await commands.cycles(name) if workflow.sprint is not None else None,
         epics=tuple(view for view in await commands.epics(name) if view.epic.state is not EpicState.SETTLED),
+        resources=next((each for each in shares.projects if each.project == view.project.name), None),
     )
 
 

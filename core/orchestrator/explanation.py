@@ -105,17 +105,19 @@ def _before_work(facts: StoryFacts) -> Explanation:
     if story.state.value == StoryStatus.PROPOSED:
         epic = f" for {story.epic_id}" if story.epic_id else ""
         said = f"is proposed{epic}: nobody has approved it yet."
-        return Explanation(sentence=said, details=details, next="Approve it: /approve.")
+        return Explanation(sentence=said, details=details, next=f"Approve it: /approve {story.id}.")
     if story.state.value == StoryStatus.PLANNED:
         number = f" {facts.sprint.number}" if facts.sprint else ""
         said = f"is chosen for sprint{number}, which has not started."
-        return Explanation(sentence=said, details=details, next="Start it: /sprint start.")
+        return Explanation(sentence=said, details=details, next=f"Start it: /sprint start {story.project}.")
     following = {
-        WorkflowState.SPRINT_ACTIVE: "Let it join the sprint that runs: /tdd start.",
-        WorkflowState.SPRINT_PAUSED: "The sprint goes on (/sprint resume), then it can join: /tdd start.",
-        WorkflowState.BLOCKED: "Let it join the sprint: /tdd start.",
-        WorkflowState.SPRINT_REVIEW: "The last sprint is reviewed first: /feedback or /request_changes.",
-    }.get(workflow, "Choose it for a sprint: /sprint plan.")
+        WorkflowState.SPRINT_ACTIVE: f"Let it join the sprint that runs: /tdd start {story.id}.",
+        WorkflowState.SPRINT_PAUSED: f"The sprint goes on: /sprint resume {story.project}. Then it can "
+        f"join: /tdd start {story.id}.",
+        WorkflowState.BLOCKED: f"Let it join the sprint: /tdd start {story.id}.",
+        WorkflowState.SPRINT_REVIEW: "The last sprint is reviewed first: "
+        f"/feedback {story.project} or /request_changes {story.project}.",
+    }.get(workflow, f"Choose it for a sprint: /sprint plan {story.project}.")
     return Explanation(sentence="is in the backlog, in no sprint.", details=details, next=following)
 
 
@@ -147,11 +149,13 @@ def _blocked(facts: StoryFacts) -> Explanation:
     first, _, rest = cycle.blocked_reason.strip().partition("\n")
     tries = cycle.attempt
     after = f", attempt {tries}" if tries > 1 else ""
-    again = f"/tdd {command_of(cycle.state.phase)}, " if cycle.state.phase else ""
+    name = facts.story.id
+    again = f"/tdd {command_of(cycle.state.phase)} {name}, " if cycle.state.phase else ""
     return Explanation(
         sentence=f"is blocked in {cycle.state}{after}: {first}",
         details=(*(line for line in rest.splitlines() if line.strip()), *_obstacle_sentences(facts)),
-        next=f"A person helps: /suggest_fix, {again}/story takeover, /skip_task or /tdd abort.",
+        next=f"A person helps: /suggest_fix {name}, {again}/story takeover {name}, /skip_task {name} or "
+        f"/tdd abort {name}.",
     )
 
 
@@ -163,13 +167,13 @@ def _held(facts: StoryFacts) -> Explanation:
         return Explanation(
             sentence=f"is with {who}, who works in its folder{since}.",
             details=tuple(_obstacle_sentences(facts)),
-            next="It goes on when they hand it back: /story handback.",
+            next=f"It goes on when they hand it back: /story handback {facts.story.id}.",
         )
     since = _since(facts, EventKind.STORY_STOPPED)
     return Explanation(
         sentence=f"is stopped in {cycle.state} by {who}{since}.",
         details=tuple(_obstacle_sentences(facts)),
-        next="Let it go on: /tdd start; or one phase of it: /tdd next.",
+        next=f"Let it go on: /tdd start {facts.story.id}; or one phase of it: /tdd next {facts.story.id}.",
     )
 
 
@@ -287,23 +291,24 @@ def _project_obstacles(facts: StoryFacts) -> list[tuple[str, str]]:
         said = f"{name} stands still: its stories at work are blocked or wait for ones that are."
         found.append((said, "A person helps the blocked ones: /suggest_fix or /skip_task."))
     elif project.workflow is not WorkflowState.SPRINT_ACTIVE:
-        found.append((f"no sprint of {name} runs ({project.workflow}).", "Start one: /sprint start."))
+        found.append((f"no sprint of {name} runs ({project.workflow}).", f"Start one: /sprint start {name}."))
     return found
 
 
 def _paused(facts: StoryFacts) -> tuple[str, str]:
+    name = facts.project.name
     if (limit := facts.limit) is None:
         changed = facts.last.get(EventKind.WORKFLOW_CHANGED)
         since = f" by {changed.actor} at {_moment(changed.at, facts.now)}" if changed else ""
-        return f"the sprint of {facts.project.name} is paused{since}.", "Let it go on: /sprint resume."
+        return f"the sprint of {name} is paused{since}.", f"Let it go on: /sprint resume {name}."
     reason = limit.reason.strip().partition("\n")[0].rstrip(".")
     said = f"{limit.agent} is at its usage limit since {_moment(limit.since, facts.now)}"
     said += f": {reason}." if reason else "."
     until = "" if limit.until is None else _moment(limit.until, facts.now)
     if limit.resumes and until:
-        return said, f"The sprint goes on by itself at {until}; or at once: /sprint resume."
+        return said, f"The sprint goes on by itself at {until}; or at once: /sprint resume {name}."
     when = f" after {until}" if until else " when the limit is over"
-    return said, f"A person lets it go on{when}: /sprint resume."
+    return said, f"A person lets it go on{when}: /sprint resume {name}."
 
 
 def _obstacle_sentences(facts: StoryFacts) -> list[str]:
@@ -326,7 +331,7 @@ def _needs_sentence(facts: StoryFacts) -> str:
 
 def _needs_next(facts: StoryFacts) -> str:
     if any(why_not_needed(each.story) for each in facts.unmet):
-        return "Take the need away: /backlog edit."
+        return f"Take the need away: /backlog edit {facts.story.id}."
     if len(facts.unmet) == 1:
         return f"{facts.unmet[0].story.id} is merged."
     return "All of them are merged."

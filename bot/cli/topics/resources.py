@@ -16,12 +16,11 @@ async def _resources(asked: Asked) -> Told:
 
 
 async def _optimize(asked: Asked) -> Told:
-    words = [word for word in asked.words if word.lower() != "--strategy"]
-    rest = [word for word in words if word.lower() not in _DRY]
+    rest = [word for word in asked.words if word.lower() not in _DRY]
     if len(rest) > 1:
         raise Misused(f"'{rest[1]}' is too much.", hint=f"Use: {_OPTIMIZE}")
     made = await asked.commands.optimize(
-        strategy=rest[0] if rest else None, dry_run=len(rest) < len(words), actor=asked.actor
+        strategy=rest[0] if rest else None, dry_run=len(rest) < len(asked.words), actor=asked.actor
     )
     return Told(value=made, shown=output.optimization(made))
 

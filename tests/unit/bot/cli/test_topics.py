@@ -319,11 +319,43 @@ async def test_import_shows_first_and_takes_over_then(shop, tmp_path):
         await shop("import shop now")
 
 
+async def test_shares_can_be_looked_at_while_nothing_runs(shop, say):
+    text = await say("resources")
+    assert "⏳ Orchard is not running: nothing starts." in text
+    [row] = [line for line in text.splitlines() if line.split()[:1] == ["shop"]]
+    assert row.split()[1] == "0/∞/3"
+    assert "Quota: 0 of ∞ agents" in await say("status shop")
+    why = await say("why shop-1")
+    assert "It is in the backlog, in no sprint." in why
+    assert "→ Next: Choose it for a sprint: plan shop." in why
+
+
+@pytest.mark.parametrize("line", ["optimize", "optimize look", "optimize --dry-run dynamic", "reload"])
+async def test_what_only_a_running_orchard_does_says_so(say, line):
+    with pytest.raises(Unavailable, match="by a running Orchard only") as refused:
+        await say(line)
+    assert "orchard run" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("optimize dynamic", "The strategy is fair_share, not dynamic."),
+        ("optimize look dynamik", "did you mean 'dynamic'"),
+        ("optimize dynamic fair_share", "'fair_share' is too much."),
+    ],
+)
+async def test_a_strategy_that_cannot_be_tried_is_refused(say, line, said):
+    with pytest.raises(InvalidInput, match=said):
+        await say(line)
+
+
 async def test_help_is_grouped_and_each_command_has_its_own(say):
     text = await say("help")
     titles = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles[1:] == [
         "Orchard and its projects:",
+        "What projects share:",
         "Backlog:",
         "Epics:",
         "Sprints:",
@@ -343,6 +375,9 @@ async def test_help_is_grouped_and_each_command_has_its_own(say):
         ("prioritize shop-1 before ", ["shop-3", "shop-2", "shop-1"]),
         ("stop ", ["shop", "shop-3", "shop-2", "shop-1"]),
         ("import shop ", ["look"]),
+        ("optimize ", ["look", "fair_share", "priority_based", "dynamic"]),
+        ("optimize look ", ["fair_share", "priority_based", "dynamic"]),
+        ("why ", ["shop-3", "shop-2", "shop-1"]),
         ("steer shop-1 ", []),
         ("go ", ["shop-3", "shop-2", "shop-1"]),
         ("feedback shop ", []),
