@@ -10,13 +10,11 @@ saved first.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from core.agents.confined import read_text, write_text
 from core.agents.roles import spec_path
@@ -27,6 +25,7 @@ from core.worker.byhand import end_operations, keep_commits, show_as_changes, st
 from core.worker.contract import Salvage
 from core.worker.found import KEPT, MADE, Finder, Found, Worktree, remove_tree
 from core.worker.git import GitFailed, Repository, Staged
+from core.worker.left import Left, write_whole
 
 _EXCLUDED = ".orch-state/"
 _SNAPSHOTS = 3  # attempts at files that somebody is changing
@@ -46,13 +45,6 @@ class Adopted:
 
     worktree: Worktree
     salvages: tuple[Salvage, ...] = ()
-
-
-class _Left(NamedTuple):
-    commit: str
-    phase: Phase
-    tree: str
-    parked: bool
 
 
 def exclude(common_dir: Path, *patterns: str) -> None:
@@ -103,7 +95,7 @@ class Worktrees:
         if worktree is not None and staged is not None and not staged.nested and not unfinished:
             self._repair_link(worktree)
             if found.attached and found.head == commit == found.tip:
-                left = self._left(story)
+                left = Left.read(self._note(story))
                 resumed = left is not None and left[:3] == (commit, phase, staged.tree)
                 if resumed or staged.tree == found.tree:
                     salvage = None
@@ -125,7 +117,7 @@ class Worktrees:
         return Prepared(worktree=worktree, salvage=salvage)
 
     async def _save_found(
-        self, story: str, commit: str, found: Found, phase: Phase, spec: str
+        self, story: str, commit: str, found: Found, phase: Phase | None, spec: str
     ) -> Salvage | None:
         """What is there and not Orchard's own; of a design that did not pass also its draft, which is in no
         tree of the worktree."""
@@ -140,7 +132,7 @@ class Worktrees:
     async def parked_at(self, story: str, phase: Phase) -> str | None:
         """The commit on which a parked turn of this phase can go on; None when there is none, or when its
         files or its branch are not as it left them."""
-        left = self._left(story)
+        left = Left.read(self._note(story))
         if left is None or not left.parked or left.phase != phase or self._setting(story).exists():
             return None
         worktree = await self._finder.registered(story)
@@ -303,7 +295,8 @@ class Worktrees:
         salvage = None
         if tip is not None:
             found = await self._finder.look(story, worktree, tip)
-            salvage = await self._finder.salvage(story, tip, found)
+            note = Left.read(self._note(story))
+            salvage = await self._save_found(story, tip, found, note.phase if note else None, "")
         remove_tree(self.folder / story)
         if worktree is not None:
             remove_tree(worktree.git_dir)
@@ -357,15 +350,7 @@ class Worktrees:
 
         `parked`: its turn was interrupted to make place.
         """
-        left = _Left(commit, phase, tree, parked)
-        _write(self._note(story), json.dumps(left._asdict()))
-
-    def _left(self, story: str) -> _Left | None:
-        try:
-            note = json.loads(self._note(story).read_text())
-            return _Left(note["commit"], Phase(note["phase"]), note["tree"], bool(note.get("parked")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        Left(commit, phase, tree, parked).write(self._note(story))
 
     def _forget_left(self, story: str) -> None:
         self._note(story).unlink(missing_ok=True)
@@ -408,7 +393,7 @@ class Worktrees:
                 self._finder.move_aside(mark)  # a repository that an agent made in its place
             else:
                 mark.unlink(missing_ok=True)
-            _write(mark, worktree.link)
+            write_whole(mark, worktree.link)
 
     def _share_index(self, worktree: Worktree) -> None:
         """So that the agent's `git status` and `git diff` show its own changes, and quickly."""
@@ -426,9 +411,3 @@ class Worktrees:
             write_text(worktree.path, str(relative), spec)
         elif (worktree.path / relative).is_file():
             (worktree.path / relative).unlink()
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -11,9 +11,10 @@ import pytest
 from core.domain.evidence import RefusalCode
 from core.domain.lifecycles import Phase
 from core.isolation.plan import Level
-from core.worker.contract import Park, PermissionAnswer, PhaseEnd, PhaseReport
+from core.worker.contract import Park, PermissionAnswer, PhaseEnd, PhaseReport, RemoveWorktree
 from core.worker.parking import ParkWish
 from core.worker.phases import run_phase
+from core.worker.workshop import remove_story
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -338,4 +339,14 @@ async def test_the_draft_of_a_design_whose_agent_crashed_is_saved(
     await phases.run(replace(job, attempt=2))
     (salvage,) = heard.salvages
     assert salvage.files == (".orch-state/stories/shop-1.md",)
+    assert calculator.git("show", f"{salvage.ref}:{salvage.files[0]}") == "half a design"
+
+
+async def test_the_draft_of_a_parked_design_is_saved_when_its_story_is_over(
+    calculator, job_of, play, phases, heard, setup, services
+) -> None:
+    job = job_of(play(design=[{"spec": "half a design\n"}, "hang"]), Phase.DESIGN, feedback="say more")
+    await phases.parked(job, there=".orch-state/stories/shop-1.md")
+    await remove_story(RemoveWorktree(project=setup, story_id="shop-1"), services)
+    (salvage,) = heard.salvages
     assert calculator.git("show", f"{salvage.ref}:{salvage.files[0]}") == "half a design"

@@ -195,3 +195,12 @@ def test_a_conflict_names_the_files_and_shows_both_sides():
     assert "<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs" in said
     assert "======== both sides: begin ========" in said
     assert "both sides" not in conflict(["a"], " ")
+
+
+def test_an_interrupted_turn_is_told_so_as_an_instruction_and_only_then():
+    prompt = rendered(Phase.CODE_GREEN, feedback="Mind zero.", interrupted=True)
+
+    assert "interrupted to make place" in prompt
+    assert prompt.index("interrupted to make place") < prompt.index("feedback: begin")
+    assert feedback_of(prompt) == "Mind zero."
+    assert "interrupted" not in rendered(Phase.CODE_GREEN, feedback="Mind zero.")
