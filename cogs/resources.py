@@ -9,7 +9,7 @@ from discord.ext import commands
 from cogs import hybrid, render_resources
 from cogs.chart import shares_chart
 from cogs.desk import Context, Desk, actor
-from cogs.hybrid import STORY
+from cogs.hybrid import NOT_GIVEN, STORY
 from cogs.message import Message
 from cogs.replies import answer, answer_then
 from core.domain.story import StoryStatus
@@ -51,7 +51,7 @@ class Resources(commands.Cog):
         dry_run="Change nothing, only tell what would change",
     )
     async def resource_optimize(
-        self, ctx: Context, strategy: Named | None = None, dry_run: bool = False
+        self, ctx: Context, strategy: Named = NOT_GIVEN, dry_run: bool = False
     ) -> None:
         async def share() -> Message:
             done = await self._desk.commands.optimize(

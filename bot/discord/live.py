@@ -59,7 +59,6 @@ class LiveStatus:
         channels: ProjectChannels,
         clock: Clock,
         pause_seconds: float = PAUSE_SECONDS,
-        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -68,7 +67,6 @@ class LiveStatus:
         self._channels = channels
         self._clock = clock
         self._pause_seconds = pause_seconds
-        self._watch_seconds = watch_seconds
         self._stale: dict[str, asyncio.Event] = {}
         self._shown: dict[str, Message] = {}
         self._shares = Shares(commands)
@@ -95,7 +93,7 @@ class LiveStatus:
     async def _watch_shares(self, group: asyncio.TaskGroup) -> None:
         """What is shared changes without an event of the project: by the clock, by what others take."""
         while True:
-            await asyncio.sleep(self._watch_seconds)
+            await asyncio.sleep(WATCH_SECONDS)
             try:
                 for project, shown in list(self._told_share.items()):
                     share = await self._shares.of(project)

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cogs.completion import KEPT_SECONDS, Completion, Option, matching
+from core.domain.story import StoryStatus
 
 NAMES = [Option(value=name, label=f"{name} (active)") for name in ("shop", "Bishop", "cart", "worksHOP")]
 
@@ -36,3 +37,18 @@ async def test_letter_by_letter_asks_the_core_once() -> None:
     clock.seconds = KEPT_SECONDS + 0.1
     await completion.projects("shop")
     assert len(asked) == 2
+
+
+async def test_one_projects_stories_come_before_all_others() -> None:
+    ids = [f"calc-{n}" for n in range(30)] + ["shop-1", "shop-b-1", "shop-2"]
+    titles = tuple(SimpleNamespace(id=one, title="Add", status=StoryStatus.WAITING) for one in ids)
+
+    async def story_titles(_project: str | None) -> tuple[Any, ...]:
+        return titles
+
+    core: Any = SimpleNamespace(story_titles=story_titles)
+    clock: Any = SimpleNamespace(monotonic=lambda: 0.0)
+    completion = Completion(core, clock)
+    offered = await completion.stories("add", None, frozenset(StoryStatus), first="shop")
+    assert [option.value for option in offered[:3]] == ["shop-1", "shop-2", "calc-0"]
+    assert len(offered) == 25

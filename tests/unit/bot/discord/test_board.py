@@ -9,6 +9,7 @@ from bot.discord.board import Standing
 from cogs.message import fit
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import Priority, Sprint, Story, StoryState, StoryStatus
+from core.orchestrator.resource_views import ProjectResources
 from core.orchestrator.views import (
     Burndown,
     CyclesView,
@@ -18,6 +19,7 @@ from core.orchestrator.views import (
     StoryResult,
     StoryView,
 )
+from core.scheduler.quota import Quota
 from core.store.usage import UsagePause
 
 AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -63,6 +65,31 @@ class TestLiveStatus:
         shown = body(standing(view(1, StoryStatus.DONE, estimate=3), view(2, estimate=5), view(3)))
         assert "1 of 3 done · 3 of 9 points" in shown
         assert "points" not in body(standing(view(1), view(2)))
+
+    def test_the_projects_share_and_why_nothing_starts(self) -> None:
+        quota = Quota(
+            project_name="shop",
+            allocated_agents=3,
+            allocated_memory_mb=2048,
+            allocated_cpu_percent=25.0,
+            priority_weight=1.0,
+            reason="",
+        )
+        share = ProjectResources(
+            project="shop",
+            tier=Priority.NORMAL,
+            quota=quota,
+            running=2,
+            waiting=1,
+            share=0.1234,
+            entitled=0.5,
+            resources=(),
+        )
+        assert "🤖 2/3 agents · 2 GB · CPU 25 %" in body(standing(view(1), share=share))
+        closed = replace(share, barred="waits: it is outside the work hours of shop; next on Monday.")
+        assert "🚧 Outside the work hours of shop; next on Monday." in body(standing(view(1), share=closed))
+        measured = replace(share, share=0.1235, waiting=2)  # of no interest to a message that is edited
+        assert body(standing(view(1), share=measured)) == body(standing(view(1), share=share))
 
     @pytest.mark.parametrize(
         ("status", "words"), [(StoryStatus.STOPPED, "stopped"), (StoryStatus.TAKEN, "with a person")]

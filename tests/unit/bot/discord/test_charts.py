@@ -5,15 +5,27 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.discord.charts import Charts
-from cogs.chart import BurndownChart, Chart, Line, StateChart, burndown_chart
+from cogs.chart import (
+    SHOWN,
+    BurndownChart,
+    Chart,
+    Line,
+    SharesChart,
+    StateChart,
+    burndown_chart,
+    shares_chart,
+)
 from core.domain.lifecycles import WORKFLOW, WorkflowState
-from core.domain.story import Sprint
+from core.domain.story import Priority, Sprint
+from core.orchestrator.resource_views import ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.views import Burndown, BurndownPoint
+from core.scheduler.quota import Quota
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 STATE = StateChart(title="shop", state=WorkflowState.BLOCKED)
@@ -25,6 +37,48 @@ def burndown(*points: float, ideal: bool = True, title: str = "shop · sprint 1"
         title=title,
         actual=Line(at=at, points=points),
         ideal=Line(at=(START.timestamp(), START.timestamp() + 90_000), points=(9.0, 0.0)) if ideal else None,
+    )
+
+
+def amounts(agents: float, memory_mb: float, limit: float | None = None) -> tuple[ResourceView, ...]:
+    facts = (("agents", agents, agents, 3), ("cpu", None, 1.5, None), ("memory_mb", memory_mb, 512, 2048))
+    return tuple(
+        ResourceView(resource=name, unit="", used=used, reserved=reserved, allocated=given, limit=limit)
+        for name, used, reserved, given in facts
+    )
+
+
+def shared(*names: str, capacity: float | None = 20.0) -> ResourcesView:
+    """The first project has the most agents."""
+    quota = Quota(
+        project_name="x",
+        allocated_agents=3,
+        allocated_memory_mb=2048,
+        allocated_cpu_percent=25.0,
+        priority_weight=1.0,
+        reason="",
+    )
+    projects = tuple(
+        ProjectResources(
+            project=name,
+            tier=Priority.NORMAL,
+            quota=quota,
+            running=1,
+            waiting=0,
+            share=float(len(names) - number) / 100,
+            entitled=0.25,
+            resources=amounts(len(names) - number, 1024.0),
+        )
+        for number, name in enumerate(names)
+    )
+    return ResourcesView(
+        at=START,
+        strategy="dynamic",
+        total=amounts(7.0, 9.0, capacity),
+        projects=projects,
+        locks=(),
+        enforcement=(),
+        problems=(),
     )
 
 
@@ -42,13 +96,15 @@ def size(picture: bytes | None) -> tuple[int, int]:
         burndown(9.0, 5.0, 7.0, 0.0),
         burndown(ideal=False),
         burndown(0.0, title=r"$\frac{1}{0}$ \x @everyone " * 9),
+        shares_chart(shared(*(f"M{'M' * 38}{n}" for n in range(50)))),
+        shares_chart(shared("$x_1$", capacity=None)),
     ],
-    ids=["state", "a sprint", "nothing yet", "odd words"],
+    ids=["state", "a sprint", "nothing yet", "odd words", "fifty shares", "one share without limits"],
 )
 async def test_a_picture_for_a_phone(chart: Chart) -> None:
     width, height = size(await Charts()(chart))
     assert 900 <= width <= 1200
-    assert 600 <= height <= 1500
+    assert 400 <= height <= 1500
 
 
 async def test_a_picture_is_drawn_once() -> None:
@@ -89,6 +145,48 @@ def test_every_state_and_arrow_has_its_place_in_the_picture() -> None:
     assert set(pictures._PLACES) == set(WorkflowState)
     arrows = {(before, after) for (before, _), after in WORKFLOW.items() if before is not after}
     assert set(pictures._WAYS) == arrows
+
+
+async def test_before_the_first_project_there_is_a_picture_too() -> None:
+    width, height = size(await Charts()(shares_chart(shared())))
+    assert (width, height) == (1024, 448)
+
+
+def test_shares_become_a_chart() -> None:
+    chart = shares_chart(shared("shop", "calc"))
+    assert chart.title == "Shares · dynamic"
+    assert chart.names == ("shop", "calc")
+    agents, cpu, memory = chart.panels
+    assert (agents.taken, agents.capacity) == (7.0, 20.0)
+    assert [(bar.held, bar.allocated, bar.entitled) for bar in agents.bars] == [(2, 3, 5), (1, 3, 5)]
+    assert [(bar.held, bar.allocated) for bar in cpu.bars] == [(1.5, None), (1.5, None)]  # reserved; no limit
+    assert [(bar.held, bar.allocated) for bar in memory.bars] == [(1.0, 2.0), (1.0, 2.0)]  # in GB
+
+
+def test_of_many_projects_the_smallest_are_summed() -> None:
+    names = [f"p{n}" for n in range(50)]
+    assert len(shares_chart(shared(*names[:SHOWN])).names) == SHOWN
+    assert not shares_chart(shared(*names[:SHOWN])).summed
+    chart = shares_chart(shared(*names))
+    assert chart.summed
+    assert chart.names == (*names[: SHOWN - 1], "39 others")
+    agents = chart.panels[0]
+    assert agents.bars[-1].held == sum(range(1, 40))
+    assert len(agents.bars) == len(chart.names)
+
+
+def test_a_picture_of_a_moment_ago_is_still_the_right_one() -> None:
+    view = shared("shop")
+    [one] = view.projects
+    jitter = replace(one, resources=amounts(1.0, 1024.4))
+    assert shares_chart(replace(view, projects=(jitter,))) == shares_chart(view)
+
+
+def test_figures_without_an_end_are_drawn_as_none() -> None:
+    chart = shares_chart(shared("shop", capacity=float("inf")))
+    assert isinstance(chart, SharesChart)
+    assert {panel.capacity for panel in chart.panels} == {None}
+    assert {bar.entitled for panel in chart.panels for bar in panel.bars} == {0.0}
 
 
 def test_a_burndown_becomes_a_chart() -> None:
