@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.scheduler.allotment import allot
-from core.scheduler.decision import Decision, Rule
+from core.scheduler.decision import Decision, Rule, Wait
 from core.scheduler.later import Later
 from core.scheduler.ledger import Ledger, Ranking
 from core.scheduler.reclaim import ReclaimRules, plan_reclaims
@@ -28,8 +28,10 @@ def run_pass(
     ties_by_name: bool = True,
     foresight: bool = False,
     problems: tuple[str, ...] = (),
+    aside: tuple[Wait, ...] = (),
 ) -> Decision:
-    """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected."""
+    """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected.
+    `problems` and `aside` are what was found before."""
     sound = make_sound(snapshot)
     ledger = Ledger(sound.snapshot, rule=rule, patience_seconds=patience_seconds, ties_by_name=ties_by_name)
     ledger.rank_all(ranking(ledger))
@@ -37,7 +39,7 @@ def run_pass(
     return Decision(
         strategy=strategy,
         starts=starts,
-        waits=Later(lambda: (*sound.aside, *explain_waits(ledger))),
+        waits=Later(lambda: (*aside, *sound.aside, *explain_waits(ledger))),
         preemptions=plan_reclaims(ledger, reclaim),
         allocations=Later(lambda: allot(ledger, foresight=foresight)),
         problems=(*problems, *sound.problems),

@@ -351,7 +351,7 @@ class _Run:
 
     def _expected(self, queue: ProjectQueue) -> Resources:
         """Only where it counts: what is expected of a guarantee is not lent."""
-        if not self._looks_back or (self._live and queue.project.guaranteed is NOTHING):
+        if queue.durations.count == 0 or (self._live and queue.project.guaranteed is NOTHING):
             return NOTHING
         wanted = forecast(
             now=self._now,
