@@ -1,9 +1,12 @@
-"""Child of the kill tests: Orchard without faces, until SIGTERM. Can be held between two steps of a merge.
+"""Child of the kill tests: Orchard without faces, until SIGTERM. Can be held between two steps of a story.
 
     control_plane.py ROOT [TIMES]     TIMES: SupervisionTimes as JSON
 
 Where a file `ROOT/hold/<project>/<point>` is, it makes `ROOT/held/<project>` at that point and waits until
-the first file is gone. Points: before and after prepare_merge and fast_forward, such as before-fast_forward.
+the first file is gone. Points: before and after prepare_merge, fast_forward and run_phase, such as
+before-fast_forward.
+
+Where a file `ROOT/park/<project>/<story>` is, the story is asked to make place, and the file is removed.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 
 from config.loader import load
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
-from core.runtime import open_runtime
+from core.runtime import Runtime, open_runtime
 
 
 async def hold(root: Path, project: str, point: str) -> None:
@@ -42,13 +45,24 @@ def add_points(root: Path) -> None:
     Supervisor.request = request  # type: ignore[method-assign, assignment]
 
 
+async def park(root: Path, runtime: Runtime) -> None:
+    parking = runtime.commands._engine._dispatcher.parking  # type: ignore[union-attr]
+    while True:
+        for wish in (root / "park").glob("*/*"):
+            await parking.park(wish.parent.name, wish.name, taker="bank", reason="asked", within_seconds=0.0)
+            wish.unlink()
+        await asyncio.sleep(0.02)
+
+
 async def main(root: Path, times: SupervisionTimes) -> None:
     add_points(root)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with open_runtime(lambda: load(root, environ={}), times=times):
+    async with open_runtime(lambda: load(root, environ={}), times=times) as runtime:
+        parking = asyncio.create_task(park(root, runtime))
         print("ready", flush=True)
         await stop.wait()
+        parking.cancel()
     print("stopped", flush=True)
 
 
