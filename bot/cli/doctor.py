@@ -15,6 +15,7 @@ from pathlib import Path
 from bot.cli.discordcheck import check_discord
 from bot.cli.findings import Check, Report
 from bot.cli.session import open_session, running_pid
+from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
 from core.agents.presets import check_preset, load_rows
 from core.domain.project import Project
@@ -43,7 +44,7 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     checks += [*_configuration(configuration), _folder(configuration)]
     store, registered = await _store(configuration, root)
     checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
-    checks += _agents(configuration)
+    checks += [*_agents(configuration), *await check_shares(configuration)]
     if project is not None:
         checks += await _project(configuration, machine, project.strip().lower(), registered)
     return Report(checks=tuple(checks))
@@ -173,6 +174,9 @@ async def _store(configuration: Configuration, root: Path) -> tuple[list[Check],
             found=f"{runs}; {count} {'project' if count == 1 else 'projects'} registered",
         )
     ]
+    if view.refused_settings:
+        said = f"the changed settings are not in force: {' '.join(view.refused_settings.split())}"
+        checks.append(Check(name="configuration", state="missing", found=said))
     checks += [
         Check(name=name, state="missing", found=" ".join(why.split()))
         for name, why in view.unusable.items()
