@@ -356,6 +356,51 @@ def shell(
 
 
 @app.command()
+def simulate(
+    ctx: typer.Context,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="fair_share, priority_based, dynamic, one of your own as my_module:MyClass; several by "
+            "commas; or all."
+        ),
+    ] = "all",
+    scenario: Annotated[str, typer.Option(help="A made week: mixed, office, flood, night or hog.")] = "mixed",
+    projects: Annotated[int, typer.Option(help="Projects of a made week.", metavar="N")] = 40,
+    days: Annotated[float, typer.Option(help="Days that are played.", metavar="N")] = 7.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another week of the kind.", metavar="N")] = 1,
+    agents: Annotated[
+        int | None,
+        typer.Option(help="Agents at once; default: as configured.", metavar="N", show_default=False),
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Play what your projects really did, not a made week.")
+    ] = False,
+    charts: Annotated[
+        Path | None, typer.Option(help="Write pictures into this folder.", metavar="FOLDER")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Play a week of load with one strategy or several, to choose one by evidence. Changes nothing."""
+    from bot.cli import output_simulation
+    from bot.cli.simulation import Wish
+    from bot.cli.simulation_run import compare
+
+    wish = Wish(
+        strategies=(strategy,),
+        scenario=scenario,
+        projects=projects,
+        days=days,
+        seed=seed,
+        agents=agents,
+        recorded=recorded,
+    )
+    chosen = options(ctx)
+    found = execute(compare(chosen.root, wish, charts), as_json=as_json, debug=chosen.debug)
+    show(found, output_simulation.comparison, as_json=as_json)
+
+
+@app.command()
 def demo(
     ctx: typer.Context,
     interactive: Annotated[

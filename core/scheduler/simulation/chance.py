@@ -18,7 +18,7 @@ _WORD = (1 << 64) - 1
 
 
 class Chance:
-    """Another stream for each seed and each list of labels, so that one more draw here moves nothing there."""
+    """Another stream for each seed and list of labels, so that one more draw here moves nothing there."""
 
     __slots__ = ("_state",)
 

@@ -167,5 +167,3 @@ def _best(what: str, figures: Sequence[tuple[float, str]], alike: float, *, most
     if len(names) == len(figures):
         return ""
     return f"{' and '.join(names)} {what}."
-
-

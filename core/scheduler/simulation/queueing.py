@@ -63,8 +63,8 @@ class ProjectQueue:
     """`offer` and `take_back` are told what is put before the strategy and what is not any more."""
 
     __slots__ = (
-        "_half_life_seconds", "_offer", "_ready", "_take_back", "decayed", "decayed_at", "durations", "offered", "open",
-        "profile", "project", "running", "used",
+        "_half_life_seconds", "_offer", "_ready", "_take_back", "decayed", "decayed_at", "durations",
+        "offered", "open", "profile", "project", "running", "used",
     )  # fmt: skip
 
     def __init__(

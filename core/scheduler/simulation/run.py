@@ -394,4 +394,3 @@ def _spells(hours: Hours, week: Week) -> list[tuple[float, bool]]:
             break
         at = spell.until.timestamp()
     return found
-

@@ -103,7 +103,9 @@ def synthetic(
 
 def _room(projects: int) -> Resources:
     agents = float(max(projects // 4, 4))
-    return Resources(math.inf, math.inf, agents / 2, agents * 1536.0, math.inf, math.inf)._replace(agents=agents)
+    return Resources(math.inf, math.inf, agents / 2, agents * 1536.0, math.inf, math.inf)._replace(
+        agents=agents
+    )
 
 
 class _Plan:
@@ -137,9 +139,7 @@ class _Plan:
 
     def in_offices(self, source: _Source, chance: Chance) -> _Source:
         offset = chance.one_of(_ZONES)
-        hours = Hours(
-            start=time(9), end=time(18), days=_FULL_TIME, zone=timezone(timedelta(hours=offset))
-        )
+        hours = Hours(start=time(9), end=time(18), days=_FULL_TIME, zone=timezone(timedelta(hours=offset)))
         days = max(math.ceil(self.days), 1)
 
         def arrival(draw: Chance) -> float:
@@ -152,7 +152,9 @@ class _Plan:
         """Some have a guarantee of one phase, a quarter of the machine in all; they lend it unused."""
         some = min(max(int(self.slots * 0.25), 1), len(sources))
         return [
-            replace(source, project=replace(source.project, guaranteed=source.demand)) if at < some else source
+            replace(source, project=replace(source.project, guaranteed=source.demand))
+            if at < some
+            else source
             for at, source in enumerate(sources)
         ]
 

@@ -12,6 +12,7 @@ from core.scheduler.resources import NOTHING, UNLIMITED, Resources
 from core.scheduler.workhours import Hours
 
 DAY_SECONDS = 86400.0
+AN_AGENT = Resources(agents=1.0, cycles=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class LoadProject:
     limit: Resources = UNLIMITED
     lends: float = 1.0
     parallel: int = 2
-    each: Resources = Resources(agents=1.0, cycles=1.0)
+    each: Resources = AN_AGENT
     hours: Hours | None = None
 
 
