@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from config.loader import load
-from core.domain.story import Priority
+from core.domain.story import Priority, StoryStatus
 from core.errors import NotAllowed, NotFound, Unavailable
 from core.orchestrator.control import connect, serve_control, socket_path
 from core.runtime import open_commands
@@ -36,6 +36,19 @@ async def test_values_travel_as_they_are(remote):
     detail = await remote.story(story.id)
     assert detail.view.story == story
     assert (await remote.system()).projects[0].project.name == "calc"
+
+
+async def test_shares_and_reasons_travel_as_they_are(remote):
+    view = await remote.resources()
+    [project] = view.projects
+    assert project.resources[0].limit == 3  # agents
+    cpu = next(each for each in project.resources if each.resource == "cpu")
+    assert cpu.limit is None  # not limited, and no infinity in JSON
+    story = await remote.add_story("calc", "Multiply", acceptance_criteria=("a",), actor="cli")
+    told = await remote.why(story.id)
+    assert (told.story_id, told.status) == (story.id, StoryStatus.BACKLOG)
+    with pytest.raises(Unavailable, match="by a running Orchard only"):
+        await remote.optimize(dry_run=True, actor="cli")
 
 
 async def test_errors_keep_their_words_and_their_class(remote):
