@@ -1,5 +1,6 @@
-"""Decay, penalties and reclaims against Kueue's documentation and the tests of Hadoop YARN's
-ProportionalCapacityPreemptionPolicy. D numbers: the project's own list of oracles."""
+"""Decay, penalties and reclaims against Kueue's documentation (admission fair sharing; KEP-4136) and the
+tests of Hadoop YARN's ProportionalCapacityPreemptionPolicy, by their names. D numbers: the project's own list
+of oracles."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def _queues(guaranteed, used, pending, **others):
 
 
 def test_d4_the_one_furthest_above_its_guarantee_gives_back() -> None:
-    """YARN testPreemptCycle: C at 200 %, B at 150 %; after ten both are at 150 %."""
+    """YARN testPreemptCycle: C at 200 %, B at 150 %; after ten both are at 150 %. Ours splits the 100 by
+    weight among the three, never below a guarantee: 40, 40, 20, the same."""
     decision = DYNAMIC.decide(snapshot({"slots": 100}, *_queues([40, 40, 20], [0, 60, 40], [10, 0, 0])))
     assert parked(decision) == {"C": 10}
 
@@ -103,18 +105,35 @@ def test_d7_for_nobody_nothing_is_reclaimed() -> None:
 
 
 def test_d8_nothing_is_reclaimed_for_who_is_at_its_own_maximum() -> None:
-    """YARN testMaxCap."""
-    projects = _queues([40, 40, 20], [10, 60, 30], [10, 0, 0])
-    projects[0] = replace(projects[0], limit=Resources(*[10.0] * 6))
-    assert parked(DYNAMIC.decide(snapshot({"slots": 100}, *projects))) == {}
-    free = replace(projects[0], limit=Resources(*[11.0] * 6))
-    assert sum(parked(DYNAMIC.decide(snapshot({"slots": 100}, free, *projects[1:]))).values()) == 1
-
-
-def test_nobody_is_reclaimed_from_for_one_that_borrows_too() -> None:
-    """YARN testOverCapacityImbalance: A and B both hold more than their 40, C wants nothing."""
+    """YARN testMaxCap: B may have 45 at most and has them, so A keeps its 55 of 40."""
     projects = _queues([40, 40, 20], [55, 45, 0], [10, 10, 0])
-    assert parked(DYNAMIC.decide(snapshot({"slots": 100}, *projects))) == {}
+    strict = replace(DYNAMIC, reclaim=replace(DYNAMIC.reclaim, dead_zone=0.0))
+    bound = replace(projects[1], limit=Resources(*[45.0] * 6))
+    assert parked(strict.decide(snapshot({"slots": 100}, projects[0], bound, projects[2]))) == {}
+
+
+def test_two_that_borrow_are_levelled_outside_the_dead_zone_only() -> None:
+    """YARN testOverCapacityImbalance: both hold more than their 40, C wants nothing. Hadoop 2 takes 5 of A
+    for B, Hadoop 3 never does for one that borrows itself. Ours goes by what each is entitled to, 50, and
+    leaves A alone with its 55 while that is within the dead zone."""
+    world = snapshot({"slots": 100}, *_queues([40, 40, 20], [55, 45, 0], [10, 10, 0]))
+    assert parked(DYNAMIC.decide(world)) == {}
+    strict = replace(DYNAMIC, reclaim=replace(DYNAMIC.reclaim, dead_zone=0.0))
+    assert parked(strict.decide(world)) == {"A": 5}
+
+
+def test_only_as_much_as_is_wanted_and_nothing_from_who_is_below() -> None:
+    """YARN testProportionalPreemption, whose capacities are our weights: D wants nothing, so 100 go
+    10 : 40 : 20 and C is due 28.6. The first 15 come from A, which holds twice its 14.3, down to 15; whole
+    tasks never bring one below its due, while YARN rounds and takes 16. The others come from B, down to 58 of
+    its 57.1."""
+    shares = {"A": (10, 30, 20), "B": (40, 60, 5), "C": (20, 10, 20), "D": (30, 0, 0)}
+    projects = [
+        project(name, {"slots": 1}, pending, used=used, weight=weight)
+        for name, (weight, used, pending) in shares.items()
+    ]
+    strict = replace(DYNAMIC, reclaim=replace(DYNAMIC.reclaim, dead_zone=0.0))
+    assert parked(strict.decide(snapshot({"slots": 100}, *projects))) == {"A": 15, "B": 2}
 
 
 def _pair(history):

@@ -73,7 +73,7 @@ def test_p5_the_id_breaks_the_last_tie() -> None:
 
 
 def test_fair_share_is_a_half_for_who_uses_its_share() -> None:
-    """Slurm: F = 2^(-U/S); 0.5 is average use, 0.25 twice the share, 1 no use."""
+    """Slurm, classic fair share (https://slurm.schedmd.com/classic_fair_share.html): F = 2^(-U/S)."""
     factors = [fair_share_factor(used, 0.2) for used in (0.0, 0.2, 0.4)]
     assert factors == pytest.approx([1.0, 0.5, 0.25])
 
