@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from cogs.buttons import story_buttons
 from cogs.chart import NAME
@@ -58,13 +59,7 @@ def resources(
     made = _pages("Resources", "\n".join(head), lines, page, what="resources", argument="-", tone=tone)
     if picture is None or page > 0:
         return made
-    card = Card(
-        title=made.cards[0].title,
-        body=made.cards[0].body,
-        footer=made.cards[0].footer,
-        tone=tone,
-        image=NAME,
-    )
+    card = replace(made.cards[0], image=NAME)
     return Message(cards=(card,), buttons=made.buttons, attachments=(Attachment(name=NAME, data=picture),))
 
 
@@ -84,7 +79,7 @@ def project_resources(view: ResourcesView, one: ProjectResources, page: int = 0)
         *([f"🚧 {_barred(one)}"] if one.barred else []),
         f"Allocated: {_allocated(one.quota)}",
         *([f"Because: {told(one.quota.reason)}"] if one.quota.reason else []),
-        *([f"🔮 {told(one.forecast)}"] if one.forecast else []),
+        *([f"🔮 {title(one.project, 60)} {told(one.forecast)}"] if one.forecast else []),
         *(_lock_line(lock) for lock in view.locks if _concerns(lock, one.project)),
         *(f"⚠️ {told(problem)}" for problem in one.problems),
         *([f"⏳ {told(view.pressure)}"] if view.pressure else []),
@@ -97,7 +92,8 @@ def project_resources(view: ResourcesView, one: ProjectResources, page: int = 0)
 def compact(one: ProjectResources) -> str:
     """A project's share in a line, for a message that is edited only when something changed: what is
     measured anew each second is not in it."""
-    line = f"🤖 {_of(one.running, one.quota.allocated_agents)} agents · {_quota_rest(one.quota)}"
+    agents = _of(one.running, one.quota.allocated_agents)
+    line = f"🤖 {agents} {_agents(one)} · {_quota_rest(one.quota)}"
     return line + (f"\n🚧 {_barred(one, 300)}" if one.barred else "")
 
 
@@ -117,15 +113,20 @@ def _capacity(view: ResourceView) -> str:
 
 def _project_line(one: ProjectResources) -> str:
     agents = _of(one.running, one.quota.allocated_agents)
-    waiting = f" · {one.waiting} wait" if one.waiting else ""
+    waiting = f" · {one.waiting} wait{'s' if one.waiting == 1 else ''}" if one.waiting else ""
     parts = [
-        f"{_TIERS[one.tier]} **{title(one.project, 60)}** {agents} agents{waiting}",
+        f"{_TIERS[one.tier]} **{title(one.project, 60)}** {agents} {_agents(one)}{waiting}",
         f"  {_bar(one.share, one.entitled)} {_percent(one.share)} of its {_percent(one.entitled)}",
     ]
     if one.barred:
         parts.append(f"  🚧 {_barred(one)}")
     parts += [f"  ⚠️ {told(problem)}" for problem in one.problems]
     return "\n".join(parts)
+
+
+def _agents(one: ProjectResources) -> str:
+    counted = one.running if one.quota.allocated_agents is None else one.quota.allocated_agents
+    return "agent" if counted == 1 else "agents"
 
 
 def _barred(one: ProjectResources, limit: int = 50_000) -> str:

@@ -175,7 +175,7 @@ class TestResources:
 class TestOneProject:
     def test_everything_of_it(self) -> None:
         one = project(
-            barred="Its disk is full.", forecast="It will want 4 agents at noon.", problems=("swap is on",)
+            barred="Its disk is full.", forecast="expects 4 agents at noon", problems=("swap is on",)
         )
         lock = LockView(name="staging", places=1, holders=("shop-1",), waiting=())
         other = LockView(name="printer", places=1, holders=("shop-b-1",), waiting=())
@@ -184,7 +184,7 @@ class TestOneProject:
         assert "holds 42 % of its 33 %" in told
         assert "Allocated: 3 agents · 2 GB · CPU 25 %" in told
         assert "Because: its fair share" in told
-        assert "🔮 It will want 4 agents at noon." in told
+        assert "🔮 shop expects 4 agents at noon" in told
         assert "staging" in told
         assert "printer" not in told  # another project's whose name begins alike
         assert "swap is on" in told
