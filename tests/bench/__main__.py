@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.bench import cycle, dispatch, fenced, interactions, launches, standing, workers
+from tests.bench import cycle, dispatch, fenced, interactions, launches, load, standing, workers
 from tests.bench.figure import Figure, table
 
 Options = argparse.Namespace
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "interactions": lambda options: interactions.measure(projects=options.busy, commands=options.commands),
     "launches": lambda options: launches.measure(launches=options.launches),
     "fences": lambda options: fenced.measure(launches=options.launches, seconds=options.window),
+    "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
     "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),

@@ -12,7 +12,8 @@ from core.domain.event import Event
 from core.domain.project import Project
 from core.errors import NotFound
 from core.orchestrator import overview
-from core.orchestrator.commands.topic import Topic, find
+from core.orchestrator.commands.metrics import Figures
+from core.orchestrator.commands.topic import find
 from core.orchestrator.views import (
     ProjectView,
     SprintView,
@@ -26,7 +27,7 @@ from core.orchestrator.views import (
 from core.store import approvals, events, projects, stories
 
 
-class Looking(Topic):
+class Looking(Figures):
     async def system(self) -> SystemView:
         return SystemView(
             running=self._engine is not None,
@@ -40,6 +41,7 @@ class Looking(Topic):
             memory_percent=psutil.virtual_memory().percent,
             unusable={name: str(error) for name, error in self._registry.unusable().items()},
             refused_settings=str(self._registry.refused or ""),
+            figures=await self.metrics(),
         )
 
     async def projects(self) -> tuple[ProjectView, ...]:

@@ -14,6 +14,7 @@ async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in)
         await orchard.until(EventKind.SPRINT_FINISHED, EventKind.STORY_BLOCKED)
         detail = await orchard.runtime.commands.story(story)
         workflow = await orchard.runtime.commands.workflow("calc")
+        figures = (await orchard.runtime.commands.system()).figures
         async with asyncio.timeout(30):  # the story's worktree goes after the sprint has ended
             while git_in(checkout, "worktree", "list").count("\n"):  # noqa: ASYNC110 - git's, not ours
                 await asyncio.sleep(0.05)
@@ -25,6 +26,10 @@ async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in)
     assert "Orchard-Story: calc-1" in git_in(checkout, "log", "-1", "--format=%B")
     assert git_in(checkout, "status", "--porcelain") == ""
     assert (checkout / "multiply.py").exists()  # the person's checkout followed
+    assert figures.total_stories_completed == 1
+    assert 0 < figures.average_cycle_time_hours < 1
+    assert {"workers", "outcomes", "memory", "disk"} <= figures.parts.keys()
+    assert figures.parts["workers"] == figures.parts["outcomes"] == 1
 
 
 async def test_several_stories_of_several_projects_run_and_all_merge(farm, git_in):
