@@ -74,8 +74,10 @@ async def test_workers_live_in_their_project_s_fence(
 
 
 async def test_what_a_lost_worker_left_is_ended_before_the_next_one_starts(
-    by_cgroup: None, executor: LocalExecutor, fences: Fences
+    by_cgroup: None, executor: LocalExecutor, fences: Fences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fences, "look", lambda fence: None)
+    monkeypatch.setattr(fences.fence("shop"), "tidy", asyncio.Event().wait)  # the next one comes sooner
     lost = await executor.start("shop")
     into = [sys.executable, "-I", "-S", enter.__file__, json.dumps(fences.fence("shop").entry), "--"]
     stray = await asyncio.create_subprocess_exec(*into, "sleep", "60", start_new_session=True)

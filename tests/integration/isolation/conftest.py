@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.isolation.launch import Completed, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine, Sandbox, plan_launch
+
+
+@pytest.fixture
+def mark() -> Iterator[dict[str, str]]:
+    """For the environment of what a test starts: all of that is ended with the test, wherever it went."""
+    found = {"ORCHARD_TEST": uuid.uuid4().hex}
+    yield found
+    words = f"ORCHARD_TEST={found['ORCHARD_TEST']}".encode()
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in psutil.pids() if words in _environment(pid)]:
+        assert time.monotonic() < deadline, f"{left} cannot be ended"
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 @pytest.fixture

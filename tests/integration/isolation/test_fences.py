@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,7 +29,9 @@ FORK = (
     "import os, time\nfor _ in range({count}):\n"
     "    if os.fork() == 0:\n        time.sleep(60); os._exit(0)\nprint('all', flush=True); time.sleep(60)"
 )
+BUSY = "end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
 PROGRAM = Path(__file__).parent / "programs" / "fenced.py"
+BURN = (sys.executable, "-I", "-S", str(PROGRAM.with_name("burner.py")), "60")
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -64,13 +67,16 @@ async def fenced(by_cgroup: None, told: list[Breach]) -> AsyncIterator[Fences]:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """`start(fence, *argv)`: a program whose first process enters the fence."""
+def start(mark: dict[str, str]) -> Iterator[Start]:
+    """`start(fence, *argv)`: a program whose first process enters the fence. Nothing of it is left after the
+    test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(fence: Fence, *argv: str) -> subprocess.Popen[bytes]:
         into = [sys.executable, "-I", "-S", enter.__file__, json.dumps(fence.entry), "--"]
-        process = subprocess.Popen([*into, *argv], stdout=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            [*into, *argv], stdout=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **mark}
+        )
         started.append(process)
         return process
 
@@ -171,7 +177,7 @@ async def test_more_processes_are_allowed_without_a_restart(fenced: Fences, star
 
 async def test_a_quota_holds_what_runs_already(fenced: Fences, start: Start) -> None:
     fence = fenced.fence("shop")
-    start(fence, sys.executable, "-c", "while True: pass")
+    start(fence, *BURN)
     await until(lambda: (fence.use().cpu_seconds or 0) > 0.05)
     fenced.apply("shop", ProjectLimits(cpu_cores=0.1))
     await asyncio.sleep(0.3)
@@ -194,7 +200,11 @@ async def test_without_cgroups_a_quota_is_said_not_to_be_held(told: list[Breach]
 
 async def test_use_counts_what_lives_inside(fences: Fences, start: Start) -> None:
     fence = fences.fence("shop")
-    worker(fence, start, with_child(HOG.format(mb=60) + "while True: pass"))
+    worker(
+        fence,
+        start,
+        with_child(HOG.format(mb=60) + BUSY),
+    )
     await until(lambda: (fence.use().cpu_seconds or 0) > 0.4)
     use = fence.use()
     assert use.memory_mb is not None
@@ -231,7 +241,8 @@ async def test_a_fence_can_be_used_after_everything_in_it_was_ended(fences: Fenc
     fences.apply("shop", ProjectLimits(processes=20))
     worker(fence, start)
     await fence.kill()
-    again = worker(fence, start, "import os\nif os.fork(): os.wait(); print('forked')\n")
+    async with fence.admitting():
+        again = worker(fence, start, "import os\nif os.fork(): os.wait(); print('forked')\n")
     assert await asyncio.to_thread(again.wait, 20) == 0
 
 
@@ -306,3 +317,42 @@ async def test_without_the_kernel_s_log_the_one_missing_is_named(
     await until(lambda: told)
     assert told[0].pid not in (None, own.pid)
     assert told[0].program.startswith("python")
+
+
+async def test_what_a_dead_worker_left_is_ended_and_the_next_one_is_not(
+    fenced: Fences, start: Start, tmp_path: Path
+) -> None:
+    fence = fenced.fence("shop")
+    async with fence.admitting():
+        own = worker(fence, start, with_child(DAEMON + WAIT))
+    await until(lambda: (fence.use().processes or 0) >= 3)
+    left = [pid for pid in fence._groups.members() if pid != own.pid]
+    own.kill()
+    own.wait()
+    await until(lambda: all(gone(pid) for pid in left))
+    await until(lambda: fence.asleep)
+    assert fence._groups.members() == []
+    async with fence.admitting():
+        after = worker(fence, start)
+    for _ in range(3):
+        await fence.tidy()
+    assert after.poll() is None
+    assert not fence.asleep
+
+
+async def test_it_is_known_what_was_above_who_was_ended(
+    fences: Fences, told: list[Breach], start: Start
+) -> None:
+    fence = fences.fence("shop")
+    fences.apply("shop", ProjectLimits(memory_mb=120))
+    own = worker(fence, start, with_child(with_child(HOG.format(mb=400) + WAIT)))
+    await until(lambda: len(children(own)) == 2)
+    middle = psutil.Process(own.pid).children()[0].pid
+    await until(lambda: told)
+    assert {told[0].pid, middle, own.pid} <= told[0].above
+
+
+async def test_limits_are_there_before_anything_enters(by_cgroup: None, told: list[Breach]) -> None:
+    async with Fences.open(told.append, opened=lambda project: ProjectLimits(processes=9)) as fences:
+        part = fences.fence("shop")._groups._parts["pids"]
+        assert (part.path / "pids.max").read_text().strip() == "9"
