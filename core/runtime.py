@@ -27,6 +27,7 @@ from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
+from core.monitoring.machine import read_machine
 from core.offline import open_commands as open_commands
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
@@ -34,10 +35,15 @@ from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.epics import EpicDesigns
 from core.orchestrator.fencing import Fencing
+from core.orchestrator.floor import Floor
 from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
+from core.orchestrator.resource_views import Optimization, ResourcesView
+from core.orchestrator.scheduling.engine import ResourceEngine
+from core.orchestrator.scheduling.history import History
+from core.orchestrator.scheduling.surveyor import Surveyor
 from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
@@ -64,16 +70,37 @@ class Runtime:
     progress: Mapping[str, Progress]  # story id to what happens inside its phase now
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """The running part."""
+
+    dispatcher: Dispatcher
+    designs: EpicDesigns
+    resources: ResourceEngine
+
+
 class _Engine:
     """The running part, as `Commands` sees it."""
 
-    def __init__(self, dispatcher: Dispatcher, designs: EpicDesigns, setups: Setups) -> None:
-        self._dispatcher = dispatcher
-        self._designs = designs
+    def __init__(self, work: _Work, setups: Setups) -> None:
+        self._dispatcher = work.dispatcher
+        self._designs = work.designs
+        self._resources = work.resources
         self._setups = setups
 
     def why(self, story_id: str) -> str:
-        return self._dispatcher.why(story_id) or self._designs.why(story_id)
+        return self._designs.why(story_id) or self._dispatcher.why(story_id)
+
+    async def resources(self) -> ResourcesView:
+        return await self._resources.view()
+
+    async def optimize(self, strategy: str | None, dry_run: bool, by: str) -> Optimization:
+        if dry_run:
+            return await self._resources.dry_run(strategy)
+        return await self._resources.rebalance(by=by)
+
+    async def explain(self, story_id: str) -> tuple[str, tuple[str, ...], str]:
+        return await self._dispatcher.explain(story_id)
 
     def worker_view(self, project: str) -> WorkerView:
         return self._dispatcher.supervisor.view(project)
@@ -155,10 +182,7 @@ async def open_runtime(
         stack.enter_context(_only_one(state_path))
         store = await stack.enter_async_context(Store.open(state_path / "orchard.db", clock=clock, bus=bus))
         machine = await probe_machine()
-        reaped = await recover(store)
-        if reaped:
-            log.info("ended %d processes that an earlier run left behind", reaped)
-        await asyncio.to_thread(sweep_checkouts, state_path)
+        await _clean_up(store, state_path)
         registry = Registry(store, configuration, load)
         setups = Setups(
             lambda: registry.configuration.settings,
@@ -169,44 +193,20 @@ async def open_runtime(
         )
         registry.on_registered(setups.learn)
         await registry.adopt()
-        settings = configuration.settings.global_
-        fencing = await stack.enter_async_context(Fencing.open(store, setups.settings, state_path))
-        executor = await stack.enter_async_context(
-            LocalExecutor.open(
-                state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds, fences=fencing.fences
-            )
+        work = await stack.enter_async_context(
+            _working(store, bus, setups, clock=clock, times=times, back_off=back_off or BackOff())
         )
-        dispatcher = Dispatcher(
-            store,
-            bus,
-            setups,
-            executor,
-            clock=clock,
-            lease_seconds=settings.lease_seconds,
-            interval_seconds=settings.scheduling_interval_seconds,
-            times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
-            back_off=back_off or BackOff(),
+        registry.on_changed(work.dispatcher.wake)
+        reconciler = Reconciler(store, work.dispatcher, state_path=state_path)
+        await stack.enter_async_context(
+            _scheduled(reconciler, SettingsWatch(registry), work.resources, registry)
         )
-        dispatcher.supervisor.on_report(fencing.explained)
-        await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
-        designs = EpicDesigns(
-            store,
-            bus,
-            setups,
-            dispatcher,
-            interval_seconds=settings.scheduling_interval_seconds,
-            back_off=back_off or BackOff(),
-        )
-        await stack.enter_async_context(_running(designs.run(), "the design of epics"))
-        registry.on_changed(dispatcher.wake)
-        reconciler = Reconciler(store, dispatcher, state_path=state_path)
-        await stack.enter_async_context(_scheduled(reconciler, SettingsWatch(registry)))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(_running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
             store,
             registry,
-            _Engine(dispatcher, designs, setups),
+            _Engine(work, setups),
             started_at=clock.now(),
             isolation=str(machine.strongest),
         )
@@ -219,8 +219,87 @@ async def open_runtime(
             clock=clock,
             commands=commands,
             machine=machine,
-            progress=dispatcher.progress,
+            progress=work.dispatcher.progress,
         )
+
+
+async def _clean_up(store: Store, state_path: Path) -> None:
+    """What an earlier run left behind is ended and removed, before anything is started."""
+    if reaped := await recover(store):
+        log.info("ended %d processes that an earlier run left behind", reaped)
+    await asyncio.to_thread(sweep_checkouts, state_path)
+
+
+@asynccontextmanager
+async def _working(
+    store: Store,
+    bus: Bus,
+    setups: Setups,
+    *,
+    clock: Clock,
+    times: SupervisionTimes | None,
+    back_off: BackOff,
+) -> AsyncIterator[_Work]:
+    """What decides, starts and designs, with the workers and their fences."""
+    settings, state_path = setups.global_settings(), setups.state_path
+    async with AsyncExitStack() as stack:
+        fencing = await stack.enter_async_context(Fencing.open(store, setups.settings, state_path))
+        executor = await stack.enter_async_context(
+            LocalExecutor.open(
+                state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds, fences=fencing.fences
+            )
+        )
+        floor = Floor(clock)
+        resources = await stack.enter_async_context(_resources(store, setups, clock, floor, fencing))
+        dispatcher = Dispatcher(
+            store,
+            bus,
+            setups,
+            executor,
+            clock=clock,
+            lease_seconds=settings.lease_seconds,
+            interval_seconds=settings.scheduling_interval_seconds,
+            times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
+            back_off=back_off,
+            engine=resources,
+            floor=floor,
+        )
+        dispatcher.supervisor.on_report(fencing.explained)
+        await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
+        designs = EpicDesigns(
+            store,
+            bus,
+            setups,
+            dispatcher,
+            interval_seconds=settings.scheduling_interval_seconds,
+            back_off=back_off,
+        )
+        await stack.enter_async_context(_running(designs.run(), "the design of epics"))
+        yield _Work(dispatcher=dispatcher, designs=designs, resources=resources)
+
+
+@asynccontextmanager
+async def _resources(
+    store: Store, setups: Setups, clock: Clock, floor: Floor, fencing: Fencing
+) -> AsyncIterator[ResourceEngine]:
+    history = History(store, clock)
+    surveyor = Surveyor(
+        store,
+        clock,
+        floor,
+        settings=setups.global_settings,
+        terms=setups.terms,
+        batch_size=lambda name: setups.settings(name).merge_batch_size,
+        read_machine=lambda: read_machine(setups.state_path),
+        fences=fencing,
+        past=history,
+    )
+    engine = ResourceEngine(store, clock, surveyor, history, fencing)
+    await engine.load()
+    try:
+        yield engine
+    finally:
+        await engine.close()
 
 
 @asynccontextmanager
@@ -251,11 +330,24 @@ def _is_mirrored(registry: Registry, name: str) -> bool:
 
 
 @asynccontextmanager
-async def _scheduled(reconciler: Reconciler, watch: SettingsWatch) -> AsyncIterator[None]:
+async def _scheduled(
+    reconciler: Reconciler, watch: SettingsWatch, resources: ResourceEngine, registry: Registry
+) -> AsyncIterator[None]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
-    scheduler.add_job(reconciler.tick, "interval", seconds=2, max_instances=1, coalesce=True)
-    scheduler.add_job(watch.tick, "interval", seconds=1, max_instances=1, coalesce=True)
+    one_at_a_time = {"max_instances": 1, "coalesce": True}
+    scheduler.add_job(reconciler.tick, "interval", seconds=2, **one_at_a_time)
+    scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
+    seconds = _rebalance_seconds(registry)
+    job = scheduler.add_job(resources.tick, "interval", seconds=seconds, **one_at_a_time)
+
+    def follow() -> None:
+        nonlocal seconds
+        if (wanted := _rebalance_seconds(registry)) != seconds:
+            seconds = wanted
+            job.reschedule("interval", seconds=wanted)
+
+    registry.on_changed(follow)
     scheduler.start()
     try:
         yield
@@ -263,7 +355,12 @@ async def _scheduled(reconciler: Reconciler, watch: SettingsWatch) -> AsyncItera
         scheduler.pause()
         await watch.settle()
         await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
+        await resources.settle()
         scheduler.shutdown(wait=False)
+
+
+def _rebalance_seconds(registry: Registry) -> float:
+    return registry.configuration.settings.global_.resource_rebalance_interval_seconds
 
 
 async def _check_projects(store: Store, setups: Setups) -> None:

@@ -10,33 +10,34 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
-from core.domain.lifecycles import CycleState, Phase
+from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.extra_agents import ExtraAgents
+from core.orchestrator.floor import Floor
 from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.parking import Parking
-from core.orchestrator.pauses import Pauses
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
+from core.orchestrator.scheduling.candidates import Candidate, Kind
+from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.setups import Setups
-from core.orchestrator.slots import choose
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone
-from core.store import approvals, cycles, leases, merges
+from core.scheduler.decision import Preemption
+from core.store import approvals, cycles, leases
 from core.store.database import Store, Transaction
-from core.store.leases import Lease
+from core.store.leases import Claim, Claimed, Lease
 from core.wake import Wake
 from core.worker.contract import (
     AgentSetup,
@@ -51,7 +52,13 @@ from core.worker.contract import (
 log = logging.getLogger(__name__)
 
 
-LOOK_AT_MOST = 500  # runnable stories a pass; those behind them wait for the next
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claims:
+    """What one project's claim won, with what its phases need."""
+
+    leases: Mapping[str, Lease]  # by story
+    setup: ProjectSetup
+    agent: AgentSetup
 
 
 class Dispatcher:
@@ -69,6 +76,8 @@ class Dispatcher:
         interval_seconds: float,
         times: SupervisionTimes,
         back_off: BackOff,
+        engine: ResourceEngine,
+        floor: Floor,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -88,13 +97,17 @@ class Dispatcher:
         self.parking = Parking(self.supervisor)
         self._merges = MergeQueue(store, self.supervisor, setups)
         self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
-        self.extra_agents = ExtraAgents()
+        self.extra_agents = floor.extra_agents
+        self.on_grant: Callable[[], None] = lambda: None
+        self._engine = engine
+        self._floor = floor
+        floor.is_parking = self.parking.is_parking
+        floor.worker_ready_in = self.supervisor.ready_in
+        self._pauses = floor.pauses
         self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}
-        self._merging: dict[str, tuple[str, ...]] = {}  # project to the stories that one task merges
+        self._parks: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()  # stories whose task is to end
-        self._pauses = Pauses(clock)
-        self._waits: Mapping[str, str] = {}
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -109,9 +122,10 @@ class Dispatcher:
                 await self._pass()
                 await self._wake.rest(self._pauses.next_end(self._interval))
         finally:
-            listening.cancel()
+            for task in (listening, *self._parks):
+                task.cancel()
             await self.supervisor.stop_all()
-            await asyncio.gather(*self._drives.values(), listening, return_exceptions=True)
+            await asyncio.gather(*self._drives.values(), *self._parks, listening, return_exceptions=True)
 
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
@@ -121,65 +135,61 @@ class Dispatcher:
                 self.wake()
 
     async def _pass(self) -> None:
-        runnable, running, merging = await self._store.read(
-            lambda conn: (cycles.runnable(conn, limit=LOOK_AT_MOST), leases.held(conn), merges.open_of(conn))
+        choice = await self._engine.choose()
+        phases: dict[str, list[Candidate]] = {}
+        for candidate in choice.start:
+            match candidate.kind:
+                case Kind.PHASE:
+                    phases.setdefault(candidate.project, []).append(candidate)
+                case Kind.MERGE:
+                    self._start_batch(candidate)
+                case Kind.DESIGN:
+                    self.extra_agents.grant(candidate.id)
+                    self.on_grant()
+        for project, chosen in phases.items():
+            self._start_phases(project, chosen)
+        for preemption in choice.park:
+            self._engine.asked_to_park(preemption.task_id)
+            asking = asyncio.create_task(self._park(preemption), name=f"park {preemption.task_id}")
+            self._parks.add(asking)
+            asking.add_done_callback(self._parks.discard)
+
+    def _start_phases(self, project: str, chosen: Sequence[Candidate]) -> None:
+        """All of a project at once: its worker is made ready once, and one transaction claims them."""
+        claims = asyncio.create_task(self._claim_all(project, chosen), name=f"claim for {project}")
+        for candidate in chosen:
+            (cycle,) = candidate.cycles
+            task = asyncio.create_task(self._drive(cycle, claims), name=f"drive {cycle.story_id}")
+            self._enter(cycle.story_id, project, task)
+
+    def _start_batch(self, candidate: Candidate) -> None:
+        project = candidate.project
+        self._floor.merging[project] = tuple(cycle.story_id for cycle in candidate.cycles)
+        task = asyncio.create_task(self._drive_batch(candidate), name=f"merge stories of {project}")
+        task.add_done_callback(lambda _: self._floor.merging.pop(project, None))
+        for cycle in candidate.cycles:
+            self._enter(cycle.story_id, project, task)
+
+    def _enter(self, story: str, project: str, task: asyncio.Task[None]) -> None:
+        self._drives[story] = task
+        self._floor.starting[story] = project
+        task.add_done_callback(functools.partial(self._driven, story))
+
+    async def _park(self, preemption: Preemption) -> None:
+        story = preemption.task_id
+        await self.parking.park(
+            preemption.victim,
+            story,
+            taker=preemption.taker,
+            reason=preemption.reason,
+            within_seconds=self._setups.global_settings().park_seconds,
         )
-        waits: dict[str, str] = {}
-        ready: list[Cycle] = []
-        leased = {lease.story_id for lease in running}
-        busy = {merge.project: merge.story_id for merge in merging if merge.story_id in leased}
-        busy |= {project: stories[0] for project, stories in self._merging.items()}
-        batches: dict[str, list[Cycle]] = {}
-        for cycle in runnable:
-            if cycle.story_id in self._drives:
-                continue
-            if not self._pauses.why(cycle.story_id) and (seconds := self.supervisor.ready_in(cycle.project)):
-                self._pauses.begin(cycle.story_id, seconds, "the project's worker ended unexpectedly.")
-            if why := self._pauses.why(cycle.story_id):
-                waits[cycle.story_id] = why
-            elif cycle.state is CycleState.COMMIT and cycle.project in busy:
-                waits[cycle.story_id] = f"waits: {busy[cycle.project]} is being merged first."
-            elif cycle.state is CycleState.COMMIT and cycle.project in batches:
-                batches[cycle.project].append(cycle)  # goes with the first, or after it
-            else:
-                ready.append(cycle)
-                if cycle.state is CycleState.COMMIT:
-                    batches[cycle.project] = [cycle]
-        choice = choose(ready, self.counts(running, self.extra_agents.places), self._setups.slots())
-        for cycle in choice.start:
-            if cycle.state is CycleState.COMMIT:
-                self._start_batch(batches[cycle.project])
-                continue
-            task = asyncio.create_task(self._drive(cycle), name=f"drive {cycle.story_id}")
-            self._drives[cycle.story_id] = task
-            task.add_done_callback(functools.partial(self._driven, cycle.story_id))
-        for first, *others in batches.values():
-            why = choice.waits.get(first.story_id, f"waits: {first.story_id} is being merged first.")
-            waits |= {other.story_id: why for other in others}
-        self._waits = {**waits, **choice.waits}
-
-    def _start_batch(self, ready: Sequence[Cycle]) -> None:
-        project = ready[0].project
-        chosen = tuple(ready[: self._merges.size(project)])
-        self._merging[project] = tuple(cycle.story_id for cycle in chosen)
-        task = asyncio.create_task(self._drive_batch(chosen), name=f"merge stories of {project}")
-        task.add_done_callback(lambda _: self._merging.pop(project, None))
-        for story in self._merging[project]:
-            self._drives[story] = task
-            task.add_done_callback(functools.partial(self._driven, story))
-
-    def counts(self, running: Iterable[Lease], others: Mapping[str, str]) -> Counter[str]:
-        """How many places each project has taken: for stories that are leased or driven, one for all that are
-        merged together, and for other agents."""
-        at_work = {lease.story_id: lease.project for lease in running}
-        at_work |= {story: story.rpartition("-")[0] for story in self._drives}
-        merged = {lease.story_id for lease in running if lease.phase is Phase.COMMIT}
-        merged |= {story for stories in self._merging.values() for story in stories}
-        merging = {at_work.pop(story) for story in merged if story in at_work}
-        return Counter([*at_work.values(), *merging, *others.values()])
+        if self.parking.is_parking(story):
+            self._engine.reclaimed(preemption)
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
+        self._floor.starting.pop(story, None)
         self.parking.over(story)
         self._cancelled.discard(story)
         self._reception.progress.pop(story, None)
@@ -190,31 +200,60 @@ class Dispatcher:
 
     # -- one story ---------------------------------------------------------------------------
 
-    async def _drive(self, cycle: Cycle) -> None:
+    async def _claim_all(self, project: str, chosen: Sequence[Candidate]) -> _Claims | None:
+        """None: the project cannot work now, and its stories wait a little."""
+        cycles_of = {candidate.id: candidate.cycles[0] for candidate in chosen}
         try:
-            setup = self._setups.project(cycle.project)
-            agent = self._setups.agent(cycle.project)
-            owner = await self.supervisor.ensure(cycle.project)
+            setup = self._setups.project(project)
+            agent = self._setups.agent(project)
+            owner = await self.supervisor.ensure(project)
         except OrchardError as error:
-            log.warning("%s cannot start: %s", cycle.story_id, error)
-            self._pauses.begin(cycle.story_id, 10.0, str(error))
+            log.warning("%s cannot start: %s", ", ".join(cycles_of), error)
+            for story in cycles_of:
+                self._pauses.begin(story, 10.0, str(error))
+            return None
+
+        def claim(tx: Transaction) -> Claimed:
+            claimed = leases.claim_all(
+                tx,
+                [
+                    Claim(story_id=story, phase=_phase_of(cycle), wants=candidate.wants)
+                    for candidate, (story, cycle) in zip(chosen, cycles_of.items(), strict=True)
+                ],
+                owner=owner,
+                lease_seconds=self._lease_seconds,
+            )
+            for lease in claimed.won:
+                attempt = cycles_of[lease.story_id].attempt
+                data = {"phase": str(lease.phase), "attempt": attempt, "agent": agent.name}
+                tx.emit(EventKind.PHASE_STARTED, project=project, story_id=lease.story_id, data=data)
+            return claimed
+
+        claimed = await self._store.write(claim)
+        for story, why in claimed.lost.items():
+            log.info("%s lost its race: %s", story, why)
+            if not isinstance(why, LostRace):
+                self._pauses.begin(story, 10.0, str(why))
+            elif any(candidate.wants for candidate in chosen):
+                self._pauses.begin(story, 1.0, str(why))
+        return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, agent=agent)
+
+    async def _drive(self, cycle: Cycle, claims: asyncio.Task[_Claims | None]) -> None:
+        claimed = await asyncio.shield(claims)
+        if claimed is None or (lease := claimed.leases.get(cycle.story_id)) is None:
             return
-        phase = cycle.state.phase
-        assert phase is not None  # runnable cycles are not over
+        began = self.clock.monotonic()
         try:
-            lease = await self._store.write(lambda tx: self._claim(tx, cycle, phase, owner, agent.name))
-        except LostRace:
-            return
-        try:
-            await self._run_phase(cycle, lease, setup, agent)
+            await self._run_phase(cycle, lease, claimed.setup, claimed.agent)
+            self._engine.observe_phase(cycle.project, self.clock.monotonic() - began)
         except PeerGone:
-            log.info("%s: the worker ended during %s", cycle.story_id, phase)
+            log.info("%s: the worker ended during %s", cycle.story_id, lease.phase)
         except LostRace:
             log.info("%s: an old report was refused", cycle.story_id)
         await self._clean(cycle.project, cycle.story_id)
 
-    async def _drive_batch(self, ready: Sequence[Cycle]) -> None:
-        project = ready[0].project
+    async def _drive_batch(self, candidate: Candidate) -> None:
+        project, ready = candidate.project, candidate.cycles
         try:
             self._setups.project(project)
             policy = self._setups.review_policy(project)
@@ -232,6 +271,7 @@ class Dispatcher:
                     owner=owner,
                     lease_seconds=self._lease_seconds,
                     max_conflicts=policy.max_conflicts,
+                    wants=candidate.wants,
                 )
             )
         except LostRace:
@@ -244,15 +284,6 @@ class Dispatcher:
             log.info("%s: an old report of a merge was refused", project)
         for member in batch.members:
             await self._clean(project, member.story_id)
-
-    def _claim(self, tx: Transaction, cycle: Cycle, phase: Phase, owner: str, agent: str) -> Lease:
-        current = cycles.get(tx.conn, cycle.story_id)
-        if current is None or current.state is not cycle.state or current.blocked_reason:
-            raise LostRace(f"{cycle.story_id} moved on.")
-        lease = leases.claim(tx, cycle.story_id, phase=phase, owner=owner, lease_seconds=self._lease_seconds)
-        data = {"phase": str(phase), "attempt": cycle.attempt, "agent": agent}
-        tx.emit(EventKind.PHASE_STARTED, project=cycle.project, story_id=cycle.story_id, data=data)
-        return lease
 
     async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> None:
         job = await self._store.read(lambda conn: phase_job(conn, lease, setup, agent))
@@ -342,8 +373,20 @@ class Dispatcher:
         """What the story does or waits for now, in one sentence; empty when nothing is known."""
         if (progress := self._reception.progress.get(story_id)) is not None:
             return f"{progress.phase}: {progress.text}"
-        return self._waits.get(story_id, "")
+        return "" if story_id in self._drives else self._engine.why(story_id)
+
+    async def explain(self, story_id: str) -> tuple[str, tuple[str, ...], str]:
+        """As `why`, with what is behind it and what has to happen next."""
+        sentence, details, following = await self._engine.explain(story_id)
+        if story_id in self._drives or story_id in self._reception.progress:
+            return self.why(story_id), details, ""
+        return sentence, details, following
 
     @property
     def progress(self) -> Mapping[str, Progress]:
         return self._reception.progress
+
+
+def _phase_of(cycle: Cycle) -> Phase:
+    assert cycle.state.phase is not None  # what is over is no candidate
+    return cycle.state.phase

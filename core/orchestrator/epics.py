@@ -25,10 +25,9 @@ from core.orchestrator.jobs import run_job
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
-from core.orchestrator.slots import obstacle
 from core.orchestrator.usage_limit import UsagePolicy, next_try
 from core.rpc import PeerGone
-from core.store import epics, leases, projects
+from core.store import epics, projects
 from core.store.database import Store, Transaction
 from core.wake import Wake
 from core.worker.contract import PhaseEnd, PhaseReport
@@ -58,6 +57,7 @@ class EpicDesigns:
         self._interval = interval_seconds
         self._back_off = back_off
         self._wake = Wake()
+        dispatcher.on_grant = self._wake.set
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
         self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
@@ -91,10 +91,9 @@ class EpicDesigns:
                     self._wake.set()
 
     async def _pass(self) -> None:
-        designing, held, active = await self._store.read(
+        designing, active = await self._store.read(
             lambda conn: (
                 epics.designing(conn),
-                leases.held(conn),
                 {p.name for p in projects.every(conn) if p.status is ProjectStatus.ACTIVE},
             )
         )
@@ -109,12 +108,11 @@ class EpicDesigns:
         able = [epic for epic in ready if not self._must_wait(epic, waits)]
         self._extra_agents.keep_wishes({epic.id for epic in able})
         for epic in able:
-            counts = self._dispatcher.counts(held, self._extra_agents.working)
-            if reason := obstacle(epic.project, counts, self._setups.slots()):
-                self._extra_agents.wish(epic.id, epic.project)
-                waits[epic.id] = reason
+            if not self._extra_agents.enter(epic.id):
+                if epic.id not in self._extra_agents.wishes:
+                    self._extra_agents.wish(epic.id, epic.project)
+                    self._dispatcher.wake()  # it decides, and says why where it does not grant it
                 continue
-            self._extra_agents.enter(epic.id, epic.project)
             task = asyncio.create_task(self._drive(epic), name=f"design {epic.id}")
             self._drives[epic.id] = task
             task.add_done_callback(functools.partial(self._driven, epic.id))

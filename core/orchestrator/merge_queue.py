@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.event import EventKind
@@ -28,7 +28,7 @@ from core.orchestrator.reports import (
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError
-from core.store import cycles, gates, leases, merges, stories
+from core.store import cycles, gates, leases, locks, merges, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.store.merges import Merge
@@ -94,12 +94,14 @@ class MergeQueue:
         owner: str,
         lease_seconds: float,
         max_conflicts: int,
+        wants: Mapping[str, int] | None = None,
     ) -> Batch:
         """The project's batch, with a lease for each of its stories.
 
         That is the one whose candidates a crash left stored, whoever is in it, else a new one of those of
         `ready` (one project's, in the order of the queue) that are ready still. Raises LostRace when there
-        are none, or while a batch of the project is at work.
+        are none, or while a batch of the project is at work. `wants`: places of shared resources that its
+        gates take; its first story has them for all. Raises LostRace, too, when somebody else has them.
         """
         project = ready[0].project
         held = {lease.story_id for lease in leases.held(tx.conn, project)}
@@ -124,6 +126,8 @@ class MergeQueue:
             taken = [lease for cycle in ready if (lease := take(cycle.story_id)) is not None]
             if not taken:
                 raise LostRace(f"No story of {project} is ready to be merged any more.")
+            if wants:
+                locks.acquire(tx, taken[0].story_id, wants, lease_seconds=lease_seconds)
             begun = merges.begin(tx, project, [(lease.story_id, lease.generation) for lease in taken])
             found = list(zip(begun, taken, strict=True))
         members = []

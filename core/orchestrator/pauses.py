@@ -3,6 +3,7 @@ each may be tried a little early, which is what a restart is often for."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from core.clock import Clock
@@ -40,6 +41,10 @@ class Pauses:
     def end_all_of(self, project: str) -> None:
         for name in [name for name in self._pauses if name.rpartition("-")[0] == project]:
             del self._pauses[name]
+
+    def count_by_project(self) -> Counter[str]:
+        """How many names of each project have a pause, those that are over and were not asked for included."""
+        return Counter(name.rpartition("-")[0] for name in self._pauses)
 
     def next_end(self, most: float) -> float:
         """Seconds until the first of them is over, at most `most`."""

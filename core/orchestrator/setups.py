@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from config.settings import ApprovalSettings, ProjectSettings, Settings
+from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
 from core.agents.presets import Rows, load_rows, resolve
 from core.domain.access import AccessLevel
 from core.domain.approval import Asking, Circle
@@ -15,7 +15,8 @@ from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
 from core.orchestrator.reports import ReviewPolicy
-from core.orchestrator.slots import ProjectSlots, Slots
+from core.orchestrator.resources_at_rest import hours_of
+from core.orchestrator.scheduling.demand import Terms, terms_of
 from core.orchestrator.usage_limit import UsagePolicy
 from core.projects.registration import not_configured
 from core.worker.contract import AgentSetup, ProjectSetup
@@ -43,6 +44,7 @@ class Setups:
         self._environ = environ
         self._projects: dict[str, Project] = {}
         self._rows: tuple[object, Rows] | None = None  # made of which settings
+        self._terms: tuple[object, Mapping[str, Terms]] | None = None
 
     def learn(self, project: Project) -> None:
         """Takes note of a registered project: its checkout and main branch are not in the settings."""
@@ -138,19 +140,26 @@ class Setups:
     def asking(self, name: str) -> Asking:
         return asking(self.settings(name).approvals)
 
-    def slots(self) -> Slots:
+    def global_settings(self) -> GlobalSettings:
+        return self._settings().global_
+
+    def terms(self) -> Mapping[str, Terms]:
+        """What each configured project may have; made anew only when the settings are others."""
         settings = self._settings()
-        return Slots(
-            max_total_agents=settings.global_.max_total_agents,
-            max_concurrent_projects=settings.global_.max_concurrent_projects,
-            projects={
-                name: ProjectSlots(
-                    max_parallel_agents=project.resource_limits.max_parallel_agents,
-                    max_parallel_cycles=project.resource_limits.max_parallel_cycles,
-                )
-                for name, project in settings.projects.items()
-            },
-        )
+        if self._terms is None or self._terms[0] is not settings:
+            found = {name: _terms(name, project) for name, project in settings.projects.items()}
+            self._terms = (settings, found)
+        return self._terms[1]
+
+
+def _terms(name: str, settings: ProjectSettings) -> Terms:
+    return terms_of(
+        name,
+        settings.resource_limits,
+        tier=settings.priority,
+        hours=hours_of(settings.work_hours),
+        shared=settings.shared_resources,
+    )
 
 
 def asking(settings: ApprovalSettings) -> Asking:

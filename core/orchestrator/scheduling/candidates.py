@@ -131,7 +131,9 @@ def _merge(terms: Terms, batch: Sequence[Ready]) -> Candidate:
 
 def _rest(terms: Terms, running: int, room: int, found: Sequence[Candidate]) -> str:
     name, most = terms.name, terms.cycles
-    if not room or not found:
+    if room and not found:
+        return ""
+    if not room:
         return f"waits: {name} runs {running} of its {most} parallel stories; next when one of them rests."
     first = [candidate.id for candidate in found]
     come = "comes" if len(first) == 1 else "come"

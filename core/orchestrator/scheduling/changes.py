@@ -24,9 +24,7 @@ def told_changes(
         said = _first(new) if old is None else _of(old, new)
         sentences += said
         known[new.project_name] = new if said or old is None else old
-    sentences += [
-        f"Took all of its allocation from {name}" for name in sorted(before.keys() - known.keys())
-    ]
+    sentences += [f"Took all of its allocation from {name}" for name in sorted(before.keys() - known.keys())]
     return tuple(sentences), known
 
 

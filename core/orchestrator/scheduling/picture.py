@@ -15,7 +15,7 @@ from core.scheduler.snapshot import ProjectShare, Reclaimed, RunningTask, Snapsh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtWork:
-    """What runs: a phase, a batch that is merged, the design of an epic. `since` in the snapshot's seconds."""
+    """What runs: a phase, a batch that is merged, an epic's design. `since` in the snapshot's seconds."""
 
     id: str
     project: str
@@ -23,6 +23,7 @@ class AtWork:
     since: float = 0.0
     priority: Priority = Priority.NORMAL
     parking: bool = False
+    preemptible: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def _share(project: ProjectPicture, used: Resources, waiting: tuple[Task, ...]) 
                 demand_of(terms, task.kind),
                 started_at=task.since,
                 priority=task.priority,
-                preemptible=task.kind is Kind.PHASE,
+                preemptible=task.preemptible and task.kind is Kind.PHASE,
                 parking=task.parking,
             )
             for task in project.at_work

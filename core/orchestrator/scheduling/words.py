@@ -1,4 +1,4 @@
-"""PURE: what a task waits for, for people: "waits: memory is full, shop holds 42 % of its 33 %; next when ..."."""
+"""PURE: what a task waits for: "waits: memory is full, shop holds 42 % of its 33 %; next when ..."."""
 
 from __future__ import annotations
 
