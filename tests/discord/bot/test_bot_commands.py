@@ -109,6 +109,7 @@ async def test_projects_are_registered_started_and_stopped(
     status = await alice.slash("global_status")
     assert "2 projects" in status.text
     assert "connected as Orchard" in status.text
+    assert "`total_stories_completed` **no data**" in status.text
 
 
 @pytest.mark.parametrize(
