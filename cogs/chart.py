@@ -147,12 +147,14 @@ def _panel(
         found = [one for project in group if (one := _find(project.resources, resource)) is not None]
         given = [math.inf if one.allocated is None else one.allocated for one in found]
         allocated = math.fsum(given) / scale
-        entitled = math.fsum(_finite(project.entitled) for project in group) * (capacity or 0.0)
+        entitled = math.fsum(
+            _entitled(project, one, total) for project in group if (one := _find(project.resources, resource))
+        )
         bars.append(
             Bar(
                 held=round(math.fsum(_held(one) for one in found) / scale, 1),
                 allocated=round(allocated, 1) if math.isfinite(allocated) else None,
-                entitled=round(entitled, 1),
+                entitled=round(entitled / scale, 1),
             )
         )
     taken = round(_held(total) / scale, 1) if total else 0.0
@@ -166,6 +168,17 @@ def _find(views: Sequence[ResourceView], resource: Resource) -> ResourceView | N
 def _held(view: ResourceView) -> float:
     """What nobody else can have: what runs was admitted with, or more where it takes more."""
     return max(_finite(view.used or 0.0), _finite(view.reserved))
+
+
+def _entitled(project: ProjectResources, view: ResourceView, total: ResourceView | None) -> float:
+    """Its entitlement is one share, of the resource that it needs most: what that is of each, in the mix that
+    it holds now. Of who holds nothing no mix is known: the same share of each."""
+    if total is None or total.limit is None or not math.isfinite(total.limit):
+        return 0.0
+    amount = _finite(project.entitled) * total.limit
+    if project.share > 0 and math.isfinite(project.share):
+        amount = min(amount, view.reserved * _finite(project.entitled) / project.share)
+    return amount if view.limit is None else min(amount, view.limit)
 
 
 def _finite(amount: float) -> float:

@@ -165,3 +165,34 @@ async def test_subscribers_are_called_for_what_they_asked_for(house: House) -> N
     digest = await bob.types("digest", project="bell")
     assert digest.ephemeral
     assert "Ring" in digest.text
+
+
+async def test_shares_are_seen_explained_and_shared_anew(house: House) -> None:
+    house.project("queue", resource_limits={"max_parallel_agents": 1, "max_parallel_cycles": 1})
+    house.play({"Ahead": honest("ahead", code_green=HANG), "Behind": honest("behind")})
+    alice = await house.moves_in("alice", "queue")
+    ahead, behind = await alice.begins("Ahead", "Behind")
+    await house.agent_did(ahead, "Hang")
+
+    table = await alice.types("resource_status")
+    assert "queue 1/1 agent · 1 waits" in plain(table.text).replace("**", "")
+    await alice.sees_picture(table)
+    own = plain((await alice.types("resource_status", project="queue")).text)
+    assert "1 agent at work, 1 story waits" in own
+    assert "Allocated: 1 agent" in own
+
+    said = plain((await alice.types("why", story=behind)).text)
+    assert f"`{behind}` **waits: queue runs 1 of its 1 parallel stories" in said
+    asked = await alice.presses(await alice.types("story show", story=behind), "Why?")
+    assert f"`{behind}` **waits" in plain(asked.text)
+    live = await alice.sees("Sprint 1", "🤖 1/1 agent")
+    assert ahead in live.text
+
+    looked = await alice.types("resource_optimize", dry_run=True)
+    assert "nothing was changed" in looked.text
+    await alice.changes(looked, "Do it", "Resource Optimization Results", "Changes:")
+    other = await alice.types("resource_optimize", strategy="dynamic", dry_run=True)
+    assert "Strategy: `dynamic`" in other.text
+    assert other.labels == []
+    await alice.types("story stop", story=ahead)
+    await alice.sees(f"`{behind}`", "is done")

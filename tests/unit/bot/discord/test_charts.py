@@ -7,6 +7,7 @@ import struct
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -161,6 +162,19 @@ def test_shares_become_a_chart() -> None:
     assert [(bar.held, bar.allocated, bar.entitled) for bar in agents.bars] == [(2, 3, 5), (1, 3, 5)]
     assert [(bar.held, bar.allocated) for bar in cpu.bars] == [(1.5, None), (1.5, None)]  # reserved; no limit
     assert [(bar.held, bar.allocated) for bar in memory.bars] == [(1.0, 2.0), (1.0, 2.0)]  # in GB
+
+
+def test_an_entitlement_is_one_share_in_the_mix_that_is_held() -> None:
+    view = shared("shop")  # of 20 cores, 20 agents
+    [one] = view.projects
+
+    def entitled(**more: Any) -> list[float]:
+        chart = shares_chart(replace(view, projects=(replace(one, **more),)))
+        return [panel.bars[0].entitled for panel in chart.panels[:2]]
+
+    assert entitled(share=0.075, entitled=0.15) == [2.0, 3.0]  # it holds 1 agent and 1.5 cores
+    assert entitled(share=0.0, entitled=0.15) == [3.0, 3.0]
+    assert entitled(share=0.0, entitled=0.5, resources=amounts(1.0, 9.0, limit=4.0)) == [4.0, 4.0]
 
 
 def test_of_many_projects_the_smallest_are_summed() -> None:
