@@ -43,7 +43,7 @@ class Pauses:
             del self._pauses[name]
 
     def count_by_project(self) -> Counter[str]:
-        """How many names of each project have a pause, those that are over and were not asked for included."""
+        """How many names of each project have a pause; it may be over, until somebody asks."""
         return Counter(name.rpartition("-")[0] for name in self._pauses)
 
     def next_end(self, most: float) -> float:

@@ -74,10 +74,18 @@ def plant(root: Path, projects: int, *, lanes: int, settings: Mapping[str, Any] 
             "default_agent": "replay",
             "max_total_agents": lanes,
             "max_concurrent_projects": max(lanes, 1),
+            "max_load_per_core": None,
             **(settings or {}),
         },
         "agents": {"replay": {"variables": {"script": str(root / "replay.yaml")}}},
-        "projects": {name: {"name": name, "path": str(root / "projects" / name)} for name in names},
+        "projects": {
+            name: {
+                "name": name,
+                "path": str(root / "projects" / name),
+                "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
+            }
+            for name in names
+        },
     }
     (root / "orch-config.yaml").write_text(yaml.safe_dump(configuration))
     return names

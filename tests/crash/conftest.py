@@ -103,11 +103,17 @@ class Orchard:
                 "scheduling_interval_seconds": 1,
                 "max_total_agents": 50,
                 "max_concurrent_projects": 50,
+                "max_load_per_core": None,
                 "global_state_path": str(self.state),
             },
             "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
             "projects": {
-                name: {"name": name, "path": str(path), **self.settings}
+                name: {
+                    "name": name,
+                    "path": str(path),
+                    "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
+                    **self.settings,
+                }
                 for name, path in self.projects.items()
             },
         }

@@ -24,6 +24,9 @@ BASE_FILES = {
     "tests/test_add.py": "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n",
 }
 
+# What a replayed agent is counted with, so that a small machine has place for many.
+SMALL = {"agent_memory_mb": 128, "agent_cpu_cores": 0.01}
+
 RED = {
     "write": {
         "path": "tests/test_{name}.py",
@@ -94,10 +97,21 @@ class Farm:
         script = self.root / "replay.yaml"
         script.write_text(yaml.safe_dump(self.script))
         configuration = {
-            "global": {"default_agent": "replay", "scheduling_interval_seconds": 1, **self.global_settings},
+            "global": {
+                "default_agent": "replay",
+                "scheduling_interval_seconds": 1,
+                "max_load_per_core": None,  # the machine that tests run on may be as busy as it likes
+                **self.global_settings,
+            },
             "agents": {"replay": {"variables": {"script": str(script)}}},
             "projects": {
-                name: {"name": name, "path": str(path), **self.settings, **self.own_settings.get(name, {})}
+                name: {
+                    "name": name,
+                    "path": str(path),
+                    "resource_limits": dict(SMALL),
+                    **self.settings,
+                    **self.own_settings.get(name, {}),
+                }
                 for name, path in self.projects.items()
             },
         }

@@ -42,7 +42,7 @@ def shop(orchard, checkout, tmp_path):
     script = tmp_path / "replay.yaml"
     script.write_text(yaml.safe_dump(SCRIPT))
     settings = {
-        "global": {"default_agent": "replay"},
+        "global": {"default_agent": "replay", "max_load_per_core": None},
         "agents": {"replay": {"variables": {"script": str(script)}}},
     }
     (orchard.root / "orch-config.yaml").write_text(yaml.safe_dump(settings))

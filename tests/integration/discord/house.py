@@ -245,11 +245,18 @@ class House:
                 "default_agent": "replay",
                 "global_discord_guild": self.guild.guild_id,
                 "scheduling_interval_seconds": 1,
+                "max_load_per_core": None,  # the machine that tests run on may be as busy as it likes
                 **self.settings,
             },
             "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
             "projects": {
-                name: {"name": name, "path": str(self.projects[name]), **settings}
+                name: {
+                    "name": name,
+                    "path": str(self.projects[name]),
+                    # What a replayed agent is counted with, so that a small machine has place for many.
+                    "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
+                    **settings,
+                }
                 for name, settings in self.owned.items()
             },
         }
