@@ -25,8 +25,9 @@ RUNS_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One project over the `seconds` up to `at`. `measured` is None where nothing could be; `used` is what
-    its running tasks were admitted with; `waiting` are tasks that could have started."""
+    """One project over the `seconds` up to `at`. `measured` is None where nothing could be, an amount in it
+    `inf` where that could not; `used` is what its running tasks were admitted with; `waiting` are tasks that
+    could have started."""
 
     project: str
     at: datetime

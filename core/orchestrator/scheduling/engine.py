@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import Mapping
@@ -380,9 +381,9 @@ def _held(judgement: _Judgement) -> Mapping[str, Held]:
             measured=Resources(
                 agents=asked.agents,
                 cycles=asked.cycles,
-                cpu=measured.cpu or 0.0,
-                memory_mb=measured.memory_mb or 0.0,
-                disk_mb=measured.disk_mb or 0.0,
+                cpu=_or_unknown(measured.cpu),
+                memory_mb=_or_unknown(measured.memory_mb),
+                disk_mb=_or_unknown(measured.disk_mb),
             )
             if known
             else None,
@@ -391,3 +392,8 @@ def _held(judgement: _Judgement) -> Mapping[str, Held]:
             most_agents=project.terms.limit.agents,
         )
     return found
+
+
+def _or_unknown(amount: float | None) -> float:
+    """Nothing used would be another thing than nothing known."""
+    return math.inf if amount is None else amount
