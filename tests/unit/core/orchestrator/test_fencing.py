@@ -18,7 +18,7 @@ import pytest
 from config.settings import ProjectSettings
 from core.bus import Bus
 from core.clock import SystemClock
-from core.domain.event import EventKind
+from core.domain.event import Event, EventKind
 from core.errors import Unavailable
 from core.isolation import contain
 from core.isolation.contain import stat_fields
@@ -140,7 +140,7 @@ async def test_a_project_over_its_disk_is_barred_until_there_is_room(shop: Shop,
         await until(lambda: fencing.over_disk("shop"))
         assert "shop takes 5 MB of its 3 MB of disk" in fencing.over_disk("shop")
         assert fencing.over_disk("post") == ""
-        told: list[Any] = []
+        told: tuple[Event, ...] = ()
         while not told:
             told = await store.read(lambda conn: events.since(conn, after=0, limit=10))
         (event,) = told
