@@ -240,8 +240,16 @@ def _waiting(facts: StoryFacts) -> Explanation:
     return Explanation(
         sentence=sentence or "waits for a worker.",
         details=(*details, *more),
-        next=then or "It starts as soon as there is room for it.",
+        next=then or _next_in(sentence),
     )
+
+
+def _next_in(sentence: str) -> str:
+    """Out of a wait's own sentence: "... ; next when it is given back."."""
+    if not sentence:
+        return "A worker is free."
+    _, found, rest = sentence.partition("; next when ")
+    return _capital(f"when {rest}") if found else "It goes on by itself when that is over."
 
 
 def _parked(facts: StoryFacts) -> str:
@@ -368,4 +376,6 @@ def _span(seconds: float) -> str:
 
 
 def _capital(sentence: str) -> str:
-    return f"{sentence[:1].upper()}{sentence[1:]}"
+    """As a sentence of its own; names of projects and agents stay as they are written."""
+    begins = sentence.startswith(("it ", "no ", "the ", "when "))
+    return f"{sentence[:1].upper()}{sentence[1:]}" if begins else sentence
