@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.bench import cycle, dispatch, fenced, interactions, launches, load, standing, workers
+from tests.bench import cycle, dispatch, fenced, interactions, launches, load, scheduler, standing, workers
 from tests.bench.figure import Figure, table
 
 Options = argparse.Namespace
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "fences": lambda options: fenced.measure(launches=options.launches, seconds=options.window),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
+    "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
     "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),
 }
@@ -52,6 +53,7 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--launches", type=int, default=60)
     parser.add_argument("--window", type=float, default=10.0, help="seconds that shares are watched")
     parser.add_argument("--claims", type=int, default=20000)
+    parser.add_argument("--decisions", type=int, default=20000)
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched")

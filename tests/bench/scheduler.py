@@ -1,10 +1,16 @@
-"""Decisions and whole passes of the scheduler, against a plain one that looks at all projects each time."""
+"""Decisions and whole passes of the scheduler, against a plain one that looks at all projects each time.
+
+The best of several rounds counts, on both sides: other programs on the machine only ever add to a time.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -12,18 +18,21 @@ from core.scheduler.division import divide
 from core.scheduler.fair_share import FairShare
 from core.scheduler.resources import Resources
 from core.scheduler.snapshot import ProjectShare, Snapshot, Task
-from tests.bench.figure import Figure, quantile
+from tests.bench.figure import Figure, milliseconds, quantile
 
 _DECISION_BARS = {10: 10e-6, 1000: 50e-6}
 _PASS_BARS = {10: 0.2e-3, 1000: 10e-3}
-_DIVISIBLE_BAR = 20e-3
+_DIVISIBLE, _DIVISIBLE_BAR = 100_000, 20e-3
+_LAG_BAR = 20e-3
+_RUNS = 5  # of the decisions
 
 
 def measure(*, decisions: int = 20000, rounds: int = 30) -> list[Figure]:
     figures = [_decision(size, decisions) for size in _DECISION_BARS]
     for size in _PASS_BARS:
         figures += _passes(size, rounds)
-    return [*figures, _divisible(100_000, rounds)]
+    divided = _divided(_DIVISIBLE)
+    return [*figures, _divisible(divided, rounds), asyncio.run(_lag(divided, rounds))]
 
 
 def world(size: int, tasks: int = 3) -> Snapshot:
@@ -46,11 +55,26 @@ def world(size: int, tasks: int = 3) -> Snapshot:
 
 
 def _decision(size: int, count: int) -> Figure:
-    """One task ends, one comes, and who starts is decided; only the decision is timed."""
     snapshot = world(size)
-    ledger = FairShare().live(snapshot)
+    runs = [_decisions(snapshot, count // _RUNS, random.Random(seed)) for seed in range(_RUNS)]
+    plain = min(_heap_decisions(snapshot, count // _RUNS, random.Random(seed)) for seed in range(_RUNS))
+    p99, bar = min(quantile(times, 0.99) for times in runs), _DECISION_BARS[size]
+    return Figure(
+        what=f"one decision among {size:,} projects, p99",
+        value=f"{p99 * 1e6:.1f} us",
+        baseline=f"{plain * 1e6:.1f} us",
+        ratio=p99 / plain,
+        bar=f"<= {bar * 1e6:g} us",
+        holds=p99 <= bar,
+        note=f"median {min(quantile(times, 0.5) for times in runs) * 1e6:.1f} us; baseline: p99 of a bare "
+        "heap of shares, one resource, no limits, no reasons",
+    )
+
+
+def _decisions(snapshot: Snapshot, count: int, chance: random.Random) -> list[float]:
+    """One task ends, one comes, and who starts is decided; only the decision is timed."""
+    ledger, times = FairShare().live(snapshot), []
     running = [(start.project, start.demand) for start in ledger.starts()]
-    chance, times = random.Random(11), []
     for number in range(count):
         at = chance.randrange(len(running))
         running[at], running[-1] = running[-1], running[at]
@@ -64,26 +88,20 @@ def _decision(size: int, count: int) -> Figure:
             if start is None:
                 break
             running.append((start.project, start.demand))
-    p99, plain = quantile(times, 0.99), _plain_decision(snapshot)
-    bar = _DECISION_BARS[size]
-    return Figure(
-        what=f"one decision among {size:,} projects, p99",
-        value=f"{p99 * 1e6:.1f} us",
-        baseline=f"{plain * 1e6:.1f} us",
-        ratio=p99 / plain,
-        bar=f"<= {bar * 1e6:g} us",
-        holds=p99 <= bar,
-        note=f"median {quantile(times, 0.5) * 1e6:.1f} us; baseline: min() over all projects, median",
-    )
+    return times
 
 
-def _plain_decision(snapshot: Snapshot) -> float:
-    times = []
-    for _ in range(20):
+def _heap_decisions(snapshot: Snapshot, count: int, chance: random.Random) -> float:
+    """What the least that anybody could do takes: the first of a heap of shares, put back with a larger."""
+    each = {project.name: project.waiting[0].demand.share(snapshot.capacity) for project in snapshot.projects}
+    heap, times = [(chance.random(), name) for name in each], []
+    heapq.heapify(heap)
+    for _ in range(count):
         began = time.perf_counter()
-        min(snapshot.projects, key=lambda project: project.used.share(snapshot.capacity) / project.weight)
+        share, name = heap[0]
+        heapq.heapreplace(heap, (share + each[name], name))
         times.append(time.perf_counter() - began)
-    return quantile(times, 0.5)
+    return quantile(times, 0.99)
 
 
 def _plain_pass(snapshot: Snapshot) -> int:
@@ -105,50 +123,93 @@ def _plain_pass(snapshot: Snapshot) -> int:
 
 def _passes(size: int, rounds: int) -> list[Figure]:
     snapshot, strategy = world(size), FairShare()
-    plain = _median(lambda: _plain_pass(snapshot), 1 if size > 100 else 5)
-    bare = _median(lambda: strategy.decide(snapshot), rounds)
-    read = _median(lambda: _read(strategy, snapshot), rounds)
-    bar = _PASS_BARS[size]
+    plain = _best(lambda: _plain_pass(snapshot), 1 if size > 100 else 5)
+    bare = _best(lambda: strategy.decide(snapshot), rounds)
+    read = _best(lambda: _read(strategy, snapshot), rounds)
     return [
         Figure(
             what=f"full pass, {size:,} projects with 3 tasks each{what}",
             value=f"{took * 1e3:.2f} ms",
             baseline=f"{plain * 1e3:.2f} ms",
             ratio=took / plain,
-            bar=f"<= {bar * 1e3:g} ms",
-            holds=took <= bar,
-            note="median; baseline: progressive filling with min() over all projects",
+            bar=f"<= {bar * 1e3:g} ms" if bar else "",
+            holds=took <= bar if bar else None,
+            note="baseline: progressive filling that looks at all projects for each start",
         )
-        for what, took in (("", bare), (", all waits and allocations read", read))
+        for what, took, bar in (
+            ("", bare, _PASS_BARS[size]),
+            (", every wait and allocation read", read, None),
+        )
     ]
 
 
 def _read(strategy: FairShare, snapshot: Snapshot) -> None:
     decision = strategy.decide(snapshot)
-    len(decision.waits)
-    len(decision.allocations)
+    for part in (*decision.starts, *decision.waits, *decision.allocations):
+        assert part.reason
 
 
-def _divisible(size: int, rounds: int) -> Figure:
+def _divided(size: int) -> Callable[[Callable[..., object]], object]:
+    """For a function that divides: calls it with the figures of so many projects."""
     chance = np.random.default_rng(5)
     demands = chance.uniform(0.1, 4.0, (size, 6))
     weights = chance.choice([1.0, 2.0, 3.0], size)
     most = chance.uniform(0.01, 1.0, size)
     capacity = (demands * most[:, None]).sum(axis=0) * chance.uniform(0.4, 0.9, 6)
-    took = _median(lambda: divide(capacity, demands, weights=weights, most=most), rounds)
-    plain = _median(lambda: _bisected(capacity, demands, weights, most), max(rounds // 6, 1))
+    return lambda function: function(capacity, demands, weights=weights, most=most)
+
+
+def _divisible(divided: Callable[[Callable[..., object]], object], rounds: int) -> Figure:
+    took = _best(lambda: divided(divide), rounds)
+    plain = _best(lambda: divided(_bisected), max(rounds // 6, 1))
     return Figure(
-        what=f"full pass, {size:,} projects, divisible",
+        what=f"full pass, {_DIVISIBLE:,} projects, divisible",
         value=f"{took * 1e3:.1f} ms",
         baseline=f"{plain * 1e3:.1f} ms",
         ratio=took / plain,
         bar=f"<= {_DIVISIBLE_BAR * 1e3:g} ms",
         holds=took <= _DIVISIBLE_BAR,
-        note="median, from columns; baseline: 50 halvings of the level, numpy",
+        note="from columns; baseline: 50 halvings of the level, numpy",
     )
 
 
-def _bisected(capacity: np.ndarray, demands: np.ndarray, weights: np.ndarray, most: np.ndarray) -> np.ndarray:
+async def _lag(divided: Callable[[Callable[..., object]], object], rounds: int) -> Figure:
+    """How much later than asked the event loop wakes while passes run in a thread, and while none does."""
+    runs = [await _lag_of(partial(divided, divide), rounds) for _ in range(3)]
+    idle = [await _lag_of(partial(time.sleep, 0.02), rounds) for _ in range(3)]
+    lag, plain = min(runs), min(idle)
+    return Figure(
+        what=f"event-loop lag during passes of {_DIVISIBLE:,} projects, p99",
+        value=milliseconds(lag),
+        baseline=milliseconds(plain),
+        ratio=lag / plain,
+        bar=f"<= {_LAG_BAR * 1e3:g} ms",
+        holds=lag <= _LAG_BAR,
+        note="passes in a thread, a tick a millisecond; baseline: the thread sleeps",
+    )
+
+
+async def _lag_of(work: Callable[[], object], rounds: int) -> float:
+    lags: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            lags.append(time.perf_counter() - began - 0.001)
+
+    ticking = asyncio.create_task(tick(), name="ticks")
+    await asyncio.to_thread(work)
+    lags.clear()
+    for _ in range(rounds):
+        await asyncio.to_thread(work)
+    ticking.cancel()
+    return quantile(lags, 0.99)
+
+
+def _bisected(
+    capacity: np.ndarray, demands: np.ndarray, *, weights: np.ndarray, most: np.ndarray
+) -> np.ndarray:
     pace = weights / (demands / capacity).max(axis=1)
     low, high = 0.0, float((most / pace).max())
     for _ in range(50):
@@ -158,10 +219,10 @@ def _bisected(capacity: np.ndarray, demands: np.ndarray, weights: np.ndarray, mo
     return np.minimum(pace * low, most)
 
 
-def _median(work: Callable[[], object], rounds: int) -> float:
+def _best(work: Callable[[], object], rounds: int) -> float:
     times = []
     for _ in range(rounds):
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)
-    return quantile(times, 0.5)
+    return min(times)
