@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from bot.cli.marks import clean, done, duration, following, one_line, table
 from cogs.text import count
+from core.scheduler.resources import Resources
 from core.scheduler.simulation.outcome import Outcome, ProjectOutcome
 
 if TYPE_CHECKING:
@@ -24,6 +26,20 @@ _MB_A_GB = 1024
 _NAME_WIDTH = 18
 
 _Figure = tuple[str, Callable[[Outcome], float | None], Callable[[float, Outcome], str], int]
+
+
+def data(value: Any) -> Any:
+    """For scripts: amounts by their names, and null where there is no limit, which JSON has no number for."""
+    if isinstance(value, Resources):
+        return {name: data(amount) for name, amount in value.named().items()}
+    if is_dataclass(value):
+        found = {field.name: data(getattr(value, field.name)) for field in fields(value)}
+        return found | {"satisfied": value.satisfied} if isinstance(value, ProjectOutcome) else found
+    if isinstance(value, tuple):
+        return [data(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def comparison(value: Comparison) -> RenderableType:

@@ -397,7 +397,7 @@ def simulate(
     )
     chosen = options(ctx)
     found = execute(compare(chosen.root, wish, charts), as_json=as_json, debug=chosen.debug)
-    show(found, output_simulation.comparison, as_json=as_json)
+    show(output_simulation.data(found) if as_json else found, output_simulation.comparison, as_json=as_json)
 
 
 @app.command()

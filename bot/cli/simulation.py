@@ -176,7 +176,7 @@ def _week(configuration: Configuration, wish: Wish) -> tuple[Week, tuple[str, ..
         notes.append("There is no orch-config.yaml here: the limits follow the number of projects.")
     if wish.agents is not None:
         if not 1 <= wish.agents <= 10_000:
-            raise InvalidInput(f"{wish.agents} agents cannot be played.", hint="From 1 to 10,000.")
+            raise InvalidInput(f"There have to be 1 to 10,000 agents, not {wish.agents}.")
         capacity = _with_agents(capacity, wish.agents)
     if wish.recorded:
         return _recorded(configuration, capacity, most, wish.days, notes)
@@ -219,7 +219,7 @@ def _recorded(
 ) -> tuple[Week, tuple[str, ...]]:
     assert capacity is not None
     if not 0.0 < days <= KEPT_DAYS:
-        raise InvalidInput(f"{days:g} days are not recorded.", hint=f"From 0.1 to {KEPT_DAYS}.")
+        raise InvalidInput(f"{days:g} days are not recorded.", hint=f"What ran is kept for {KEPT_DAYS} days.")
     since = datetime.now(UTC) - timedelta(days=days)
     runs = _runs(configuration.state_path / "orchard.db", since)
     if len(runs) < _FEWEST_RUNS:

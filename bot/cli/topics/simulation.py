@@ -29,7 +29,7 @@ async def _simulate(asked: Asked) -> Told:
     found = await simulation.simulate(asked.session.configuration.root, wish)
     if folder is not None:
         found = replace(found, charts=await simulation_charts.draw(found, folder))
-    return Told(value=found, shown=output_simulation.comparison(found))
+    return Told(value=output_simulation.data(found), shown=output_simulation.comparison(found))
 
 
 def parse(words: Sequence[str]) -> tuple[Wish, Path | None]:

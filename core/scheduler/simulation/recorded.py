@@ -12,6 +12,7 @@ from core.scheduler.resources import Resources
 from core.scheduler.simulation.workload import LoadPhase, LoadProject, LoadStory, Week, in_order
 
 _LEAST_SECONDS = 1.0
+_REST_SECONDS = 3600.0  # after the last end, so that what is as quick as then comes to its end
 
 
 class Ran(Protocol):
@@ -69,7 +70,7 @@ def recorded(
     return Week(
         name="recorded",
         starts_at=starts_at,
-        seconds=max(last - starts_at, 3600.0),
+        seconds=last - starts_at + _REST_SECONDS,
         capacity=capacity,
         projects=tuple(projects[name] for name in sorted(projects)),
         stories=in_order(stories),

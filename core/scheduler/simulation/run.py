@@ -95,7 +95,7 @@ class _Run:
         self._week = week
         self._strategy = strategy
         self._park_seconds = park_seconds
-        self._sample_seconds = max(rebalance_seconds, 1.0)
+        self._sample_seconds = rebalance_seconds or _REBALANCE_SECONDS
         half_life = getattr(strategy, "half_life_seconds", HALF_LIFE_SECONDS)
         self._queues = {
             project.name: ProjectQueue(
@@ -313,7 +313,7 @@ class _Run:
         for gone in preemptions:
             self._park(gone)
         if self._meter.waiting and self._look_at <= self._now:
-            self._look_at = self._now + max(self._look_seconds, 1.0)
+            self._look_at = self._now + (self._look_seconds or _PASS_SECONDS)
             self._push(self._look_at, _LOOK, None, 0)
 
     def _snapshot(self) -> Snapshot:

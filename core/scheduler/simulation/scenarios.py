@@ -83,9 +83,9 @@ def synthetic(
     InvalidInput: figures that make no week.
     """
     if not 2 <= projects <= MOST_PROJECTS:
-        raise InvalidInput(f"{projects} projects cannot be played.", hint=f"From 2 to {MOST_PROJECTS:,}.")
+        raise InvalidInput(f"There have to be 2 to {MOST_PROJECTS:,} projects, not {projects}.")
     if not 0.1 <= days <= MOST_DAYS:
-        raise InvalidInput(f"{days:g} days cannot be played.", hint=f"From 0.1 to {MOST_DAYS}.")
+        raise InvalidInput(f"There have to be 0.1 to {MOST_DAYS} days, not {days:g}.")
     there = _room(projects) if capacity is None else capacity
     chance = Chance(seed, scenario, str(projects), f"{days:g}")
     sources = _SCENARIOS[scenario](_Plan(projects, days, there), chance)
