@@ -183,9 +183,11 @@ def _in_all(view: ResourceView) -> str:
         if view.limit is None:
             return f"{name} {words(taken)}"
         return f"{name} {words(taken)} of {words(view.limit)}"
-    shown = f"{taken:.1f}" if view.resource == "cpu" else f"{taken:.0f}"
+    if view.resource == "cpu":
+        cores = f"{view.limit or 0:g} {view.unit}"
+        return cores if view.used is None else f"load {view.used:.1f} on {cores}"
     limit = "" if view.limit is None else f" of {view.limit:g}"
-    return f"{shown}{limit} {view.unit}"
+    return f"{taken:.0f}{limit} {view.unit}"
 
 
 def _used(view: ResourceView | None, words: Callable[[float], str]) -> str:

@@ -145,7 +145,7 @@ def test_a_project_stands_in_one_line_of_80_columns(shown):
     assert "1.2" in line
     assert "700 MB/4 GB" in line
     assert "2/10 GB" in line
-    assert "In all: 2 of 20 agents · 1.2 of 4 cores · memory 1 GB of 8 GB" in text
+    assert "In all: 2 of 20 agents · load 1.2 on 4 cores · memory 1 GB of 8 GB" in text
 
 
 @pytest.mark.parametrize(
