@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.cli import output_resources as output
 from bot.cli.command import Asked, Command, Misused, Told, Topic
+from bot.cli.topics.simulation import SIMULATE
 from config.fields import STRATEGIES
 
 _DRY = frozenset({"look", "dry", "--dry-run"})
@@ -57,6 +58,7 @@ RESOURCES = Topic(
             completes=("story",),
             looks=True,
         ),
+        SIMULATE,
         Command(form="reload", purpose="Read the settings anew", answer=_reload, looks=True),
     ),
 )

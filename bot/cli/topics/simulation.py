@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.cli.command import Asked, Command, Misused, Told, Topic
+from bot.cli.command import Asked, Command, Misused, Told
 from bot.cli.fields import parse_number
 from config.fields import STRATEGIES
 
 if TYPE_CHECKING:
     from bot.cli.simulation import Wish
 
-_FORM = (
-    "simulate [scenario|recorded] [strategies] [projects N] [days N] [seed N] [agents N] [charts folder...]"
-)
 _SCENARIOS = ("mixed", "office", "flood", "night", "hog")
 _NUMBERS = {"projects": 10_000, "days": 366, "seed": 2**31, "agents": 10_000}
 _RECORDED, _CHARTS = "recorded", "charts"
@@ -74,15 +71,10 @@ def _with(wish: Wish, name: str, number: int) -> Wish:
             return replace(wish, agents=number)
 
 
-SIMULATION = Topic(
-    title="What if",
-    commands=(
-        Command(
-            form=_FORM,
-            purpose="Play a week of load with one strategy or several",
-            answer=_simulate,
-            completes=(f"{'|'.join(_SCENARIOS)}|recorded|all|{'|'.join(STRATEGIES)}|projects|days|charts",),
-            looks=True,
-        ),
-    ),
+SIMULATE = Command(
+    form="simulate [scenario] [strategies...]",
+    purpose="Play a week of load: simulate flood projects 100 charts pictures",
+    answer=_simulate,
+    completes=(f"{'|'.join(_SCENARIOS)}|recorded|all|{'|'.join(STRATEGIES)}|{'|'.join(_NUMBERS)}|charts",),
+    looks=True,
 )
