@@ -130,27 +130,34 @@ def runnable(conn: sqlite3.Connection, project: str | None = None) -> tuple[Cycl
 _BEGUN_LOOKED_AT = 100
 
 
-def ready(conn: sqlite3.Connection, project: str, *, most: int) -> tuple[tuple[Cycle, Priority], ...]:
-    """The first of a project's runnable cycles: up to `most` begun ones by priority, then longest untouched,
-    and up to `most` that never ran, by priority, then by their place in the backlog.
+def ready(
+    conn: sqlite3.Connection, project: str, *, most: int, merges: int = 8
+) -> tuple[tuple[Cycle, Priority], ...]:
+    """The first of a project's runnable cycles: up to `merges` that wait to be merged and up to `most` other
+    begun ones, by priority, then longest untouched; and up to `most` that never ran, by priority, then by
+    their place in the backlog.
 
     However many there are, few rows are read (indexes cycles_begun and stories_active). Of very many begun
     ones those untouched longest are looked at.
     """
-    begun = conn.execute(
-        "SELECT c.*, s.priority AS story_priority, s.priority_rank FROM projects p CROSS JOIN cycles c"  # noqa: S608
-        f" CROSS JOIN stories s WHERE p.name = ? AND c.project = p.name AND c.generation > 0 AND {RUNNABLE}"
-        " ORDER BY c.updated_at LIMIT ?",
-        (project, most + _BEGUN_LOOKED_AT),
-    ).fetchall()
-    begun.sort(key=lambda row: row["priority_rank"])
+
+    def begun(guard: str, most: int) -> list[sqlite3.Row]:
+        rows = conn.execute(
+            "SELECT c.*, s.priority AS story_priority, s.priority_rank FROM projects p CROSS JOIN cycles c"  # noqa: S608
+            " CROSS JOIN stories s WHERE p.name = ? AND c.project = p.name AND c.generation > 0"
+            f" AND {guard} AND {RUNNABLE} ORDER BY c.updated_at LIMIT ?",
+            (project, most + _BEGUN_LOOKED_AT),
+        ).fetchall()
+        return sorted(rows, key=lambda row: row["priority_rank"])[:most]
+
     fresh = conn.execute(
         "SELECT c.*, s.priority AS story_priority FROM projects p CROSS JOIN stories s"  # noqa: S608
         f" CROSS JOIN cycles c WHERE p.name = ? AND s.project = p.name AND c.generation = 0 AND {RUNNABLE}"
         " ORDER BY s.priority_rank, s.place, s.number LIMIT ?",
         (project, most),
     )
-    return tuple((from_row(row), Priority(row["story_priority"])) for row in (*begun[:most], *fresh))
+    rows = (*begun("c.state = 'commit'", merges), *begun("c.state <> 'commit'", most), *fresh)
+    return tuple((from_row(row), Priority(row["story_priority"])) for row in rows)
 
 
 def move(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.domain.lifecycles import Phase, ProjectStatus, WorkflowState
-from core.domain.story import Priority
+from core.domain.story import Cycle, Priority
 from core.orchestrator.scheduling.candidates import Places, Ready
 from core.store import cycles, leases, locks, merges, projects
 from core.store.leases import Lease
@@ -27,8 +27,16 @@ class Look:
         return {lease.project: lease.story_id for lease, _ in self.leases if lease.phase is Phase.COMMIT}
 
 
-def look(conn: sqlite3.Connection, most: Mapping[str, int]) -> Look:
-    """`most`: how many stories of each project are wanted at most; no other project is looked into."""
+def _ready(
+    conn: sqlite3.Connection, project: str, most: tuple[int, int]
+) -> tuple[tuple[Cycle, Priority], ...]:
+    stories, merges = most
+    return cycles.ready(conn, project, most=stories, merges=merges)
+
+
+def look(conn: sqlite3.Connection, most: Mapping[str, tuple[int, int]]) -> Look:
+    """`most`: how many stories of each project are wanted at most, and how many more that wait to be merged;
+    no other project is looked into."""
     every = projects.every(conn)
     at_work = leases.at_work(conn)
     leased = {lease.story_id for lease, _ in at_work}
@@ -37,7 +45,7 @@ def look(conn: sqlite3.Connection, most: Mapping[str, int]) -> Look:
         ready={
             project.name: tuple(
                 Ready(cycle=cycle, priority=priority)
-                for cycle, priority in cycles.ready(conn, project.name, most=most[project.name])
+                for cycle, priority in _ready(conn, project.name, most[project.name])
             )
             for project in every
             if project.name in most

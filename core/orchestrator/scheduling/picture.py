@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.scheduling.pressure import Ceilings, Reading, capacity_of, outside_of
 from core.scheduler.resources import NOTHING, Resources, total
 from core.scheduler.snapshot import ProjectShare, Reclaimed, RunningTask, Snapshot, Task
+
+_STEP_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +101,9 @@ def capacity_in(picture: Picture) -> Resources:
 
 def snapshot_of(picture: Picture, candidates: Sequence[Candidate]) -> Snapshot:
     """With these of the picture's candidates."""
-    waiting: dict[str, list[Task]] = {}
+    waiting: dict[str, list[Candidate]] = {}
     for candidate in candidates:
-        task = Task(
-            candidate.id,
-            candidate.demand,
-            submitted_at=picture.since.get(candidate.id, picture.now),
-            priority=candidate.priority,
-            reserved=candidate.kind is Kind.DESIGN,
-        )
-        waiting.setdefault(candidate.project, []).append(task)
+        waiting.setdefault(candidate.project, []).append(candidate)
     used = {name: used_by(project) for name, project in picture.projects.items()}
     capacity = capacity_in(picture)
     counted = [project.measured for name, project in picture.projects.items() if project.at_work]
@@ -122,9 +118,36 @@ def snapshot_of(picture: Picture, candidates: Sequence[Candidate]) -> Snapshot:
         max_concurrent_projects=picture.max_concurrent_projects,
         reclaimed=picture.reclaimed,
         projects=tuple(
-            _share(project, used[name], tuple(waiting.get(name, ())))
+            _share(project, used[name], _tasks(picture, project, waiting.get(name, ())))
             for name, project in sorted(picture.projects.items())
         ),
+    )
+
+
+def _tasks(picture: Picture, project: ProjectPicture, candidates: Sequence[Candidate]) -> tuple[Task, ...]:
+    """In the project's own order, which the strategies keep by the times: so the times of all are given out
+    in that order, and whoever stands first has waited as long as any of them."""
+    place = {candidate.id: at for at, candidate in enumerate(project.candidates)}
+    ordered = sorted(candidates, key=lambda candidate: place[candidate.id])
+    times = sorted(picture.since.get(candidate.id, picture.now) for candidate in candidates)
+    found: list[Task] = []
+    last = -math.inf
+    for candidate, time in zip(ordered, times, strict=True):
+        last = max(time, last + _STEP_SECONDS)
+        task = Task(
+            candidate.id,
+            candidate.demand,
+            submitted_at=last,
+            priority=candidate.priority,
+            reserved=candidate.kind is Kind.DESIGN,
+        )
+        found.append(task)
+    # None may have come later than now: those would count as one moment.
+    ahead = max(last - picture.now, 0.0) if found else 0.0
+    return (
+        tuple(task._replace(submitted_at=task.submitted_at - ahead) for task in found)
+        if ahead
+        else tuple(found)
     )
 
 

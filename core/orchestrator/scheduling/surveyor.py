@@ -11,11 +11,11 @@ from typing import Protocol
 
 from config.settings import GlobalSettings
 from core.clock import Clock
-from core.domain.lifecycles import CycleState, Phase
+from core.domain.lifecycles import Phase
 from core.isolation.limits import ProjectUse
 from core.orchestrator.floor import Floor
 from core.orchestrator.scheduling.bars import hours_bar
-from core.orchestrator.scheduling.candidates import Candidate, Kind, Ready, candidates_of
+from core.orchestrator.scheduling.candidates import Candidate, Kind, candidates_of
 from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.scheduling.look import Look, look
 from core.orchestrator.scheduling.picture import AtWork, Measured, Picture, ProjectPicture
@@ -70,7 +70,8 @@ class _Moment:
     found: Look
     reading: Reading
     settings: GlobalSettings
-    terms: Mapping[str, Terms]
+    terms: Mapping[str, Terms]  # of projects that have left the settings, and have work, the last ones
+    gone: frozenset[str]  # projects that have left the settings
     starting: Mapping[str, str]
     merging: Mapping[str, tuple[str, ...]]
     designing: Mapping[str, str]
@@ -117,7 +118,10 @@ class Surveyor:
         self._last_terms |= terms
         busy = Counter(self._floor.starting.values())
         paused = self._floor.pauses.count_by_project()
-        most = {name: own.cycles + busy[name] + paused[name] for name, own in terms.items()}
+        most = {
+            name: (own.cycles + busy[name] + paused[name], self._batch_size(name) + busy[name] + paused[name])
+            for name, own in terms.items()
+        }
         found = await self._store.read(lambda conn: look(conn, most))
         reading = await asyncio.to_thread(self._read_machine)
         moment = self._moment(found, reading, settings, terms, whole=whole)
@@ -160,6 +164,7 @@ class Surveyor:
             reading=reading,
             settings=settings,
             terms={name: self._last_terms[name] for name in named if name in self._last_terms},
+            gone=(found.active | set(floor.extra_agents.wishes.values())) - terms.keys(),
             starting=dict(floor.starting),
             merging=dict(floor.merging),
             designing=dict(floor.extra_agents.working),
@@ -203,23 +208,19 @@ class Surveyor:
     def _draw(self, moment: _Moment) -> Survey:
         at_work = self._at_work(moment)
         waits: dict[str, str] = dict(moment.pauses)
-        rest: dict[str, str] = {
-            name: f"waits: {name} is not configured any more."
-            for name in moment.found.active
-            if name not in moment.terms
-        }
+        rest: dict[str, str] = {}
         projects: dict[str, ProjectPicture] = {}
         for name, terms in moment.terms.items():
             own = tuple(at_work.get(name, ()))
             if name not in moment.found.active and not own:
                 continue
             project = self._project(moment, terms, own)
-            projects[name] = self._with_work(moment, project, waits, rest)
-        waits |= {
-            epic: f"waits: {project} is not configured any more."
-            for epic, project in moment.wishes.items()
-            if project not in projects
-        }
+            if name not in moment.gone:
+                project = self._with_work(moment, project, waits, rest)
+            projects[name] = project
+        gone = {name: f"waits: {name} is not configured any more." for name in moment.gone}
+        rest |= gone
+        waits |= {epic: gone[project] for epic, project in moment.wishes.items() if project in gone}
         settings = moment.settings
         return Survey(
             at=moment.at,
@@ -316,16 +317,12 @@ class Surveyor:
             ready,
             stories_running=stories,
             merging=merging or moment.found.merging.get(name, ""),
-            batch_size=self._size_of(name, ready),
+            batch_size=self._batch_size(name),
         )
         waits |= chosen.waits
         rest[name] = chosen.rest
         designs = tuple(_design(terms, epic) for epic in wishes)
         return replace(project, candidates=(*designs, *chosen.candidates))
-
-    def _size_of(self, project: str, ready: list[Ready]) -> int:
-        merges = any(one.cycle.state is CycleState.COMMIT for one in ready)
-        return self._batch_size(project) if merges else 1
 
 
 def _barred(moment: _Moment, terms: Terms) -> str:
