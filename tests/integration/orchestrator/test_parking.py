@@ -64,11 +64,14 @@ def _of(log, kind):
     return [event.data for event in log if event.kind is kind]
 
 
-async def test_a_parked_story_outlives_a_restart_and_is_merged_with_all_its_work(long_turn, git_in) -> None:
+async def test_a_parked_story_outlives_a_restart_and_hears_what_was_said_to_it(long_turn, git_in) -> None:
+    (turn,) = long_turn.script["stories"]["Multiply"]["code_green"]
+    turn["then"] = [{"when": 'feedback contains "mind the gap"', "then": turn["then"], "else": []}]
     async with long_turn.running() as orchard:
         parker = Parker(long_turn, orchard)
         await parker.park()
         assert (await parker.commands.story("calc-1")).view.status is StoryStatus.WAITING
+        await parker.commands.steer_story("calc-1", "mind the gap", actor=ME)
     async with long_turn.running() as orchard:
         parker = Parker(long_turn, orchard)
         await parker.commands.resume_sprint("calc", actor=ME)
@@ -80,19 +83,6 @@ async def test_a_parked_story_outlives_a_restart_and_is_merged_with_all_its_work
     assert {data["attempt"] for data in _of(log, EventKind.PHASE_STARTED)} == {1}
     assert git_in(long_turn.projects["calc"], "show", "main:multiply.py") == GREEN.strip()
     assert git_in(long_turn.projects["calc"], "show", "main:half.py") == "HALF = 1"
-
-
-async def test_words_to_a_parked_story_are_in_its_next_prompt(long_turn, git_in) -> None:
-    story = long_turn.script["stories"]["Multiply"]
-    (turn,) = story["code_green"]
-    turn["then"] = [{"when": 'feedback contains "mind the gap"', "then": turn["then"], "else": []}]
-    async with long_turn.running() as orchard:
-        parker = Parker(long_turn, orchard)
-        await parker.park()
-        await parker.commands.steer_story("calc-1", "mind the gap", actor=ME)
-        await parker.commands.resume_sprint("calc", actor=ME)
-        await parker.merged()
-    assert git_in(long_turn.projects["calc"], "show", "main:multiply.py") == GREEN.strip()
 
 
 async def test_a_person_who_takes_a_parked_story_over_finds_its_files(long_turn) -> None:
@@ -146,3 +136,34 @@ async def test_what_cannot_be_parked_is_left_alone(long_turn) -> None:
         await parker.parking.park("calc", "calc-1", taker="bank", reason="", within_seconds=float("nan"))
         assert not parker.parking.is_parking("calc-1")
         assert len(_of(await parker.commands.story_log("calc-1"), EventKind.STORY_PARKED)) == 1
+
+
+# --- the scheduler asks for it
+
+
+async def test_a_long_turn_makes_place_for_a_guarantee_and_is_merged_in_the_end(long_turn, git_in) -> None:
+    """One agent for two projects: `calc` borrows it, then `bank` wants what it is guaranteed."""
+    long_turn.add("bank")
+    long_turn.global_settings = {"max_total_agents": 1, "park_seconds": 0, "max_load_per_core": None}
+    long_turn.own_settings = {
+        "calc": {"priority": "low"},
+        "bank": {"resource_limits": {"guaranteed_agents": 1}},
+    }
+    async with long_turn.running() as orchard:
+        await orchard.sprint("calc", "Multiply")
+        folder = long_turn.root / ".orch-global" / "worktrees" / "calc" / "calc-1"
+        async with asyncio.timeout(40):
+            while not (folder / "half.py").exists():  # noqa: ASYNC110 - set from outside
+                await asyncio.sleep(0.02)
+        await orchard.sprint("bank", "Subtract")
+        bank = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="bank-1")
+        calc = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
+        log = await orchard.runtime.commands.story_log("calc-1")
+    assert (bank.kind, calc.kind) == (EventKind.STORY_MERGED, EventKind.STORY_MERGED)
+    parked = _of(log, EventKind.STORY_PARKED)
+    assert {(data["phase"], data["taker"]) for data in parked} == {("code_green", "bank")}
+    assert all("bank" in data["reason"] for data in parked)
+    assert _of(log, EventKind.WORK_SALVAGED) == []
+    assert {data["attempt"] for data in _of(log, EventKind.PHASE_STARTED)} == {1}
+    assert git_in(long_turn.projects["calc"], "show", "main:multiply.py") == GREEN.strip()
+    assert git_in(long_turn.projects["calc"], "show", "main:half.py") == "HALF = 1"
