@@ -11,9 +11,12 @@ import time
 from pathlib import Path
 
 from core.executors.local import LocalExecutor
+from core.isolation.fences import Fences
+from core.isolation.limits import ProjectLimits
 from core.rpc import Peer
 from tests.bench.figure import Figure, milliseconds, quantile
 
+_LIMITS = ProjectLimits(memory_mb=4096, cpu_weight=1, processes=4096, disk_mb=10240)  # as settings give them
 _BAR_MB, _BAR_SECONDS = 30.0, 0.3
 _PLAIN = "import acp, sys; print('ready', flush=True); sys.stdin.read()"
 
@@ -40,7 +43,8 @@ def measure(*, workers: int, plain: int = 3) -> list[Figure]:
             ratio=slowest / base_start,
             bar=f"<= {_BAR_SECONDS * 1000:g} ms",
             holds=slowest <= _BAR_SECONDS,
-            note=f"median {milliseconds(quantile(starts, 0.5))}; the template, once: {milliseconds(warm)}",
+            note=f"in its fence; median {milliseconds(quantile(starts, 0.5))}; "
+            f"the template, once: {milliseconds(warm)}",
         ),
     ]
 
@@ -49,7 +53,10 @@ async def _workers(count: int) -> tuple[list[float], list[float], float]:
     """PSS in MB and seconds to the first answer of each worker; seconds of the template's start."""
     with tempfile.TemporaryDirectory(prefix="orchard-bench-") as folder:
         began = time.monotonic()
-        async with LocalExecutor.open(Path(folder)) as executor:
+        async with (
+            Fences.open(lambda breach: None, opened=lambda project: _LIMITS) as fences,
+            LocalExecutor.open(Path(folder), fences=fences) as executor,
+        ):
             started: list[tuple[int, Peer, asyncio.Task[None]]] = []
             seconds = []
             warm = 0.0
