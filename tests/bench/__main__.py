@@ -9,7 +9,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.bench import cycle, dispatch, fenced, interactions, launches, load, scheduler, standing, workers
+from tests.bench import (
+    cycle,
+    dispatch,
+    fenced,
+    interactions,
+    launches,
+    load,
+    scheduler,
+    simulation,
+    standing,
+    workers,
+)
 from tests.bench.figure import Figure, table
 
 Options = argparse.Namespace
@@ -25,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
+    "simulation": lambda options: simulation.measure(),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
     "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),
 }
