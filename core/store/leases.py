@@ -117,7 +117,7 @@ def claim_all(tx: Transaction, claims: Sequence[Claim], *, owner: str, lease_sec
     lost: dict[str, OrchardError] = {}
     locked: list[str] = []
     for each in claims:
-        if each.wants:
+        if each.wants and not _is_leased(tx.conn, each.story_id):  # what runs keeps what it has, no more
             try:
                 locks.acquire(tx, each.story_id, each.wants, lease_seconds=lease_seconds)
                 locked.append(each.story_id)
@@ -162,7 +162,7 @@ def claim_all(tx: Transaction, claims: Sequence[Claim], *, owner: str, lease_sec
         if story not in taken:
             lost[story] = _refused(tx, story, phase)
     for story in locked:
-        if story not in taken and not _is_leased(tx.conn, story):  # what runs keeps its places
+        if story not in taken:
             locks.release(tx, story)
     return Claimed(won=won, lost=lost)
 

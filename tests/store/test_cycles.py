@@ -233,3 +233,49 @@ def test_runnable_is_quick_and_scans_no_table(
         seconds.append(time.perf_counter() - began)
     assert 1000 < len(found) < 4000
     assert min(seconds) < 0.5  # measured: 0.02
+
+
+def ready(conn: sqlite3.Connection, most: int = 2, merges: int = 2, project: str = "shop") -> list[str]:
+    return [cycle.story_id for cycle, _ in cycles.ready(conn, project, most=most, merges=merges)]
+
+
+def test_the_first_of_each_kind_are_ready(
+    tx: Transaction, new_cycle: NewCycle, passed_to: PassedTo, later: Callable[[float], Transaction]
+) -> None:
+    for number in range(1, 10):
+        made = new_cycle(tx, priority=Priority.HIGH if number == 9 else Priority.NORMAL)
+        if number <= 3:
+            passed_to(tx, made, CycleState.COMMIT)
+    tx.conn.execute("UPDATE cycles SET generation = 1 WHERE story_id < 'shop-6'")
+    cycles.patch(later(5), "shop-4", state=CycleState.DESIGN, spec="s")
+    # Two to be merged, two that began, the one untouched for longer first, two fresh ones by priority.
+    assert ready(tx.conn) == ["shop-1", "shop-2", "shop-5", "shop-4", "shop-9", "shop-6"]
+    assert ready(tx.conn, 0, 0) == []
+    assert ready(tx.conn, project="post") == []
+    leases.claim(tx, "shop-9", phase=Phase.DESIGN, owner="w", lease_seconds=9)
+    cycles.block(tx, "shop-6", state=CycleState.DESIGN, reason="no")
+    assert ready(tx.conn, merges=0) == ["shop-5", "shop-4", "shop-7", "shop-8"]
+
+
+def test_ready_is_what_is_runnable(tx: Transaction, new_cycle: NewCycle) -> None:
+    for _ in range(6):
+        new_cycle(tx)
+    tx.conn.execute("UPDATE cycles SET generation = 2 WHERE story_id IN ('shop-2', 'shop-5')")
+    tx.conn.execute("INSERT INTO story_needs VALUES ('shop-3', 'shop-4')")
+    tx.conn.execute("UPDATE cycles SET hold = 'stopped' WHERE story_id = 'shop-6'")
+    assert sorted(ready(tx.conn, 99)) == sorted(ids(tx.conn)) == ["shop-1", "shop-2", "shop-4", "shop-5"]
+
+
+def test_few_rows_are_read_however_many_wait(tx: Transaction) -> None:
+    """By their indexes, in the order in which they come out: nothing is sorted, nothing read to the end."""
+    plans: list[str] = []
+    asked: list[str] = []
+    tx.conn.set_trace_callback(asked.append)
+    ready(tx.conn)
+    tx.conn.set_trace_callback(None)
+    for statement in asked:
+        plans += [row["detail"] for row in tx.conn.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert len(asked) == 3
+    assert sum("cycles_begun" in step for step in plans) == 2
+    assert sum("stories_active" in step for step in plans) == 1
+    assert not [step for step in plans if "TEMP B-TREE" in step or step.startswith("SCAN")]

@@ -9,8 +9,8 @@ import pytest
 from core.domain.approval import ApprovalKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand
 from core.domain.story import Cycle, StoryState
-from core.errors import LostRace
-from core.store import approvals, cycles, leases, projects, stories
+from core.errors import LostRace, NotFound
+from core.store import approvals, cycles, leases, locks, projects, stories
 from core.store.database import Store
 from core.store.leases import Lease
 from core.store.transaction import Transaction
@@ -161,3 +161,66 @@ async def test_of_racing_claims_one_wins(
     assert sum(isinstance(result, LostRace) for result in results) == 19
     assert await store.read(leases.held) == (won[0],)
     assert (await store.read(lambda conn: cycles.get(conn, "shop-1"))).generation == 1
+
+
+class TestManyAtOnce:
+    def claim(self, tx: Transaction, *stories: str, **wants: int) -> leases.Claimed:
+        return leases.claim_all(
+            tx,
+            [leases.Claim(story_id=story, phase=Phase.DESIGN, wants=wants) for story in stories],
+            owner="worker-1",
+            lease_seconds=60,
+        )
+
+    def test_who_may_wins_and_who_may_not_is_told_why(self, tx: Transaction) -> None:
+        first = claim(tx, "shop-2", owner="other")
+        cycles.block(tx, "shop-3", state=CycleState.DESIGN, reason="no way")
+        claimed = self.claim(tx, "shop-3", "shop-1", "shop-2", "shop-1", "shop-9")
+        assert [lease.story_id for lease in claimed.won] == ["shop-1"]
+        assert claimed.won[0] == leases.check(tx.conn, "shop-1", 1)
+        assert {story: type(error) for story, error in claimed.lost.items()} == dict.fromkeys(
+            ("shop-2", "shop-3", "shop-9"), LostRace
+        )
+        assert leases.check(tx.conn, "shop-2", first.generation) == first
+
+    def test_nobody_claims_nothing(self, tx: Transaction) -> None:
+        assert self.claim(tx) == leases.Claimed()
+
+    def test_places_go_with_the_lease(self, tx: Transaction, later: Callable[[float], Transaction]) -> None:
+        locks.define(tx, "staging", 1)
+        claimed = self.claim(tx, "shop-1", "shop-2", staging=1)
+        assert [lease.story_id for lease in claimed.won] == ["shop-1"]
+        assert "shop-1 holds 1" in claimed.lost["shop-2"].why
+        assert leases.held(tx.conn) == claimed.won
+        moved = later(50)
+        leases.renew(moved, ["shop-1"], "worker-1", 60)
+        assert locks.held_by(moved.conn, "shop-1")[0].expires_at == moved.now + timedelta(seconds=60)
+        leases.release(moved, "shop-1", 1)
+        assert locks.held_by(moved.conn, "shop-1") == ()
+        assert [lease.story_id for lease in self.claim(moved, "shop-2", staging=1).won] == ["shop-2"]
+        leases.release_all_of(moved, "worker-1")
+        assert locks.get(moved.conn, "staging").free == 1
+
+    def test_who_loses_the_story_keeps_no_place(self, tx: Transaction) -> None:
+        locks.define(tx, "staging", 1)
+        claim(tx, "shop-1", owner="other")
+        claimed = self.claim(tx, "shop-1", "shop-2", staging=1)
+        assert (set(claimed.lost), [one.story_id for one in claimed.won]) == ({"shop-1"}, ["shop-2"])
+        leases.release(tx, "shop-2", 1)
+        cycles.block(tx, "shop-2", state=CycleState.DESIGN, reason="no")
+        assert set(self.claim(tx, "shop-2", staging=1).lost) == {"shop-2"}
+        assert locks.get(tx.conn, "staging").free == 1
+
+    def test_an_unknown_resource_is_said_and_bars_nobody_else(self, tx: Transaction) -> None:
+        claimed = self.claim(tx, "shop-1", moon=1)
+        assert isinstance(claimed.lost["shop-1"], NotFound)
+        assert self.claim(tx, "shop-1").won
+
+    def test_a_late_worker_keeps_its_place(
+        self, tx: Transaction, later: Callable[[float], Transaction]
+    ) -> None:
+        locks.define(tx, "staging", 1)
+        self.claim(tx, "shop-1", staging=1)
+        moved = later(1000)  # expired, and not released by anybody: it may be at work still
+        assert set(self.claim(moved, "shop-2", staging=1).lost) == {"shop-2"}
+        assert locks.expire(moved) == ()

@@ -1,118 +1,123 @@
-"""Shares of a processor between two projects of a running Orchard, by settings that change as they work."""
-
-from __future__ import annotations
+"""Who starts when not all can, in a running Orchard with nothing replaced but the model."""
 
 import asyncio
-import os
-import sys
-import time
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from core.isolation.cgroup import counters, homes, members
-from core.isolation.cgroup_probe import probe_enforcement
-from core.isolation.limits import Means, Resource
-from core.store import processes
+from core.domain.event import EventKind
+from core.store import leases, locks
 
-pytestmark = pytest.mark.timeout(180)
+SLOW = {"run": "sleep 0.3"}
 
-PYTHON = str(Path(sys.base_prefix, "bin", "python3"))
-BURNER = (Path(__file__).parents[1] / "isolation" / "programs" / "burner.py").read_text()
-NAMES = ("light", "heavy")
-ENOUGH_CPU_SECONDS = 2.0  # of both together: hundreds of turns of the kernel's scheduler
+
+async def eventually(check, seconds=40):
+    async with asyncio.timeout(seconds):
+        while not await check():  # noqa: ASYNC110 - set from outside
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
-def busy(farm):
-    """Two projects whose agents each keep a processor busy, by two programs, until they are ended."""
-    cpu = next(one for one in probe_enforcement() if one.resource is Resource.CPU)
-    if cpu.means is Means.WATCHDOG:
-        pytest.skip(f"cgroups cannot be written here: {cpu.why}")
-    for name in NAMES:
-        farm.add(name)
-    burn = f"for i in 1 2; do {PYTHON} -I -S -c '{BURNER}' 120 & done; wait"
-    farm.script["stories"]["Burn"] = {"test_red": [{"run": burn}]}
-    give(farm, light=1, heavy=3)
+def pair(farm):
+    farm.add("left")
+    farm.add("right")
+    farm.settings = {"isolation": "process"}
     return farm
 
 
-def give(farm: Any, **priorities: float) -> None:
-    farm.own_settings = {
-        name: {"resource_limits": {"cpu_priority": priority}} for name, priority in priorities.items()
+def _spans(runs):
+    """(project, from, until) of each phase, by its leases."""
+    return sorted((row["claimed_at"], row["released_at"], row["project"], row["story_id"]) for row in runs)
+
+
+async def test_two_projects_take_turns_with_one_staging_database(pair):
+    pair.global_settings = {"shared_resources": {"staging": 1}}
+    pair.settings |= {"shared_resources": {"staging": 1}}
+    for phase in ("test_red", "code_green"):
+        pair.script["stories"]["Multiply"][phase].append(SLOW)
+    async with pair.running() as orchard:
+        await asyncio.gather(orchard.sprint("left", "Multiply"), orchard.sprint("right", "Multiply"))
+        for story in ("left-1", "right-1"):
+            ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story=story)
+            assert ended.kind is EventKind.STORY_MERGED, ended.data
+        store = orchard.runtime.store
+        runs = await store.read(lambda conn: conn.execute("SELECT * FROM leases").fetchall())
+        held = await store.read(locks.every)
+    assert [one.holds for one in held] == [()]
+    spans = _spans(runs)
+    assert len(spans) >= 8
+    for (_, until, _, _), (since, _, _, _) in pairwise(spans):
+        assert until <= since  # one after the other, never both
+    turns = [project for _, _, project, _ in spans]
+    assert sum(one != other for one, other in pairwise(turns)) >= 3, turns  # they take turns
+
+
+async def test_work_hours_hold_a_project_and_let_it_go(pair):
+    now = datetime.now(UTC)
+    closed = {"start": f"{now + timedelta(hours=3):%H:%M}", "end": f"{now + timedelta(hours=4):%H:%M}"}
+    every_day = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    pair.own_settings = {"left": {"isolation": "process", "work_hours": {**closed, "days": every_day}}}
+    async with pair.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("left", "Multiply")
+        await orchard.sprint("right", "Multiply")
+        await orchard.until(EventKind.PHASE_STARTED, story="right-1")
+
+        async def told() -> bool:
+            return "outside the work hours of left" in (await commands.story("left-1")).view.why
+
+        await eventually(told)
+        assert await orchard.runtime.store.read(lambda conn: leases.held(conn, "left")) == ()
+        del pair.own_settings["left"]
+        pair.write()  # taken up while it runs
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="left-1")
+    assert ended.kind is EventKind.STORY_MERGED, ended.data
+
+
+async def test_a_guarantee_goes_before_others_and_what_waits_is_explained(pair):
+    """One agent for all; the first, which holds what it is guaranteed, works until both others wait."""
+    pair.add("rich")
+    pair.global_settings = {"max_total_agents": 1}
+    go, began = pair.root / "go", pair.root / "began"
+    wait = {"run": f"touch {began}; while ! test -e {go}; do sleep 0.05; done"}
+    pair.script["stories"]["Divide"]["test_red"].append(wait)
+    pair.own_settings = {
+        "rich": {"isolation": "process", "resource_limits": {"guaranteed_agents": 1, "agent_memory_mb": 64}},
+        "left": {"isolation": "process", "resource_limits": {"guaranteed_agents": 1, "agent_memory_mb": 64}},
     }
+    async with pair.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("left", "Divide")
 
+        async def has_begun() -> bool:
+            return began.exists()
 
-def group_of(name: str, pid: int) -> Path:
-    """Of the groups that the project's worker is in, the one that counts processor time."""
-    places = homes(Path(f"/proc/{pid}"))
-    own = [places[controller].path for controller in ("cpuacct", "") if controller in places]
-    return next(path for path in own if path is not None and path.name == f"project-{name}")
+        await eventually(has_begun)
+        await orchard.sprint("right", "Multiply")
+        await orchard.sprint("rich", "Multiply")
 
+        async def both_wait() -> bool:
+            views = [(await commands.story(story)).view for story in ("right-1", "rich-1")]
+            return all("all 1 agents are at work (max_total_agents)" in view.why for view in views)
 
-def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """That each worker's group has used."""
-    found = {}
-    for name, pid in pids.items():
-        group = group_of(name, pid)
-        if (group / "cpuacct.usage").exists():
-            found[name] = int((group / "cpuacct.usage").read_text()) / 1e9
-        else:
-            found[name] = counters(group / "cpu.stat")["usage_usec"] / 1e6
-    return found
-
-
-def put_on_one_processor(pids: dict[str, int]) -> None:
-    """All of both projects, so that they share nothing else: a weight is of the whole machine."""
-    processor = max(os.sched_getaffinity(0))
-    for name, pid in pids.items():
-        for member in members(group_of(name, pid)):
-            for thread in Path(f"/proc/{member}/task").glob("*"):
-                with suppress(ProcessLookupError):
-                    os.sched_setaffinity(int(thread.name), {processor})
-
-
-async def ratio_of(pids: dict[str, int]) -> float:
-    """Processor time of `heavy` for each second of `light`, from now until both had enough."""
-    before, deadline = cpu_seconds(pids), time.monotonic() + 90
-    while True:
-        await asyncio.sleep(0.1)
-        used = {name: seconds - before[name] for name, seconds in cpu_seconds(pids).items()}
-        if sum(used.values()) >= ENOUGH_CPU_SECONDS:
-            return used["heavy"] / used["light"]
-        assert time.monotonic() < deadline, f"the machine gave only {sum(used.values()):.1f} s"
-
-
-async def until_burning(orchard: Any) -> dict[str, int]:
-    """Both projects' workers, once both projects' programs are at it: they have used a second and more."""
-    deadline = time.monotonic() + 90
-    while True:
-        rows = await orchard.runtime.store.read(processes.every)
-        pids = {row.project: row.pid for row in rows if row.kind == "worker"}
-        agents = {row.project for row in rows if row.kind == "agent"}
-        if agents == set(NAMES):
-            started = cpu_seconds(pids)
-            break
-        assert time.monotonic() < deadline, "the agents did not start"
-        await asyncio.sleep(0.05)
-    while any(seconds - started[name] < 0.5 for name, seconds in cpu_seconds(pids).items()):
-        assert time.monotonic() < deadline, "they are not busy"
-        await asyncio.sleep(0.05)
-    return pids
-
-
-async def test_priorities_1_and_3_share_a_processor_so_and_a_new_priority_needs_no_restart(busy) -> None:
-    async with busy.running() as orchard:
-        for name in NAMES:
-            await orchard.sprint(name, "Burn")
-        pids = await until_burning(orchard)
-        put_on_one_processor(pids)
-        assert await ratio_of(pids) == pytest.approx(3.0, rel=0.10)
-        give(busy, light=3, heavy=3)
-        busy.write()
-        await orchard.runtime.commands.start_project("light", actor="cli")  # the settings are read anew
-        while (now := await ratio_of(pids)) > 1.5:
-            continue  # the change comes with the next tick
-        assert now == pytest.approx(1.0, rel=0.10) or await ratio_of(pids) == pytest.approx(1.0, rel=0.10)
+        await eventually(both_wait)
+        why = await commands.why("right-1")
+        assert why.sentence.startswith("waits: all 1 agents are at work (max_total_agents), right holds 0 %")
+        assert why.next.startswith("One of them ends")
+        run = await commands.optimize(strategy="priority_based", dry_run=True, actor="cli")
+        assert (run.strategy, run.starts) == ("priority_based", ())
+        view = await commands.resources()
+        assert {one.project: one.running for one in view.projects} == {"left": 1, "rich": 0, "right": 0}
+        done = await commands.optimize(actor="cli")
+        assert any(change.startswith("Gave left") for change in done.changes)
+        seen = (await commands.events(limit=1000))[-1].seq
+        go.touch()
+        first = await orchard.until(EventKind.PHASE_STARTED, after=seen)
+        others = [first.story_id]
+        while "right-1" not in others:
+            first = await orchard.until(EventKind.PHASE_STARTED, after=first.seq)
+            others.append(first.story_id)
+        for story in ("left-1", "right-1", "rich-1"):
+            await orchard.until(EventKind.STORY_MERGED, story=story)
+    assert "rich-1" in others  # it started before the one without a guarantee did

@@ -1,0 +1,113 @@
+import pytest
+
+from core.orchestrator.scheduling.bars import lock_bar
+from core.orchestrator.scheduling.changes import told_changes
+from core.orchestrator.scheduling.words import wait_words
+from core.scheduler.decision import Obstacle, Wait
+from core.scheduler.quota import Quota
+from core.scheduler.resources import Resource
+
+
+def wait(obstacle, short=None, **more):
+    figures = {"needed": 512.0, "free": 0.0, "capacity": 8192.0, "share": 0.42, "entitled": 1 / 3, **more}
+    return Wait("shop", ("shop-1",), obstacle, short, **figures)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            wait(Obstacle.CAPACITY, Resource.MEMORY_MB, holder="calc", held=6000.0),
+            "waits: memory is full, shop holds 42 % of its 33 %; next when 512 MB of memory more come free "
+            "(calc holds most of it).",
+        ),
+        (
+            wait(Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, capacity=20.0, holder="calc", held=15.0),
+            "waits: all 20 agents are at work (max_total_agents), shop holds 42 % of its 33 %; next when "
+            "one of them ends (calc holds most of it).",
+        ),
+        (
+            wait(Obstacle.LIMIT, Resource.AGENTS, needed=1.0, capacity=3.0),
+            "waits: shop has 3 of its 3 agents at work (max_parallel_agents), shop holds 42 % of its 33 %; "
+            "next when a task of shop ends or its limit is raised.",
+        ),
+        (
+            wait(Obstacle.PROJECTS, capacity=2.0),
+            "waits: 2 projects are at work already (max_concurrent_projects), shop holds 42 % of its 33 %; "
+            "next when one of them has nothing more to do.",
+        ),
+        (
+            wait(Obstacle.KEPT, Resource.CPU, holder="calc", detail="guarantees that are not lent"),
+            "waits: what is free is kept for calc (guarantees that are not lent), shop holds 42 % of its "
+            "33 %; next when that has started, or more comes free.",
+        ),
+    ],
+)
+def test_each_obstacle_is_one_sentence(given, sentence):
+    assert wait_words(given).sentence == sentence
+
+
+@pytest.mark.parametrize("obstacle", list(Obstacle))
+@pytest.mark.parametrize("short", [None, *Resource])
+def test_there_is_always_a_sentence_and_what_comes_next(obstacle, short):
+    if obstacle is Obstacle.CAPACITY and short is None:
+        return  # of something there is too little
+    words = wait_words(wait(obstacle, short, detail="it is odd."))
+    assert words.sentence.startswith("waits: ")
+    assert words.sentence.endswith(".")
+    assert words.next.endswith(".")
+
+
+def test_who_has_the_places_is_named():
+    assert lock_bar("staging", 1, 1, ["a-1"]) == (
+        "waits: staging is taken (the only place) by a-1; next when it is given back."
+    )
+    assert "all 2 places" in lock_bar("staging", 2, 1, ["a-1", "b-1"])
+    assert "2 places at once" in lock_bar("staging", 2, 2, ["a-1"])
+    assert "can never start so" in lock_bar("staging", 1, 2, [])
+
+
+def quota(name, agents=2, memory=1024, cpu=50.0):
+    return Quota(
+        project_name=name,
+        allocated_agents=agents,
+        allocated_memory_mb=memory,
+        allocated_cpu_percent=cpu,
+        priority_weight=1.0,
+        reason="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "sentences"),
+    [
+        (quota("shop"), ()),
+        (quota("shop", memory=1536), ("Increased memory allocation for shop by 512 MB",)),
+        (quota("shop", cpu=25.0), ("Reduced CPU allocation for shop to 25 %",)),
+        (quota("shop", agents=4), ("Gave shop 2 more agents",)),
+        (quota("shop", agents=3), ("Gave shop 1 more agent",)),
+        (quota("shop", agents=1), ("Took 1 agent from shop",)),
+        (quota("shop", agents=None), ("Took the limit of agents from shop",)),
+        (quota("shop", memory=None), ("Set memory allocation for shop to what there is",)),
+        (quota("shop", memory=1060, cpu=50.4), ()),  # as measured memory goes
+    ],
+)
+def test_differences_in_words(new, sentences):
+    assert told_changes({"shop": quota("shop")}, [new])[0] == sentences
+
+
+def test_projects_that_come_and_go():
+    said, known = told_changes({"old": quota("old")}, [quota("new")])
+    assert said == (
+        "Gave new 2 agents, 1,024 MB of memory and 50 % of the CPU",
+        "Took all of its allocation from old",
+    )
+    assert set(known) == {"new"}
+
+
+def test_small_steps_are_told_once_they_add_up():
+    known, told = {"shop": quota("shop")}, []
+    for memory in (1060, 1085, 1110):
+        said, known = told_changes(known, [quota("shop", memory=memory)])
+        told += said
+    assert told == ["Increased memory allocation for shop by 86 MB"]
