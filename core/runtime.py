@@ -77,6 +77,7 @@ class _Work:
     dispatcher: Dispatcher
     designs: EpicDesigns
     resources: ResourceEngine
+    fencing: Fencing
 
 
 class _Engine:
@@ -197,6 +198,7 @@ async def open_runtime(
             _working(store, bus, setups, clock=clock, times=times, back_off=back_off or BackOff())
         )
         registry.on_changed(work.dispatcher.wake)
+        registry.on_changed(work.fencing.apply)
         reconciler = Reconciler(store, work.dispatcher, state_path=state_path)
         await stack.enter_async_context(
             _scheduled(reconciler, SettingsWatch(registry), work.resources, registry)
@@ -275,7 +277,7 @@ async def _working(
             back_off=back_off,
         )
         await stack.enter_async_context(_running(designs.run(), "the design of epics"))
-        yield _Work(dispatcher=dispatcher, designs=designs, resources=resources)
+        yield _Work(dispatcher=dispatcher, designs=designs, resources=resources, fencing=fencing)
 
 
 @asynccontextmanager
