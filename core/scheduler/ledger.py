@@ -79,7 +79,8 @@ class Ledger:
         self.free = self._not_taken()
         self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
         self._keepers = [account for account in self.accounts.values() if account.kept is not None]
-        self._keeps = any(account.kept for account in self._keepers)
+        self._keeps = bool(self._keepers)
+        self._kept: Amounts | None = None  # in all; None: to be summed anew
         self.open = self._raw = self.free
         self._open_again()
         self.draining: Account | None = None
@@ -269,6 +270,8 @@ class Ledger:
         self.free = _minus(self.free, demand)
         account.used = _plus(account.used, demand)
         account.settle()
+        if account.kept is not None:
+            self._kept = None
         account.tasks_running += 1
         fresh = account.tasks_running == 1
         if fresh:
@@ -312,9 +315,12 @@ class Ledger:
         """What may be taken by one that nothing is kept for, with the slack for rounding."""
         raw = _plus(self.free, self._slack)
         if self._keeps:
-            for account in self._keepers:
-                if account.kept is not None:
-                    raw = _minus(raw, account.kept)
+            if self._kept is None:
+                self._kept = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+                for account in self._keepers:
+                    if account.kept is not None:
+                        self._kept = _plus(self._kept, account.kept)
+            raw = _minus(raw, self._kept)
         if self.holding is not None:
             raw = _minus(raw, self.holding.demand)
         self._raw = raw
@@ -355,8 +361,10 @@ class Ledger:
     # -- events ------------------------------------------------------------------------------
 
     def submit(self, project: str, task: Task) -> None:
-        """One more task waits. KeyError: the snapshot did not have the project."""
-        account = self.accounts[project]
+        """One more task waits. It never starts if the project was removed, or was not in the snapshot."""
+        account = self.accounts.get(project)
+        if account is None:
+            return
         row = account.rows.get(task.demand)
         if row is None:
             row = account.rows[task.demand] = Row(account, next(self._numbers), task.demand)
@@ -385,14 +393,36 @@ class Ledger:
                     return True
         return False
 
+    def remove(self, project: str) -> None:
+        """A project is gone, with all that it has waiting and running; what it held is free. Its events that
+        are still to come change nothing."""
+        account = self.accounts.pop(project, None)
+        if account is None:
+            return
+        for row in account.rows.values():
+            row.tasks.clear()
+            _take(row)
+            if self.holding is row:
+                self.holding = None
+        self.free = _plus(self.free, account.used)
+        self.at_work -= account.tasks_running > 0
+        if account is self.draining:
+            self.draining = None
+        self._open_again()
+        self._released = True
+
     def release(self, project: str, demand: Resources) -> None:
-        """A task has ended. KeyError: the snapshot did not have the project."""
-        account = self.accounts[project]
+        """A task has ended."""
+        account = self.accounts.get(project)
+        if account is None:
+            return
         self.free = _plus(self.free, demand)
         u0, u1, u2, u3, u4, u5 = _minus(account.used, demand)
         account.used = (max(u0, 0.0), max(u1, 0.0), max(u2, 0.0), max(u3, 0.0), max(u4, 0.0), max(u5, 0.0))
         account.tasks_running = max(account.tasks_running - 1, 0)
         account.settle()
+        if account.kept is not None:
+            self._kept = None
         emptied = account.tasks_running == 0
         if emptied:
             self.at_work -= 1
