@@ -169,8 +169,8 @@ def _shares(value: Comparison) -> Table | None:
     ]
     if not judged:
         return None
-    rest = f" of {len(judged)}, those who got least" if len(judged) > _SHOWN_PROJECTS else ""
-    shown = table(f"Share held, of what was due, while something waited{rest}")
+    rest = f": the {_SHOWN_PROJECTS} of {len(judged)} who got least" if len(judged) > _SHOWN_PROJECTS else ""
+    shown = table(f"Held of what was due{rest}")
     shown.add_column("Project", style="bold", overflow="fold")
     shown.add_column("Weight", justify="right")
     for outcome in value.outcomes:

@@ -166,4 +166,5 @@ def _best(what: str, figures: Sequence[tuple[float, str]], alike: float, *, most
     names = [name for figure, name in figures if abs(figure - best) <= alike]
     if len(names) == len(figures):
         return ""
-    return f"{' and '.join(names)} {what}."
+    said = what.replace("was ", "were ", 1) if len(names) > 1 else what
+    return f"{', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]} {said}."
