@@ -21,6 +21,7 @@ from core.domain.story import (
     status_from,
     status_of,
 )
+from core.orchestrator.parking import parked_sentence, takers_of
 from core.orchestrator.views import (
     EpicView,
     GateView,
@@ -66,6 +67,8 @@ def story_views(conn: sqlite3.Connection, chosen: Sequence[Story], why: Why) -> 
         questions.setdefault(row["story_id"], []).append(row)
     needed = needs.of_stories(conn, [story.id for story in chosen])
     unmet = needs.unmet(conn, needed)
+    parked = [cycle.story_id for cycle in at_work.values() if cycle.parked]
+    takers = takers_of(conn, parked) if parked else {}
     views = []
     for story in chosen:
         asked = questions.get(story.id, [])
@@ -80,12 +83,15 @@ def story_views(conn: sqlite3.Connection, chosen: Sequence[Story], why: Why) -> 
         )
         held = why_held(unmet.get(story.id, ()))
         question = asked[0]["question"] if asked else ""
+        said = _why(status, cycle, question, held, why(story.id))
+        if status is StoryStatus.WAITING and cycle is not None and cycle.parked:
+            said = parked_sentence(takers.get(story.id, ""), said)
         views.append(
             StoryView(
                 story=story,
                 status=status,
                 cycle=cycle,
-                why=_why(status, cycle, question, held, why(story.id)),
+                why=said,
                 needs=needed.get(story.id, ()),
             )
         )

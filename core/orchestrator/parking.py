@@ -6,14 +6,15 @@ keeps; when either process dies before that, the story goes on as after any othe
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
+from collections.abc import Sequence
 
 from core.domain.event import EventKind
 from core.errors import OrchardError
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import decode
-from core.store import events
 from core.worker.contract import Park, Parked
 
 log = logging.getLogger(__name__)
@@ -58,10 +59,14 @@ class Parking:
         self._asked.discard(story_id)
 
 
-def taker_of(conn: sqlite3.Connection, story_id: str) -> str:
-    """The project that a parked story made place for; empty when nobody said so."""
-    last = events.latest(conn, story_id=story_id, kinds=[EventKind.STORY_PARKED], limit=1)
-    return str(last[0].data.get("taker") or "") if last else ""
+def takers_of(conn: sqlite3.Connection, story_ids: Sequence[str]) -> dict[str, str]:
+    """The projects that parked stories made place for, by story; empty where nobody said so."""
+    rows = conn.execute(
+        "SELECT story_id, json_extract(data, '$.taker') AS taker, max(seq) FROM events"
+        " WHERE kind = ? AND story_id IN (SELECT value FROM json_each(?)) GROUP BY story_id",
+        (EventKind.STORY_PARKED.value, json.dumps(list(story_ids))),
+    )
+    return {row["story_id"]: row["taker"] or "" for row in rows}
 
 
 def parked_sentence(taker: str, waits: str) -> str:

@@ -12,7 +12,7 @@ from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowComman
 from core.domain.risk import RiskLimits
 from core.domain.story import Hold, StoryState
 from core.errors import LostRace
-from core.orchestrator.parking import parked_sentence, taker_of
+from core.orchestrator.parking import parked_sentence, takers_of
 from core.orchestrator.reports import ReviewPolicy, record_merged, record_phase
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy
@@ -275,7 +275,7 @@ def test_a_parked_turn_costs_no_attempt_and_keeps_its_session_and_what_was_said(
     ]
     assert in_green.told(EventKind.AGENT_FAILED) == []
     assert workflow(in_green) is WorkflowState.SPRINT_ACTIVE
-    assert taker_of(in_green.tx.conn, in_green.story) == "bank"
+    assert takers_of(in_green.tx.conn, [in_green.story, "shop-99"]) == {in_green.story: "bank"}
 
 
 def test_what_a_person_said_is_not_said_twice_after_a_second_park(in_green):

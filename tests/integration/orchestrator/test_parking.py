@@ -70,7 +70,9 @@ async def test_a_parked_story_outlives_a_restart_and_hears_what_was_said_to_it(l
     async with long_turn.running() as orchard:
         parker = Parker(long_turn, orchard)
         await parker.park()
-        assert (await parker.commands.story("calc-1")).view.status is StoryStatus.WAITING
+        view = (await parker.commands.story("calc-1")).view
+        assert view.status is StoryStatus.WAITING
+        assert view.why.startswith("parked to make place for bank; goes on when it has one again: ")
         await parker.commands.steer_story("calc-1", "mind the gap", actor=ME)
     async with long_turn.running() as orchard:
         parker = Parker(long_turn, orchard)
