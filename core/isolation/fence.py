@@ -105,7 +105,7 @@ class Fence:
     def near_limit(self) -> bool:
         """More than half of its memory was used at the last look, or something was just ended for it: it is
         worth to look again soon."""
-        return bool(self._parents) or self._waiting_since is not None
+        return bool(self._parents) or self._waiting_since is not None or self._tree.is_half_full
 
     @property
     def kills_untold(self) -> bool:

@@ -35,6 +35,7 @@ class TreeWatch:
 
     def __init__(self) -> None:
         self._admitted: dict[int, int] = {}  # pid: start ticks
+        self.is_half_full = False  # of memory, at the last look
 
     def admit(self, pid: int, start_ticks: int) -> None:
         self._admitted[pid] = start_ticks
@@ -66,7 +67,9 @@ class TreeWatch:
     def hold_memory(self, project: str, limit_mb: int) -> Breach | None:
         """Ends the largest until the rest is below the limit."""
         seen = look_at([*self.admitted(), *self.below()])
-        if sum(one.memory_mb for one in seen) <= limit_mb:
+        used = sum(one.memory_mb for one in seen)
+        self.is_half_full = used > limit_mb / 2
+        if used <= limit_mb:
             return None
         exact = [_with_exact_memory(one) for one in seen]  # shared pages were counted more than once
         used = sum(one.memory_mb for one in exact)
