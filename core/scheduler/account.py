@@ -40,7 +40,7 @@ class Account:
         # Guarantees are compared by how much of each is used: (the resource's place, one over the guarantee).
         self.floor: Sequence[tuple[int, float]] = ()
         if project.guaranteed is not NOTHING:
-            self.floor = [(at, 1.0 / low) for at, low in enumerate(project.guaranteed) if low > 0.0]
+            self.floor = [(at, 1.0 / low) for at, low in enumerate(project.guaranteed) if low > SLACK]
         self.withheld = 1.0 - project.lends if self.floor else 0.0
         self.kept: Amounts | None = None
         self.rows: dict[Resources, Row] = {}

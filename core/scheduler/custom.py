@@ -93,13 +93,11 @@ class CustomStrategy:
             bounded = replace(bounded, projects=tuple(projects))
         return run_pass(
             self.name,
-            bounded,
+            replace(sound, snapshot=bounded, problems=problems),
             lambda ledger: rank_by_share,
             rule=Rule.SHARE if self._last_good is None else Rule.ALLOCATION,
             reclaim=ReclaimRules(),
             patience_seconds=self._patience_seconds,
-            problems=problems,
-            aside=sound.aside,
         )
 
     def ask(self, snapshot: Snapshot) -> Mapping[str, Mapping[str, float]]:

@@ -3,7 +3,8 @@
 Every project's weighted dominant share rises at the same pace, the level. When a resource is used up, who
 needs it stops, and the others rise on (progressive filling; Ghodsi et al., NSDI 2011, section 4.2, with the
 extension to zero demands of Parkes, Procaccia and Shah, EC 2012). Without guarantees the result has sharing
-incentive, envy-freeness, strategy-proofness and population monotonicity, none of which whole tasks have.
+incentive, envy-freeness, strategy-proofness and, where all need something of everything, population
+monotonicity: none of which whole tasks have.
 """
 
 from __future__ import annotations

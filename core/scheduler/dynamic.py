@@ -17,8 +17,10 @@ from core.scheduler.passes import PATIENCE_SECONDS, run_pass
 from core.scheduler.reclaim import Due, ReclaimRules
 from core.scheduler.resources import NOTHING
 from core.scheduler.snapshot import ProjectShare, Snapshot
-from core.scheduler.soundness import is_sound, make_sound
+from core.scheduler.soundness import Sound, make_sound
 from core.scheduler.usage import HALF_LIFE_SECONDS, SAMPLE_SECONDS, decay_factor
+
+_MOST = 1e6  # times all there is, of use that is counted with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,9 @@ class Dynamic:
             raise ValueError(f"history_weight should be from 0 to 1, not {self.history_weight}.")
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        ahead = replace(snapshot, projects=tuple(map(keep_what_is_expected, snapshot.projects)))
         return run_pass(
             self.name,
-            ahead,
+            _looking_ahead(snapshot),
             self.ranking,
             rule=Rule.RECENT_USE,
             reclaim=self.reclaim,
@@ -50,10 +51,8 @@ class Dynamic:
 
     def live(self, snapshot: Snapshot) -> Ledger:
         """The same, one decision at a time; use and expectations are as of the snapshot's `now`."""
-        ahead = replace(snapshot, projects=tuple(map(keep_what_is_expected, snapshot.projects)))
-        ledger = Ledger(
-            make_sound(ahead).snapshot, rule=Rule.RECENT_USE, patience_seconds=self.patience_seconds
-        )
+        ahead = _looking_ahead(snapshot).snapshot
+        ledger = Ledger(ahead, rule=Rule.RECENT_USE, patience_seconds=self.patience_seconds)
         ledger.rank_all(self.ranking(ledger))
         return ledger
 
@@ -62,7 +61,8 @@ class Dynamic:
         # What is started counts with alpha at once; what was held before is in the samples.
         for project in ledger.snapshot.projects:
             account = ledger.accounts[project.name]
-            account.decayed = project.decayed_use.share(ledger.snapshot.capacity) - alpha * account.share
+            used = min(project.decayed_use.share(ledger.snapshot.capacity), _MOST)  # of none: infinite
+            account.decayed = used - alpha * account.share
         past = self.history_weight
         present = past * alpha + (1.0 - past)
 
@@ -77,11 +77,15 @@ class Dynamic:
         return rank
 
 
+def _looking_ahead(snapshot: Snapshot) -> Sound:
+    sound = make_sound(snapshot)
+    ahead = tuple(map(keep_what_is_expected, sound.snapshot.projects))
+    return replace(sound, snapshot=replace(sound.snapshot, projects=ahead))
+
+
 def keep_what_is_expected(project: ProjectShare) -> ProjectShare:
-    """With less of its guarantee lent, where it will need that itself soon."""
+    """With less of its guarantee lent, where it will need that itself soon. Its figures are sound."""
     if project.expected is NOTHING or project.guaranteed is NOTHING:
-        return project
-    if not (is_sound(project.expected) and is_sound(project.guaranteed) and is_sound(project.used)):
         return project
     unused = project.guaranteed.minus(project.used).at_least(NOTHING)
     wanted = project.expected.at_most(project.guaranteed).minus(project.used).at_least(NOTHING)

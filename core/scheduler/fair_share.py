@@ -39,7 +39,7 @@ class FairShare:
     def decide(self, snapshot: Snapshot) -> Decision:
         return run_pass(
             self.name,
-            snapshot,
+            make_sound(snapshot),
             lambda ledger: rank_by_share,
             rule=Rule.SHARE,
             reclaim=self.reclaim,

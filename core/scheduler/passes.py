@@ -1,17 +1,16 @@
-"""PURE: one whole pass: sound figures, starts until nothing fits, reasons, reclaims, allocations."""
+"""PURE: one whole pass over sound figures: starts until nothing fits, reasons, reclaims, allocations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from core.scheduler.allotment import allot
-from core.scheduler.decision import Decision, Rule, Wait
+from core.scheduler.decision import Decision, Rule
 from core.scheduler.later import Later
 from core.scheduler.ledger import Ledger, Ranking
 from core.scheduler.reclaim import ReclaimRules, plan_reclaims
 from core.scheduler.resources import Resources
-from core.scheduler.snapshot import Snapshot
-from core.scheduler.soundness import make_sound
+from core.scheduler.soundness import Sound
 from core.scheduler.waiting import explain_waits
 
 PATIENCE_SECONDS = 3600.0
@@ -19,7 +18,7 @@ PATIENCE_SECONDS = 3600.0
 
 def run_pass(
     strategy: str,
-    snapshot: Snapshot,
+    sound: Sound,
     ranking: Callable[[Ledger], Ranking],
     *,
     rule: Rule,
@@ -27,21 +26,17 @@ def run_pass(
     patience_seconds: float,
     ties_by_name: bool = True,
     foresight: bool = False,
-    problems: tuple[str, ...] = (),
-    aside: tuple[Wait, ...] = (),
 ) -> Decision:
-    """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected.
-    `problems` and `aside` are what was found before."""
-    sound = make_sound(snapshot)
+    """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected."""
     ledger = Ledger(sound.snapshot, rule=rule, patience_seconds=patience_seconds, ties_by_name=ties_by_name)
     ledger.rank_all(ranking(ledger))
     starts = tuple(ledger.starts())
     return Decision(
         strategy=strategy,
         starts=starts,
-        waits=Later(lambda: (*aside, *sound.aside, *explain_waits(ledger))),
+        waits=Later(lambda: (*sound.aside, *explain_waits(ledger))),
         preemptions=plan_reclaims(ledger, reclaim),
         allocations=Later(lambda: allot(ledger, foresight=foresight)),
-        problems=(*problems, *sound.problems),
+        problems=sound.problems,
         free=Resources(*ledger.free),
     )

@@ -83,7 +83,7 @@ class PriorityBased:
     def decide(self, snapshot: Snapshot) -> Decision:
         return run_pass(
             self.name,
-            snapshot,
+            make_sound(snapshot),
             self.ranking,
             rule=Rule.PRIORITY,
             reclaim=self.reclaim,

@@ -119,7 +119,7 @@ def _ceiling(project: ProjectShare, capacity: Resources) -> float:
     """How large the dominant share can grow under the limit, for tasks such as the project has."""
     if project.limit is UNLIMITED:
         return 1.0
-    shape = project.waiting[0].demand if project.waiting else project.used
+    shape = min(project.waiting).demand if project.waiting else project.used  # by id: whatever the order
     tasks, share = math.inf, 0.0
     for high, each, there in zip(project.limit, shape, capacity, strict=True):
         if each > 0.0:

@@ -15,9 +15,11 @@ from typing import Any
 from core.domain.story import Priority
 from core.scheduler.decision import Obstacle, Wait
 from core.scheduler.resources import NOTHING, RESOURCES, Resource, Resources, total
-from core.scheduler.snapshot import TIERS, ProjectShare, RunningTask, Snapshot, Task
+from core.scheduler.snapshot import TIERS, ProjectShare, Reclaimed, RunningTask, Snapshot, Task
 
 HEAVIEST = 1e6
+LIGHTEST = 1e-6  # what weighs less weighs nothing
+SMALLEST = 1e-9  # of a capacity: of less, shares would be numbers without end
 LARGEST = 1e15  # of any amount: sums stay exact and far from overflow
 
 
@@ -42,6 +44,7 @@ def make_sound(snapshot: Snapshot) -> Sound:
         notes.append(f"The time is {snapshot.now}: nobody counts as having waited.")
         now = 0.0
     capacity = _amounts(snapshot.capacity, "the capacity", notes, _as_nothing, unlimited=True)
+    capacity = Resources(*[there if there >= SMALLEST else 0.0 for there in capacity])
     outside = _amounts(snapshot.outside, "what others take of the machine", notes, _as_all)
     names: set[str] = set()
     ids: set[str] = set()
@@ -66,6 +69,7 @@ def make_sound(snapshot: Snapshot) -> Sound:
             outside=outside,
             projects=tuple(projects),
             max_concurrent_projects=most,
+            reclaimed=tuple(map(_history, snapshot.reclaimed)),
         ),
         problems=tuple(notes),
         aside=tuple(aside),
@@ -78,11 +82,15 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
         now, capacity = snapshot.now, snapshot.capacity
         if not (-math.inf < now < math.inf and sum(capacity) >= 0.0 and min(capacity) >= 0.0):
             return False
+        if any(0.0 < there < SMALLEST for there in capacity):
+            return False
         if not (is_sound(snapshot.outside) and snapshot.max_concurrent_projects >= 0.0):
             return False
         names: list[str] = []
         ids: list[str] = []
         promised: list[Resources] = []
+        if not all(map(_is_plain_history, snapshot.reclaimed)):
+            return False
         for project in snapshot.projects:
             if not (_is_plain(project) and _are_plain(project.waiting, now, ids)):
                 return False
@@ -97,10 +105,14 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
         return False
 
 
+def _is_plain_history(one: Reclaimed) -> bool:
+    return isinstance(one.taker, str) and isinstance(one.victim, str) and one.at == one.at + 0.0
+
+
 def _is_plain(project: ProjectShare) -> bool:
     l0, l1, l2, l3, l4, l5 = project.limit
     return (
-        0.0 <= project.weight <= HEAVIEST
+        (LIGHTEST <= project.weight <= HEAVIEST or project.weight == 0.0)
         and 0.0 <= project.lends <= 1.0
         and project.tier in TIERS
         and (l0 >= 0.0 and l1 >= 0.0 and l2 >= 0.0 and l3 >= 0.0 and l4 >= 0.0 and l5 >= 0.0)
@@ -158,7 +170,7 @@ def _as_nothing(resource: Resource, amount: float) -> float:
 
 
 def _as_all(resource: Resource, amount: float) -> float:
-    return 0.0 if amount < 0 else math.inf
+    return 0.0 if amount < 0 else LARGEST
 
 
 def _amounts(
@@ -179,7 +191,7 @@ def _amounts(
             amount = math.inf
         if math.isnan(amount) or amount < 0 or (amount > LARGEST and not unlimited):
             amount = instead(resource, amount)
-            taken = "all of it" if amount == math.inf else f"{amount:g}"
+            taken = "all of it" if amount == LARGEST else f"{amount:g}"
             notes.append(f"{what[0].upper()}{what[1:]} in {resource.value} is {given}: taken as {taken}.")
         found.append(amount)
     return Resources(*found)
@@ -207,8 +219,8 @@ def _project(
     changed: dict[str, Any] = {}
     name = project.name
     weight = _number(project.weight)
-    if math.isnan(weight) or weight < 0.0 or weight > HEAVIEST:
-        weight = 1.0 if math.isnan(weight) else 0.0 if weight < 0.0 else HEAVIEST
+    if not (weight == 0.0 or LIGHTEST <= weight <= HEAVIEST):
+        weight = 1.0 if math.isnan(weight) else 0.0 if weight < LIGHTEST else HEAVIEST
         notes.append(f"The weight of {name} is {project.weight}: taken as {weight:g}.")
     if not _is_tier(project.tier):
         notes.append(f"The priority of {name} is {project.tier!r}: taken as normal.")
@@ -236,6 +248,12 @@ def _project(
 
 def _is_tier(priority: Any) -> bool:
     return isinstance(priority, str) and priority in TIERS
+
+
+def _history(one: Reclaimed) -> Reclaimed:
+    """At a time that makes no sense: just now, so that it counts."""
+    at = _number(one.at)
+    return Reclaimed(taker=str(one.taker), victim=str(one.victim), at=math.inf if math.isnan(at) else at)
 
 
 def _running(task: RunningTask, now: float) -> RunningTask:

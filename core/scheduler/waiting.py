@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from core.scheduler.account import Account, Row
 from core.scheduler.decision import Obstacle, Wait
 from core.scheduler.ledger import Ledger
-from core.scheduler.resources import RESOURCES, SLACK
+from core.scheduler.resources import RESOURCES, SLACK, Resources
 
 
 def explain_waits(ledger: Ledger) -> Iterator[Wait]:
@@ -17,7 +17,8 @@ def explain_waits(ledger: Ledger) -> Iterator[Wait]:
     capacity = ledger.snapshot.capacity
     full = ledger.at_work >= ledger.snapshot.max_concurrent_projects
     for account in ledger.accounts.values():
-        for row in account.rows.values():
+        rows = account.rows.values()
+        for row in sorted(rows, key=_by_demand) if len(rows) > 1 else rows:
             if not row.tasks:
                 continue
             ids = tuple([task.id for task in reversed(row.tasks)])
@@ -61,6 +62,10 @@ class _Holders:
             else:
                 self._found[at] = (most.name, most.used[at])
         return self._found[at]
+
+
+def _by_demand(row: Row) -> Resources:
+    return row.demand
 
 
 def _kept(ledger: Ledger, row: Row, ids: tuple[str, ...]) -> Wait:
