@@ -44,6 +44,26 @@ def test_what_is_registered_beside_it_is_known_to_it(orchard, checkout):
     assert orchard.json("status", "shop")["sprint"]["stories"][0]["story"]["id"] == "shop-1"
 
 
+def test_shares_are_shown_shared_anew_and_tried_out(orchard, checkout):
+    orchard("register", "shop", checkout("shop"))
+    orchard("start", "shop")
+    with orchard.running("--no-discord"):
+        assert [each["project"] for each in orchard.json("resources")["projects"]] == ["shop"]
+        report = orchard("optimize").stdout
+        assert report.startswith("🔧 Resource Optimization Results:\n  Time: ")
+        assert "  Strategy: fair_share\n" in report
+        tried = orchard.json("optimize", "--dry-run", "--strategy", "dynamic")
+        assert (tried["strategy"], tried["dry_run"]) == ("dynamic", True)
+        done = orchard(
+            "shell", input="add shop Pay by card\nwhy shop-1\nresources\nreload\noptimize dynamic\n"
+        )
+        assert "→ Next: Choose it for a sprint: plan shop." in done.stdout
+        assert "Strategy: fair_share" in done.stdout
+        assert "nothing has changed" in done.stdout
+        assert "global.resource_allocation_strategy: dynamic" in done.stdout
+        assert done.returncode == 1  # the strategy is another one
+
+
 def test_one_project_with_a_bad_file_keeps_nothing_else_from_running(orchard, checkout):
     for name in ("shop", "bank"):
         orchard("register", name, checkout(name))
