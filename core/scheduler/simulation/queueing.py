@@ -18,6 +18,7 @@ from core.scheduler.usage import decay_factor
 
 NONE: Amounts = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 Order = tuple[int, int, float, int]
+_FIRST: Order = (-1, 0, 0.0, 0)
 
 
 class Work:
@@ -63,7 +64,7 @@ class ProjectQueue:
     """`offer` and `take_back` are told what is put before the strategy and what is not any more."""
 
     __slots__ = (
-        "_half_life_seconds", "_offer", "_ready", "_take_back", "decayed", "decayed_at", "durations",
+        "_half_life_seconds", "_last", "_offer", "_ready", "_take_back", "decayed", "decayed_at", "durations",
         "offered", "open", "profile", "project", "running", "used",
     )  # fmt: skip
 
@@ -86,6 +87,7 @@ class ProjectQueue:
         self.profile = WeekProfile()
         self.durations = Durations()
         self._half_life_seconds = half_life_seconds
+        self._last: Order = _FIRST  # none of those offered comes after it; some time ago one came there
         self._ready: list[tuple[Order, Work]] = []
         self._offer = offer
         self._take_back = take_back
@@ -109,8 +111,9 @@ class ProjectQueue:
         offered, ready = self.offered, self._ready
         while ready and len(offered) + len(self.running) < self.project.parallel:
             self._forward(heappop(ready)[1])
-        while ready and offered:
+        while ready and offered and ready[0][0] < self._last:
             last = max(offered.values(), key=_order)
+            self._last = last.order
             if last.order <= ready[0][0]:
                 break
             work = heappop(ready)[1]
@@ -118,6 +121,7 @@ class ProjectQueue:
             self._forward(work)
 
     def _forward(self, work: Work) -> None:
+        self._last = max(self._last, work.order)
         self.offered[work.story.id] = work
         self._offer(work)
 
