@@ -32,7 +32,7 @@ HARMLESS = frozenset(
         "__future__", "abc", "ast", "bisect", "collections", "configparser",
         "copy", "dataclasses", "datetime", "decimal",
         "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
-        "itertools", "json", "math", "operator", "pathlib", "posixpath", "re", "shlex",
+        "itertools", "json", "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex",
         "statistics", "string", "textwrap", "tomllib", "types", "typing", "unicodedata", "xml", "defusedxml"
     }
 )
@@ -48,6 +48,12 @@ REACHING_METHODS = frozenset(
         "open", "read", "read_bytes", "read_text", "readlink", "resolve", "rglob", "rmdir", "samefile",
         "stat", "symlink_to", "today", "touch", "unlink", "utcnow", "write_bytes",
         "write_text"
+    }
+)
+REACHING_OF_NUMPY = frozenset(
+    {
+        "fromfile", "fromregex", "genfromtxt", "load", "loadtxt", "memmap", "random", "save", "savetxt",
+        "savez", "savez_compressed", "tofile"
     }
 )
 HARMLESS_OF_SYS = frozenset({"stdlib_module_names", "builtin_module_names"})
@@ -82,8 +88,12 @@ def impurities(source: str) -> Iterator[str]:
             names = (
                 [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             )
+            if isinstance(node, ast.ImportFrom):
+                names += [f"{node.module}.{alias.name}" for alias in node.names if node.module == "numpy"]
             for name in names:
                 top = name.split(".")[0]
+                if top == "numpy" and not REACHING_OF_NUMPY.isdisjoint(name.split(".")):
+                    yield f"line {node.lineno}: imports {name}"
                 if top not in HARMLESS and top not in OURS and not _is_plain_sys(node):
                     yield f"line {node.lineno}: imports {name}"
         elif isinstance(node, ast.Name) and node.id in REACHING_NAMES:
@@ -93,6 +103,9 @@ def impurities(source: str) -> Iterator[str]:
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys":
             if node.attr not in HARMLESS_OF_SYS:
                 yield f"line {node.lineno}: uses sys.{node.attr}"
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np", "numpy"):
+            if node.attr in REACHING_OF_NUMPY:
+                yield f"line {node.lineno}: uses numpy.{node.attr}"
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield f"line {node.lineno}: waits"
 
@@ -168,6 +181,10 @@ def test_every_pattern_means_something() -> None:
         "import asyncio",
         "import secrets, re",
         "import requests",
+        "import numpy as np\nnp.random.random()",
+        "import numpy as np\nnp.load('x')",
+        "from numpy import random",
+        "import numpy.random",
         "def f():\n    import subprocess",
         "open('x')",
         "print('x')",

@@ -1,6 +1,5 @@
-"""What dominant resource fairness promises for tasks that may be divided (Ghodsi et al., NSDI 2011, 3; with
-resources that a project does not need at all: Parkes, Procaccia and Shah, EC 2012). Four instances an example.
-"""
+"""What dominant resource fairness promises for tasks that may be divided (Ghodsi et al., NSDI 2011, 3; where
+some resources are not needed: Parkes, Procaccia and Shah, EC 2012). Four instances an example."""
 
 from __future__ import annotations
 
@@ -85,8 +84,8 @@ def test_when_one_leaves_nobody_has_less(drawn) -> None:
 
 
 def test_when_one_leaves_others_may_have_less_where_not_all_need_everything() -> None:
-    """By hand: with A the third resource stops A, B and C at 5/3 each, and D has the 6 - 10/3 that are left of
-    the second. Without A nothing stops B and C before the second is used up, by all three at a level of 3/8."""
+    """By hand: with A the third resource stops A, B and C at 5/3 each, and D has the 6 - 10/3 that are left
+    of the second. Without A nothing stops B and C before the second is used up, by all three at 3/8."""
     capacity, demands = [8, 6, 5], [[1, 0, 1], [1, 1, 1], [1, 1, 1], [1, 1, 0]]
     assert divide(capacity, demands).tasks == pytest.approx([5 / 3, 5 / 3, 5 / 3, 8 / 3])
     assert divide(capacity, demands[1:]).tasks == pytest.approx([15 / 8, 15 / 8, 9 / 4])
