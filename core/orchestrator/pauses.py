@@ -43,7 +43,9 @@ class Pauses:
             del self._pauses[name]
 
     def count_by_project(self) -> Counter[str]:
-        """How many names of each project have a pause; it may be over, until somebody asks."""
+        """How many names of each project have a pause. Forgets those that are over."""
+        now = self._clock.monotonic()
+        self._pauses = {name: pause for name, pause in self._pauses.items() if pause.until > now}
         return Counter(name.rpartition("-")[0] for name in self._pauses)
 
     def next_end(self, most: float) -> float:

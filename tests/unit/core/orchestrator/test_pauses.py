@@ -53,3 +53,11 @@ def test_a_person_ends_one_or_all_of_a_project(pauses: Pauses) -> None:
     assert (pauses.why("my-shop-1"), bool(pauses.why("my-shop-2"))) == ("", True)
     pauses.end_all_of("my-shop")
     assert [name for name in ("my-shop-2", "my-shop-e1", "my-1") if pauses.why(name)] == ["my-1"]
+
+
+def test_pauses_are_counted_by_project_and_forgotten_when_over(pauses: Pauses, clock: Clock) -> None:
+    for name, seconds in (("my-shop-1", 30), ("my-shop-e1", 5), ("post-1", 30)):
+        pauses.begin(name, seconds, "x")
+    assert pauses.count_by_project() == {"my-shop": 2, "post": 1}
+    clock.seconds += 5
+    assert pauses.count_by_project() == {"my-shop": 1, "post": 1}
