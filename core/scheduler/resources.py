@@ -105,22 +105,22 @@ def total(amounts: Sequence[tuple[float, ...]]) -> Resources:
     return Resources(*map(math.fsum, zip(*amounts, strict=True))) if amounts else NOTHING
 
 
-_UNITS = {
-    Resource.AGENTS: "agents",
-    Resource.CYCLES: "parallel stories",
-    Resource.CPU: "cores",
-    Resource.MEMORY_MB: "MB of memory",
-    Resource.DISK_MB: "MB of disk",
-    Resource.TOKENS_PER_MINUTE: "tokens a minute",
+_UNITS = {  # of one, of several
+    Resource.AGENTS: ("agent", "agents"),
+    Resource.CYCLES: ("parallel story", "parallel stories"),
+    Resource.CPU: ("core", "cores"),
+    Resource.MEMORY_MB: ("MB of memory", "MB of memory"),
+    Resource.DISK_MB: ("MB of disk", "MB of disk"),
+    Resource.TOKENS_PER_MINUTE: ("token a minute", "tokens a minute"),
 }
 
 
 def worded(resource: Resource, amount: float) -> str:
     """Such as "1,024 MB of memory"; whole numbers without a point."""
     if math.isinf(amount):
-        return f"unlimited {_UNITS[resource]}"
+        return f"unlimited {_UNITS[resource][1]}"
     text = f"{amount:,.2f}".rstrip("0").rstrip(".") if amount % 1 else f"{amount:,.0f}"
-    return f"{text} {_UNITS[resource]}"
+    return f"{text} {_UNITS[resource][text != '1']}"
 
 
 def percent(share: float) -> str:

@@ -61,6 +61,7 @@ def make_sound(snapshot: Snapshot) -> Sound:
     if math.isnan(most) or most < 0:
         notes.append(f"max_concurrent_projects is {snapshot.max_concurrent_projects}: taken as 0.")
         most = 0.0
+    most = most if most == math.inf else float(math.floor(most))
     return Sound(
         snapshot=replace(
             snapshot,
@@ -84,7 +85,8 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
             return False
         if any(0.0 < there < SMALLEST for there in capacity):
             return False
-        if not (is_sound(snapshot.outside) and snapshot.max_concurrent_projects >= 0.0):
+        most = snapshot.max_concurrent_projects
+        if not (is_sound(snapshot.outside) and most >= 0.0 and (most == math.inf or most == int(most))):
             return False
         names: list[str] = []
         ids: list[str] = []

@@ -122,7 +122,7 @@ class TestWaiting:
         assert "calc-2 comes first" in yard.engine.why("calc-3")
         sentence, details, following = await yard.engine.explain("shop-1")
         assert sentence == why
-        assert "Calc holds 1 agents." in details
+        assert "Calc holds 1 agent." in details
         assert following.startswith("One of them ends")
 
     async def test_nothing_starts_outside_work_hours(self, yard):
