@@ -99,9 +99,11 @@ class Fences:
         return None if found is None else found.use()
 
     def watch_disk(self, project: str, folders: Callable[[], Sequence[Path]]) -> None:
-        """What these folders take counts as the project's disk; asked anew at each measurement."""
+        """What these folders take counts as the project's disk; asked anew at each measurement. The first is
+        made at once."""
+        if project not in self._folders:
+            self._new_folders.set()
         self._folders[project] = folders
-        self._new_folders.set()
 
     def live(self) -> tuple[Fence, ...]:
         """Those that are made."""

@@ -341,18 +341,45 @@ async def test_what_a_dead_worker_left_is_ended_and_the_next_one_is_not(
 
 
 async def test_it_is_known_what_was_above_who_was_ended(
-    fences: Fences, told: list[Breach], start: Start
+    fences: Fences, told: list[Breach], start: Start, tmp_path: Path
 ) -> None:
     fence = fences.fence("shop")
     fences.apply("shop", ProjectLimits(memory_mb=120))
-    own = worker(fence, start, with_child(with_child(HOG.format(mb=400) + WAIT)))
-    await until(lambda: len(children(own)) == 2)
-    middle = psutil.Process(own.pid).children()[0].pid
+    go_on = tmp_path / "go on"
+    wait = f"import os\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)\n"
+    grow = HOG.format(mb=80) + wait + "kept.append(bytearray(400 << 20)); time.sleep(60)"
+    own = worker(fence, start, with_child(with_child(grow)))
+    await until(lambda: fence.near_limit)
+    middle, hog = psutil.Process(own.pid).children(recursive=True)
+    go_on.touch()
     await until(lambda: told)
-    assert {told[0].pid, middle, own.pid} <= told[0].above
+    assert told[0].pid == hog.pid
+    assert {hog.pid, middle.pid, own.pid} <= told[0].above
 
 
 async def test_limits_are_there_before_anything_enters(by_cgroup: None, told: list[Breach]) -> None:
     async with Fences.open(told.append, opened=lambda project: ProjectLimits(processes=9)) as fences:
         part = fences.fence("shop")._groups._parts["pids"]
         assert (part.path / "pids.max").read_text().strip() == "9"
+
+
+async def test_a_new_project_is_measured_at_once_and_a_known_one_in_its_time(
+    told: list[Breach], tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def folders(project: str) -> Callable[[], list[Path]]:
+        return lambda: [tmp_path] if asked.append(project) is None else []
+
+    async with Fences.open(told.append, disk_seconds=3600, cgroups=False) as fences:
+        for project in ("shop", "post"):
+            fences.fence(project)
+            for _ in range(3):
+                fences.watch_disk(project, folders(project))
+            await until(lambda: project in asked)  # noqa: B023
+            await asyncio.sleep(0.2)
+        measured = list(asked)
+        fences.watch_disk("shop", folders("shop"))
+        await asyncio.sleep(0.2)
+    assert asked == measured
+    assert asked.count("post") == 1
