@@ -3,11 +3,12 @@
 The order is by decayed use (core.scheduler.usage) blended with what is held now, over the weight; each start
 counts at once, the entry penalty, so that a burst between two samples cannot take every slot. What a project
 is expected to need of its guarantee soon (core.scheduler.forecast) is not lent meanwhile, and its allocation
-grows ahead of its load. What others borrowed is reclaimed up to the entitlement, outside a dead zone.
+grows ahead of its load; only whole agents are kept so. What others borrowed is reclaimed up to the entitlement, outside a dead zone.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from core.scheduler.account import Account, Row
@@ -15,7 +16,7 @@ from core.scheduler.decision import Decision, Rule
 from core.scheduler.ledger import FINE, WEIGHTLESS, Ledger, Ranking
 from core.scheduler.passes import PATIENCE_SECONDS, run_pass
 from core.scheduler.reclaim import Due, ReclaimRules
-from core.scheduler.resources import NOTHING
+from core.scheduler.resources import NOTHING, SLACK
 from core.scheduler.snapshot import ProjectShare, Snapshot
 from core.scheduler.soundness import Sound, make_sound
 from core.scheduler.usage import HALF_LIFE_SECONDS, SAMPLE_SECONDS, decay_factor
@@ -84,11 +85,14 @@ def _looking_ahead(snapshot: Snapshot) -> Sound:
 
 
 def keep_what_is_expected(project: ProjectShare) -> ProjectShare:
-    """With less of its guarantee lent, where it will need that itself soon. Its figures are sound."""
+    """With less of its guarantee lent, where it will need whole agents of it itself soon. Its figures are
+    sound."""
     if project.expected is NOTHING or project.guaranteed is NOTHING:
         return project
     unused = project.guaranteed.minus(project.used).at_least(NOTHING)
     wanted = project.expected.at_most(project.guaranteed).minus(project.used).at_least(NOTHING)
+    if wanted.agents > 0.0:  # a part of an agent is of use to nobody, and keeping it would idle a whole one
+        wanted = wanted.times(math.floor(wanted.agents + SLACK) / wanted.agents)
     parts = [need / there for need, there in zip(wanted, unused, strict=True) if there > 0.0]
     lends = min(project.lends, 1.0 - min(max(parts, default=0.0), 1.0))
     return replace(project, lends=lends) if lends < project.lends else project
