@@ -76,7 +76,7 @@ class PriorityBased:
 
     name: str = "priority_based"
     weights: PriorityWeights = field(default_factory=PriorityWeights)
-    max_age_seconds: float = 6 * 3600.0
+    max_age_seconds: float = 3600.0
     favour_small: bool = False
     reclaim: ReclaimRules = field(default_factory=lambda: ReclaimRules(by_tier=True))
 

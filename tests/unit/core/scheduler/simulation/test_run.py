@@ -168,6 +168,12 @@ def test_a_flood_starves_nobody_under_fair_shares() -> None:
     assert "fair_share kept the longest wait shortest." in said
 
 
+def test_under_a_flood_no_tier_waits_for_half_a_day() -> None:
+    """Each hour lifts a phase by one tier, and after four it goes before all others."""
+    played = simulate(synthetic(Scenario.FLOOD, projects=12, days=2.5), BUILT_IN["priority_based"]())
+    assert played.waits.longest < 5 * 3600.0
+
+
 @pytest.mark.parametrize("scenario", Scenario)
 def test_every_scenario_gives_something_to_decide_and_is_not_hopeless(scenario: Scenario) -> None:
     played = synthetic(scenario, projects=12, days=7.0, seed=5)
