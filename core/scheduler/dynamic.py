@@ -3,7 +3,8 @@
 The order is by decayed use (core.scheduler.usage) blended with what is held now, over the weight; each start
 counts at once, the entry penalty, so that a burst between two samples cannot take every slot. What a project
 is expected to need of its guarantee soon (core.scheduler.forecast) is not lent meanwhile, and its allocation
-grows ahead of its load; only whole agents are kept so. What others borrowed is reclaimed up to the entitlement, outside a dead zone.
+grows ahead of its load; only whole agents are kept so. What others borrowed is reclaimed up to the
+entitlement, outside a dead zone.
 """
 
 from __future__ import annotations
