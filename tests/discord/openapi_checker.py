@@ -7,6 +7,7 @@ gets wrong about normal traffic is relaxed below, as data, each with its reason.
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -124,11 +126,16 @@ class Refusal:
 
 
 class OpenApiChecker:
-    """Compiles each route's schemas once. `description` None: only the extra rules are checked."""
+    """Compiles each route's schemas once, and looks at equal values once: a bot registers the same commands
+    again and again. `description` None: only the extra rules are checked.
+    """
 
     def __init__(self, description: Mapping[str, Any] | None) -> None:
         self.description = amended(description) if description is not None else None
         self._validators: dict[str, Draft202012Validator] = {}
+        self._quick: dict[str, Any] = {}
+        self._verdicts: dict[tuple[str, str], bool] = {}
+        self._quick_kind = extend(Draft202012Validator, {"$ref": self._known})
         if self.description is not None:
             resource = Resource(contents=self.description, specification=DRAFT202012)
             self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
@@ -209,7 +216,19 @@ class OpenApiChecker:
                     yield place, f"{name}={text!r} is refused"
 
     def _fits(self, pointer: str, value: Any) -> bool:
-        return self._validator(pointer).is_valid(value)
+        if pointer not in self._quick:
+            self._quick[pointer] = self._made(self._quick_kind, pointer)
+        return bool(self._quick[pointer].is_valid(value))
+
+    def _known(self, validator: Any, ref: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        """The keyword $ref where only yes or no is wanted. The description is one document, so a reference
+        means the same wherever it stands."""
+        key = ref, json.dumps(instance, sort_keys=True)
+        if key not in self._verdicts:
+            refer = Draft202012Validator.VALIDATORS["$ref"]
+            self._verdicts[key] = next(iter(refer(validator, ref, instance, schema)), None) is None
+        if not self._verdicts[key]:
+            yield ValidationError("refused")
 
     # bodies
 
@@ -262,21 +281,19 @@ class OpenApiChecker:
         return node
 
     def _faults(self, pointer: str, value: Any) -> Iterator[str]:
-        validator = self._validator(pointer)
-        if validator.is_valid(value):
+        if self._fits(pointer, value):
             return
-        error = best_match(validator.iter_errors(value))
+        error = best_match(self._validator(pointer).iter_errors(value))
         assert error is not None
         yield f"{error.json_path}: {error.message[:400]}"
 
     def _validator(self, pointer: str) -> Draft202012Validator:
         if pointer not in self._validators:
-            self._validators[pointer] = Draft202012Validator(
-                {"$ref": f"{_URI}#/{_quote(pointer)}"},
-                registry=self._registry,
-                format_checker=FORMATS,
-            )
+            self._validators[pointer] = self._made(Draft202012Validator, pointer)
         return self._validators[pointer]
+
+    def _made(self, kind: Any, pointer: str) -> Any:
+        return kind({"$ref": f"{_URI}#/{_quote(pointer)}"}, registry=self._registry, format_checker=FORMATS)
 
 
 class ExchangeChecker:
