@@ -33,7 +33,10 @@ class Findings:
 
     def read(self, path: Path) -> Document:
         """The file; an empty document where there is none."""
-        document = read_document(path)
+        return self.take(path, read_document(path))
+
+    def take(self, path: Path, document: Document | None) -> Document:
+        """What the file was read as; an empty document for None."""
         if document is None:
             return Document(file=str(path))
         self.problems += document.problems

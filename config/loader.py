@@ -12,13 +12,14 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from config.checks import nearest_mark
-from config.document import Document
+from config.document import Document, read_document
 from config.environment import CONFIG_FILE, Variables, read_variables
 from config.fields import HttpAddress, SocketAddress, absolute, near
 from config.findings import Findings
@@ -73,7 +74,7 @@ def load(
         raise ConfigError(tuple(findings.problems))
     variables = read_variables(root / ".env", environ)
     findings.problems += variables.problems
-    defaults = findings.read(_HERE / "defaults.yaml")
+    defaults = findings.take(*_shipped("defaults.yaml"))
     config_file = _config_file(findings, root, variables)
     document = _checked_top(findings, findings.read(config_file))
     extra = _checked_top(findings, spoken(overrides or {}, "command line"))
@@ -83,7 +84,7 @@ def load(
     registered = {} if document.broken else read_registrations(findings, state_path)
     projects = read_projects(findings, root, defaults, document, registered, extra)
     agents = {**section(document, "agents").data, **section(extra, "agents").data}
-    known = [*section(findings.read(_HERE / "agents.yaml"), "agents").data, *agents]
+    known = [*section(findings.take(*_shipped("agents.yaml")), "agents").data, *agents]
     _check_agent(findings, settings.default_agent, "global.default_agent", origin, known)
     for name, project in projects.settings.items():
         _check_agent(findings, project.agent, f"projects.{name}.agent", projects.layers[name], known)
@@ -112,6 +113,12 @@ def load(
         broken=broken,
         notes=tuple(findings.notes),
     )
+
+
+@cache
+def _shipped(name: str) -> tuple[Path, Document | None]:
+    """A file of the program itself, read once as its modules are: reading it takes most of a load's time."""
+    return _HERE / name, read_document(_HERE / name)
 
 
 def _broken(findings: Findings, projects: Projects) -> dict[str, ConfigError]:
