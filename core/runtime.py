@@ -195,7 +195,15 @@ async def open_runtime(
         registry.on_registered(setups.learn)
         await registry.adopt()
         work = await stack.enter_async_context(
-            _working(store, bus, setups, clock=clock, times=times, back_off=back_off or BackOff())
+            _working(
+                store,
+                bus,
+                setups,
+                folder=configuration.root,
+                clock=clock,
+                times=times,
+                back_off=back_off or BackOff(),
+            )
         )
         registry.on_changed(work.dispatcher.wake)
         registry.on_changed(work.fencing.apply)
@@ -238,6 +246,7 @@ async def _working(
     bus: Bus,
     setups: Setups,
     *,
+    folder: Path,
     clock: Clock,
     times: SupervisionTimes | None,
     back_off: BackOff,
@@ -252,7 +261,7 @@ async def _working(
             )
         )
         floor = Floor(clock)
-        resources = await stack.enter_async_context(_resources(store, setups, clock, floor, fencing))
+        resources = await stack.enter_async_context(_resources(store, setups, clock, floor, fencing, folder))
         dispatcher = Dispatcher(
             store,
             bus,
@@ -282,7 +291,7 @@ async def _working(
 
 @asynccontextmanager
 async def _resources(
-    store: Store, setups: Setups, clock: Clock, floor: Floor, fencing: Fencing
+    store: Store, setups: Setups, clock: Clock, floor: Floor, fencing: Fencing, folder: Path
 ) -> AsyncIterator[ResourceEngine]:
     history = History(store, clock)
     surveyor = Surveyor(
@@ -296,7 +305,7 @@ async def _resources(
         fences=fencing,
         past=history,
     )
-    engine = ResourceEngine(store, clock, surveyor, history, fencing)
+    engine = ResourceEngine(store, clock, surveyor, history, fencing, folder=folder)
     await engine.load()
     try:
         yield engine

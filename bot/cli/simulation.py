@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -142,11 +141,8 @@ def _strategies(words: Sequence[str], configuration: Configuration) -> tuple[str
 
 def _made(stack: ExitStack, name: str, week: Week, root: Path) -> Strategy:
     """Raises StrategyRefused for one of the user's that does not load, or fails with nothing to do."""
-    strategy = strategy_named(name)
+    strategy = strategy_named(name, root)  # where people keep theirs, beside orch-config.yaml
     if isinstance(strategy, CustomStrategy):
-        folder = str(root.absolute())  # where people keep it, beside orch-config.yaml
-        if folder not in sys.path:
-            sys.path.append(folder)
         stack.callback(strategy.close)
         projects = tuple(
             ProjectShare(name=each.name, weight=each.weight, tier=each.tier, limit=each.limit)

@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from core.clock import Clock
@@ -80,17 +81,26 @@ class _Judgement:
 
 
 class ResourceEngine:
-    """One a running Orchard. A decision is made in a thread, and nothing that it meets comes out of it."""
+    """One a running Orchard. A decision is made in a thread, and nothing that it meets comes out of it.
+    `folder`: the configuration's, where a strategy of the user's stands."""
 
     def __init__(
-        self, store: Store, clock: Clock, surveyor: Surveyor, history: History, fences: LiveFences
+        self,
+        store: Store,
+        clock: Clock,
+        surveyor: Surveyor,
+        history: History,
+        fences: LiveFences,
+        *,
+        folder: Path | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._surveyor = surveyor
         self._history = history
         self._fences = fences
-        self._strategist = Strategist("fair_share")
+        self._folder = folder
+        self._strategist = Strategist("fair_share", folder)
         self._since: dict[str, tuple[int, float]] = {}  # candidate to its generation and when it came
         self._reclaimed: deque[Reclaimed] = deque(maxlen=_RECLAIMED)
         self._words: Mapping[str, Words] = {}
@@ -154,7 +164,7 @@ class ResourceEngine:
             if strategy is None:
                 verdict = await self._strategist.decide(name, snapshot)
             else:
-                verdict = await asyncio.to_thread(asked_once, name, snapshot)
+                verdict = await asyncio.to_thread(asked_once, name, snapshot, self._folder)
             # Places that were kept for who cannot start now go to those who might.
             started = {start.task_id for start in verdict.decision.starts}
             idle = {each.id for each in able if each.wants and each.id not in started} - behind

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from core.scheduler.builtin import strategy_named
 from core.scheduler.custom import CustomStrategy
@@ -27,10 +28,12 @@ class Verdict:
 
 
 class Strategist:
-    """One decision at a time, so that a strategy needs no lock of its own."""
+    """One decision at a time, so that a strategy needs no lock of its own. `folder`: where a strategy of the
+    user's stands, the configuration's."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path | None = None) -> None:
         self._name = name
+        self._folder = folder
         self._strategy: Strategy | None = None
         self._at_work = asyncio.Lock()
 
@@ -53,7 +56,7 @@ class Strategist:
 
     def _replace(self, name: str) -> None:
         self._close()
-        self._name, self._strategy = name, strategy_named(name)
+        self._name, self._strategy = name, strategy_named(name, self._folder)
 
     def _close(self) -> None:
         strategy, self._strategy = self._strategy, None
@@ -87,9 +90,9 @@ def _instead(name: str, snapshot: Snapshot, refused: str) -> Verdict:
     return Verdict(decision=replace(decision, strategy=name, problems=problems), refused=refused, kept=kept)
 
 
-def asked_once(name: str, snapshot: Snapshot) -> Verdict:
+def asked_once(name: str, snapshot: Snapshot, folder: Path | None = None) -> Verdict:
     """By a strategy that is made for this question alone. Blocks."""
-    strategy = strategy_named(name)
+    strategy = strategy_named(name, folder)
     try:
         return asked(strategy, snapshot)
     finally:

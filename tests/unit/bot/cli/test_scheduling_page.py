@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,7 @@ def block(language: str, containing: str) -> str:
     return str(found)
 
 
-async def test_the_strategy_shown_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+async def test_the_strategy_shown_works_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "fewest.py").write_text(block("python", "FewestFirst"))
     wish = Wish(strategies=("fewest:FewestFirst",), projects=6, days=0.3, scenario="flood")
     found = await simulate(tmp_path, wish)
