@@ -36,14 +36,24 @@ STOPS_HERE = (
     "# what an agent had done so far\n"
 )
 HALF_DONE = {
-    "design": {"write": {"path": ".orch-state/stories/design-1.md", "text": "# half"}},
+    "design": {
+        "write": {
+            "path": ".orch-state/stories/design-1.md",
+            "text": "# what an agent had done so far\n",
+        }
+    },
     "test-red": {"write": {"path": "tests/test_half.py", "text": "# what an agent had done so far\n"}},
     "code-green": {"write": {"path": "half.py", "text": "# what an agent had done so far\n"}},
     "refactor": {"append": {"path": "double.py", "text": "# what an agent had done so far\n"}},
     "red-gate": {"write": {"path": "tests/test_double.py", "text": STOPS_HERE.format(point="red-gate")}},
     "green-gate": {"write": {"path": "double.py", "text": STOPS_HERE.format(point="green-gate")}},
 }
-SALVAGED = {"test-red": "tests/test_half.py", "code-green": "half.py", "refactor": "double.py"}
+SALVAGED = {
+    "design": ".orch-state/stories/design-1.md",  # its draft is in no tree of the worktree
+    "test-red": "tests/test_half.py",
+    "code-green": "half.py",
+    "refactor": "double.py",
+}
 
 VICTIMS = ("control plane", "worker", "agent", "control plane and workers")
 
