@@ -298,7 +298,7 @@ class Dispatcher:
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
-            self._pauses.begin(cycle.story_id, wait, f"{reason}; attempt {after.attempt} comes.")
+            self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

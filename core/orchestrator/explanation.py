@@ -240,23 +240,16 @@ def _waiting(facts: StoryFacts) -> Explanation:
     return Explanation(
         sentence=sentence or "waits for a worker.",
         details=(*details, *more),
-        next=then or _next_in(sentence),
+        next=then or ("It goes on by itself when that is over." if sentence else "A worker is free."),
     )
-
-
-def _next_in(sentence: str) -> str:
-    """Out of a wait's own sentence: "... ; next when it is given back."."""
-    if not sentence:
-        return "A worker is free."
-    _, found, rest = sentence.partition("; next when ")
-    return _capital(f"when {rest}") if found else "It goes on by itself when that is over."
 
 
 def _parked(facts: StoryFacts) -> str:
     parked = facts.last.get(EventKind.STORY_PARKED)
     if not _cycle(facts).parked or parked is None:
         return ""
-    taker, reason = parked.data.get("taker"), str(parked.data.get("reason") or "").rstrip(".")
+    taker = parked.data.get("taker")
+    reason = str(parked.data.get("reason") or "").removeprefix("parks: ").rstrip(".")
     place = f" to make place for {taker}" if taker else ""
     why = f" ({reason})" if reason else ""
     return (

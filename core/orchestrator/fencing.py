@@ -139,7 +139,7 @@ class Fencing:
         if breach is None:
             return ""
         return (
-            f"{project} takes {breach.used:,.0f} MB of its {breach.limit:,.0f} MB of disk; it goes on when "
+            f"{project} takes {breach.used:,.0f} MB of its {breach.limit:,.0f} MB of disk; next when "
             "there is room: finish or remove stories, or raise its max_disk_mb."
         )
 

@@ -33,7 +33,8 @@ class Pauses:
         if (left := pause.until - self._clock.monotonic()) <= 0:
             del self._pauses[name]
             return ""
-        return f"waits {left:.0f} s: {pause.reason}"
+        reason = pause.reason.rstrip(".")
+        return f"waits: {reason}; next in {max(left, 1.0):.0f} s."
 
     def end(self, name: str) -> None:
         self._pauses.pop(name, None)

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from core.scheduler.resources import NOTHING, Resource, Resources, percent, worded
+from core.scheduler.resources import (
+    NOTHING,
+    Resource,
+    Resources,
+    called,
+    come_free,
+    is_or_are,
+    percent,
+    worded,
+)
 
 
 class Rule(StrEnum):
@@ -68,7 +77,7 @@ class Wait(NamedTuple):
     capacity: float = 0.0  # of it: the machine's, or the project's limit
     share: float = 0.0
     entitled: float = 0.0
-    holder: str = ""  # who holds most of it
+    holder: str = ""  # who holds more of it than anybody else
     held: float = 0.0
     detail: str = ""
 
@@ -86,33 +95,38 @@ def _of(wait: Wait, amount: float) -> str:
 
 
 def _capacity(wait: Wait) -> str:
-    holder = f"; {wait.holder} holds most of it ({_of(wait, wait.held)})" if wait.holder else ""
+    holder = f"; {wait.holder} holds the most ({_of(wait, wait.held)})" if wait.holder else ""
+    free = max(wait.free, 0.0)
+    assert wait.short is not None  # of something there is too little
     return (
-        f"needs {_of(wait, wait.needed)}, {max(wait.free, 0.0):,.6g} of {wait.capacity:,.6g} are free. "
-        f"{wait.holds}. Next when {_of(wait, wait.needed - max(wait.free, 0.0))} more come free{holder}."
+        f"needs {_of(wait, wait.needed)}, {free:,.6g} of {wait.capacity:,.6g} {is_or_are(free)} free. "
+        f"{wait.holds}. Next when {come_free(wait.short, wait.needed - wait.free)}{holder}."
     )
 
 
 def _limit(wait: Wait) -> str:
+    left = max(wait.free, 0.0)
     return (
         f"{wait.project} is at its own limit: needs {_of(wait, wait.needed)}, "
-        f"{max(wait.free, 0.0):,.6g} of its {wait.capacity:,.6g} are left. {wait.holds}. Next when a task of "
+        f"{left:,.6g} of its {wait.capacity:,.6g} {is_or_are(left)} left. {wait.holds}. Next when a task of "
         f"its own ends or the limit is raised."
     )
 
 
 def _kept(wait: Wait) -> str:
+    until = "that has started or more comes free" if wait.holder else "more comes free"
     return (
-        f"{_of(wait, wait.needed)} would be free, but are kept for {wait.holder or 'others'} "
-        f"({wait.detail}). {wait.holds}. Next when that has started or more comes free."
+        f"{_of(wait, wait.needed)} would be free, but {is_or_are(wait.needed)} kept for "
+        f"{wait.holder or 'others'} ({wait.detail}). {wait.holds}. Next when {until}."
     )
 
 
 def _projects(wait: Wait) -> str:
-    return (
-        f"{wait.capacity:g} projects are at work already (max_concurrent_projects). "
-        f"Next when one of them has nothing more to do."
-    )
+    if wait.capacity == 1:
+        at_work, until = "1 project is", "it"
+    else:
+        at_work, until = f"{wait.capacity:g} projects are", "one of them"
+    return f"{at_work} at work already (max_concurrent_projects). Next when {until} has nothing more to do."
 
 
 def _draining(wait: Wait) -> str:
@@ -124,7 +138,7 @@ def _draining(wait: Wait) -> str:
 
 def _too_large(wait: Wait) -> str:
     return (
-        f"needs {_of(wait, wait.needed)}, but {wait.detail} is {wait.capacity:,.6g}: it can never start. "
+        f"needs {_of(wait, wait.needed)}, but {wait.detail} {wait.capacity:,.6g}: it can never start. "
         f"Next when that is raised or the task made smaller."
     )
 
@@ -157,13 +171,15 @@ class Preemption:
     taker_share: float  # before
     taker_entitled: float
     short: Resource
+    by_guarantee: bool = False  # then what they are entitled to is what their guarantees say
 
     @property
     def reason(self) -> str:
+        due, of_its = ("is guaranteed", "guaranteed ") if self.by_guarantee else ("is entitled to", "")
         return (
-            f"parks: {self.victim} holds {percent(self.victim_share)}, is entitled to "
+            f"parks: {self.victim} holds {percent(self.victim_share)}, {due} "
             f"{percent(self.victim_entitled)}; {self.taker} holds {percent(self.taker_share)} of its "
-            f"{percent(self.taker_entitled)} and waits for {self.short.value}. "
+            f"{of_its}{percent(self.taker_entitled)} and waits for {called(self.short)}. "
             f"This gives back {worded(self.short, self.frees.get(self.short))}."
         )
 
@@ -182,15 +198,12 @@ class Allocation(NamedTuple):
     @property
     def reason(self) -> str:
         detail = f" {self.detail}" if self.detail else ""
+        borrows = ""
         if self.share > self.entitled + 1e-9:
-            state = f"borrows {percent(self.share - self.entitled)}"
-        elif self.share < self.entitled - 1e-9:
-            state = f"leaves {percent(self.entitled - self.share)} to others"
-        else:
-            state = "holds just that"
+            borrows = f", borrows {percent(self.share - self.entitled)}"
         return (
             f"{self.project} holds {percent(self.share)}, is entitled to {percent(self.entitled)} by weight "
-            f"{self.weight:g}, {state}; it may use {worded(Resource.AGENTS, self.amounts.agents)}.{detail}"
+            f"{self.weight:g}{borrows}; it may use {worded(Resource.AGENTS, self.amounts.agents)}.{detail}"
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from core.scheduler.resources import Resources
+from core.scheduler.resources import Resource, Resources, worded
 
 HOURS = 168
 _MONDAY = 72  # 1 January 1970 was a Thursday: hours from the Monday before
@@ -114,16 +114,25 @@ def forecast(
     else:
         by_backlog = min(backlog, 1.0) if durations.count else backlog
     agents = min(max(by_week, by_backlog), max(most_agents, 0.0))
-    length = f"{durations.mean_seconds / 60:.0f} minutes each" if durations.count else "of unknown length"
     return Forecast(
         agents=agents,
         by_week=by_week,
         by_backlog=by_backlog,
         reason=(
-            f"expects {agents:.1f} agents within {horizon_seconds / 60:.0f} minutes: {by_week:.1f} by the "
-            f"time of the week, {by_backlog:.1f} for {backlog:.0f} waiting phases {length}"
+            f"is expected to want {worded(Resource.AGENTS, round(agents, 1))} within "
+            f"{horizon_seconds / 60:.0f} minutes: {by_week:.3g} as usual at this time of the week"
+            f"{_for_backlog(by_backlog, backlog_phases, durations)}"
         ),
     )
+
+
+def _for_backlog(agents: float, phases: int, durations: Durations) -> str:
+    if phases <= 0:
+        return ""
+    waiting = "the phase that waits" if phases == 1 else f"the {phases:,} phases that wait"
+    minutes = durations.mean_seconds / 60
+    mean = f", {minutes:.2g} minutes each" if durations.count and minutes >= 1 else ""
+    return f", {agents:.3g} for {waiting}{mean}"
 
 
 def expected_resources(wanted: Forecast, each: Resources) -> Resources:

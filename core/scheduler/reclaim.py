@@ -70,6 +70,8 @@ class _Side:
 
 def plan_reclaims(ledger: Ledger, rules: ReclaimRules) -> tuple[Preemption, ...]:
     """For the ledger as it is once nothing more fits. Takers come by how little of their due they hold."""
+    if rules.due is Due.GUARANTEE and not rules.by_tier and not ledger.guarantees:
+        return ()
     capacity = ledger.snapshot.capacity
     factor = 1.0 + rules.dead_zone
     victims, takers = [], []
@@ -191,7 +193,9 @@ class _Plan:
             task = self._task_of(victim, short, gone, by_tier)
             if task is None:
                 continue
-            picked.append((victim, task, _preemption(taker, victim, task, short)))
+            by_guarantee = self._rules.due is not Due.ENTITLEMENT
+            told = _preemption(taker, victim, task, short, by_guarantee=by_guarantee)
+            picked.append((victim, task, told))
             gone.add(task.id)
             victim.change(task.demand, -1.0)
             self._free = [free + each for free, each in zip(self._free, task.demand, strict=True)]
@@ -232,7 +236,9 @@ def _may_go(task: RunningTask) -> bool:
     return task.preemptible and not task.parking
 
 
-def _preemption(taker: _Side, victim: _Side, task: RunningTask, short: Sequence[int]) -> Preemption:
+def _preemption(
+    taker: _Side, victim: _Side, task: RunningTask, short: Sequence[int], *, by_guarantee: bool
+) -> Preemption:
     at = next(at for at in short if task.demand[at] > 0.0)
     return Preemption(
         task_id=task.id,
@@ -244,6 +250,7 @@ def _preemption(taker: _Side, victim: _Side, task: RunningTask, short: Sequence[
         taker_share=taker.share,
         taker_entitled=taker.due,
         short=RESOURCES[at],
+        by_guarantee=by_guarantee,
     )
 
 

@@ -123,5 +123,21 @@ def worded(resource: Resource, amount: float) -> str:
     return f"{text} {_UNITS[resource][text != '1']}"
 
 
+def called(resource: Resource) -> str:
+    """Such as "agents" or "memory"."""
+    return _UNITS[resource][1].removeprefix("MB of ")
+
+
+def come_free(resource: Resource, amount: float) -> str:
+    """What has to happen for so much more of it: "1 more agent comes free"."""
+    number, _, unit = worded(resource, amount).partition(" ")
+    return f"{number} more {unit} {'comes' if number == '1' else 'come'} free"
+
+
+def is_or_are(amount: float) -> str:
+    """Of an amount as it is shown."""
+    return "is" if f"{amount:,.6g}" == "1" else "are"
+
+
 def percent(share: float) -> str:
     return f"{share * 100:.0f} %" if math.isfinite(share) else "more than all"

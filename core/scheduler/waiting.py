@@ -23,11 +23,13 @@ def explain_waits(ledger: Ledger) -> Iterator[Wait]:
                 continue
             ids = tuple([task.id for task in reversed(row.tasks)])
             if (at := _first_above(row.demand, capacity)) is not None:
-                yield _wait(row, ids, Obstacle.TOO_LARGE, at, 0.0, capacity[at], detail="the whole machine")
+                yield _wait(
+                    row, ids, Obstacle.TOO_LARGE, at, 0.0, capacity[at], detail="the whole machine has"
+                )
             elif account.bound and (at := _first_above(row.demand, account.limit)) is not None:
                 limit = account.limit[at]
                 yield _wait(
-                    row, ids, Obstacle.TOO_LARGE, at, 0.0, limit, detail=f"the limit of {account.name}"
+                    row, ids, Obstacle.TOO_LARGE, at, 0.0, limit, detail=f"the limit of {account.name} is"
                 )
             elif account.bound and (at := _first_above(row.demand, account.room)) is not None:
                 yield _wait(row, ids, Obstacle.LIMIT, at, account.room[at], account.limit[at])

@@ -15,7 +15,7 @@ def hours_bar(project: str, hours: Hours | None, now: datetime) -> str:
         return ""
     span = f"{hours.start:%H:%M}-{hours.end:%H:%M} {hours.zone}"
     if found.until is None:
-        return f"waits: it is outside the work hours of {project} ({span}); none come within two weeks."
+        return f"waits: it is outside the work hours of {project} ({span}), and none come within two weeks."
     until = found.until.astimezone(hours.zone)
     return f"waits: it is outside the work hours of {project} ({span}); next on {until:%A, %d %B, at %H:%M}."
 
@@ -23,12 +23,14 @@ def hours_bar(project: str, hours: Hours | None, now: datetime) -> str:
 def lock_bar(resource: str, places: int, wanted: int, holders: Sequence[str]) -> str:
     """A named resource has not enough places left. `holders`: stories, the longest first."""
     if wanted > places:
-        return f"waits: it takes {wanted} places of {resource}, which has {places}: it can never start so."
+        there = f"which has {places}, so it can never start"
+        return f"waits: it takes {wanted} places of {resource}, {there}; next when that is put right."
     who = ", ".join(holders) or "nobody"
     some = f"all {places} places" if places > 1 else "the only place"
     if len(holders) < places and wanted > 1:
         some = f"{wanted} places at once"
-    return f"waits: {resource} is taken ({some}) by {who}; next when it is given back."
+    then = f"{holders[0]} gives it back" if len(holders) == 1 else "one of them gives it back"
+    return f"waits: {resource} is taken ({some}) by {who}; next when {then}."
 
 
 def unknown_lock_bar(project: str, resource: str) -> str:

@@ -83,7 +83,7 @@ def candidates_of(
     ordered = in_order(ready)
     merges = [one for one in ordered if one.cycle.state is CycleState.COMMIT]
     if merging:
-        waits |= {one.cycle.story_id: f"waits: {merging} is being merged first." for one in merges}
+        waits |= {one.cycle.story_id: _merged_first(merging) for one in merges}
         merges = []
     found: list[Candidate] = []
     behind: list[Ready] = []
@@ -98,8 +98,8 @@ def candidates_of(
     rest = _rest(terms, stories_running, room, found)
     waits |= {one.cycle.story_id: rest for one in behind}
     if merges and room:
-        first = merges[0].cycle.story_id
-        waits |= {one.cycle.story_id: f"waits: {first} is being merged first." for one in merges[1:]}
+        first = _merged_first(merges[0].cycle.story_id)
+        waits |= {one.cycle.story_id: first for one in merges[1:]}
     else:
         waits |= {one.cycle.story_id: rest for one in merges}
     return Chosen(candidates=tuple(found), waits=waits, rest=rest)
@@ -133,11 +133,17 @@ def _rest(terms: Terms, running: int, room: int, found: Sequence[Candidate]) -> 
     name, most = terms.name, terms.cycles
     if room and not found:
         return ""
-    if not room:
-        return f"waits: {name} runs {running} of its {most} parallel stories; next when one of them rests."
-    first = [candidate.id for candidate in found]
-    come = "comes" if len(first) == 1 else "come"
-    return f"waits: {name} runs {running} of its {most} parallel stories; {_listed(first)} {come} first."
+    if most == 1:
+        works, which = f"{name} works on 1 story at a time (max_parallel_cycles)", "that"
+    else:
+        works, which = f"{name} works on {running} of at most {most} stories at once", "one of them"
+    first = [candidate.id for candidate in found] if room else []
+    come = f", and {_listed(first)} {'comes' if len(first) == 1 else 'come'} first" if first else ""
+    return f"waits: {works}{come}; next when {which} is done or has to wait."
+
+
+def _merged_first(story: str) -> str:
+    return f"waits: {story} is being merged first; next when that merge has ended."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from core.orchestrator.scheduling.pressure import load_pressure
 from core.orchestrator.scheduling.showing import held_back, resources_view
 from core.orchestrator.scheduling.strategist import Strategist, Verdict, asked_once
 from core.orchestrator.scheduling.surveyor import Survey, Surveyor, with_times
-from core.orchestrator.scheduling.words import Words, wait_words
+from core.orchestrator.scheduling.words import Words, wait_words, words_of
 from core.scheduler.decision import Decision, Preemption
 from core.scheduler.quota import Quota, quotas
 from core.scheduler.resources import Resources, total
@@ -187,7 +187,7 @@ class ResourceEngine:
     ) -> _Judgement:
         by_id = {candidate.id: candidate for candidate in able}
         start = [by_id[one.task_id] for one in verdict.decision.starts if one.task_id in by_id]
-        words = {name: Words(sentence=said) for name, said in {**survey.waits, **bars}.items()}
+        words = {name: words_of(said) for name, said in {**survey.waits, **bars}.items()}
         for wait in verdict.decision.waits:
             said = wait_words(wait)
             for name in wait.task_ids:
@@ -195,10 +195,7 @@ class ResourceEngine:
         pressure = load_pressure(survey.settings, survey.picture.reading)
         if pressure:
             allowed = 0 if survey.picture.runs else 1
-            said = Words(
-                sentence=f"waits: {pressure}; next when it is less, or when nothing runs any more.",
-                next="The machine has less to do, or nothing runs any more.",
-            )
+            said = words_of(f"waits: {pressure}; next when it has less to do, or no agent is at work.")
             words |= {story: said for each in start[allowed:] for story in _names(each)}
             start = start[:allowed]
         return _Judgement(
@@ -271,8 +268,7 @@ class ResourceEngine:
         project = story_id.rpartition("-")[0]
         if words is None:
             starts = {start.task_id: start.reason for start in judgement.decision.starts}
-            sentence = starts.get(story_id) or judgement.survey.rest.get(project, "")
-            words = Words(sentence=sentence)
+            words = words_of(starts.get(story_id) or judgement.survey.rest.get(project, ""))
         return words.sentence, (*words.details, *held_back(judgement.survey, story_id, project)), words.next
 
     # -- sharing anew ------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from core.store.load import Memory, Sample
 from core.store.transaction import Transaction
 
 HORIZON_SECONDS = 3600.0
+_WORTH_TELLING = 0.05  # agents; less is shown as none
 _HOUR = 3600.0
 # Samples are thrown away only once the clocks have agreed for this long: a wall clock that jumps ahead by
 # months, and is put right soon, must not cost the history of a month.
@@ -123,7 +124,7 @@ class History:
             backlog_phases=backlog_phases,
             most_agents=most_agents,
         )
-        return expected_resources(found, each), found.reason
+        return expected_resources(found, each), found.reason if found.agents >= _WORTH_TELLING else ""
 
     def observe_phase(self, project: str, seconds: float) -> None:
         """A phase ended after so long. Kept with the next rebalancing."""

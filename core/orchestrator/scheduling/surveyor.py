@@ -218,7 +218,9 @@ class Surveyor:
             if name not in moment.gone:
                 project = self._with_work(moment, project, waits, rest)
             projects[name] = project
-        gone = {name: f"waits: {name} is not configured any more." for name in moment.gone}
+        gone = {
+            name: f"waits: {name} is not configured any more; next when it is again." for name in moment.gone
+        }
         rest |= gone
         waits |= {epic: gone[project] for epic, project in moment.wishes.items() if project in gone}
         settings = moment.settings
@@ -308,7 +310,7 @@ class Surveyor:
             rest[name] = project.barred
             return project
         if name not in moment.found.active:
-            waits |= dict.fromkeys(wishes, f"waits: {name} is not started.")
+            waits |= dict.fromkeys(wishes, f"waits: {name} is not started; next when it is.")
             return project
         stories = sum(1 for task in project.at_work if task.kind is not Kind.DESIGN)
         merging = next((task.id for task in project.at_work if task.kind is Kind.MERGE), "")

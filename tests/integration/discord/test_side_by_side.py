@@ -182,7 +182,7 @@ async def test_shares_are_seen_explained_and_shared_anew(house: House) -> None:
     assert "Allocated: 1 agent" in own
 
     said = plain((await alice.types("why", story=behind)).text)
-    assert f"`{behind}` **waits: queue runs 1 of its 1 parallel stories" in said
+    assert f"`{behind}` **waits: queue works on 1 story at a time" in said
     asked = await alice.presses(await alice.types("story show", story=behind), "Why?")
     assert f"`{behind}` **waits" in plain(asked.text)
     live = await alice.sees("Sprint 1", "🤖 1/1 agent")

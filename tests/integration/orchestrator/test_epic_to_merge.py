@@ -276,7 +276,7 @@ async def test_a_stopped_project_designs_on_when_it_is_started_and_leftovers_go(
         await commands.stop_project("calc", actor="cli")
 
         async def waits() -> bool:
-            return (await commands.epic("calc-e1")).why == "waits: calc is not started."
+            return (await commands.epic("calc-e1")).why == "waits: calc is not started; next when it is."
 
         await eventually(waits)
         await commands.start_project("calc", actor="cli")

@@ -99,11 +99,11 @@ async def test_a_guarantee_goes_before_others_and_what_waits_is_explained(pair):
 
         async def both_wait() -> bool:
             views = [(await commands.story(story)).view for story in ("right-1", "rich-1")]
-            return all("all 1 agents are at work (max_total_agents)" in view.why for view in views)
+            return all("the only agent is at work (max_total_agents)" in view.why for view in views)
 
         await eventually(both_wait)
         why = await commands.why("right-1")
-        assert why.sentence.startswith("waits: all 1 agents are at work (max_total_agents), right holds 0 %")
+        assert why.sentence.startswith("waits: the only agent is at work (max_total_agents), right holds 0 %")
         assert why.next.startswith("One of them ends")
         run = await commands.optimize(strategy="priority_based", dry_run=True, actor="cli")
         assert (run.strategy, run.starts) == ("priority_based", ())

@@ -31,7 +31,7 @@ def pauses(clock: Clock) -> Pauses:
 
 def test_a_pause_says_why_until_it_is_over(pauses: Pauses, clock: Clock) -> None:
     pauses.begin("shop-1", 10, "the agent failed.")
-    assert pauses.why("shop-1") == "waits 10 s: the agent failed."
+    assert pauses.why("shop-1") == "waits: the agent failed; next in 10 s."
     assert pauses.why("shop-2") == ""
     clock.seconds += 10
     assert pauses.why("shop-1") == ""

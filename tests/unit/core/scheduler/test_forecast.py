@@ -120,7 +120,17 @@ def guess(backlog: int, *, mean: float = 600.0, count: int = 5, horizon: float =
 def test_the_backlog_keeps_agents_busy(backlog, given, agents) -> None:
     found = guess(backlog, **given)
     assert found.agents == pytest.approx(agents)
-    assert f"expects {agents:.1f} agents" in found.reason
+    counted = "1 agent" if agents == 1 else f"{agents:g} agents"
+    assert found.reason.startswith(f"is expected to want {counted} within ")
+
+
+def test_the_words_name_what_is_known() -> None:
+    profile = WeekProfile(means=(5.0,) * HOURS, weights=(9.0,) * HOURS)
+    usual = "is expected to want 5 agents within 60 minutes: 5 as usual at this time of the week"
+    assert guess(0, profile=profile).reason == usual
+    assert guess(1, profile=profile, count=0).reason == f"{usual}, 1 for the phase that waits"
+    assert guess(12, profile=profile).reason == f"{usual}, 2 for the 12 phases that wait, 10 minutes each"
+    assert guess(3, profile=profile, mean=2.0).reason == f"{usual}, 1 for the 3 phases that wait"
 
 
 def test_the_larger_of_habit_and_backlog_counts() -> None:

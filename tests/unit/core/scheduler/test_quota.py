@@ -28,9 +28,7 @@ def test_it_has_the_names_that_people_know_and_the_reason() -> None:
         "allocated_cpu_percent": 40.0,
         "priority_weight": 1.5,
     }
-    assert reason == (
-        "shop holds 0 %, is entitled to 50 % by weight 1.5, leaves 50 % to others; it may use 5 agents."
-    )
+    assert reason == ("shop holds 0 %, is entitled to 50 % by weight 1.5; it may use 5 agents.")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class TestAdmission:
         assert len(started) == 9  # 0.9 x 24 GB, less 2.5: a tenth one would not fit
         assert await yard.start() == []
         assert "memory is full" in yard.engine.why("shop-15")
-        assert yard.engine.why("shop-15").endswith("more come free (shop holds most of it).")
+        assert yard.engine.why("shop-15").endswith("(shop itself holds 18,432 MB of it).")
 
     async def test_what_agents_really_take_counts_where_it_is_more(self, yard):
         await yard.project("shop", 15, **{**TWO_GB, "max_parallel_agents": 3, "max_parallel_cycles": 3})
@@ -49,7 +49,7 @@ class TestAdmission:
         await yard.project("shop", 8, **TWO_GB)
         yard.machine(memory_available_mb=24576.0 - 1000.0 - 17000.0)
         assert await yard.start() == []
-        assert "something outside Orchard holds most of it" in yard.engine.why("shop-3")
+        assert "(something outside Orchard holds" in yard.engine.why("shop-3")
         yard.machine(memory_available_mb=24576.0 - 1000.0 - 15000.0)
         assert len(await yard.start()) == 1
 
@@ -78,7 +78,8 @@ class TestAdmission:
         assert sorted(await yard.start()) == ["crowd-1", "crowd-2", "small-1"]
         assert await yard.start() == []
         assert yard.engine.why("crowd-9999") == (
-            "waits: crowd runs 2 of its 2 parallel stories; next when one of them rests."
+            "waits: crowd works on 2 of at most 2 stories at once; "
+            "next when one of them is done or has to wait."
         )
 
     async def test_a_clock_that_jumps_changes_no_order_and_no_share(self, yard):
@@ -98,7 +99,7 @@ class TestAdmission:
         del yard.terms["shop"]  # its two stories still run, and still count
         await yard.project("calc", 30, **{**WIDE, "agent_memory_mb": 2048})
         assert len(await yard.start()) == 9  # (22,118 - 2 x 1,024) / 2,048
-        assert yard.engine.why("shop-3") == "waits: shop is not configured any more."
+        assert yard.engine.why("shop-3") == "waits: shop is not configured any more; next when it is again."
 
     async def test_settings_that_nobody_can_count_with_start_nothing_and_raise_nothing(self, yard, caplog):
         await yard.project("shop", 1)
@@ -117,13 +118,13 @@ class TestWaiting:
         await yard.engine.choose()
         why = yard.engine.why("shop-1")
         assert why.startswith(
-            "waits: all 1 agents are at work (max_total_agents), shop holds 0 % of its 50 %"
+            "waits: the only agent is at work (max_total_agents), shop holds 0 % of its 50 %"
         )
         assert "calc-2 comes first" in yard.engine.why("calc-3")
         sentence, details, following = await yard.engine.explain("shop-1")
         assert sentence == why
-        assert "Calc holds 1 agent." in details
-        assert following.startswith("One of them ends")
+        assert "It needs 1 agent; 0 of 1 are free." in details
+        assert following == "That agent is done (calc has it)."
 
     async def test_nothing_starts_outside_work_hours(self, yard):
         night = Hours.named(start=time(20), end=time(23), days=("monday",), zone=UTC)
@@ -143,13 +144,13 @@ class TestWaiting:
         yard.floor.worker_ready_in = lambda name: 7.0 if name == "calc" else 0.0
         assert await yard.start() == []
         assert yard.engine.why("shop-1") == "waits: shop takes 11 MB of its 10 MB of disk."
-        assert yard.engine.why("calc-1").startswith("waits 7 s: the project's worker ended")
+        assert yard.engine.why("calc-1").startswith("waits: the project's worker ended")
 
     async def test_a_story_that_rests_lets_the_next_one_by(self, yard):
         await yard.project("shop", 3, max_parallel_cycles=1)
         yard.floor.pauses.begin("shop-1", 60.0, "the gate said no")
         assert await yard.start() == ["shop-2"]
-        assert yard.engine.why("shop-1") == "waits 60 s: the gate said no"
+        assert yard.engine.why("shop-1") == "waits: the gate said no; next in 60 s."
 
     async def test_a_design_counts_as_an_agent_and_goes_before_its_project_s_stories(self, yard):
         yard.configure(max_total_agents=1)
@@ -189,7 +190,7 @@ class TestSharedResources:
             assert await yard.start() == []
             other = "b-1" if started == "a-1" else "a-1"
             assert yard.engine.why(other) == (
-                f"waits: staging is taken (the only place) by {started}; next when it is given back."
+                f"waits: staging is taken (the only place) by {started}; next when {started} gives it back."
             )
             turns.append(started)
             yard.clock.advance(5)
@@ -219,7 +220,7 @@ class TestSharedResources:
         yard.configure(shared_resources={"staging": 1})
         await yard.project("a", 1, shared={"staging": 3})
         assert await yard.start() == []
-        assert "can never start so" in yard.engine.why("a-1")
+        assert "so it can never start" in yard.engine.why("a-1")
 
 
 class TestStrategies:

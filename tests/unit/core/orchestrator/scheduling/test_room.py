@@ -98,7 +98,8 @@ def test_begun_stories_come_before_fresh_ones_and_priority_before_both():
     chosen = candidates_of(terms(max_parallel_cycles=3), given, stories_running=0)
     assert [one.id for one in chosen.candidates] == ["shop-4", "shop-3", "shop-2"]
     assert chosen.waits == {
-        "shop-1": "waits: shop runs 0 of its 3 parallel stories; shop-4, shop-3 and shop-2 come first."
+        "shop-1": "waits: shop works on 0 of at most 3 stories at once, and shop-4, shop-3 and shop-2 "
+        "come first; next when one of them is done or has to wait."
     }
 
 
@@ -106,7 +107,7 @@ def test_a_full_project_offers_nothing_and_says_so():
     chosen = candidates_of(terms(), [ready(1)], stories_running=2)
     assert chosen.candidates == ()
     assert chosen.waits["shop-1"] == (
-        "waits: shop runs 2 of its 2 parallel stories; next when one of them rests."
+        "waits: shop works on 2 of at most 2 stories at once; next when one of them is done or has to wait."
     )
 
 
@@ -116,7 +117,11 @@ def test_stories_ready_to_be_merged_are_one_candidate_beside_the_phases():
     merge, phase = chosen.candidates
     assert (merge.kind, [cycle.story_id for cycle in merge.cycles]) == (Kind.MERGE, ["shop-1", "shop-2"])
     assert phase.id == "shop-4"
-    assert chosen.waits["shop-2"] == chosen.waits["shop-3"] == "waits: shop-1 is being merged first."
+    assert (
+        chosen.waits["shop-2"]
+        == chosen.waits["shop-3"]
+        == "waits: shop-1 is being merged first; next when that merge has ended."
+    )
 
 
 def test_one_batch_at_a_time():
@@ -124,7 +129,7 @@ def test_one_batch_at_a_time():
         terms(), [ready(1, CycleState.COMMIT, generation=1)], stories_running=1, merging="shop-9"
     )
     assert chosen.candidates == ()
-    assert chosen.waits == {"shop-1": "waits: shop-9 is being merged first."}
+    assert chosen.waits == {"shop-1": "waits: shop-9 is being merged first; next when that merge has ended."}
 
 
 def test_places_go_out_in_the_order_given_and_all_or_none():

@@ -2,7 +2,7 @@ import pytest
 
 from core.orchestrator.scheduling.bars import lock_bar
 from core.orchestrator.scheduling.changes import told_changes
-from core.orchestrator.scheduling.words import wait_words
+from core.orchestrator.scheduling.words import wait_words, words_of
 from core.scheduler.decision import Obstacle, Wait
 from core.scheduler.quota import Quota
 from core.scheduler.resources import Resource
@@ -18,18 +18,43 @@ def wait(obstacle, short=None, **more):
     [
         (
             wait(Obstacle.CAPACITY, Resource.MEMORY_MB, holder="calc", held=6000.0),
-            "waits: memory is full, shop holds 42 % of its 33 %; next when 512 MB of memory more come free "
-            "(calc holds most of it).",
+            "waits: memory is full, shop holds 42 % of its 33 %; next when 512 more MB of memory come free "
+            "(calc holds 6,000 MB of it).",
+        ),
+        (
+            wait(Obstacle.CAPACITY, Resource.MEMORY_MB, free=112.0, holder="shop", held=6000.0),
+            "waits: too little memory is free, shop holds 42 % of its 33 %; next when 400 more MB of memory "
+            "come free (shop itself holds 6,000 MB of it).",
+        ),
+        (  # there is less than is taken: a limit was lowered
+            wait(Obstacle.CAPACITY, Resource.MEMORY_MB, free=-512.0, holder="calc", held=6000.0),
+            "waits: memory is full, shop holds 42 % of its 33 %; next when 1,024 more MB of memory come free "
+            "(calc holds 6,000 MB of it).",
+        ),
+        (
+            wait(Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, capacity=1.0, holder="calc", held=1.0),
+            "waits: the only agent is at work (max_total_agents), shop holds 42 % of its 33 %; next when "
+            "that agent is done (calc has it).",
         ),
         (
             wait(Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, capacity=20.0, holder="calc", held=15.0),
             "waits: all 20 agents are at work (max_total_agents), shop holds 42 % of its 33 %; next when "
-            "one of them ends (calc holds most of it).",
+            "1 more agent comes free (calc holds 15 of them).",
         ),
         (
             wait(Obstacle.LIMIT, Resource.AGENTS, needed=1.0, capacity=3.0),
-            "waits: shop has 3 of its 3 agents at work (max_parallel_agents), shop holds 42 % of its 33 %; "
-            "next when a task of shop ends or its limit is raised.",
+            "waits: shop has 3 of at most 3 agents at work (max_parallel_agents), shop holds 42 % of its "
+            "33 %; next when a phase of shop ends, or its limit is raised.",
+        ),
+        (
+            wait(Obstacle.LIMIT, Resource.AGENTS, needed=1.0, capacity=1.0),
+            "waits: shop has 1 of at most 1 agent at work (max_parallel_agents), shop holds 42 % of its "
+            "33 %; next when a phase of shop ends, or its limit is raised.",
+        ),
+        (
+            wait(Obstacle.PROJECTS, capacity=1.0),
+            "waits: another project is at work, and only 1 may be (max_concurrent_projects), shop holds 42 % "
+            "of its 33 %; next when it has nothing more to do.",
         ),
         (
             wait(Obstacle.PROJECTS, capacity=2.0),
@@ -39,7 +64,12 @@ def wait(obstacle, short=None, **more):
         (
             wait(Obstacle.KEPT, Resource.CPU, holder="calc", detail="guarantees that are not lent"),
             "waits: what is free is kept for calc (guarantees that are not lent), shop holds 42 % of its "
-            "33 %; next when that has started, or more comes free.",
+            "33 %; next when calc has started, or more comes free.",
+        ),
+        (
+            wait(Obstacle.TOO_LARGE, Resource.MEMORY_MB, needed=9000.0, detail="the whole machine has"),
+            "waits: needs 9,000 MB of memory, but the whole machine has 8,192: it can never start; next when "
+            "that is raised or the task made smaller.",
         ),
     ],
 )
@@ -58,13 +88,28 @@ def test_there_is_always_a_sentence_and_what_comes_next(obstacle, short):
     assert words.next.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("sentence", "then"),
+    [
+        ("waits: staging is taken by a-1; next when a-1 gives it back.", "a-1 gives it back."),
+        ("waits: the agent failed, attempt 4 comes; next in 25 s.", "In 25 s."),
+        ("waits: it is outside the work hours of shop; next on Monday.", "On Monday."),
+        ("waits: shop works on 2 of at most 2 stories at once; next when one of them is done or has to wait.",
+         "One of them is done or has to wait."),
+        ("starts: shop holds 25 % with it; it holds the smallest share for its weight.", ""),
+    ],
+)  # fmt: skip
+def test_what_has_to_happen_stands_at_the_end_of_a_sentence(sentence, then):
+    assert words_of(sentence).next == then
+
+
 def test_who_has_the_places_is_named():
     assert lock_bar("staging", 1, 1, ["a-1"]) == (
-        "waits: staging is taken (the only place) by a-1; next when it is given back."
+        "waits: staging is taken (the only place) by a-1; next when a-1 gives it back."
     )
     assert "all 2 places" in lock_bar("staging", 2, 1, ["a-1", "b-1"])
     assert "2 places at once" in lock_bar("staging", 2, 2, ["a-1"])
-    assert "can never start so" in lock_bar("staging", 1, 2, [])
+    assert "can never start; next when" in lock_bar("staging", 1, 2, [])
 
 
 def quota(name, agents=2, memory=1024, cpu=50.0):
