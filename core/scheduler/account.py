@@ -131,7 +131,6 @@ def task_order(task: Task, overdue_since: float) -> TaskOrder:
 
 
 _when = itemgetter(2, 0)  # time of submission, id
-_class = itemgetter(3, 4, 5)  # priority, may_preempt, reserved
 
 
 def fill_rows(account: Account, tasks: Sequence[Task], overdue_since: float, numbers: count[int]) -> None:
@@ -139,19 +138,25 @@ def fill_rows(account: Account, tasks: Sequence[Task], overdue_since: float, num
     rows = account.rows
     last: Resources | None = None
     waiting: list[Task] = []
+    before, before_id, usual = tasks[0][2], "", tasks[0][3]
+    in_time = alike = True  # mostly so, and quick to see
     for task in tasks:
-        demand = task[1]
+        task_id, demand, came, priority, may_preempt, reserved = task
         if demand is not last:
-            row = rows.get(demand)
+            row = rows.get(demand) if rows else None
             if row is None:
                 row = rows[demand] = Row(account, next(numbers), demand)
             last, waiting = demand, row.tasks
         waiting.append(task)
+        if came < before or (came == before and task_id < before_id):
+            in_time = False
+        before, before_id = came, task_id
+        if priority is not usual or may_preempt or reserved or came <= overdue_since:
+            alike = False
     for row in rows.values():
         waiting = row.tasks
-        if len(waiting) > 1:
-            # By time first, since that is quick and mostly all there is to it.
+        if not alike:
+            waiting.sort(key=lambda task: task_order(task, overdue_since))
+        elif not in_time:
             waiting.sort(key=_when)
-            if waiting[0][2] <= overdue_since or len(set(map(_class, waiting))) > 1:
-                waiting.sort(key=lambda task: task_order(task, overdue_since))
-            waiting.reverse()
+        waiting.reverse()

@@ -8,11 +8,16 @@ is free may be borrowed; it is given back as tasks end, and reclaimed for a guar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from core.scheduler.account import Account, Row
 from core.scheduler.decision import Decision, Rule
+from core.scheduler.filling import Places, Ranks
 from core.scheduler.ledger import FINE, WEIGHTLESS, Ledger
+from core.scheduler.level import Floats
 from core.scheduler.passes import PATIENCE_SECONDS, run_pass
 from core.scheduler.reclaim import ReclaimRules
 from core.scheduler.snapshot import Snapshot
@@ -28,6 +33,19 @@ def rank_by_share(account: Account, row: Row) -> float:
     return int(account.share / account.weight * FINE + 0.5)
 
 
+def ranks_by_share(accounts: Sequence[Account]) -> Ranks:
+    """As rank_by_share, for all of them at once; none has a guarantee."""
+    weights = np.array([account.weight for account in accounts])
+    weightless = weights <= 0.0
+    divisors = np.where(weightless, 1.0, weights)
+
+    def rank(shares: Floats, places: Places) -> Floats:
+        heavy = np.floor(shares / divisors[places] * FINE + 0.5)
+        return np.where(weightless[places], WEIGHTLESS + np.floor(shares * FINE), heavy)
+
+    return rank
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FairShare:
     """A task that waited `patience_seconds` goes before all others, and room is kept for it."""
@@ -41,6 +59,7 @@ class FairShare:
             self.name,
             make_sound(snapshot),
             lambda ledger: rank_by_share,
+            many=ranks_by_share,
             rule=Rule.SHARE,
             reclaim=self.reclaim,
             patience_seconds=self.patience_seconds,

@@ -8,12 +8,14 @@ too little for every task that still waits (Pareto efficiency), but for what is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 
 from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows, task_order
+from core.scheduler.crowd import plain_rows, start_crowd
 from core.scheduler.decision import Rule, Start
+from core.scheduler.filling import Ranks
 from core.scheduler.parked import Parked
 from core.scheduler.resources import NOTHING, SLACK, Resources, total
 from core.scheduler.sharing import entitlements
@@ -25,9 +27,12 @@ WEIGHTLESS = 1e18  # rank of what has no weight: after all others
 OVERDUE = -2e12  # rank of what waited too long: before all others, the longest first
 
 _ALONE: TaskOrder = (0, 0.0, "")  # nothing else has the same place, so that it does not matter
+_CROWD = 200  # plain projects; below, the heap is quicker than numpy's overhead
 
 # Rank of a project's next task, lower first. Below zero, down to -FINE: it is below its guarantee.
 Ranking = Callable[[Account, Row], float]
+# The same for many projects without guarantees, where it depends on nothing but the project and its share.
+ManyRanks = Callable[[Sequence[Account]], Ranks]
 _Entry = tuple[float, int, TaskOrder, int, Row]
 
 
@@ -80,6 +85,7 @@ class Ledger:
         self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
         self._keepers = [account for account in self.accounts.values() if account.kept is not None]
         self._keeps = bool(self._keepers)
+        self.guarantees = any(account.floor for account in self.accounts.values())
         self._kept: Amounts | None = None  # in all; None: to be summed anew
         self.open = self._raw = self.free
         self._open_again()
@@ -168,18 +174,46 @@ class Ledger:
         """All that start now: `next` until nothing fits."""
         found: list[Start] = []
         if not (self._keeps or self._divided or self._released or self.holding):
-            self._sweep(found)
+            self._sweep(found, self.open)
         while (start := self.next()) is not None:
             found.append(start)
         return found
 
-    def _sweep(self, found: list[Start]) -> None:
+    def whole_pass(self, ranking: Ranking, many: ManyRanks | None = None) -> list[Start]:
+        """`rank_all` and `starts`. With `many`, a crowd of plain projects is not ranked one by one."""
+        plain: list[Row] = []
+        if many and self._ties_by_name and not (self._keeps or self._divided) and len(self._rows) >= _CROWD:
+            plain = plain_rows(self.accounts.values(), self._overdue_since)
+        if many is None or len(plain) < _CROWD:
+            self.rank_all(ranking)
+            return self.starts()
+        self._ranking = ranking
+        lane, chosen = self._lanes[0], set(plain)
+        heap = [self._entry(row.account, row) for row in self._rows if row not in chosen]
+        before = min(heap)[0] if heap else math.inf
+        found: list[Start] = []
+        crowd = start_crowd(plain, self.open, many, before=before, rule=self._rule, found=found)
+        for row, rank, fits in zip(crowd.rows, crowd.ranks, crowd.fits, strict=True):
+            if fits:
+                heap.append((rank, row.account.place, _ALONE, row.version, row))
+            else:
+                lane.parked.add(row.number, rank, row.demand)
+                row.parked = lane.parked
+        lane.heap = heap
+        heapify(heap)
+        self.at_work = sum(1 for account in self.accounts.values() if account.tasks_running)
+        self._sweep(found, crowd.free)
+        while (start := self.next()) is not None:
+            found.append(start)
+        return found
+
+    def _sweep(self, found: list[Start], room: Amounts) -> None:
         """What `next` would start one by one, where nothing is kept or held back and there is one lane; ends
         early before an overdue task that does not fit. At each start only plain numbers are touched."""
         lane = self._lanes[0]
         heap = lane.heap
         usual, make = self._rule, tuple.__new__
-        o0, o1, o2, o3, o4, o5 = self.open
+        o0, o1, o2, o3, o4, o5 = room
         while heap:
             rank, _, _, version, row = heap[0]
             tasks, account, demand = row.tasks, row.account, row.demand

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from core.scheduler.allotment import allot
 from core.scheduler.decision import Decision, Rule
 from core.scheduler.later import Later
-from core.scheduler.ledger import Ledger, Ranking
+from core.scheduler.ledger import Ledger, ManyRanks, Ranking
 from core.scheduler.reclaim import ReclaimRules, plan_reclaims
 from core.scheduler.resources import Resources
 from core.scheduler.soundness import Sound
@@ -21,6 +21,7 @@ def run_pass(
     sound: Sound,
     ranking: Callable[[Ledger], Ranking],
     *,
+    many: ManyRanks | None = None,
     rule: Rule,
     reclaim: ReclaimRules,
     patience_seconds: float,
@@ -29,8 +30,7 @@ def run_pass(
 ) -> Decision:
     """`ranking` is made once the accounts are there. `foresight`: allocations follow what is expected."""
     ledger = Ledger(sound.snapshot, rule=rule, patience_seconds=patience_seconds, ties_by_name=ties_by_name)
-    ledger.rank_all(ranking(ledger))
-    starts = tuple(ledger.starts())
+    starts = tuple(ledger.whole_pass(ranking(ledger), many))
     return Decision(
         strategy=strategy,
         starts=starts,

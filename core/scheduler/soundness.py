@@ -89,7 +89,8 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
         if not (is_sound(snapshot.outside) and most >= 0.0 and (most == math.inf or most == int(most))):
             return False
         names: list[str] = []
-        ids: list[str] = []
+        ids: set[str] = set()
+        tasks = 0
         promised: list[Resources] = []
         if not all(map(_is_plain_history, snapshot.reclaimed)):
             return False
@@ -97,11 +98,12 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
             if not (_is_plain(project) and _are_plain(project.waiting, now, ids)):
                 return False
             names.append(project.name)
+            tasks += len(project.waiting)
             if project.guaranteed is not NOTHING:
                 promised.append(project.guaranteed)
         if promised and not total(promised).fits(capacity):
             return False
-        unique = len(set(names)) == len(names) and len(set(ids)) == len(ids)
+        unique = len(set(names)) == len(names) and len(ids) == tasks
         return unique and set(map(type, names)) | set(map(type, ids)) <= {str}
     except (TypeError, ValueError):
         return False
@@ -130,16 +132,20 @@ def _is_plain_run(task: RunningTask) -> bool:
     return is_sound(task.demand) and task.started_at == task.started_at and task.priority in TIERS
 
 
-def _are_plain(tasks: tuple[Task, ...], now: float, ids: list[str]) -> bool:
-    last = None
+def _are_plain(tasks: tuple[Task, ...], now: float, ids: set[str]) -> bool:
+    last, usual, never = None, None, -math.inf
     for task_id, demand, came, priority, _, _ in tasks:
         if demand is not last:
             if not is_sound(demand):
                 return False
             last = demand
-        if not (-math.inf < came <= now and priority in TIERS):
+        if priority is not usual:
+            if priority not in TIERS:
+                return False
+            usual = priority
+        if not never < came <= now:
             return False
-        ids.append(task_id)
+        ids.add(task_id)
     return True
 
 
