@@ -8,7 +8,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.event import EventKind
@@ -210,6 +210,35 @@ def phase_runs(conn: sqlite3.Connection, *, since: datetime, limit: int = RUNS_L
                 )
             )
     return tuple(reversed(found))
+
+
+_READY = """
+    SELECT max(
+        c.updated_at,
+        coalesce((SELECT max(l.released_at) FROM leases l WHERE l.story_id = c.story_id), ''),
+        coalesce((SELECT max(d.updated_at) FROM story_needs n JOIN cycles d ON d.story_id = n.needs_id
+                  WHERE n.story_id = c.story_id), '')
+    ) AS ready_at, c.project FROM cycles c WHERE c.story_id = ?
+"""
+
+
+def waited(
+    conn: sqlite3.Connection, story_ids: Iterable[str], *, until: datetime, most_seconds: float
+) -> Mapping[str, float]:
+    """Seconds for which stories that may start now had waited by `until`, at most so many; 0 for one whose
+    wait began later, and for all of them when the clock was put back."""
+    went_on = _went_on(conn, until - timedelta(seconds=most_seconds))
+    found: dict[str, float] = {}
+    for story_id in story_ids:
+        row = conn.execute(_READY, (story_id,)).fetchone()
+        if row is None:
+            continue
+        times = [
+            (went_on.get(key) or [""])[-1] for key in ((row["project"], None), (row["project"], story_id))
+        ]
+        seconds = (until - from_time(max(row["ready_at"], *times))).total_seconds()
+        found[story_id] = min(max(seconds, 0.0), most_seconds)
+    return found
 
 
 def _went_on(conn: sqlite3.Connection, since: datetime) -> Mapping[tuple[str, str | None], list[str]]:

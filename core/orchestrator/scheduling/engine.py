@@ -16,6 +16,7 @@ from core.clock import Clock
 from core.domain.event import EventKind
 from core.errors import NotAllowed
 from core.orchestrator.resource_views import Optimization, ResourcesView
+from core.orchestrator.scheduling.ages import Ages
 from core.orchestrator.scheduling.candidates import Candidate, share_out
 from core.orchestrator.scheduling.changes import told_changes
 from core.orchestrator.scheduling.history import Held, History
@@ -24,7 +25,7 @@ from core.orchestrator.scheduling.picture import (
     snapshot_of,
     used_by,
 )
-from core.orchestrator.scheduling.pressure import load_pressure
+from core.orchestrator.scheduling.pressure import ONE_START_SECONDS, load_pressure
 from core.orchestrator.scheduling.showing import held_back, resources_view
 from core.orchestrator.scheduling.strategist import Strategist, Verdict, asked_once
 from core.orchestrator.scheduling.surveyor import Survey, Surveyor, with_times
@@ -101,7 +102,8 @@ class ResourceEngine:
         self._fences = fences
         self._folder = folder
         self._strategist = Strategist("fair_share", folder)
-        self._since: dict[str, tuple[int, float]] = {}  # candidate to its generation and when it came
+        self._ages = Ages(store)
+        self._last_start = -math.inf
         self._reclaimed: deque[Reclaimed] = deque(maxlen=_RECLAIMED)
         self._words: Mapping[str, Words] = {}
         self._rest: Mapping[str, str] = {}
@@ -114,6 +116,7 @@ class ResourceEngine:
     async def load(self) -> None:
         """Goes on from the last run."""
         await self._history.load()
+        self._ages.go_on_from(self._history.recorded_at)
 
     async def close(self) -> None:
         await self._strategist.close()
@@ -153,7 +156,9 @@ class ResourceEngine:
         survey = await self._surveyor.survey(whole=whole)
         name = strategy or survey.settings.resource_allocation_strategy
         now = survey.picture.now
-        since = {each.id: self._waiting_since(each, now) for each in survey.offered}
+        await self._ages.recall(survey.offered, now)
+        since = {each.id: self._ages.since(each, now) for each in survey.offered}
+        pressure = load_pressure(survey.settings, survey.picture.reading)
         recent = tuple(one for one in self._reclaimed if now - one.at < _KEPT_SECONDS)
         picture = with_times(survey.picture, since, recent)
         behind: set[str] = set()
@@ -171,11 +176,9 @@ class ResourceEngine:
             if not idle or not bars:
                 break
             behind |= idle
-        return await asyncio.to_thread(self._digest, survey, snapshot, verdict, able, bars)
-
-    def _waiting_since(self, candidate: Candidate, now: float) -> float:
-        known = self._since.get(candidate.id)
-        return known[1] if known is not None and known[0] == _generation(candidate) else now
+        rests = now - self._last_start >= ONE_START_SECONDS and not picture.uses_processor
+        most = None if not pressure else int(rests or not picture.runs)
+        return await asyncio.to_thread(self._digest, survey, snapshot, verdict, able, bars, pressure, most)
 
     @staticmethod
     def _digest(
@@ -184,7 +187,10 @@ class ResourceEngine:
         verdict: Verdict,
         able: tuple[Candidate, ...],
         bars: Mapping[str, str],
+        pressure: str,
+        most: int | None,
     ) -> _Judgement:
+        """`most`: starts that the machine's load allows; None: it sets no bound."""
         by_id = {candidate.id: candidate for candidate in able}
         start = [by_id[one.task_id] for one in verdict.decision.starts if one.task_id in by_id]
         words = {name: words_of(said) for name, said in {**survey.waits, **bars}.items()}
@@ -192,12 +198,14 @@ class ResourceEngine:
             said = wait_words(wait)
             for name in wait.task_ids:
                 words |= dict.fromkeys(_names(by_id[name]), said) if name in by_id else {name: said}
-        pressure = load_pressure(survey.settings, survey.picture.reading)
-        if pressure:
-            allowed = 0 if survey.picture.runs else 1
-            said = words_of(f"waits: {pressure}; next when it has less to do, or no agent is at work.")
-            words |= {story: said for each in start[allowed:] for story in _names(each)}
-            start = start[:allowed]
+        if most is not None:
+            then = "it has less to do, or nothing that is at work here uses it"
+            words |= {
+                story: words_of(f"waits: {pressure}; next when {then}.")
+                for each in start[most:]
+                for story in _names(each)
+            }
+            start = start[:most]
         return _Judgement(
             survey=survey,
             snapshot=snapshot,
@@ -209,12 +217,10 @@ class ResourceEngine:
 
     def _remember(self, judgement: _Judgement) -> None:
         survey, now = judgement.survey, judgement.survey.picture.now
-        started = {each.id for each in judgement.start}
-        self._since = {
-            each.id: (_generation(each), self._waiting_since(each, now))
-            for each in survey.offered
-            if each.id not in started
-        }
+        if judgement.start:
+            self._last_start = now
+        under_way = {task.id for project in survey.picture.projects.values() for task in project.at_work}
+        self._ages.keep(survey.offered, now, starting=judgement.start, under_way=under_way)
         self._words, self._rest = judgement.words, survey.rest
 
     async def _tell_refusal(self, verdict: Verdict, survey: Survey) -> None:
@@ -363,10 +369,6 @@ class ResourceEngine:
 
     def _problems_of(self, judgement: _Judgement) -> tuple[str, ...]:
         return (*([self._fault] if self._fault else []), *judgement.decision.problems)
-
-
-def _generation(candidate: Candidate) -> int:
-    return candidate.cycles[0].generation if candidate.cycles else 0
 
 
 def _names(candidate: Candidate) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from core.scheduler.resources import NOTHING, Resources, total
 from core.scheduler.snapshot import ProjectShare, Reclaimed, RunningTask, Snapshot, Task
 
 _STEP_SECONDS = 1e-6
+_IDLE_CORES = 0.1  # of a project whose agents wait for something else than the processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,15 @@ class Picture:
     @property
     def runs(self) -> int:
         return sum(len(project.at_work) for project in self.projects.values())
+
+    @property
+    def uses_processor(self) -> bool:
+        """Whether anything at work does, as far as it is known. An agent that hangs uses none."""
+        return any(
+            project.measured.cpu is None or project.measured.cpu > _IDLE_CORES
+            for project in self.projects.values()
+            if project.at_work
+        )
 
 
 def demand_of(terms: Terms, kind: Kind) -> Resources:

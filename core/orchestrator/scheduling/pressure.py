@@ -8,6 +8,8 @@ from typing import Protocol
 from core.scheduler.resources import Resources
 
 MEMORY_PART = 0.9  # of the physical memory; the rest is the system's
+# On a busy machine so long passes between two starts: by then the load of a minute has the first one in it.
+ONE_START_SECONDS = 60.0
 
 
 class Reading(Protocol):

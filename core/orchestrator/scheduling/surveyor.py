@@ -72,6 +72,7 @@ class _Moment:
     settings: GlobalSettings
     terms: Mapping[str, Terms]  # of projects that have left the settings, and have work, the last ones
     gone: frozenset[str]  # projects that have left the settings
+    batches: Mapping[str, int]  # stories that are merged together at most, by project
     starting: Mapping[str, str]
     merging: Mapping[str, tuple[str, ...]]
     designing: Mapping[str, str]
@@ -116,15 +117,16 @@ class Surveyor:
         """`whole`: what bars a project is looked up also where nothing of it waits."""
         terms, settings = dict(self._terms()), self.settings()
         self._last_terms |= terms
+        batches = {name: self._batch_size(name) for name in terms}
         busy = Counter(self._floor.starting.values())
         paused = self._floor.pauses.count_by_project()
         most = {
-            name: (own.cycles + busy[name] + paused[name], self._batch_size(name) + busy[name] + paused[name])
+            name: (own.cycles + busy[name] + paused[name], batches[name] + busy[name] + paused[name])
             for name, own in terms.items()
         }
         found = await self._store.read(lambda conn: look(conn, most))
         reading = await asyncio.to_thread(self._read_machine)
-        moment = self._moment(found, reading, settings, terms, whole=whole)
+        moment = self._moment(found, reading, settings, terms, batches, whole=whole)
         return await asyncio.to_thread(self._draw, moment)
 
     def asked_to_park(self, story_id: str) -> None:
@@ -140,6 +142,7 @@ class Surveyor:
         reading: Reading,
         settings: GlobalSettings,
         terms: Mapping[str, Terms],
+        batches: Mapping[str, int],
         *,
         whole: bool,
     ) -> _Moment:
@@ -165,6 +168,7 @@ class Surveyor:
             settings=settings,
             terms={name: self._last_terms[name] for name in named if name in self._last_terms},
             gone=(found.active | set(floor.extra_agents.wishes.values())) - terms.keys(),
+            batches=batches,
             starting=dict(floor.starting),
             merging=dict(floor.merging),
             designing=dict(floor.extra_agents.working),
@@ -319,7 +323,7 @@ class Surveyor:
             ready,
             stories_running=stories,
             merging=merging or moment.found.merging.get(name, ""),
-            batch_size=self._batch_size(name),
+            batch_size=moment.batches[name],
         )
         waits |= chosen.waits
         rest[name] = chosen.rest
