@@ -18,6 +18,7 @@ from config.loader import load
 from core.domain.event import EventKind
 from core.orchestrator.supervisor import SupervisionTimes
 from core.runtime import Runtime, open_runtime
+from tests.integration.nursery import forked_templates
 
 BASE_FILES = {
     "calc.py": "def add(a, b):\n    return a + b\n",
@@ -120,8 +121,9 @@ class Farm:
     @asynccontextmanager
     async def running(self, times: SupervisionTimes | None = None) -> AsyncIterator[Running]:
         self.write()
-        async with open_runtime(lambda: load(self.root, environ={}), times=times) as runtime:
-            yield Running(runtime)
+        with forked_templates():
+            async with open_runtime(lambda: load(self.root, environ={}), times=times) as runtime:
+                yield Running(runtime)
 
 
 @dataclass
