@@ -87,9 +87,14 @@ class Fence:
         self._tree.admit(pid, start_ticks)
         self._lived = True
 
+    @property
+    def is_untidy(self) -> bool:
+        """The last worker is gone, and nobody has ended yet what it left."""
+        return self._lived and not self._admission.locked() and not self.inhabited
+
     async def tidy(self) -> None:
         """Ends what the last worker left, when it is gone; else nothing. Raises Unavailable as `kill`."""
-        if self._admission.locked() or not self._lived or self.inhabited:
+        if not self.is_untidy:
             return
         async with self._admission:
             if not self.inhabited:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 Told = Callable[[Breach], None]
 Opened = Callable[[str], ProjectLimits]
 _OFTENER = 5  # so many times as often we look where half of the memory is used
+_TIDY_AGAIN_SECONDS = 60.0  # after what a worker left could not be ended
 
 
 class Fences:
@@ -37,6 +38,7 @@ class Fences:
         self._fences: dict[str, Fence] = {}
         self._folders: dict[str, Callable[[], Sequence[Path]]] = {}
         self._new_folders = Wake()
+        self._tidying: dict[str, asyncio.Task[None]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -117,6 +119,8 @@ class Fences:
     async def end(self, project: str) -> None:
         """Ends everything of the project and removes its fence. No fence: nothing."""
         self._folders.pop(project, None)
+        if (tidying := self._tidying.pop(project, None)) is not None:
+            tidying.cancel()
         found = self._fences.pop(project, None)
         if found is not None and not await found.remove():
             logger.warning("a group of %s could not be removed", project)
@@ -129,9 +133,23 @@ class Fences:
                     continue
                 try:
                     self.look(fence)
-                    await fence.tidy()
                 except Exception:  # one project's trouble is not the others'
                     logger.exception("looking at the fence of %s failed", fence.project)
+                if fence.project not in self._tidying and fence.is_untidy:
+                    task = asyncio.create_task(self._tidy(fence), name=f"tidy the fence of {fence.project}")
+                    self._tidying[fence.project] = task
+
+    async def _tidy(self, fence: Fence) -> None:
+        """Beside the looks, for it may take long: of a process that waits for a network drive no other
+        project should hear."""
+        try:
+            await fence.tidy()
+        except Exception as error:  # tried again, and before the next worker starts
+            logger.warning("the fence of %s is not empty: %s", fence.project, error)
+            await asyncio.sleep(_TIDY_AGAIN_SECONDS)
+        finally:
+            if self._tidying.get(fence.project) is asyncio.current_task():
+                del self._tidying[fence.project]
 
     def look(self, fence: Fence) -> None:
         """Now, instead of with the next round."""
@@ -163,6 +181,10 @@ class Fences:
         self._told(breach)
 
     async def _close(self) -> None:
+        tidying = tuple(self._tidying.values())
+        for task in tidying:
+            task.cancel()
+        await asyncio.gather(*tidying, return_exceptions=True)
         for project in list(self._fences):
             with suppress(Exception):  # the others are to be ended all the same
                 await self.end(project)

@@ -383,3 +383,29 @@ async def test_a_new_project_is_measured_at_once_and_a_known_one_in_its_time(
         await asyncio.sleep(0.2)
     assert asked == measured
     assert asked.count("post") == 1
+
+
+async def test_what_cannot_be_ended_in_one_fence_hides_no_other(
+    fences: Fences, told: list[Breach], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process that waits for a network drive: it does not react to KILL for minutes."""
+    stuck, other = fences.fence("stuck"), fences.fence("other")
+    entered, over, end = asyncio.Event(), asyncio.Event(), stuck.kill
+
+    async def never() -> None:
+        entered.set()
+        await over.wait()
+        await end()
+
+    monkeypatch.setattr(stuck, "kill", never)
+    gone = worker(stuck, start)
+    gone.kill()
+    gone.wait()
+    async with asyncio.timeout(30):
+        await entered.wait()
+    other.apply(ProjectLimits(memory_mb=100))
+    worker(other, start, with_child(HOG.format(mb=400)))
+    await until(lambda: told)
+    assert {breach.project for breach in told} == {"other"}
+    over.set()
+    await until(lambda: stuck.asleep)
