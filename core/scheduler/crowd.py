@@ -22,16 +22,16 @@ class Crowd(NamedTuple):
     free: Amounts
 
 
-def plain_rows(accounts: Iterable[Account], overdue_since: float) -> list[Row]:
-    """Of projects whose rank depends on their share alone: all their tasks need the same, none is overdue,
-    nothing is guaranteed to them. In the order of `accounts`, of a ledger that has started nothing yet."""
-    found = []
-    for account in accounts:
-        if len(account.rows) == 1 and not account.floor:
-            (row,) = account.rows.values()
-            if row.tasks[-1][2] > overdue_since:
-                found.append(row)
-    return found
+def told_apart(rows: Iterable[Row], overdue_since: float) -> tuple[list[Row], list[Row]]:
+    """The plain ones and the others. A plain one's rank depends on its project's share alone: all the tasks
+    need the same, none is overdue, nothing is guaranteed. Of a ledger that has started nothing yet."""
+    plain: list[Row] = []
+    others: list[Row] = []
+    for row in rows:
+        account = row.account
+        alone = len(account.rows) == 1 and not account.floor and row.tasks[-1][2] > overdue_since
+        (plain if alone else others).append(row)
+    return plain, others
 
 
 def start_crowd(

@@ -97,11 +97,11 @@ def fill(
 
 def _may_grow(used: Floats, need: Floats, limit: Floats) -> Flags:
     """As Account.may_grow_by: with a slack for rounding, and whatever is held of what is not needed."""
-    inside: Flags = (used + need <= limit).all(axis=0)
+    inside = np.asarray((used + need <= limit).all(axis=0))
     if inside.all():
         return inside
-    close: Flags = (need <= limit - used + SLACK * np.maximum(need, 1.0)) | (need == 0.0)
-    return inside | np.asarray(close.all(axis=0))
+    close = (need <= limit - used + SLACK * np.maximum(need, 1.0)) | (need == 0.0)
+    return np.asarray(inside | close.all(axis=0))
 
 
 def _in_order(
@@ -115,7 +115,7 @@ def _in_order(
     early = np.flatnonzero(rank < before)
     order = early[np.lexsort((who[early], rank[early]))]  # stable: a project's own starts stay in order
     who = who[order]
-    needs = demands[:, who]
+    needs = demands.take(who, axis=1)  # other threads may run meanwhile, as they may not while it is indexed
     free = np.subtract.accumulate(np.concatenate((room[:, None], needs), axis=1), axis=1)
     fits = (needs <= free[:, :-1]).all(axis=0)
     end = len(who) if fits.all() else int(fits.argmin())

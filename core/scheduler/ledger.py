@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 
 from core.scheduler.account import Account, Amounts, Row, TaskOrder, fill_rows, task_order
-from core.scheduler.crowd import plain_rows, start_crowd
+from core.scheduler.crowd import start_crowd, told_apart
 from core.scheduler.decision import Rule, Start
 from core.scheduler.filling import Ranks
 from core.scheduler.parked import Parked
@@ -181,15 +181,16 @@ class Ledger:
 
     def whole_pass(self, ranking: Ranking, many: ManyRanks | None = None) -> list[Start]:
         """`rank_all` and `starts`. With `many`, a crowd of plain projects is not ranked one by one."""
-        plain: list[Row] = []
-        if many and self._ties_by_name and not (self._keeps or self._divided) and len(self._rows) >= _CROWD:
-            plain = plain_rows(self.accounts.values(), self._overdue_since)
+        may = self._ties_by_name and not (self._keeps or self._divided)
+        plain, others = told_apart(
+            self._rows if may and len(self._rows) >= _CROWD else (), self._overdue_since
+        )
         if many is None or len(plain) < _CROWD:
             self.rank_all(ranking)
             return self.starts()
         self._ranking = ranking
-        lane, chosen = self._lanes[0], set(plain)
-        heap = [self._entry(row.account, row) for row in self._rows if row not in chosen]
+        lane = self._lanes[0]
+        heap = [self._entry(row.account, row) for row in others]
         before = min(heap)[0] if heap else math.inf
         found: list[Start] = []
         crowd = start_crowd(plain, self.open, many, before=before, rule=self._rule, found=found)

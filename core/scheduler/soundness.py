@@ -88,7 +88,7 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
         most = snapshot.max_concurrent_projects
         if not (is_sound(snapshot.outside) and most >= 0.0 and (most == math.inf or most == int(most))):
             return False
-        names: list[str] = []
+        names: set[str] = set()
         ids: set[str] = set()
         tasks = 0
         promised: list[Resources] = []
@@ -97,14 +97,15 @@ def _has_no_fault(snapshot: Snapshot) -> bool:
         for project in snapshot.projects:
             if not (_is_plain(project) and _are_plain(project.waiting, now, ids)):
                 return False
-            names.append(project.name)
+            if type(project.name) is not str:
+                return False
+            names.add(project.name)
             tasks += len(project.waiting)
             if project.guaranteed is not NOTHING:
                 promised.append(project.guaranteed)
         if promised and not total(promised).fits(capacity):
             return False
-        unique = len(set(names)) == len(names) and len(ids) == tasks
-        return unique and set(map(type, names)) | set(map(type, ids)) <= {str}
+        return len(names) == len(snapshot.projects) and len(ids) == tasks
     except (TypeError, ValueError):
         return False
 
@@ -143,7 +144,7 @@ def _are_plain(tasks: tuple[Task, ...], now: float, ids: set[str]) -> bool:
             if priority not in TIERS:
                 return False
             usual = priority
-        if not never < came <= now:
+        if not never < came <= now or type(task_id) is not str:
             return False
         ids.add(task_id)
     return True
