@@ -244,8 +244,8 @@ class Dispatcher:
             return
         began = self.clock.monotonic()
         try:
-            await self._run_phase(cycle, lease, claimed.setup, claimed.agent)
-            self._engine.observe_phase(cycle.project, self.clock.monotonic() - began)
+            end = await self._run_phase(cycle, lease, claimed.setup, claimed.agent)
+            self._engine.observe_phase(cycle.project, self.clock.monotonic() - began, end)
         except PeerGone:
             log.info("%s: the worker ended during %s", cycle.story_id, lease.phase)
         except LostRace:
@@ -285,11 +285,13 @@ class Dispatcher:
         for member in batch.members:
             await self._clean(project, member.story_id)
 
-    async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup) -> None:
+    async def _run_phase(
+        self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup
+    ) -> PhaseEnd:
         job = await self._store.read(lambda conn: phase_job(conn, lease, setup, agent))
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
-            return
+            return PhaseEnd.CANCELLED
         report = await run_job(self.supervisor, lease.owner, job)
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
@@ -299,6 +301,7 @@ class Dispatcher:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
             self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
+        return report.end
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

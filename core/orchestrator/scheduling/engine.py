@@ -36,12 +36,14 @@ from core.scheduler.resources import Resources, total
 from core.scheduler.snapshot import Reclaimed, Snapshot
 from core.store import locks
 from core.store.database import Store, Transaction
+from core.worker.contract import PhaseEnd
 
 log = logging.getLogger(__name__)
 
 _ROUNDS = 4  # decisions in one pass, while places of shared resources lie with who cannot start
 _RECLAIMED = 1000  # pre-emptions that are remembered
 _KEPT_SECONDS = 7200.0
+_CUT_SHORT = frozenset({PhaseEnd.PARKED, PhaseEnd.CANCELLED, PhaseEnd.LIMITED})
 
 
 class LiveFences(Protocol):
@@ -144,9 +146,10 @@ class ResourceEngine:
             Reclaimed(taker=preemption.taker, victim=preemption.victim, at=self._clock.monotonic())
         )
 
-    def observe_phase(self, project: str, seconds: float) -> None:
-        """A phase ended after so long."""
-        self._history.observe_phase(project, seconds)
+    def observe_phase(self, project: str, seconds: float, end: PhaseEnd) -> None:
+        """After so long. One that was cut short says nothing of how long phases take."""
+        if end not in _CUT_SHORT:
+            self._history.observe_phase(project, seconds)
 
     def asked_to_park(self, story_id: str) -> None:
         self._surveyor.asked_to_park(story_id)

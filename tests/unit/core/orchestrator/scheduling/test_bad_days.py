@@ -5,7 +5,9 @@ from dataclasses import replace
 from core.domain.event import EventKind
 from core.errors import NotFound
 from core.isolation.limits import ProjectUse
+from core.store import load
 from core.store.database import Transaction
+from core.worker.contract import PhaseEnd
 
 DAY = 86400.0
 
@@ -119,6 +121,16 @@ async def test_a_start_that_lost_its_race_keeps_its_place_in_the_queue(yard):
     await yard.engine.choose()  # and nobody claims it
     yard.clock.advance(500)
     assert await waited(yard, "shop-1") == 500.0
+
+
+async def test_a_phase_that_was_cut_short_says_nothing_of_how_long_phases_take(yard):
+    await yard.project("shop", 1)
+    yard.engine.observe_phase("shop", 600.0, PhaseEnd.PASSED)
+    for end in (PhaseEnd.PARKED, PhaseEnd.CANCELLED, PhaseEnd.LIMITED):
+        yard.engine.observe_phase("shop", 1.0, end)
+    await yard.engine.rebalance()
+    memory = (await yard.store.read(load.memories))["shop"]
+    assert (memory.durations.count, memory.durations.mean_seconds) == (1, 600.0)
 
 
 async def test_limits_lowered_below_what_is_in_use_start_nothing_and_end_nothing(yard):
