@@ -116,19 +116,25 @@ _PANELS = (
 )
 
 
-def shares_chart(view: ResourcesView) -> SharesChart:
-    """The projects with the largest shares, the others summed. Figures are rounded so that a picture of a
-    moment ago is often still the right one."""
+def shares_chart(view: ResourcesView, one: ProjectResources | None = None) -> SharesChart:
+    """The projects with the largest shares, the others summed; or `one` beside all others. Figures are
+    rounded so that a picture of a moment ago is often still the right one."""
     by_share = sorted(view.projects, key=lambda one: (-one.share, -one.entitled, one.project))
     most = SHOWN if len(by_share) <= SHOWN else SHOWN - 1
     shown, rest = by_share[:most], by_share[most:]
-    names = [one.project for one in shown] + ([f"{len(rest)} others"] if rest else [])
-    groups = [*((one,) for one in shown), *([tuple(rest)] if rest else [])]
+    if one is not None:
+        shown, rest = [one], [each for each in by_share if each.project != one.project]
+    others = f"{len(rest)} other{'s' if len(rest) > 1 else ''}"
+    names = [each.project for each in shown] + ([others] if rest else [])
+    groups = [*((each,) for each in shown), *([tuple(rest)] if rest else [])]
     panels = tuple(
         _panel(view, groups, resource, label, unit, scale) for resource, label, unit, scale in _PANELS
     )
     return SharesChart(
-        title=f"Shares · {view.strategy}", names=tuple(names), summed=bool(rest), panels=panels
+        title=f"{one.project if one else 'Shares'} · {view.strategy}",
+        names=tuple(names),
+        summed=bool(rest),
+        panels=panels,
     )
 
 

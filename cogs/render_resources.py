@@ -57,14 +57,18 @@ def resources(
     ]
     tone = Tone.BAD if view.problems else Tone.ASK if view.pressure else Tone.NEUTRAL
     made = _pages("Resources", "\n".join(head), lines, page, what="resources", argument="-", tone=tone)
-    if picture is None or page > 0:
-        return made
-    card = replace(made.cards[0], image=NAME)
-    return Message(cards=(card,), buttons=made.buttons, attachments=(Attachment(name=NAME, data=picture),))
+    return made if page > 0 else _with_picture(made, picture)
 
 
-def project_resources(view: ResourcesView, one: ProjectResources, page: int = 0) -> Message:
-    """All that is known of one project's share."""
+def project_resources(
+    view: ResourcesView,
+    one: ProjectResources,
+    page: int = 0,
+    picture: bytes | None = None,
+    *,
+    drawing: bool = False,
+) -> Message:
+    """All that is known of one project's share. The picture stands on the first page."""
     held = f"{_bar(one.share, one.entitled)} holds {_percent(one.share)} of its {_percent(one.entitled)}"
     head = "\n".join(
         [
@@ -73,6 +77,7 @@ def project_resources(view: ResourcesView, one: ProjectResources, page: int = 0)
             held,
             f"{count(one.running, 'agent')} at work, {count(one.waiting, 'story waits', 'stories wait')}",
             _table(one.resources),
+            *(["Drawing the picture…"] if drawing else []),
         ]
     )
     lines = [
@@ -86,7 +91,15 @@ def project_resources(view: ResourcesView, one: ProjectResources, page: int = 0)
     ]
     tone = Tone.BAD if one.problems else Tone.ASK if one.barred else Tone.NEUTRAL
     heading = f"Resources of {title(one.project, 100)}"
-    return _pages(heading, head, lines, page, what="resources", argument=one.project, tone=tone)
+    made = _pages(heading, head, lines, page, what="resources", argument=one.project, tone=tone)
+    return made if page > 0 else _with_picture(made, picture)
+
+
+def _with_picture(made: Message, picture: bytes | None) -> Message:
+    if picture is None:
+        return made
+    card = replace(made.cards[0], image=NAME)
+    return Message(cards=(card,), buttons=made.buttons, attachments=(Attachment(name=NAME, data=picture),))
 
 
 def compact(one: ProjectResources) -> str:
@@ -107,6 +120,8 @@ def _capacity(view: ResourceView) -> str:
     taken = max(view.used or 0.0, view.reserved)
     if view.limit is None or not math.isfinite(view.limit):
         return f"{_label(view.resource)} **{_amount(view.resource, taken)}**, no limit"
+    if view.resource == Resource.CPU:  # processes that want a core, which may be more than there are
+        return f"{_bar(taken, view.limit)} load **{_tenths(taken)} on {_amount(view.resource, view.limit)}**"
     shown = _amounts(view.resource, taken, view.limit)
     return f"{_bar(taken, view.limit)} {_label(view.resource)} **{shown}**"
 

@@ -31,19 +31,17 @@ class Resources(commands.Cog):
     @hybrid.options(project="One project's details; none: all projects")
     async def resource_status(self, ctx: Context, project: str | None = None) -> None:
         name = (project or "").strip()
-        if name:
-            await answer(ctx, self._page(name, 0))
-            return
         view = await self._desk.commands.resources()
-        chart = shares_chart(view)
+        one = _project(view, name) if name else None
+        chart = shares_chart(view, one)
         if (picture := self._desk.draw.kept(chart)) is not None:
-            await answer(ctx, _ready(render_resources.resources(view, picture=picture)))
+            await answer(ctx, _ready(_status(view, one, picture)))
             return
 
         async def draw() -> Message:
-            return render_resources.resources(view, picture=await self._desk.draw(chart))
+            return _status(view, one, await self._desk.draw(chart))
 
-        await answer_then(ctx, render_resources.resources(view, drawing=True), draw())
+        await answer_then(ctx, _status(view, one, drawing=True), draw())
 
     @hybrid.command("Measure and share resources anew, or look what another strategy would do")
     @hybrid.options(
@@ -77,11 +75,23 @@ class Resources(commands.Cog):
 
     async def _page(self, argument: str, page: int) -> Message:
         view = await self._desk.commands.resources()
-        if argument != EVERY:
-            return render_resources.project_resources(view, _project(view, argument), page)
-        if page > 0:
-            return render_resources.resources(view, page)
-        return render_resources.resources(view, picture=await self._desk.draw(shares_chart(view)))
+        one = None if argument == EVERY else _project(view, argument)
+        picture = await self._desk.draw(shares_chart(view, one)) if page == 0 else None
+        return _status(view, one, picture, page=page)
+
+
+def _status(
+    view: ResourcesView,
+    one: ProjectResources | None,
+    picture: bytes | None = None,
+    *,
+    page: int = 0,
+    drawing: bool = False,
+) -> Message:
+    """Of one project, or of all."""
+    if one is None:
+        return render_resources.resources(view, page, picture, drawing=drawing)
+    return render_resources.project_resources(view, one, page, picture, drawing=drawing)
 
 
 def _project(view: ResourcesView, name: str) -> ProjectResources:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from core.scheduler.quota import Quota
 
-_CELLS = 8
+_CELLS = 4  # of a bar: in 80 columns there has to be room for the project's name
 _TIER_SIGN = {Priority.CRITICAL: "🔴", Priority.HIGH: "🟠", Priority.NORMAL: "🟡", Priority.LOW: "🟢"}
 _MB_A_GB = 1024
 
@@ -122,7 +122,7 @@ def _project_table(views: Sequence[ProjectResources]) -> Table:
             share(view.share, view.entitled),
             _used(found.get("cpu"), lambda amount: f"{amount:.1f}"),
             _used(found.get("memory_mb"), _memory),
-            _used(found.get("disk_mb"), _memory),
+            _taken(found.get("disk_mb"), _memory),
         )
     return shown
 
@@ -190,11 +190,17 @@ def _in_all(view: ResourceView) -> str:
     return f"{taken:.0f}{limit} {view.unit}"
 
 
+def _taken(view: ResourceView | None, words: Callable[[float], str]) -> str:
+    if view is None or (view.used is None and not view.reserved):
+        return "-"
+    return words(view.used or view.reserved)
+
+
 def _used(view: ResourceView | None, words: Callable[[float], str]) -> str:
     """Used / limit."""
     if view is None:
         return "-"
-    used = "-" if view.used is None and not view.reserved else words(view.used or view.reserved)
+    used = _taken(view, words)
     if view.limit is None:
         return used
     limit = words(view.limit)
@@ -241,7 +247,10 @@ def reloaded(view: ReloadView) -> RenderableType:
     if not (view.changed or view.later or view.problems):
         return done("The settings are read: nothing has changed.")
     changed = count(len(view.changed), "setting")
-    parts: list[RenderableType] = [done(f"The settings are read: {changed} changed.")]
+    earlier = ""
+    if view.taken_up_at is not None:
+        earlier = f" Orchard had seen it already, at {view.taken_up_at:%H:%M:%S} UTC."
+    parts: list[RenderableType] = [done(f"The settings are read: {changed} changed.{earlier}")]
     parts += [indented(f"• {line}") for line in view.changed]
     if view.later:
         parts.append(Text("Not now:", style="yellow"))

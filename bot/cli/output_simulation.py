@@ -58,11 +58,11 @@ def _head(value: Comparison) -> Text:
     capacity = value.capacity
     there = [count(round(capacity.agents), "agent"), f"{capacity.cpu:.3g} cores", _memory(capacity.memory_mb)]
     seed = "" if value.seed is None else f", seed {value.seed}"
-    days = f"{value.days:.3g}".rstrip(".")
+    days = "1 day" if value.days == 1 else f"{value.days:.3g} days"
     stories = value.outcomes[0].stories if value.outcomes else 0
     lines = [
         f": {clean(value.meaning)}.",
-        f"{count(value.projects, 'project')}, {days} days from {value.starts_at:%A} on{seed}; "
+        f"{count(value.projects, 'project')}, {days} from {value.starts_at:%A} on{seed}; "
         f"{count(stories, 'story', 'stories')} arrive.",
         f"To share: {', '.join(there)}. {' '.join(map(clean, value.notes))}",
     ]
@@ -108,7 +108,7 @@ def _whole(figure: float, _: Outcome) -> str:
 
 
 def _part(figure: float, _: Outcome) -> str:
-    return f"{figure:.0%}"
+    return f"{figure * 100:.0f} %"
 
 
 def _time(figure: float, _: Outcome) -> str:
@@ -185,4 +185,4 @@ def _share(project: ProjectOutcome) -> Text:
     if project.satisfied is None:
         return Text("-", style="dim")
     style = "red" if project.satisfied < 0.5 else ""
-    return Text(f"{project.held:.1%} of {project.due:.1%}", style=style)
+    return Text(f"{project.held * 100:.1f} % of {project.due * 100:.1f} %", style=style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,8 +60,9 @@ def waits(found: Mapping[str, Any]) -> bytes:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
     axes.set_xlabel("waited longer than; the dot is the longest wait", color=SOFT, fontsize=12, labelpad=8)
+    side = "right" if math.log(patience / least) > 0.6 * math.log(most / least) else "left"
     axes.text(
-        patience, 0.86, f" {patience / 60:g} min, too long", color=SOFT, fontsize=11.5, va="top", ha="left"
+        patience, 0.86, f" {patience / 60:g} min, too long ", color=SOFT, fontsize=11.5, va="top", ha=side
     )
     return png(figure)
 

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.loader import Configuration
@@ -25,6 +26,8 @@ from core.store import projects
 from core.store.database import Store, Transaction
 
 log = logging.getLogger(__name__)
+
+_JUST_NOW = timedelta(minutes=1)
 
 # How a project that is configured with a status comes to it when it is first seen.
 _WAY_TO = {
@@ -49,6 +52,7 @@ class Registry:
         self._changed: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()  # a reading that was begun earlier never comes over a later one
         self._entering = asyncio.Lock()  # nobody adopts what is being registered
+        self._taken_up: ReloadView | None = None  # unasked, and not told to anybody yet
         self.refused: OrchardError | None = None  # why the files, as they are now, are not in force
 
     def on_registered(self, listener: Callable[[Project], None]) -> None:
@@ -107,8 +111,10 @@ class Registry:
             for listener in self._changed:
                 listener()
 
-    async def reload(self) -> ReloadView:
+    async def reload(self, *, asked: bool = False) -> ReloadView:
         """Reads the configuration anew, takes in what it newly names, and says what is different now.
+
+        Who `asked` for it is told as well what was taken up by itself in the minute before.
 
         Raises as `refresh`. Of a project that can no longer be used with its settings, people are told.
         """
@@ -122,7 +128,15 @@ class Registry:
                 log.warning("project %s: %s", name, error)
                 await self._store.write(_unavailable(name, error))
         changed, later = differences(before.settings, self.configuration.settings)
-        return ReloadView(changed=changed, later=later, problems=tuple(map(str, wrong.values())))
+        told = ReloadView(changed=changed, later=later, problems=tuple(map(str, wrong.values())))
+        now = datetime.now(UTC)
+        if changed or later:
+            self._taken_up = None if asked else replace(told, taken_up_at=now)
+            return told
+        last, self._taken_up = self._taken_up, None if asked else self._taken_up
+        if not asked or last is None or last.taken_up_at is None or now - last.taken_up_at > _JUST_NOW:
+            return told
+        return replace(last, problems=told.problems)
 
     async def register(self, name: str, path: Path, *, actor: str) -> Registration:
         """Checks the folder, writes `projects.d/<name>.yaml`, and the project's row.

@@ -100,6 +100,7 @@ class ReloadView:
     changed: tuple[str, ...]  # in force now
     later: tuple[str, ...] = ()  # read, but in force after a restart only
     problems: tuple[str, ...] = ()  # projects that keep the settings they had, and why
+    taken_up_at: datetime | None = None  # it was by itself, a moment before somebody asked for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from operator import itemgetter
 from typing import NamedTuple
 
 
@@ -24,6 +25,7 @@ COUNT = len(RESOURCES)
 
 # Ten tasks of 0.1 cores fit into one core although the sum of the floats may be a hair above it.
 SLACK = 1e-9
+_MANY = 8192  # of more amounts, each resource is summed by itself: other threads may run in between
 
 
 class Resources(NamedTuple):
@@ -102,6 +104,8 @@ def _part(amount: float, capacity: float) -> float:
 
 def total(amounts: Sequence[tuple[float, ...]]) -> Resources:
     """Their sum, exact to the last bit whatever their order (math.fsum)."""
+    if len(amounts) > _MANY:
+        return Resources(*[math.fsum(map(itemgetter(at), amounts)) for at in range(COUNT)])
     return Resources(*map(math.fsum, zip(*amounts, strict=True))) if amounts else NOTHING
 
 
@@ -129,7 +133,9 @@ def called(resource: Resource) -> str:
 
 
 def come_free(resource: Resource, amount: float) -> str:
-    """What has to happen for so much more of it: "1 more agent comes free"."""
+    """What has to happen for so much more of it: "1 more agent comes free"; whole MB, rounded up."""
+    if resource in (Resource.MEMORY_MB, Resource.DISK_MB) and math.isfinite(amount):
+        amount = float(math.ceil(amount))
     number, _, unit = worded(resource, amount).partition(" ")
     return f"{number} more {unit} {'comes' if number == '1' else 'come'} free"
 

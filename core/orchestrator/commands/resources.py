@@ -66,7 +66,7 @@ class Resources(Topic):
     async def reload_settings(self, *, actor: str) -> ReloadView:
         """Reads the settings anew, at once. Raises OrchardError, and then the settings of before stay."""
         self._running("Settings are read anew")
-        told = await self._registry.reload()
+        told = await self._registry.reload(asked=True)
         log.info("settings read anew for %s: %d changed", actor, len(told.changed))
         return told
 

@@ -134,10 +134,12 @@ def _rest(terms: Terms, running: int, room: int, found: Sequence[Candidate]) -> 
     if room and not found:
         return ""
     if most == 1:
-        works, which = f"{name} works on 1 story at a time (max_parallel_cycles)", "that"
+        works, which = f"{name} works on 1 story at a time (max_parallel_cycles)", "the one at work"
     else:
         works, which = f"{name} works on {running} of at most {most} stories at once", "one of them"
     first = [candidate.id for candidate in found] if room else []
+    if most == 1 and first:
+        which = first[0] if len(first) == 1 else "one of them"
     come = f", and {_listed(first)} {'comes' if len(first) == 1 else 'come'} first" if first else ""
     return f"waits: {works}{come}; next when {which} is done or has to wait."
 

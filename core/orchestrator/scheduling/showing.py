@@ -9,7 +9,7 @@ from datetime import datetime
 from core.orchestrator.resource_views import LockView, ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.resources_at_rest import UNITS
 from core.orchestrator.scheduling.candidates import Kind
-from core.orchestrator.scheduling.picture import ProjectPicture, demand_of
+from core.orchestrator.scheduling.picture import ProjectPicture, demand_of, used_by
 from core.orchestrator.scheduling.surveyor import Survey
 from core.scheduler.decision import Allocation, Decision
 from core.scheduler.quota import Quota
@@ -17,6 +17,7 @@ from core.scheduler.resources import NOTHING, RESOURCES, Resource, Resources, to
 from core.scheduler.snapshot import Snapshot
 from core.store.locks import SharedResource
 
+BY_FORECAST = "dynamic"  # the others do not look ahead
 _SHOWN = RESOURCES[:-1]  # tokens are not in force yet
 
 
@@ -48,6 +49,7 @@ def resources_view(
                 held[name],
                 allocations[name],
                 quotas[name],
+                share=used_by(pictures[name]).share(snapshot.capacity),
                 waiting=survey.backlog.get(name, 0),
                 problems=problems_of(name),
             )
@@ -75,7 +77,7 @@ def held_back(survey: Survey, story_id: str, project: str) -> tuple[str, ...]:
     stories = [task.id for task in picture.at_work if task.kind is not Kind.DESIGN and task.id != story_id]
     if stories:
         details.append(f"At work for {project}: {', '.join(stories[:5])}{_more(stories)}.")
-    if picture.forecast:
+    if picture.forecast and survey.settings.resource_allocation_strategy == BY_FORECAST:
         details.append(f"{project} {picture.forecast}.")
     return tuple(details)
 
@@ -94,6 +96,7 @@ def _project(
     allocation: Allocation,
     quota: Quota,
     *,
+    share: float,
     waiting: int,
     problems: tuple[str, ...],
 ) -> ProjectResources:
@@ -104,7 +107,7 @@ def _project(
         quota=quota,
         running=int(held.agents),
         waiting=waiting,
-        share=_part(allocation.share),
+        share=_part(share),  # not with what was decided to start, and may not yet
         entitled=_part(allocation.entitled),
         resources=tuple(
             ResourceView(

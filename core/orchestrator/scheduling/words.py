@@ -59,12 +59,15 @@ def _projects(wait: Wait) -> tuple[str, str]:
 def _full(wait: Wait) -> str:
     part = wait.free > 0.0  # there is some, but not enough of it
     match wait.short:
+        case Resource.AGENTS if wait.free < 0:  # the limit was lowered
+            at_work = f"{wait.capacity - wait.free:g} agents are at work"
+            return f"{at_work}, and only {wait.capacity:g} may be (max_total_agents)"
         case Resource.AGENTS if wait.capacity == 1:
             return "the only agent is at work (max_total_agents)"
         case Resource.AGENTS:
             return f"all {wait.capacity:g} agents are at work (max_total_agents)"
         case Resource.MEMORY_MB:
-            return "too little memory is free" if part else "memory is full"
+            return "memory is full"  # for such a phase; the details say how much is free
         case Resource.CPU:
             return "too few processor cores are free" if part else "the processor cores are all taken"
         case Resource.DISK_MB:
@@ -101,7 +104,7 @@ def _until_free(wait: Wait) -> str:
     if not wait.holder or not wait.held:
         return more
     who = f"{wait.holder} itself" if wait.holder == wait.project else wait.holder
-    if wait.short is Resource.AGENTS and wait.capacity == 1:
+    if wait.short is Resource.AGENTS and wait.capacity == 1 and wait.free >= 0:
         return f"that agent is done ({who} has it)"
     unit = " MB of it" if wait.short in (Resource.MEMORY_MB, Resource.DISK_MB) else " of them"
     return f"{more} ({who} holds {wait.held:,.6g}{unit})"

@@ -128,6 +128,14 @@ class TestStatus:
         answer = await alice.slash("resource_status", {"project": "shop"})
         assert "Resources of shop" in answer.text
         assert "Because: its fair share" in answer.text
+
+        async def drawn() -> PostedMessage | None:
+            message = (await alice.look_again(answer)).message
+            return message if message is not None and message.attachments else None
+
+        found = await until(drawn, "a picture")
+        assert (await alice.download(found.attachments[0])).startswith(PNG)
+        assert "Drawing" not in found.text
         mark = await alice.mark()
         await alice.say_to_bot("resource_status SHOP")
         await alice.wait_for_message(says("Resources of shop"), after=mark)

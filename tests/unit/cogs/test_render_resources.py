@@ -101,7 +101,7 @@ class TestResources:
     def test_capacity_and_a_project(self) -> None:
         told = body(render.resources(view(project())))
         assert "▰▰▰▰▱▱▱▱ agents **5 of 10**" in told
-        assert "CPU **2.1 of 8 cores**" in told
+        assert "load **2.1 on 8 cores**" in told
         assert "memory **6.1 of 24 GB**" in told
         assert "disk **900 MB**, no limit" in told
         assert "🟠 **shop** 2/3 agents · 4 wait" in told

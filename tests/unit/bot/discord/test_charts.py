@@ -181,6 +181,11 @@ def test_of_many_projects_the_smallest_are_summed() -> None:
     names = [f"p{n}" for n in range(50)]
     assert len(shares_chart(shared(*names[:SHOWN])).names) == SHOWN
     assert not shares_chart(shared(*names[:SHOWN])).summed
+    view = shared(*names)
+    beside = shares_chart(view, view.projects[0])
+    assert beside.names == (view.projects[0].project, f"{len(names) - 1} others")
+    assert beside.summed
+    assert beside.title.startswith(view.projects[0].project)
     chart = shares_chart(shared(*names))
     assert chart.summed
     assert chart.names == (*names[: SHOWN - 1], "39 others")

@@ -7,10 +7,14 @@ import yaml
 
 from config.loader import load
 from config.problems import ConfigError
+from core.bus import Bus
+from core.clock import SystemClock
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import Priority
 from core.errors import InvalidInput, NotAllowed, Unavailable
+from core.orchestrator.registry import Registry
 from core.runtime import open_commands
+from core.store.database import Store
 
 
 def checkout(folder, branch="main"):
@@ -40,6 +44,23 @@ def opened(tmp_path):
         return load(tmp_path, environ={})
 
     return lambda: open_commands(read(), read)
+
+
+async def test_who_asks_is_told_what_was_taken_up_a_moment_before_and_once(tmp_path):
+    configure(tmp_path, shop={"path": str(checkout(tmp_path / "shop"))})
+
+    def read():
+        return load(tmp_path, environ={})
+
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, read(), read)
+        assert (await registry.reload(asked=True)).changed == ()
+        configure(tmp_path, shop={"path": str(tmp_path / "shop"), "priority": "high"})
+        seen = await registry.reload()  # by itself
+        assert seen.changed == ("projects.shop.priority: normal → high",)
+        told = await registry.reload(asked=True)
+        assert (told.changed, told.taken_up_at is None) == (seen.changed, False)
+        assert (await registry.reload(asked=True)).changed == ()
 
 
 async def test_a_configured_name_keeps_its_path(opened, tmp_path):

@@ -31,7 +31,9 @@ class TestAdmission:
         assert len(started) == 9  # 0.9 x 24 GB, less 2.5: a tenth one would not fit
         assert await yard.start() == []
         assert "memory is full" in yard.engine.why("shop-15")
-        assert yard.engine.why("shop-15").endswith("(shop itself holds 18,432 MB of it).")
+        assert yard.engine.why("shop-15").endswith(
+            "next when 862 more MB of memory come free (shop itself holds 18,432 MB of it)."
+        )
 
     async def test_what_agents_really_take_counts_where_it_is_more(self, yard):
         await yard.project("shop", 15, **{**TWO_GB, "max_parallel_agents": 3, "max_parallel_cycles": 3})

@@ -111,6 +111,18 @@ def test_a_full_project_offers_nothing_and_says_so():
     )
 
 
+def test_of_one_story_at_a_time_no_many_are_said():
+    one = terms(max_parallel_cycles=1)
+    at_a_time = "waits: shop works on 1 story at a time (max_parallel_cycles)"
+    full = candidates_of(one, [ready(1)], stories_running=1)
+    assert full.waits == {"shop-1": f"{at_a_time}; next when the one at work is done or has to wait."}
+    behind = candidates_of(one, [ready(1), ready(2, minutes=1)], stories_running=0)
+    (first,), (other,) = [each.id for each in behind.candidates], behind.waits
+    assert behind.waits[other] == (
+        f"{at_a_time}, and {first} comes first; next when {first} is done or has to wait."
+    )
+
+
 def test_stories_ready_to_be_merged_are_one_candidate_beside_the_phases():
     given = [ready(n, CycleState.COMMIT, generation=1, minutes=n) for n in (1, 2, 3)] + [ready(4), ready(5)]
     chosen = candidates_of(terms(max_parallel_cycles=1), given, stories_running=0, batch_size=2)

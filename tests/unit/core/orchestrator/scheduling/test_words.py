@@ -23,8 +23,8 @@ def wait(obstacle, short=None, **more):
         ),
         (
             wait(Obstacle.CAPACITY, Resource.MEMORY_MB, free=112.0, holder="shop", held=6000.0),
-            "waits: too little memory is free, shop holds 42 % of its 33 %; next when 400 more MB of memory "
-            "come free (shop itself holds 6,000 MB of it).",
+            "waits: memory is full, shop holds 42 % of its 33 %; next when 400 more MB of memory come free "
+            "(shop itself holds 6,000 MB of it).",
         ),
         (  # there is less than is taken: a limit was lowered
             wait(Obstacle.CAPACITY, Resource.MEMORY_MB, free=-512.0, holder="calc", held=6000.0),
@@ -35,6 +35,13 @@ def wait(obstacle, short=None, **more):
             wait(Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, capacity=1.0, holder="calc", held=1.0),
             "waits: the only agent is at work (max_total_agents), shop holds 42 % of its 33 %; next when "
             "that agent is done (calc has it).",
+        ),
+        (
+            wait(
+                Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, free=-2.0, capacity=1.0, holder="calc", held=3
+            ),
+            "waits: 3 agents are at work, and only 1 may be (max_total_agents), shop holds 42 % of its 33 %; "
+            "next when 3 more agents come free (calc holds 3 of them).",
         ),
         (
             wait(Obstacle.CAPACITY, Resource.AGENTS, needed=1.0, capacity=20.0, holder="calc", held=15.0),
