@@ -12,6 +12,16 @@ from datetime import datetime
 
 from core.domain.story import Priority, StoryStatus
 from core.scheduler.quota import Quota
+from core.scheduler.resources import Resource
+
+UNITS = {
+    Resource.AGENTS: "agents",
+    Resource.CYCLES: "stories",
+    Resource.CPU: "cores",
+    Resource.MEMORY_MB: "MB",
+    Resource.DISK_MB: "MB",
+    Resource.TOKENS_PER_MINUTE: "tokens a minute",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from config.settings import ProjectSettings, Settings, WorkHours
 from core.domain.lifecycles import ProjectStatus
 from core.domain.project import Project
 from core.monitoring.machine import Reading
-from core.orchestrator.resource_views import LockView, ProjectResources, ResourcesView, ResourceView
+from core.orchestrator.resource_views import UNITS, LockView, ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.scheduling.bars import hours_bar
 from core.orchestrator.scheduling.demand import terms_of
 from core.orchestrator.scheduling.pressure import capacity_of
@@ -25,14 +25,6 @@ from core.store import cycles, load, locks, projects
 from core.store.load import Memory
 from core.store.locks import SharedResource
 
-UNITS = {
-    Resource.AGENTS: "agents",
-    Resource.CYCLES: "stories",
-    Resource.CPU: "cores",
-    Resource.MEMORY_MB: "MB",
-    Resource.DISK_MB: "MB",
-    Resource.TOKENS_PER_MINUTE: "tokens a minute",
-}
 _SHOWN = RESOURCES[:-1]  # tokens are not in force yet
 
 

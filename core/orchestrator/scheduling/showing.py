@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from core.orchestrator.resource_views import LockView, ProjectResources, ResourcesView, ResourceView
-from core.orchestrator.resources_at_rest import UNITS
+from core.orchestrator.resource_views import UNITS, LockView, ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.scheduling.candidates import Kind
 from core.orchestrator.scheduling.picture import ProjectPicture, demand_of, used_by
 from core.orchestrator.scheduling.surveyor import Survey
