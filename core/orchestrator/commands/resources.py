@@ -57,8 +57,8 @@ class Resources(Topic):
                 f"The strategy is {configured}, not {wanted}.",
                 why="What decides between projects stands in the settings, so that it is the same after a "
                 "restart.",
-                hint=f"Set global.resource_allocation_strategy: {wanted} in orch-config.yaml; or only look "
-                "what it would do: a dry run.",
+                hint=f"Set global.resource_allocation_strategy: {wanted} in orch-config.yaml; or look at "
+                "what it would do, by a dry run.",
             )
         engine = self._running("What a strategy would do is known" if dry_run else "Resources are shared")
         return await engine.optimize(wanted, dry_run, actor)

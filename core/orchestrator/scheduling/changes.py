@@ -72,4 +72,4 @@ def _memory(amount: int | None) -> str:
 
 
 def _agents(count: int) -> str:
-    return "1 agent" if count == 1 else f"{count} agents"
+    return {0: "no agent", 1: "1 agent"}.get(count, f"{count} agents")

@@ -104,7 +104,7 @@ async def test_a_guarantee_goes_before_others_and_what_waits_is_explained(pair):
         await eventually(both_wait)
         why = await commands.why("right-1")
         assert why.sentence.startswith("waits: the only agent is at work (max_total_agents), right holds 0 %")
-        assert why.next.startswith("One of them ends")
+        assert why.next.startswith("That agent is done")
         run = await commands.optimize(strategy="priority_based", dry_run=True, actor="cli")
         assert (run.strategy, run.starts) == ("priority_based", ())
         view = await commands.resources()

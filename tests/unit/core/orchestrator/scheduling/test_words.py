@@ -157,6 +157,13 @@ def test_projects_that_come_and_go():
     assert set(known) == {"new"}
 
 
+def test_no_agent_is_no_number():
+    assert told_changes({}, [quota("new", agents=0)])[0][0].startswith("Gave new no agent, 1,024 MB")
+    assert told_changes({"shop": quota("shop", agents=None)}, [quota("shop", agents=0)])[0] == (
+        "Limited shop to no agent",
+    )
+
+
 def test_small_steps_are_told_once_they_add_up():
     known, told = {"shop": quota("shop")}, []
     for memory in (1060, 1085, 1110):
