@@ -101,7 +101,7 @@ class EpicDesigns:
         waits: dict[str, str] = {}
         for epic in designing:
             if epic.project not in active:
-                waits[epic.id] = f"waits: {epic.project} is not started."
+                waits[epic.id] = f"waits: {epic.project} is not started; next when it is."
             elif first.setdefault(epic.project, epic).id != epic.id:
                 waits[epic.id] = f"waits: {first[epic.project].id} is designed first."
         ready = [epic for epic in first.values() if not self._is_busy(epic.project)]
