@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = SECONDS) ->
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 

@@ -273,7 +273,7 @@ async def test_an_agents_usage_limit_pauses_and_resumes_by_itself(farm):
     farm.add("calc")
     farm.settings = {"ai_settings": {"resume_after_usage_limit": True, "max_auto_retry": 0}}
     story = farm.script["stories"]["Multiply"]
-    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 3, "times": 1}}
+    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 1, "times": 1}}
     story["code_green"] = [limit, *story["code_green"]]
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
@@ -333,7 +333,7 @@ async def test_a_stop_between_the_claim_and_the_turn_is_not_lost(hanging):
 
 async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
     farm.add("calc")
-    farm.global_settings = {"stall_seconds": 1, "stall_cancel_seconds": 3}
+    farm.global_settings = {"stall_seconds": 1, "stall_cancel_seconds": 2}
     story = farm.script["stories"]["Multiply"]
     story["code_green"] = [[{"silent": 60}], story["code_green"]]
     async with farm.running() as orchard:
