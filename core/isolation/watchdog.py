@@ -43,8 +43,8 @@ class TreeWatch:
     def admitted(self) -> list[int]:
         """Those that live. A pid alone is no identity."""
         for pid, ticks in list(self._admitted.items()):
-            if _ticks(pid) != ticks:
-                del self._admitted[pid]
+            if _ticks(pid) != ticks and self._admitted.get(pid) == ticks:
+                self._admitted.pop(pid, None)  # another thread, which measures, may have found it as well
         return list(self._admitted)
 
     def below(self) -> list[int]:

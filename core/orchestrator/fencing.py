@@ -59,7 +59,7 @@ def limits_of(settings: ProjectSettings) -> ProjectLimits:
 
 
 class Fencing:
-    """Use `open`; one event loop only."""
+    """Use `open`; one event loop only, but for `measured`."""
 
     def __init__(
         self,
@@ -123,7 +123,8 @@ class Fencing:
     # -- what is so now ----------------------------------------------------------------------
 
     def measured(self, project: str) -> ProjectUse | None:
-        """What it uses, a second old at most; None for a project that runs nothing. Of `disk_mb` a minute."""
+        """What it uses, a second old at most; None for a project that runs nothing. Of `disk_mb` a minute.
+        From any thread: it reads some files."""
         now = time.monotonic()
         known = self._measured.get(project)
         if known is not None and now - known[0] < _FRESH_SECONDS:

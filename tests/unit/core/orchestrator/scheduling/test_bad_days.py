@@ -1,5 +1,6 @@
 """Restarts, settings that change halfway, a machine that is busy with nothing."""
 
+import threading
 from dataclasses import replace
 
 from core.domain.event import EventKind
@@ -114,6 +115,18 @@ async def test_settings_that_change_in_the_middle_of_a_decision_stop_nobody_else
     yard.engine._surveyor._read_machine = read_machine
     assert "calc-1" in await yard.start()
     assert "nothing could be decided" not in caplog.text
+
+
+async def test_what_projects_take_is_read_beside_the_loop(yard, monkeypatch):
+    """Of a thousand fences that is half a second of file reads."""
+    readers = []
+    monkeypatch.setattr(
+        type(yard), "measured", lambda self, project: readers.append(threading.current_thread())
+    )
+    await yard.project("shop", 1)
+    await yard.engine.choose()
+    assert readers
+    assert threading.main_thread() not in readers
 
 
 async def test_a_start_that_lost_its_race_keeps_its_place_in_the_queue(yard):
