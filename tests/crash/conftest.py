@@ -71,6 +71,7 @@ class Orchard:
     root: Path
     projects: dict[str, Path] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    global_settings: dict[str, Any] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
 
@@ -105,6 +106,7 @@ class Orchard:
                 "max_concurrent_projects": 50,
                 "max_load_per_core": None,
                 "global_state_path": str(self.state),
+                **self.global_settings,
             },
             "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
             "projects": {
