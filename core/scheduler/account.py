@@ -78,12 +78,20 @@ class Account:
     def may_grow_by(self, demand: Resources) -> bool:
         """Whether its own limit leaves room."""
         d0, d1, d2, d3, d4, d5 = demand
-        r0, r1, r2, r3, r4, r5 = room = self.room
-        if d0 <= r0 and d1 <= r1 and d2 <= r2 and d3 <= r3 and d4 <= r4 and d5 <= r5:
+        u0, u1, u2, u3, u4, u5 = self.used
+        l0, l1, l2, l3, l4, l5 = self.limit
+        if (
+            u0 + d0 <= l0
+            and u1 + d1 <= l1
+            and u2 + d2 <= l2
+            and u3 + d3 <= l3
+            and u4 + d4 <= l4
+            and u5 + d5 <= l5
+        ):
             return True
         return all(
             not need or need <= left + SLACK * (need if need > 1.0 else 1.0)
-            for need, left in zip(demand, room, strict=True)
+            for need, left in zip(demand, self.room, strict=True)
         )
 
     def filled(self, demand: Resources) -> float:

@@ -227,14 +227,11 @@ class Ledger:
                     break
                 self._park_misfits(lane, (o0, o1, o2, o3, o4, o5))
                 continue
+            if account.bound and not account.may_grow_by(demand):
+                heappop(heap)
+                continue
             u0, u1, u2, u3, u4, u5 = account.used
             u0, u1, u2, u3, u4, u5 = used = (u0 + d0, u1 + d1, u2 + d2, u3 + d3, u4 + d4, u5 + d5)
-            if account.bound:
-                l0, l1, l2, l3, l4, l5 = account.limit
-                inside = u0 <= l0 and u1 <= l1 and u2 <= l2 and u3 <= l3 and u4 <= l4 and u5 <= l5
-                if not inside and not account.may_grow_by(demand):
-                    heappop(heap)
-                    continue
             task = tasks.pop()
             o0, o1, o2, o3, o4, o5 = o0 - d0, o1 - d1, o2 - d2, o3 - d3, o4 - d4, o5 - d5
             i0, i1, i2, i3, i4, i5 = account.inverse
