@@ -411,20 +411,25 @@ async def test_what_cannot_be_ended_in_one_fence_hides_no_other(
     await until(lambda: stuck.asleep)
 
 
-async def test_files_that_the_kernel_keeps_in_its_cache_are_no_memory_in_use(
-    fenced: Fences, start: Start, tmp_path: Path
-) -> None:
-    """Else a project that reads and writes much would keep its own next agent from starting."""
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Path:
     kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True)
     if kind.stdout.strip() == "tmpfs":
         pytest.skip("files in memory are memory in use")
+    return tmp_path
+
+
+async def test_files_that_the_kernel_keeps_in_its_cache_are_no_memory_in_use(
+    fenced: Fences, start: Start, on_disk: Path
+) -> None:
+    """Else a project that reads and writes much would keep its own next agent from starting."""
     fence = fenced.fence("shop")
     fenced.apply("shop", ProjectLimits(memory_mb=1000))
-    write = f"import os\nwith open({str(tmp_path / 'big')!r}, 'wb') as file:\n"
+    write = f"import os\nwith open({str(on_disk / 'big')!r}, 'wb') as file:\n"
     write += (
         "    for _ in range(200): file.write(bytes(1 << 20))\n    file.flush(); os.fsync(file.fileno())\n"
     )
     worker(fence, start, write + WAIT)
-    await until((tmp_path / "big").exists)
+    await until((on_disk / "big").exists)
     await until(lambda: (fence._groups.full_memory_mb() or 0) > 190)
     await until(lambda: (fence.use().memory_mb or 1000) < 100)
