@@ -94,8 +94,8 @@ class GlobalSettings(Section):
     )
     max_load_per_core: Number | None = Field(
         4,
-        description="While more processes than this want each core, nothing more starts, unless nothing at "
-        "all is at work; null: whatever the load.",
+        description="While more processes than this want each core, nothing more starts, unless nothing is "
+        "at work, or what is uses no processor and a minute has passed; null: whatever the load.",
         gt=0,
         le=10000,
     )

@@ -109,7 +109,10 @@ class Registry:
         self.configuration = replace(fresh, settings=settings)
         if settings != before.settings:
             for listener in self._changed:
-                listener()
+                try:
+                    listener()
+                except Exception:  # the settings are in force, and the others are to hear of it
+                    log.exception("not everything follows the changed settings at once")
 
     async def reload(self, *, asked: bool = False) -> ReloadView:
         """Reads the configuration anew, takes in what it newly names, and says what is different now.

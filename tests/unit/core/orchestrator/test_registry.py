@@ -63,6 +63,23 @@ async def test_who_asks_is_told_what_was_taken_up_a_moment_before_and_once(tmp_p
         assert (await registry.reload(asked=True)).changed == ()
 
 
+async def test_who_cannot_follow_changed_settings_keeps_no_other_from_hearing_of_them(tmp_path, caplog):
+    configure(tmp_path, shop={"path": str(checkout(tmp_path / "shop"))})
+
+    def read():
+        return load(tmp_path, environ={})
+
+    heard = []
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, read(), read)
+        registry.on_changed(lambda: 1 // 0)
+        registry.on_changed(lambda: heard.append(registry.priority("shop")))
+        configure(tmp_path, shop={"path": str(tmp_path / "shop"), "priority": "high"})
+        assert (await registry.reload()).changed == ("projects.shop.priority: normal → high",)
+    assert heard == [Priority.HIGH]
+    assert "not everything follows" in caplog.text
+
+
 async def test_a_configured_name_keeps_its_path(opened, tmp_path):
     configure(tmp_path, shop={"path": str(tmp_path / "gone")})
     other = checkout(tmp_path / "shop")
