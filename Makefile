@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Handed on to the program: make demo ARGS=--interactive
 ARGS ?=
-# For pytest: a worker a core and one more, since many tests wait for programs that they start; the tests of a
-# file stay together, since many share what took long to make.
-PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist loadfile
+# For pytest: two workers more than cores, since many tests wait for programs that they start (each worker
+# reads all tests, which takes 5 to 10 s of processor time); the tests of a file stay together, since many
+# share what took long to make.
+PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
 .PHONY: help setup demo run test lint real bench lock clean
 

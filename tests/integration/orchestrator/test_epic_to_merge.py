@@ -201,7 +201,7 @@ async def test_a_usage_limit_is_told_and_waited_for_where_that_was_asked_for(far
     farm.settings = {"ai_settings": {"resume_after_usage_limit": True}}
     farm.script["stories"]["Limited"] = {
         "epic": [
-            {"limit": {"text": "Claude AI usage limit reached", "seconds": 1, "times": 1}},
+            {"limit": {"text": "Claude AI usage limit reached", "seconds": 3, "times": 1}},
             {"spec": ONE},
         ]
     }

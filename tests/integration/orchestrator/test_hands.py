@@ -1,4 +1,4 @@
-"""People's hands on running stories, with nothing replaced but the model."""
+"""People's hands on running stories; of what they run, only the model and pytest are replaced."""
 
 import asyncio
 import copy
@@ -26,6 +26,11 @@ async def until(condition, what):
             return found
     except TimeoutError:
         raise AssertionError(f"{what} did not come") from None
+
+
+@pytest.fixture
+def farm(quick_farm):
+    return quick_farm
 
 
 @pytest.fixture
@@ -255,6 +260,7 @@ async def test_tests_can_be_run_at_any_time(hanging):
 
 
 async def test_a_test_run_can_be_stopped(farm):
+    farm.quick = False
     farm.add("calc", {"tests/test_slow.py": "import time\n\n\ndef test_slow():\n    time.sleep(300)\n"})
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
@@ -273,7 +279,7 @@ async def test_an_agents_usage_limit_pauses_and_resumes_by_itself(farm):
     farm.add("calc")
     farm.settings = {"ai_settings": {"resume_after_usage_limit": True, "max_auto_retry": 0}}
     story = farm.script["stories"]["Multiply"]
-    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 1, "times": 1}}
+    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 3, "times": 1}}
     story["code_green"] = [limit, *story["code_green"]]
     async with farm.running() as orchard:
         commands = orchard.runtime.commands

@@ -14,6 +14,11 @@ GREEN = "from half import HALF\n\n\ndef multiply(a, b):\n    return HALF * a * b
 
 
 @pytest.fixture
+def farm(quick_farm):
+    return quick_farm
+
+
+@pytest.fixture
 def long_turn(farm):
     """A project whose agent writes half of its code and goes silent; the other half needs the first, and
     comes only from one that was told that it was interrupted."""
@@ -108,6 +113,7 @@ async def test_an_aborted_story_s_parked_work_is_saved(long_turn, git_in) -> Non
         await parker.park()
         await parker.commands.abort_story("calc-1", "enough", actor=ME)
         await parker.until(lambda: not parker.folder.exists())
+        await parker.orchard.until(EventKind.WORK_SALVAGED)  # told once the folder is gone
         log = await parker.commands.story_log("calc-1")
     (salvage,) = _of(log, EventKind.WORK_SALVAGED)
     assert git_in(long_turn.projects["calc"], "show", f"{salvage['ref']}:half.py") == "HALF = 1"

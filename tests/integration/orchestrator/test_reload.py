@@ -19,6 +19,11 @@ async def until(condition, seconds=40):
 
 
 @pytest.fixture
+def farm(quick_farm):
+    return quick_farm
+
+
+@pytest.fixture
 async def orchard(farm):
     farm.add("calc")
     async with farm.running() as running:

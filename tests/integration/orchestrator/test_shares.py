@@ -19,6 +19,11 @@ async def eventually(check, seconds=40):
 
 
 @pytest.fixture
+def farm(quick_farm):
+    return quick_farm
+
+
+@pytest.fixture
 def pair(farm):
     farm.add("left")
     farm.add("right")
