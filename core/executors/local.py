@@ -55,15 +55,17 @@ class WorkerHandle:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         log: Path,
+        log_from: int,
         status: asyncio.Future[int],
     ) -> None:
+        """What it says stands in `log` from byte `log_from` on."""
         self.pid = pid
         self.start_ticks = _start_ticks(pid)
         self.reader = reader
         self.writer = writer
         self._pidfd = pidfd
         self._log = log
-        self._log_from = log.stat().st_size if log.exists() else 0
+        self._log_from = log_from
         self._status = status  # as of os.waitpid, set by whoever is its parent
         self._ended = asyncio.create_task(self._watch(), name=f"watch worker {pid}")
 
@@ -181,6 +183,7 @@ class LocalExecutor:
         ours, theirs = socket.socketpair()
         try:
             with log.open("ab") as errors:
+                log_from = errors.seek(0, os.SEEK_END)  # before it can say anything
                 pid, pidfd, status = await self._start_process(theirs, errors.fileno(), entry)
         except OSError as error:
             ours.close()
@@ -191,7 +194,15 @@ class LocalExecutor:
         finally:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
-        handle = WorkerHandle(pid=pid, pidfd=pidfd, reader=reader, writer=writer, log=log, status=status)
+        handle = WorkerHandle(
+            pid=pid,
+            pidfd=pidfd,
+            reader=reader,
+            writer=writer,
+            log=log,
+            log_from=log_from,
+            status=status,
+        )
         if fence is not None:
             fence.admit(handle.pid, handle.start_ticks)
         self._handles.add(handle)

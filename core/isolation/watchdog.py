@@ -6,8 +6,10 @@ only niceness (so it counts by process, not by project), and there is no process
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import time
 from dataclasses import dataclass
 
 import psutil
@@ -17,6 +19,7 @@ from core.isolation.enter import be_nice
 from core.isolation.limits import Breach, ProjectUse, Resource
 
 _MB = 1 << 20
+_DYING_SECONDS = 5.0  # a killed program may still be seen with its memory, on a busy machine
 _STARTED = 19  # of stat_fields: start time in clock ticks
 
 
@@ -35,6 +38,7 @@ class TreeWatch:
 
     def __init__(self) -> None:
         self._admitted: dict[int, int] = {}  # pid: start ticks
+        self._killed: dict[tuple[int, int], float] = {}  # pid and start ticks: when, at the last breach
         self.is_half_full = False  # of memory, at the last look
 
     def admit(self, pid: int, start_ticks: int) -> None:
@@ -66,7 +70,11 @@ class TreeWatch:
 
     def hold_memory(self, project: str, limit_mb: int) -> Breach | None:
         """Ends the largest until the rest is below the limit."""
-        seen = look_at([*self.admitted(), *self.below()])
+        seen = [
+            one
+            for one in look_at([*self.admitted(), *self.below()])
+            if time.monotonic() - self._killed.get((one.pid, one.start_ticks), -math.inf) > _DYING_SECONDS
+        ]
         used = sum(one.memory_mb for one in seen)
         self.is_half_full = used > limit_mb / 2
         if used <= limit_mb:
@@ -76,6 +84,7 @@ class TreeWatch:
         if used <= limit_mb:
             return None
         ended, above = end_largest([one for one in exact if one.pid not in self._admitted], used - limit_mb)
+        self._killed = {(one.pid, one.start_ticks): time.monotonic() for one in ended}
         return breach(project, Resource.MEMORY, limit_mb, used, ended, above)
 
     def hold_processes(self, project: str, limit: int) -> Breach | None:

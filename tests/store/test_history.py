@@ -114,7 +114,7 @@ async def test_the_habit_of_an_hour_is_expected_a_week_later(history: History, c
     quiet, _ = expected(history, clock)
     assert busy.agents > 1.25 * quiet.agents
     assert busy.memory_mb == pytest.approx(512 * busy.agents)
-    assert "by the time of the week" in why
+    assert "at this time of the week" in why
 
 
 async def test_a_rebalancing_that_stands_for_hours_counts_for_each_of_them(
