@@ -43,7 +43,7 @@ async def test_what_is_deleted_is_made_again_and_nothing_stops(
             [diff] = [one for one in detail.attachments if one["filename"].endswith(".diff")]
             assert b"+apple" in await alice.person.download(diff)
             await alice.changes(detail, "Approve", "**Approved** by")
-            await alice.sees(f"`{apple}`", "is done")
+            await alice.sees(f"`{apple}`", "is done:")
             await alice.types("feedback", text="Fine")
 
             # The story's thread is deleted: it is opened again.
@@ -69,7 +69,7 @@ async def test_what_is_deleted_is_made_again_and_nothing_stops(
             )
             detail = await alice.types("tdd status", where=new, story=plum)
             await alice.changes(detail, "Approve", "**Approved** by")
-            await alice.sees(f"`{plum}`", "is done")
+            await alice.sees(f"`{plum}`", "is done:")
             await alice.types("feedback", text="Fine")
 
             # The bot may write no more: commands are answered, work goes on, and what it could not say comes.
@@ -88,6 +88,6 @@ async def test_what_is_deleted_is_made_again_and_nothing_stops(
             house.guild.world.set_bot_permissions(before)
             third = await alice.sees("shop-3", button="Approve")
             await alice.changes(third, "Approve", "**Approved** by")
-            await alice.sees("`shop-3`", "is done")
+            await alice.sees("`shop-3`", "is done:")
             assert len(await alice.posts("Sprint 3 started")) == 1
         assert house.subjects("shop") == ["First commit", "Apple", "Plum", "Pear"]

@@ -49,7 +49,7 @@ async def test_a_story_is_led_step_by_step_through_every_gate(house: House) -> N
         step = await alice.sees("One step", f"`{phase}`", where=thread, besides=seen)
         assert "/tdd next" in plain(step.text)
     await alice.types("tdd next", where=thread)
-    await alice.sees(f"`{story}`", "is done")
+    await alice.sees(f"`{story}`", "is done:")
     assert (await started(alice, story))[1:] == PHASES[:4]  # after the one that was stopped
     assert house.subjects("steps") == ["First commit", "Walk"]
 
@@ -80,7 +80,7 @@ async def test_a_word_reaches_the_turn_that_runs(house: House) -> None:
     assert "is steered" in steered.text
     told = await alice.reads(story, "🧭", "Go north", "The agent has it now")
     assert told.raw["mention_everyone"] is False
-    await alice.sees(f"`{story}`", "is done")
+    await alice.sees(f"`{story}`", "is done:")
     assert not await alice.posts("was refused", where=await alice.thread(story))
 
 
@@ -108,7 +108,7 @@ async def test_a_story_is_taken_over_and_handed_back(house: House) -> None:
     assert "is given back" in back.text
     await alice.reads(story, "gives it back", "I carved it myself.")
     await alice.reads(story, "`code_green` passed")
-    await alice.sees(f"`{story}`", "is done")
+    await alice.sees(f"`{story}`", "is done:")
     assert git(house.projects["bench"], "show", "main:wood.txt") == "wood, by hand"
     assert (await started(alice, story)).count("code_green") == 2
 
@@ -132,7 +132,7 @@ async def test_a_story_goes_back_to_its_test_and_never_ahead(house: House) -> No
     back = await alice.types("tdd test", story=story, reason="Test the water too")
     assert story in back.text
     await alice.reads(story, "Back from `code_green` to `test_red`", "Test the water too")
-    await alice.sees(f"`{story}`", "is done")
+    await alice.sees(f"`{story}`", "is done:")
     assert git(house.projects["tide"], "show", "main:tests/low.sh").endswith("true")
     logs = await alice.types("tdd logs", story=story)
     seen = logs.text

@@ -109,7 +109,7 @@ async def test_a_sprint_goes_on_after_each_kill(killable: tuple[House, Process])
     house.play({"Plum": honest("plum")})
     await orchard.start()
     await alice.changes(question, "Approve", "**Approved** by")  # the old button
-    await alice.sees("`shop-1`", "is done")
+    await alice.sees("`shop-1`", "is done:")
     second = await alice.sees("shop-2", button="Approve")
     await orchard.kill()
     await orchard.start()
@@ -145,6 +145,6 @@ async def test_a_taken_story_stays_with_its_person(killable: tuple[House, Proces
     await alice.fills_in(form, text="By hand.")
     await orchard.kill()  # before or while it is judged
     await orchard.start()
-    await alice.sees(f"`{story}`", "is done")
+    await alice.sees(f"`{story}`", "is done:")
     assert git(house.projects["bench"], "show", "main:wood.txt") == "wood, by hand"
     assert all(n == 1 for n in (await marks(alice, story)).values())

@@ -89,7 +89,7 @@ async def test_a_risky_change_is_asked_about_and_answered_once(new_house) -> Non
         rejected = await alice.again(question, "**Rejected** by", "no table")
         assert rejected.labels == []
         await alice.reads(cart, "👎", "no table")
-        await alice.sees(f"`{cart}`", "is done")
+        await alice.sees(f"`{cart}`", "is done:")
         assert TABLE not in git(house.projects["shop"], "ls-tree", "-r", "--name-only", "main")
 
         # Silence denies where that was asked for; it never approves.
@@ -110,7 +110,7 @@ async def test_a_risky_change_is_asked_about_and_answered_once(new_house) -> Non
         answers = await gather(*(user.presses(question, "Approve") for user in (alice, bob)))
         decided = await alice.again(question, "**Approved** by")
         assert decided.labels == []
-        await alice.sees(f"`{later}`", "is done")
+        await alice.sees(f"`{later}`", "is done:")
 
         async def told() -> list[PostedMessage]:
             pressed = zip((alice, bob), answers, strict=True)

@@ -38,7 +38,7 @@ async def test_who_changes_the_same_file_is_told_and_rebased_early(house: House)
     overview = await alice.types("tdd overview")
     assert "`list.txt`" in overview.text
     await alice.changes(question, "Approve", "**Approved** by")
-    await alice.sees(f"`{first}`", "is done")
+    await alice.sees(f"`{first}`", "is done:")
     await alice.types("story stop", story=later)
     house.play({"Later": edits("later", "bottom")})
     await alice.types("tdd start", story=later)
@@ -46,7 +46,7 @@ async def test_who_changes_the_same_file_is_told_and_rebased_early(house: House)
     assert git(house.projects["twin"], "rev-parse", "--short=10", "main~0") in moved.text
     second = await alice.sees(later, button="Approve")
     await alice.changes(second, "Approve", "**Approved** by")
-    await alice.sees(f"`{later}`", "is done")
+    await alice.sees(f"`{later}`", "is done:")
     text = git(house.projects["twin"], "show", "main:list.txt")
     assert text.startswith("top\nfirst")
     assert text.endswith("bottom\nlater")
@@ -73,7 +73,7 @@ async def test_a_conflict_goes_to_the_agent_with_both_sides_and_then_to_people(h
     second, third, fourth = await alice.begins("Second", "Third", "Fourth")
     asked = {story: await alice.sees(story, button="Approve") for story in (second, third, fourth)}
     await alice.presses(asked[second], "Approve")
-    await alice.sees(f"`{second}`", "is done")
+    await alice.sees(f"`{second}`", "is done:")
     await alice.presses(asked[third], "Approve")
     back = await alice.reads(third, "Back from `commit` to `test_red`", "list.txt")
     assert back
@@ -86,7 +86,7 @@ async def test_a_conflict_goes_to_the_agent_with_both_sides_and_then_to_people(h
     await alice.reads(fourth, "Back from `commit` to `test_red`")
     later = await alice.sees(fourth, button="Approve", besides=[asked[fourth]])
     await alice.presses(later, "Approve")
-    await alice.sees(f"`{fourth}`", "is done")
+    await alice.sees(f"`{fourth}`", "is done:")
     await alice.presses(again, "Approve")
     blocked = await alice.sees(f"{third} is blocked", button="Take over")
     assert "conflicted with the main branch" in plain(blocked.text)
@@ -118,7 +118,7 @@ async def test_a_story_waits_for_one_of_another_project(house: House) -> None:
     assert f"waits for {offer}" in plain(step.text)
     await bob.types("tdd start", story=use)
     await alice.presses(question, "Approve")
-    await bob.sees(f"`{use}`", "is done")
+    await bob.sees(f"`{use}`", "is done:")
     await bob.again(live, "1 of 1 done")
 
 
@@ -151,7 +151,7 @@ async def test_subscribers_are_called_for_what_they_asked_for(house: House) -> N
     assert (called(question), called(blocked)) == ({me}, {me, him})
     await carol.types("quiet_hours", start="off")  # what she missed is told within moments
     await alice.changes(question, "Approve", "**Approved** by")
-    done = await alice.sees(f"`{ring}`", "is done")
+    done = await alice.sees(f"`{ring}`", "is done:")
     await alice.changes(blocked, "Skip", "Skipped by")
     finished = await alice.sees("🏁 Sprint 1 is finished")
     assert (called(done), called(finished)) == ({me, her}, {me, her})
@@ -195,4 +195,4 @@ async def test_shares_are_seen_explained_and_shared_anew(house: House) -> None:
     assert "Strategy: `dynamic`" in other.text
     assert other.labels == []
     await alice.types("story stop", story=ahead)
-    await alice.sees(f"`{behind}`", "is done")
+    await alice.sees(f"`{behind}`", "is done:")

@@ -89,15 +89,15 @@ async def test_a_product_is_developed_from_the_channel_alone(new_house) -> None:
                 answered = await alice.changes(question, "Approve", "**Approved** by")
                 assert answered.labels == []
             await alice.types("sprint resume")
-            await alice.sees("`shop-1`", "is done")
-            await alice.sees("`shop-2`", "is done")
+            await alice.sees("`shop-1`", "is done:")
+            await alice.sees("`shop-2`", "is done:")
             assert set(house.subjects("shop")[1:3]) == {"Sell apples", "Sell plums"}
             await alice.again(live, "2 of 3 done")
             burndown = await alice.types("sprint burndown")
             await alice.sees_picture(burndown)
             third = await alice.sees("shop-3", button="Approve")
             await alice.presses(third, "Approve")
-            await alice.sees("`shop-3`", "is done")
+            await alice.sees("`shop-3`", "is done:")
 
             # The review, with evidence.
             review = await alice.sees("🏁 Sprint 1 is finished", "6 of 6 points", "1 test")

@@ -42,7 +42,7 @@ async def test_a_blocked_story_is_helped_another_is_skipped_and_one_given_up(hou
     await alice.fills_in(form, text="The wheat goes into flour.txt, *only* there")
     helped_now = await alice.again(blocked, "suggests: The wheat goes into flour.txt")
     assert helped_now.labels == []
-    await alice.sees("`mill-1`", "is done")
+    await alice.sees("`mill-1`", "is done:")
 
     doomed = await alice.sees("mill-2 is blocked", button="Skip")
     skipped = await alice.changes(doomed, "Skip", "Skipped by")
@@ -68,7 +68,7 @@ async def test_silence_is_told_once_and_the_story_goes_on(house: House) -> None:
     await alice.begins("Dive")
     told = await alice.reads("pond-1", "🐌", "code_green")
     assert "/story steer" in plain(told.text)
-    await alice.sees("`pond-1`", "is done")
+    await alice.sees("`pond-1`", "is done:")
     assert len(await alice.posts("🐌", where=await alice.thread("pond-1"))) == 1
 
 
@@ -83,7 +83,7 @@ async def test_a_usage_limit_pauses_and_the_sprint_goes_on_by_itself_where_that_
     post = await alice.sees("🪫", "takes no more work", "by itself")
     assert "<t:" in post.text  # until when
     await alice.sees("🔋", "works again")
-    await alice.sees("`opted-1`", "is done")
+    await alice.sees("`opted-1`", "is done:")
     await alice.person.wait_for_message(lambda seen: seen.id == post.id and not seen.labels)
 
 
@@ -101,6 +101,6 @@ async def test_else_a_person_resumes_it_by_the_posts_button(house: House) -> Non
     assert "/sprint resume" in refused
     await asyncio.gather(alice.presses(post, "Resume"), bob.presses(post, "Resume"))
     await alice.sees("🔋", "works again")
-    await alice.sees("`asked-1`", "is done")
+    await alice.sees("`asked-1`", "is done:")
     assert len(await alice.posts("🔋")) == 1
     assert "🪫" not in (await alice.again(live, "1 of 1 done")).text
