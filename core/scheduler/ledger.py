@@ -299,9 +299,12 @@ class Ledger:
         """The row's next task; its entry is the first of the lane's heap."""
         task = row.tasks.pop()
         account, demand = row.account, row.demand
-        self.free = _minus(self.free, demand)
-        account.used = _plus(account.used, demand)
+        d0, d1, d2, d3, d4, d5 = demand
+        u0, u1, u2, u3, u4, u5 = account.used
+        account.used = (u0 + d0, u1 + d1, u2 + d2, u3 + d3, u4 + d4, u5 + d5)
         account.settle()
+        f0, f1, f2, f3, f4, f5 = self.free
+        self.free = (f0 - d0, f1 - d1, f2 - d2, f3 - d3, f4 - d4, f5 - d5)
         if account.kept is not None:
             self._kept = None
         account.tasks_running += 1
@@ -314,8 +317,9 @@ class Ledger:
         elif self._keeps or self.holding is not None:
             self._open_again()
         else:
-            self._raw = _minus(self._raw, demand)
-            self.open = _positive(self._raw)
+            r0, r1, r2, r3, r4, r5 = self._raw
+            raw = self._raw = (r0 - d0, r1 - d1, r2 - d2, r3 - d3, r4 - d4, r5 - d5)
+            self.open = raw if min(raw) >= 0.0 else _positive(raw)
         if len(account.rows) == 1 and not (fresh and self._divided):
             if row.tasks:
                 heapreplace(lane.heap, self._entry(account, row))
@@ -363,7 +367,7 @@ class Ledger:
         """After a release: the first parked row that fits goes back into the heap."""
         found = False
         for lane in self._lanes:
-            if not lane.parked:
+            if not lane.parked.needs:
                 continue
             if self._keeps or self.holding is not None:  # each has its own view of what is open: try all
                 for row in self._rows:

@@ -18,23 +18,20 @@ _FEW = 12  # below, a plain loop is quicker than numpy's overhead
 
 
 class Parked:
-    """Rows by number, each with a rank (lower comes first) and what it needs of each resource."""
+    """Rows by number, each with a rank (lower comes first) and what it needs of each resource.
+
+    `needs` is there to be looked at: changed by `add` and `remove` alone.
+    """
 
     def __init__(self) -> None:
-        self._needs: dict[int, Sequence[float]] = {}
+        self.needs: dict[int, Sequence[float]] = {}
         self._ranks: dict[int, float] = {}
         # Columns, made when there are many; a row that is not parked has rank inf.
         self._demands: np.ndarray | None = None
         self._column: np.ndarray | None = None
 
-    def __len__(self) -> int:
-        return len(self._needs)
-
-    def __contains__(self, row: int) -> bool:
-        return row in self._needs
-
     def add(self, row: int, rank: float, needs: Sequence[float]) -> None:
-        self._needs[row] = needs
+        self.needs[row] = needs
         self._ranks[row] = rank
         if self._column is not None and self._demands is not None:
             if row >= len(self._column):
@@ -44,15 +41,25 @@ class Parked:
                 self._column[row] = rank
 
     def remove(self, row: int) -> None:
-        if self._needs.pop(row, None) is not None:
+        if self.needs.pop(row, None) is not None:
             del self._ranks[row]
             if self._column is not None:
                 self._column[row] = math.inf
 
     def first_that_fits(self, free: Sequence[float]) -> tuple[float, list[int]] | None:
         """The lowest rank among the rows that fit, and the rows that have it, by number; or None."""
-        if len(self._needs) <= _FEW:
-            return self._first_of_few(free)
+        if len(self.needs) <= _FEW:
+            best, rows = math.inf, []
+            known = self._ranks
+            f0, f1, f2, f3, f4, f5 = free
+            for row, (d0, d1, d2, d3, d4, d5) in self.needs.items():
+                if d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5:
+                    rank = known[row]
+                    if rank < best:
+                        best, rows = rank, [row]
+                    elif rank == best:
+                        rows.append(row)
+            return (best, sorted(rows) if len(rows) > 1 else rows) if rows else None
         if self._column is None or self._demands is None:
             self._make_columns()
         assert self._column is not None
@@ -64,22 +71,10 @@ class Parked:
             return None
         return best, np.flatnonzero(ranks == best).tolist()
 
-    def _first_of_few(self, free: Sequence[float]) -> tuple[float, list[int]] | None:
-        best, rows = math.inf, []
-        f0, f1, f2, f3, f4, f5 = free
-        for row, (d0, d1, d2, d3, d4, d5) in self._needs.items():
-            if d0 <= f0 and d1 <= f1 and d2 <= f2 and d3 <= f3 and d4 <= f4 and d5 <= f5:
-                rank = self._ranks[row]
-                if rank < best:
-                    best, rows = rank, [row]
-                elif rank == best:
-                    rows.append(row)
-        return (best, sorted(rows)) if rows else None
-
     def _make_columns(self) -> None:
-        size = max(self._needs) * 5 // 4 + 16
+        size = max(self.needs) * 5 // 4 + 16
         self._demands = np.zeros((COUNT, size))
         self._column = np.full(size, math.inf)
-        rows = list(self._needs)
-        self._demands[:, rows] = np.array(list(self._needs.values())).T
+        rows = list(self.needs)
+        self._demands[:, rows] = np.array(list(self.needs.values())).T
         self._column[rows] = list(self._ranks.values())

@@ -226,9 +226,9 @@ class _Results:
             for test in self.red_tests
             if test in self.now and self.now[test].outcome in BAD and test not in flaky
         ]
-        uncollected = [result for file, result in self.dead_files.items() if self._is_reds(file)]
-        if failing or uncollected:
-            still = [*uncollected, *failing]
+        beside_the_loop = [result for file, result in self.dead_files.items() if self._is_reds(file)]
+        if failing or beside_the_loop:
+            still = [*beside_the_loop, *failing]
             yield Refusal(
                 code=RefusalCode.STILL_RED,
                 sentence=(

@@ -135,7 +135,7 @@ def _results(records: Sequence[Record], folder: str) -> dict[str, TestResult]:
             grouped.setdefault(_id(record), []).append(record)
     found = {test: _result(test, reports, folder) for test, reports in grouped.items()}
     for record in _of(records, "collect"):
-        result = _uncollected(record, folder)
+        result = _beside_the_loop(record, folder)
         found[result.id] = result
     return found
 
@@ -184,7 +184,7 @@ def _outcome(report: Record) -> Outcome:
     return Outcome.PASSED
 
 
-def _uncollected(record: Record, folder: str) -> TestResult:
+def _beside_the_loop(record: Record, folder: str) -> TestResult:
     """A file (or folder) that could not be collected, or was skipped as a whole."""
     file = _in_folder(str(record.get("file", "")), folder)
     text = str(record.get("text", ""))
@@ -297,7 +297,7 @@ def _report_differs(ended: Ended, finish: Record, results: Mapping[str, TestResu
         test
         for test in reported.keys() | logged.keys()
         if reported.get(test) != (_kind(logged[test]) if test in logged else None)
-        and not _uncollected_in(test, results)
+        and not _beside_the_loop_in(test, results)
     )
     if differing:
         yield f"The test report does not agree with what happened: {_some(differing)}."
@@ -307,7 +307,7 @@ def _junit_id(result: TestResult) -> str:
     return result.id
 
 
-def _uncollected_in(test: str, results: Mapping[str, TestResult]) -> bool:
+def _beside_the_loop_in(test: str, results: Mapping[str, TestResult]) -> bool:
     """The report names files that could not be collected in its own way."""
     return any(result.collection for result in results.values()) and "::" not in test
 
