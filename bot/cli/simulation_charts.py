@@ -5,51 +5,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot import drawing
 from core.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from bot.cli.simulation import Comparison
 
 _DRAW_SECONDS = 120.0
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
-_ROOT = Path(__file__).parents[2]
 
 
 async def draw(value: Comparison, folder: Path) -> tuple[str, ...]:
     """The files, in a folder that is made where there is none. Raises InvalidInput for one that cannot be
     written, Unavailable when drawing fails."""
     prepare(folder)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli.simulation_charts", str(folder.absolute()),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=_ROOT,
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        start_new_session=True,
-    )  # fmt: skip
+    command = (sys.executable, "-m", "bot.cli.simulation_charts", str(folder.absolute()))
     try:
-        async with asyncio.timeout(_DRAW_SECONDS):
-            written, said = await process.communicate(json.dumps(_plain(value)).encode())
+        drawn = await drawing.draw(command, json.dumps(_plain(value)).encode(), seconds=_DRAW_SECONDS)
     except TimeoutError:
         raise Unavailable("Drawing the pictures took too long and was stopped.") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        tail = said.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise Unavailable("The pictures could not be drawn.", why=" ".join(tail))
-    names: list[str] = json.loads(written)
+    if drawn.code != 0:
+        raise Unavailable("The pictures could not be drawn.", why=" ".join(drawn.said.splitlines()[-1:]))
+    names: list[str] = json.loads(drawn.written)
     return tuple(str(folder / name) for name in names)
 
 

@@ -6,15 +6,14 @@ The drawing library costs a second and sixty megabytes, which the control plane 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
 import sys
 from collections import OrderedDict
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bot.drawing import draw
 
 if TYPE_CHECKING:
     from cogs.chart import Chart
@@ -25,8 +24,6 @@ KEPT = 48  # pictures of some sixty kilobytes
 DRAW_SECONDS = 20.0
 _LARGEST_BYTES = 4_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
-_ROOT = Path(__file__).parents[2]
 
 
 class Charts:
@@ -62,26 +59,10 @@ class Charts:
         return found
 
     async def _draw(self, request: bytes) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=_ROOT,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            start_new_session=True,
-        )
-        try:
-            async with asyncio.timeout(DRAW_SECONDS):
-                picture, said = await process.communicate(request)
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if process.returncode != 0 or not picture.startswith(_SIGNATURE) or len(picture) > _LARGEST_BYTES:
-            tail = said.decode("utf-8", "replace").strip()[-300:]
-            raise ValueError(f"the drawing process ended with {process.returncode}: {tail}")
+        drawn = await draw(self._command, request, seconds=DRAW_SECONDS)
+        picture = drawn.written
+        if drawn.code != 0 or not picture.startswith(_SIGNATURE) or len(picture) > _LARGEST_BYTES:
+            raise ValueError(f"the drawing process ended with {drawn.code}: {drawn.said[-300:]}")
         return picture
 
 
@@ -94,12 +75,12 @@ def main() -> None:
     from bot.discord import pictures, share_picture
 
     chart = json.load(sys.stdin)
-    draw = {
+    picture = {
         "BurndownChart": pictures.burndown,
         "StateChart": pictures.workflow,
         "SharesChart": share_picture.shares,
     }[chart["kind"]]
-    sys.stdout.buffer.write(draw(chart))
+    sys.stdout.buffer.write(picture(chart))
 
 
 if __name__ == "__main__":
