@@ -3,11 +3,15 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
+
+from bot.cli.session import open_session
+from bot.cli.shell import Shell
 
 Shown = Callable[..., str]
 
@@ -40,3 +44,18 @@ def checkout() -> Callable[[Path], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(partial(open_session, tmp_path))
+
+
+@pytest.fixture
+def say(shell: Shell, shown: Shown) -> Callable[[str], Awaitable[str]]:
+    """What the shell answers to a line, in a wide terminal."""
+
+    async def answer(line: str) -> str:
+        return shown(await shell.answer(line), width=200)
+
+    return answer

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 from bot.cli.session import open_session
 from bot.cli.shell import Shell, split
 from bot.cli.topics import COMMANDS
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError, Unavailable
-
-
-@pytest.fixture
-def shell(tmp_path):
-    return Shell(partial(open_session, tmp_path))
-
-
-@pytest.fixture
-def say(shell, shown):
-    async def answer(line):
-        return shown(await shell.answer(line), width=200)
-
-    return answer
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 
 from bot.cli import output
-from bot.cli.session import open_session
-from bot.cli.shell import Shell
 from core.bus import Bus
 from core.clock import SystemClock
 from core.domain.lifecycles import CycleState, WorkflowFact
@@ -17,19 +14,6 @@ from core.domain.story import EpicState, Hold, Priority, StoryState
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.store import cycles, epics, projects, stories, usage
 from core.store.database import Store
-
-
-@pytest.fixture
-def shell(tmp_path):
-    return Shell(partial(open_session, tmp_path))
-
-
-@pytest.fixture
-def say(shell, shown):
-    async def answer(line):
-        return shown(await shell.answer(line), width=200)
-
-    return answer
 
 
 @pytest.fixture
