@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.bus import Bus
@@ -50,6 +50,8 @@ from core.worker.contract import (
 )
 
 log = logging.getLogger(__name__)
+
+_PUT_OFF_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +210,7 @@ class Dispatcher:
             agent = self._setups.agent(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
-            log.warning("%s cannot start: %s", ", ".join(cycles_of), error)
-            for story in cycles_of:
-                self._pauses.begin(story, 10.0, str(error))
+            self._put_off(cycles_of, error)
             return None
 
         def claim(tx: Transaction) -> Claimed:
@@ -233,7 +233,7 @@ class Dispatcher:
         for story, why in claimed.lost.items():
             log.info("%s lost its race: %s", story, why)
             if not isinstance(why, LostRace):
-                self._pauses.begin(story, 10.0, str(why))
+                self._pauses.begin(story, _PUT_OFF_SECONDS, str(why))
             elif any(candidate.wants for candidate in chosen):
                 self._pauses.begin(story, 1.0, str(why))
         return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, agent=agent)
@@ -259,9 +259,7 @@ class Dispatcher:
             policy = self._setups.review_policy(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
-            log.warning("%s cannot be merged: %s", ready[0].story_id, error)
-            for cycle in ready:
-                self._pauses.begin(cycle.story_id, 10.0, str(error))
+            self._put_off([cycle.story_id for cycle in ready], error)
             return
         try:
             batch = await self._store.write(
@@ -276,6 +274,9 @@ class Dispatcher:
             )
         except LostRace:
             return
+        except OrchardError as error:  # a shared resource that is smaller now, or gone
+            self._put_off([cycle.story_id for cycle in ready], error)
+            return
         try:
             await self._merges.merge(batch)
         except PeerGone:
@@ -284,6 +285,12 @@ class Dispatcher:
             log.info("%s: an old report of a merge was refused", project)
         for member in batch.members:
             await self._clean(project, member.story_id)
+
+    def _put_off(self, stories: Collection[str], error: OrchardError) -> None:
+        """What keeps them from starting is no fault of theirs: they are looked at again soon."""
+        log.warning("%s cannot start: %s", ", ".join(stories), error)
+        for story in stories:
+            self._pauses.begin(story, _PUT_OFF_SECONDS, str(error))
 
     async def _run_phase(
         self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup

@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 
 from core.domain.event import EventKind
+from core.errors import NotFound
+from core.orchestrator.merge_queue import MergeQueue
 from core.store import leases, locks
 
 SLOW = {"run": "sleep 0.3"}
@@ -126,3 +128,19 @@ async def test_a_guarantee_goes_before_others_and_what_waits_is_explained(pair):
         for story in ("left-1", "right-1", "rich-1"):
             await orchard.until(EventKind.STORY_MERGED, story=story)
     assert "rich-1" in others  # it started before the one without a guarantee did
+
+
+async def test_a_merge_whose_shared_resource_is_gone_says_so_and_waits(pair, monkeypatch):
+    def gone(*_, **__):
+        raise NotFound("There is no shared resource staging.")
+
+    monkeypatch.setattr(MergeQueue, "claim", gone)
+    async with pair.running() as orchard:
+        await orchard.sprint("left", "Multiply")
+
+        async def told() -> bool:
+            why = (await orchard.runtime.commands.story("left-1")).view.why
+            assert "error of Orchard itself" not in why
+            return "There is no shared resource staging" in why
+
+        await eventually(told)
