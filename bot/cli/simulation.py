@@ -20,8 +20,7 @@ from config.loader import Configuration
 from config.settings import ProjectSettings
 from core.errors import InvalidInput, Unavailable
 from core.monitoring.machine import read_machine
-from core.orchestrator.resources_at_rest import hours_of
-from core.orchestrator.scheduling.demand import terms_of
+from core.orchestrator.project_terms import project_terms
 from core.orchestrator.scheduling.pressure import capacity_of
 from core.scheduler.builtin import BUILT_IN, strategy_named
 from core.scheduler.custom import CustomStrategy
@@ -263,9 +262,7 @@ def _runs(path: Path, since: datetime) -> tuple[PhaseRun, ...]:
 def _load_projects(settings: Mapping[str, ProjectSettings]) -> dict[str, LoadProject]:
     found = {}
     for name, project in settings.items():
-        terms = terms_of(
-            name, project.resource_limits, tier=project.priority, hours=hours_of(project.work_hours)
-        )
+        terms = project_terms(name, project)
         found[name] = LoadProject(
             name=name,
             weight=terms.weight,

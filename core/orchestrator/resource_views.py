@@ -6,13 +6,14 @@ tokens_per_minute. None as an amount: there is no limit, or it is not known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.domain.story import Priority, StoryStatus
 from core.scheduler.quota import Quota
-from core.scheduler.resources import Resource
+from core.scheduler.resources import RESOURCES, Resource
 
 UNITS = {
     Resource.AGENTS: "agents",
@@ -22,6 +23,12 @@ UNITS = {
     Resource.DISK_MB: "MB",
     Resource.TOKENS_PER_MINUTE: "tokens a minute",
 }
+SHOWN = RESOURCES[:-1]  # tokens are not in force yet
+
+
+def limited(amount: float) -> float | None:
+    """The amount, None where there is no limit: JSON knows no infinity."""
+    return amount if math.isfinite(amount) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import zoneinfo
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 
-from config.settings import ProjectSettings, Settings, WorkHours
+from config.settings import ProjectSettings, Settings
 from core.domain.lifecycles import ProjectStatus
 from core.domain.project import Project
 from core.monitoring.machine import Reading
-from core.orchestrator.resource_views import UNITS, LockView, ProjectResources, ResourcesView, ResourceView
+from core.orchestrator.project_terms import project_terms
+from core.orchestrator.resource_views import (
+    SHOWN,
+    UNITS,
+    LockView,
+    ProjectResources,
+    ResourcesView,
+    ResourceView,
+    limited,
+)
 from core.orchestrator.scheduling.bars import hours_bar
-from core.orchestrator.scheduling.demand import terms_of
 from core.orchestrator.scheduling.pressure import capacity_of
 from core.scheduler.quota import Quota
-from core.scheduler.resources import RESOURCES, Resource, Resources
-from core.scheduler.workhours import Hours
+from core.scheduler.resources import Resource, Resources
 from core.store import cycles, load, locks, projects
 from core.store.load import Memory
 from core.store.locks import SharedResource
-
-_SHOWN = RESOURCES[:-1]  # tokens are not in force yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +47,6 @@ def read_at_rest(conn: sqlite3.Connection) -> AtRest:
         locks=locks.every(conn),
         runnable=Counter(cycle.project for cycle in cycles.runnable(conn)),
     )
-
-
-def hours_of(settings: WorkHours | None) -> Hours | None:
-    """The settings' hours; None: around the clock."""
-    if settings is None:
-        return None
-    # UTC is known also where there is no time zone data.
-    zone: tzinfo = UTC if settings.timezone == "UTC" else zoneinfo.ZoneInfo(settings.timezone)
-    return Hours.named(start=settings.start, end=settings.end, days=settings.days, zone=zone)
 
 
 def view_at_rest(
@@ -85,9 +80,9 @@ def view_at_rest(
                 used=None,
                 reserved=0.0,
                 allocated=None,
-                limit=_finite(capacity.get(resource)),
+                limit=limited(capacity.get(resource)),
             )
-            for resource in _SHOWN
+            for resource in SHOWN
             if resource is not Resource.CYCLES
         ),
         projects=tuple(rows),
@@ -108,7 +103,7 @@ def _project(
     now: datetime,
 ) -> ProjectResources:
     limits = settings.resource_limits
-    terms = terms_of(project.name, limits, tier=settings.priority, hours=hours_of(settings.work_hours))
+    terms = project_terms(project.name, settings)
     memory = found.memories.get(project.name)
     last = memory.allocation if memory else None
     quota = last or Quota(
@@ -145,9 +140,9 @@ def _project(
                 used=None,
                 reserved=0.0,
                 allocated=given.get(resource),
-                limit=_finite(terms.limit.get(resource)),
+                limit=limited(terms.limit.get(resource)),
             )
-            for resource in _SHOWN
+            for resource in SHOWN
         ),
         barred=barred,
     )
@@ -171,7 +166,3 @@ def _locks(found: AtRest, settings: Settings, now: datetime) -> tuple[LockView, 
         )
         for name, count in sorted(places.items())
     )
-
-
-def _finite(amount: float) -> float | None:
-    return amount if math.isfinite(amount) else None

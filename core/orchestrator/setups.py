@@ -14,9 +14,9 @@ from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
+from core.orchestrator.project_terms import project_terms
 from core.orchestrator.reports import ReviewPolicy
-from core.orchestrator.resources_at_rest import hours_of
-from core.orchestrator.scheduling.demand import Terms, terms_of
+from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.usage_limit import UsagePolicy
 from core.projects.registration import not_configured
 from core.worker.contract import AgentSetup, ProjectSetup
@@ -147,19 +147,9 @@ class Setups:
         """What each configured project may have; made anew only when the settings are others."""
         settings = self._settings()
         if self._terms is None or self._terms[0] is not settings:
-            found = {name: _terms(name, project) for name, project in settings.projects.items()}
+            found = {name: project_terms(name, project) for name, project in settings.projects.items()}
             self._terms = (settings, found)
         return self._terms[1]
-
-
-def _terms(name: str, settings: ProjectSettings) -> Terms:
-    return terms_of(
-        name,
-        settings.resource_limits,
-        tier=settings.priority,
-        hours=hours_of(settings.work_hours),
-        shared=settings.shared_resources,
-    )
 
 
 def asking(settings: ApprovalSettings) -> Asking:

@@ -15,8 +15,9 @@ from core.errors import InvalidInput
 from core.monitoring.machine import read_machine
 from core.orchestrator.commands.topic import Topic
 from core.orchestrator.explanation import StoryFacts, explained
+from core.orchestrator.project_terms import hours_of
 from core.orchestrator.resource_views import Optimization, ReloadView, ResourcesView, WhyView
-from core.orchestrator.resources_at_rest import hours_of, read_at_rest, view_at_rest
+from core.orchestrator.resources_at_rest import read_at_rest, view_at_rest
 from core.orchestrator.scheduling.bars import hours_bar
 from core.orchestrator.story_facts import story_facts
 

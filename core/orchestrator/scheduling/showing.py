@@ -6,18 +6,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from core.orchestrator.resource_views import UNITS, LockView, ProjectResources, ResourcesView, ResourceView
+from core.orchestrator.resource_views import (
+    SHOWN,
+    UNITS,
+    LockView,
+    ProjectResources,
+    ResourcesView,
+    ResourceView,
+    limited,
+)
 from core.orchestrator.scheduling.candidates import Kind
 from core.orchestrator.scheduling.picture import ProjectPicture, demand_of, used_by
 from core.orchestrator.scheduling.surveyor import Survey
 from core.scheduler.decision import Allocation, Decision
 from core.scheduler.quota import Quota
-from core.scheduler.resources import NOTHING, RESOURCES, Resource, Resources, total
+from core.scheduler.resources import NOTHING, Resource, Resources, total
 from core.scheduler.snapshot import Snapshot
 from core.store.locks import SharedResource
 
 BY_FORECAST = "dynamic"  # the others do not look ahead
-_SHOWN = RESOURCES[:-1]  # tokens are not in force yet
 
 
 def resources_view(
@@ -114,10 +121,10 @@ def _project(
                 unit=UNITS[resource],
                 used=_used(project, resource, held),
                 reserved=held.get(resource),
-                allocated=_finite(allocation.amounts.get(resource)),
-                limit=_finite(terms.limit.get(resource)),
+                allocated=limited(allocation.amounts.get(resource)),
+                limit=limited(terms.limit.get(resource)),
             )
-            for resource in _SHOWN
+            for resource in SHOWN
         ),
         barred=project.barred.removeprefix("waits: "),
         forecast=project.forecast,
@@ -155,10 +162,10 @@ def _total(
             unit=UNITS[resource],
             used=used[resource],
             reserved=reserved.get(resource),
-            allocated=_finite(given.get(resource)),
-            limit=_finite(snapshot.capacity.get(resource)),
+            allocated=limited(given.get(resource)),
+            limit=limited(snapshot.capacity.get(resource)),
         )
-        for resource in _SHOWN
+        for resource in SHOWN
         if resource is not Resource.CYCLES
     )
 
@@ -175,7 +182,3 @@ def _lock(one: SharedResource, survey: Survey, words: Mapping[str, str]) -> Lock
 
 def _part(share: float) -> float:
     return min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
-
-
-def _finite(amount: float) -> float | None:
-    return amount if math.isfinite(amount) else None
