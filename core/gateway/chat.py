@@ -1,7 +1,7 @@
 """OpenAI's Chat Completions, which many others speak: where an answer says what it took. PURE.
 
-https://platform.openai.com/docs/api-reference/chat-streaming: a stream says its usage in one more chunk without
-choices, and only when `stream_options.include_usage` asked for it; elsewhere `usage` is null.
+https://platform.openai.com/docs/api-reference/chat-streaming: a stream says its usage in one more
+chunk without choices, and only when `stream_options.include_usage` asked for it; elsewhere `usage` is null.
 """
 
 from __future__ import annotations

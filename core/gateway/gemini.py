@@ -1,7 +1,7 @@
 """Gemini's generateContent: where an answer says what it took. PURE.
 
-https://ai.google.dev/api/generate-content#UsageMetadata: each chunk of a stream has the totals so far. The prompt
-counts what came from a cache; thoughts and what tools put into the prompt are counted beside the two.
+https://ai.google.dev/api/generate-content#UsageMetadata: each chunk of a stream has the totals so far. The
+prompt counts what came from a cache; thoughts and what tools put into the prompt are counted beside the two.
 """
 
 from __future__ import annotations

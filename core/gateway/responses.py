@@ -1,7 +1,7 @@
 """OpenAI's Responses: where an answer says what it took. PURE.
 
-https://platform.openai.com/docs/api-reference/responses-streaming: the events of a stream's end carry the whole
-response. `input_tokens` counts what was read from or written to a cache.
+https://platform.openai.com/docs/api-reference/responses-streaming: the events of a stream's end carry the
+whole response. `input_tokens` counts what was read from or written to a cache.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ UNKNOWN = Usage(known=False)
 
 
 class Counts:
-    """Reads counts out of a provider's JSON; `faulty` once one was missing, negative, huge or no whole number."""
+    """Reads counts of a provider's JSON; `faulty` once one was missing, negative, huge or not whole."""
 
     def __init__(self, raw: Mapping[str, object]) -> None:
         self._raw = raw
