@@ -68,6 +68,9 @@ class EventKind(StrEnum):
     STRATEGY_REFUSED = "strategy_refused"  # data: strategy, why, kept (what decides meanwhile)
     LIMIT_BREACHED = "limit_breached"  # data: resource, limit, used, ended, program, program_mb, text
     STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
+    BUDGET_WARNED = "budget_warned"  # data: scope, day, unit, spent, limit, percent, text
+    BUDGET_REACHED = "budget_reached"  # data: as above
+    BUDGET_RAISED = "budget_raised"  # data: raise, scope, unit, amount, until (ISO time or null), by, text
 
 
 # What people are told in Discord; the rest is history and the live feed.
