@@ -29,6 +29,7 @@ from core.worker.environments import Environments, Recipe, find_python
 from core.worker.git import Repository
 from core.worker.runners import Runner, detect
 from core.worker.runners.invocation import read_invocation
+from core.worker.runners.node import NodeRunner
 from core.worker.suite import fresh_checkout
 
 _PROBE_SECONDS = 30.0
@@ -238,6 +239,8 @@ def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
         )
     if runner.name == "junit":
         found = f"test_command `{command}`, judged by the JUnit report that it writes"
+    elif isinstance(runner, NodeRunner):
+        found = f"node --test: `{command}`, since {runner.reason}"
     elif setup.test_command:
         found = f"pytest, as test_command says: `{command}`"
     else:

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from core.domain.evidence import Failure, Outcome, TestResult
 
 _SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
-_NAME = frozenset({"NameError", "UnboundLocalError"})
+_NAME = frozenset({"NameError", "UnboundLocalError", "ReferenceError"})
 _IMPORT = frozenset({"ImportError", "ModuleNotFoundError"})
 # unittest runs these within the test's call.
 _SET_UPS = frozenset(

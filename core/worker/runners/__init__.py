@@ -10,6 +10,8 @@ from core.worker.environment import Environment
 from core.worker.runners.command import CommandRunner
 from core.worker.runners.contract import Ended, Place, Plan, Reading, Runner
 from core.worker.runners.invocation import read_invocation
+from core.worker.runners.node import NodeRunner
+from core.worker.runners.nodecommand import NodeCommand, read_node_command, script_of, why_not
 from core.worker.runners.pytest import PytestRunner
 
 __all__ = ["Ended", "Place", "Plan", "Reading", "Runner", "detect"]
@@ -50,8 +52,12 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
         invocation = read_invocation(project.test_command)
         if invocation.pytest:
             return _pytest(folder, project, environment, test_command=project.test_command)
+        if node := read_node_command(project.test_command):
+            return _node(node, project, reason="test_command is a plain `node --test`")
         return CommandRunner(invocation, extra_test_paths=project.extra_test_paths)
     if not _is_python(folder):
+        if (found := _of_package(folder, project)) is not None:
+            return found
         for name, example in _OTHERS:
             if (folder / name).is_file():
                 raise Unavailable(
@@ -60,6 +66,29 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
                     hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
                 )
     return _pytest(folder, project, environment, test_command=None)
+
+
+def _of_package(folder: Path, project: ProjectSetup) -> NodeRunner | None:
+    """`node --test`, when package.json says so. Raises Unavailable for a test script that does more."""
+    package = folder / "package.json"
+    script = script_of(package.read_bytes()) if package.is_file() else None
+    if script is None:
+        return None
+    if node := read_node_command(script):
+        return _node(node, project, reason=f"package.json's test script is `{script}`")
+    if "--test" in script:
+        raise Unavailable(
+            f"No test runner found for {project.name}.",
+            why=why_not(script),
+            hint="Set `test_command`: `node --test` to be watched, or any command that writes {junit}.",
+        )
+    return None
+
+
+def _node(command: NodeCommand, project: ProjectSetup, *, reason: str) -> NodeRunner:
+    return NodeRunner(
+        command, reason=reason, folder=project.folder, extra_test_paths=project.extra_test_paths
+    )
 
 
 def _pytest(

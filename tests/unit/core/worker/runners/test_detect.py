@@ -58,3 +58,20 @@ def test_a_command_names_its_own_configuration(tmp_path):
 def test_a_command_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(InvalidInput):
         detect(tmp_path, _setup(tmp_path, test_command="pytest 'open"), ENVIRONMENT)
+
+
+def test_a_node_test_script_is_run_as_it_is_and_says_why(tmp_path):
+    (tmp_path / "package.json").write_text('{"scripts": {"test": "node --test"}}')
+    runner = detect(tmp_path, _setup(tmp_path), Environment(key="k", description=""))
+    assert (runner.name, runner.command) == ("node", ("node --test",))
+    assert "package.json's test script" in runner.reason
+    assert runner.is_test_path("src/test-price.mjs")
+    assert runner.is_runner_config("package.json")
+    assert not runner.is_runner_config("src/price.js")
+
+
+def test_a_script_that_hides_the_exit_code_is_not_taken_over(tmp_path):
+    (tmp_path / "package.json").write_text('{"scripts": {"test": "node --test || true"}}')
+    with pytest.raises(Unavailable) as caught:
+        detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
+    assert "hides the exit code" in caught.value.why
