@@ -32,7 +32,7 @@ CLEAR = BackOff()
 
 
 def ask(state: BackOff, now: float) -> tuple[BackOff, float]:
-    """Seconds to wait before asking again, or 0: go. After a wait one call goes first and the others follow."""
+    """Seconds to wait before asking again, or 0: go. After a wait one call goes first, alone."""
     if now < state.until:
         return state, state.until - now
     if state.refusals == 0:

@@ -7,7 +7,7 @@ micro-dollars a million, so a cost is exact up to the one rounding at its end, a
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
@@ -24,31 +24,32 @@ class PriceRow:
 
     Counts from the day `since` (UTC) and, with `until`, through that day. `above_prompt_tokens`: only calls
     with a longer prompt than that pay these prices, for all of their tokens. A kind of cache without a price
-    costs what input does.
+    costs what input does. Calls with a longer prompt than `known_to_prompt_tokens` may cost more than this.
     """
 
     model: str
     since: date
     source: str
-    input: int
-    output: int
-    cache_read: int | None = None
-    cache_write: int | None = None
-    cache_write_long: int | None = None
+    input_price: int
+    output_price: int
+    cache_read_price: int | None = None
+    cache_write_price: int | None = None
+    cache_write_long_price: int | None = None
     until: date | None = None
     above_prompt_tokens: int = 0
+    known_to_prompt_tokens: int | None = None
 
     def of(self, usage: Usage) -> int:
         """The cost of `usage` in millionths of a micro-dollar, exact."""
-        read = self.input if self.cache_read is None else self.cache_read
-        write = self.input if self.cache_write is None else self.cache_write
-        long = write if self.cache_write_long is None else self.cache_write_long
+        read = self.input_price if self.cache_read_price is None else self.cache_read_price
+        write = self.input_price if self.cache_write_price is None else self.cache_write_price
+        long = write if self.cache_write_long_price is None else self.cache_write_long_price
         return (
-            usage.input_tokens * self.input
+            usage.input_tokens * self.input_price
             + usage.cache_read_tokens * read
             + usage.cache_write_tokens * write
             + usage.cache_write_long_tokens * long
-            + usage.output_tokens * self.output
+            + usage.output_tokens * self.output_price
         )
 
 
@@ -72,7 +73,7 @@ FREE = Cost(micro_dollars=0, known=True)
 
 
 def micro_dollars(dollars: str | int | Decimal) -> int:
-    """Dollars as written ("0.125") in micro-dollars. Raises ValueError for what is none, or not exact in them."""
+    """Dollars as written ("0.125") in micro-dollars. Raises ValueError for what cannot be said in them."""
     with localcontext() as context:
         context.prec = 60
         try:
@@ -86,8 +87,82 @@ def micro_dollars(dollars: str | int | Decimal) -> int:
     return int(exact)
 
 
+_PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_long")
+_KEYS = frozenset(
+    {"model", "since", "until", "source", "above_prompt_tokens", "known_to_prompt_tokens", *_PRICES}
+)
+
+
+def price_rows(document: object) -> tuple[PriceRow, ...]:
+    """The rows of a loaded prices file: `prices`, a list of rows in dollars for a million tokens.
+
+    Raises ValueError that names the row and what is wrong with it.
+    """
+    listed = document.get("prices") if isinstance(document, Mapping) else None
+    if not isinstance(listed, list):
+        raise ValueError("A prices file has a list `prices`.")
+    rows = []
+    for number, entry in enumerate(listed, start=1):
+        try:
+            rows.append(_row(entry))
+        except ValueError as wrong:
+            raise ValueError(f"Row {number} of the prices: {wrong}") from wrong
+    return tuple(rows)
+
+
+def _row(entry: object) -> PriceRow:
+    if not isinstance(entry, Mapping):
+        raise ValueError("it is no set of keys and values.")
+    if unknown := sorted(str(key) for key in entry if key not in _KEYS):
+        raise ValueError(f"{', '.join(unknown)}: no such key. There are {', '.join(sorted(_KEYS))}.")
+    if missing := sorted(
+        key for key in ("model", "since", "source", "input", "output") if entry.get(key) is None
+    ):
+        raise ValueError(f"{', '.join(missing)} is missing.")
+    model = entry["model"]
+    above = _tokens(entry, "above_prompt_tokens")
+    if not isinstance(model, str) or model != model.lower() or not model.strip():
+        raise ValueError("`model` is a glob in lower case.")
+    until = None if entry.get("until") is None else _day(entry["until"])
+    since = _day(entry["since"])
+    if until is not None and until < since:
+        raise ValueError("`until` is before `since`.")
+    price = {name: None if entry.get(name) is None else micro_dollars(str(entry[name])) for name in _PRICES}
+    return PriceRow(
+        model=model,
+        since=since,
+        until=until,
+        source=str(entry["source"]),
+        above_prompt_tokens=above or 0,
+        known_to_prompt_tokens=_tokens(entry, "known_to_prompt_tokens"),
+        input_price=price["input"] or 0,
+        output_price=price["output"] or 0,
+        cache_read_price=price["cache_read"],
+        cache_write_price=price["cache_write"],
+        cache_write_long_price=price["cache_write_long"],
+    )
+
+
+def _tokens(entry: Mapping[str, object], key: str) -> int | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        raise ValueError(f"`{key}` is a whole number, 0 or more.")
+    return value
+
+
+def _day(value: object) -> date:
+    if type(value) is date:
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no day; write it as 2026-11-21.") from None
+
+
 def row_for(model: str, prompt_tokens: int, day: date, rows: Iterable[PriceRow]) -> PriceRow | None:
-    """The price that `model` has on `day`: the closest glob's, the newest of these, the highest step reached."""
+    """The price of `model` on `day`: the closest glob's, of these the newest, of these the highest step."""
     name = model.lower()
     valid = [
         row
@@ -107,7 +182,8 @@ def cost_of(usage: Usage, model: str, day: date, rows: Iterable[PriceRow]) -> Co
     row = row_for(model, usage.prompt_tokens, day, rows)
     if row is None:
         return Cost(micro_dollars=0, known=usage.known and usage.total_tokens == 0)
-    return Cost(micro_dollars=-(-row.of(usage) // MILLION), known=usage.known, row=row)
+    beyond = row.known_to_prompt_tokens is not None and usage.prompt_tokens > row.known_to_prompt_tokens
+    return Cost(micro_dollars=-(-row.of(usage) // MILLION), known=usage.known and not beyond, row=row)
 
 
 def _closeness(glob: str) -> tuple[bool, int]:

@@ -1,7 +1,8 @@
 """Why a provider refused a call, by its status, headers and body. PURE.
 
-Sources: platform.claude.com/docs/en/api/errors and /rate-limits, platform.openai.com/docs/guides/error-codes,
-ai.google.dev/gemini-api/docs/troubleshooting. The texts are the provider's or somebody's in between: untrusted.
+Sources: platform.claude.com/docs/en/api/errors and /rate-limits,
+platform.openai.com/docs/guides/error-codes, ai.google.dev/gemini-api/docs/troubleshooting. The texts are
+the provider's or somebody's in between: untrusted.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import parse_qsl, urlencode
 
 from core.gateway.answer import Format
 from core.gateway.anthropic import AnthropicMessages
@@ -86,6 +85,7 @@ _HOP_BY_HOP = frozenset(
 # The gateway says these itself; a packed answer could not be read along.
 _OURS = frozenset({"host", "content-length", "accept-encoding", "expect"})
 _KEY_IN_QUERY = frozenset({"key", "access_token", "api_key"})
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.$-]{1,64}")
 _NAME = {WireFormat.ANTHROPIC: "x-api-key", WireFormat.GEMINI: "x-goog-api-key"}
 _TOKEN_ORDER = ("x-api-key", "x-goog-api-key", "api-key", "authorization")
 
@@ -100,8 +100,8 @@ def placeholder_of(headers: Headers, query: str = "") -> str | None:
             value = value.strip() if scheme.lower() == "bearer" else ""
         if value:
             return value
-    named = dict(parse_qsl(query, max_num_fields=100)) if query.count("&") < 100 else {}
-    return next((named[name] for name in sorted(_KEY_IN_QUERY) if named.get(name)), None)
+    named = (each.partition("=") for each in query.split("&"))
+    return next((value for name, _, value in named if name.lower() in _KEY_IN_QUERY and value), None)
 
 
 def with_key(wire_format: WireFormat, headers: Headers, key: str) -> list[tuple[str, str]]:
@@ -129,6 +129,7 @@ def with_key(wire_format: WireFormat, headers: Headers, key: str) -> list[tuple[
 
 
 def without_key(query: str) -> str:
-    """A query string without the parameters that carry a key."""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(name, value) for name, value in pairs if name.lower() not in _KEY_IN_QUERY])
+    """A query string without the parameters that carry a key, nor any whose name is written in escapes."""
+    named = [(each.partition("=")[0], each) for each in query.split("&")]
+    kept = [each for name, each in named if _PLAIN_NAME.fullmatch(name) and name.lower() not in _KEY_IN_QUERY]
+    return "&".join(kept)
