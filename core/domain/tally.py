@@ -31,10 +31,13 @@ class Tally:
     def begin(self, account: Account, spent: Amounts) -> None:
         """Nothing where it has begun: what was counted since is not in an older sum. The sum must hold each
         call that has settled: begin before the account's first call is reserved."""
-        self._spent.setdefault(account, spent)
+        if account not in self._spent:
+            self._spent[account] = spent
+            held = (call.estimate for call in self._calls.values() if account in call.accounts)
+            self._reserved[account] = sum(held, _NOTHING)
 
     def forget(self, account: Account) -> None:
-        """A day that is over, a story that has ended. What is reserved there no longer counts."""
+        """A day that is over, a story that has ended. Calls under way there count again if it begins anew."""
         self._spent.pop(account, None)
         self._reserved.pop(account, None)
 

@@ -126,8 +126,8 @@ def record(tx: Transaction, call: Call) -> bool:
     cursor = tx.conn.execute(
         "INSERT INTO model_calls (call_id, project, story_id, phase, agent, run_id, provider, model, wire,"
         " at, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,"
-        " microdollars, first_byte_ms, total_ms, source, status)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " microdollars, tokens, first_byte_ms, total_ms, source, status)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (call_id) DO NOTHING",
         (
             call.call_id,
@@ -141,6 +141,7 @@ def record(tx: Transaction, call: Call) -> bool:
             call.wire,
             to_time(call.at),
             *(getattr(call, name) for name in _COUNTED),
+            call.took.tokens,
             call.first_byte_ms,
             call.total_ms,
             call.source.value,

@@ -16,9 +16,9 @@ CREATE TABLE model_calls (
     cache_read_tokens INTEGER NOT NULL CHECK (cache_read_tokens BETWEEN 0 AND 1000000000000),
     cache_write_tokens INTEGER NOT NULL CHECK (cache_write_tokens BETWEEN 0 AND 1000000000000),
     reasoning_tokens INTEGER NOT NULL CHECK (reasoning_tokens BETWEEN 0 AND 1000000000000), -- part of the output
-    tokens INTEGER NOT NULL GENERATED ALWAYS AS (
-        input_tokens + output_tokens + cache_read_tokens + cache_write_tokens
-    ) STORED,
+    -- Not a generated column: SQLite takes no sum of one from an index alone.
+    tokens INTEGER NOT NULL
+        CHECK (tokens = input_tokens + output_tokens + cache_read_tokens + cache_write_tokens),
     microdollars INTEGER NOT NULL CHECK (microdollars BETWEEN 0 AND 1000000000000),
     first_byte_ms INTEGER CHECK (first_byte_ms >= 0),
     total_ms INTEGER CHECK (total_ms >= 0),
