@@ -16,6 +16,12 @@ from core.worker.runners.pytest import PytestRunner
 
 __all__ = ["Ended", "Place", "Plan", "Reading", "Runner", "detect"]
 
+# How the runners that a test script names write a report.
+_SCRIPTS = (
+    ("vitest", "npx vitest run --reporter=junit --outputFile={junit}"),
+    ("jest", "npx jest --ci --reporters=jest-junit"),
+    ("mocha", "npx mocha --reporter mocha-junit-reporter --reporter-options mochaFile={junit}"),
+)
 # What tells that a project is written in something whose runner is not built in yet.
 _OTHERS = (
     ("package.json", "npx jest --ci --reporters=jest-junit"),
@@ -82,6 +88,13 @@ def _of_package(folder: Path, project: ProjectSetup) -> NodeRunner | None:
             why=why_not(script),
             hint="Set `test_command`: `node --test` to be watched, or any command that writes {junit}.",
         )
+    for program, example in _SCRIPTS:
+        if program in script.split():
+            raise Unavailable(
+                f"No test runner found for {project.name}.",
+                why=why_not(script),
+                hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
+            )
     return None
 
 

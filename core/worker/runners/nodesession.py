@@ -38,8 +38,17 @@ class File:
     ended: bool = False
 
     def own(self) -> list[Record]:
-        aside = (self.failing, self.passing, self.path)
-        return [test for test in self.tests if test["names"][-1] not in aside]
+        aside = (self.failing, self.passing)
+        return [test for test in self.tests if test["names"][-1] not in aside and not self._is_whole(test)]
+
+    def whole(self) -> Record | None:
+        """What node says of the file itself: only when its process ended otherwise than its tests."""
+        return next((test for test in self.tests if self._is_whole(test)), None)
+
+    def _is_whole(self, test: Record) -> bool:
+        """Node calls a file by its path, absolute or, in some versions, relative to where it runs."""
+        name = str(test["names"][0])
+        return len(test["names"]) == 1 and (self.path == name or self.path.endswith(f"/{name}"))
 
     def top(self, name: str) -> Record | None:
         found = [test for test in self.tests if test["names"] == [name]]
@@ -114,7 +123,7 @@ def _signs(file: File, cwd: str) -> Iterable[str]:
 
 
 def _loading_failed(file: File) -> bool:
-    whole = file.top(file.path)
+    whole = file.whole()
     return whole is not None and not whole["passed"]
 
 

@@ -39,6 +39,13 @@ RIGHT = (
     "export const gross = (net) => net * 2;\nexport const discount = (net, off) => net * (100 - off) / 100;\n"
 )
 WRONG = "export const gross = (net) => net * 2;\nexport const discount = () => 0;\n"
+# What a test process says goes to its standard output, in node's own binary form.
+REWRITES = """
+const write = process.stdout.write.bind(process.stdout);
+process.stdout.write = (said, ...rest) =>
+  write(Buffer.from(Buffer.from(said).toString('latin1').replaceAll('test:fail', 'test:pass'), 'latin1'),
+    ...rest);
+"""
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(node_lab):
         test('not now', { skip: true }, () => {});
         test('later', { todo: true }, () => assert.fail());
         test('whole', async (t) => { await t.test('part', () => {}); });
-        describe('hooked', () => { beforeEach(() => { throw new TypeError('no'); }); it('never', () => {}); });
+        describe('hooked', () => { beforeEach(() => { throw new Error('no'); }); it('never', () => {}); });
         test('slip', () => gros());
         """
     run = await _run(node_lab, {**SHOP, "test/more.test.cjs": more})
@@ -147,18 +154,46 @@ async def test_a_broken_test_is_no_red(node_lab, test):
          RefusalCode.STILL_RED),
         ({"src/price.js": "import assert from 'node:assert/strict';\nassert.equal = () => {};\n" + WRONG},
          RefusalCode.TAMPERED),
-        ({"src/price.js": "import { beforeEach } from 'node:test';\nbeforeEach((t) => t.skip?.());\n" + WRONG},
+        ({"src/price.js": "import { beforeEach } from 'node:test'; beforeEach((t) => t.skip?.());\n" + WRONG},
          RefusalCode.TAMPERED),
+        ({"src/price.js": "process.stdout.write = () => true;\n" + WRONG}, RefusalCode.STILL_RED),
+        ({"src/price.js": REWRITES + WRONG}, RefusalCode.TAMPERED),
         ({"src/price.js": "import fs from 'node:fs';\nfor (let fd = 3; fd < 64; fd++) {"
           " try { fs.writeSync(fd, 'x\\n'); } catch {} }\n" + WRONG}, None),
     ],
     ids=["weakened", "focused", "exit code hidden", "fewer files", "ends the process", "exit code set",
-         "assertions blunted", "skips from a hook", "writes to what it inherits"],
+         "assertions blunted", "skips from a hook", "report kept back", "report rewritten",
+         "writes to what it inherits"],
 )  # fmt: skip
 async def test_lies_are_refused(node_lab, change, code):
     verdict = await node_lab.judge_green(await _red(node_lab), change)
     assert not verdict.passed
     assert code is None or code in _codes(verdict), verdict.explain()
+
+
+async def test_a_rewritten_report_would_have_passed_without_the_canaries(node_lab):
+    """Shows that the rewriting works: the lie is refused for the canary, not for a report that broke."""
+    red = await _red(node_lab)
+    run = await _run(node_lab, {**SHOP, **RED, "src/price.js": REWRITES + WRONG})
+    assert red.evidence.red_files
+    assert {result.outcome for result in run.results} == {Outcome.PASSED}
+    assert any("must be reported failed is passed" in sign for sign in run.tampering)
+
+
+async def test_a_test_may_start_node_itself(node_lab):
+    """What is loaded for the canaries is not handed on."""
+    text = """
+        import { test } from 'node:test';
+        import assert from 'node:assert';
+        import { spawnSync } from 'node:child_process';
+        test('own', () => {
+          const asked = ['-p', 'String(process.env.NODE_OPTIONS)'];
+          const ran = spawnSync(process.execPath, asked, { encoding: 'utf8' });
+          assert.equal(ran.stdout.trim(), 'undefined', ran.stderr);
+        });
+        """
+    run = await _run(node_lab, {**SHOP, "test/own.test.js": text})
+    assert {result.outcome for result in run.results} == {Outcome.PASSED}, run.output_tail
 
 
 async def test_a_skipped_test_is_told(node_lab):
@@ -188,3 +223,30 @@ async def test_only_the_tests_of_selected_files_run(node_lab):
     suite, repository = await node_lab.suite(commit)
     run = await suite.run_again(await repository.tree_of(commit), select=("test/other.test.js",))
     assert [result.id for result in run.results] == ["test/other.test.js::o"]
+
+
+async def test_options_that_load_code_reach_the_test_processes(node_lab):
+    package = SHOP["package.json"].replace("node --test", "node --import ./setup.mjs --test")
+    text = """
+        import { test } from 'node:test';
+        import assert from 'node:assert';
+        test('set up', () => assert.equal(globalThis.ready, true));
+        """
+    files = {"package.json": package, "setup.mjs": "globalThis.ready = true;", "test/ready.test.js": text}
+    commit = node_lab.commit(files)
+    suite, repository = await node_lab.suite(commit)
+    run = await suite.run(await repository.tree_of(commit))
+    assert {result.outcome for result in run.results} == {Outcome.PASSED}, run.output_tail
+    assert suite.runner.is_runner_config("setup.mjs")
+
+
+async def test_no_test_at_all_is_a_run_without_results(node_lab):
+    run = await _run(node_lab, {"package.json": SHOP["package.json"], "src/price.js": RIGHT})
+    assert (run.state, run.results) == (RunState.COMPLETED, ())
+
+
+async def test_a_test_that_never_ends_runs_out_of_time(node_lab):
+    node_lab.configure(test_timeout_seconds=2)
+    text = "import { test } from 'node:test'; test('hangs', () => new Promise(() => setInterval(() => {}, 1000)));"
+    run = await _run(node_lab, {**SHOP, "test/hang.test.js": text})
+    assert run.state is RunState.TIMED_OUT
