@@ -63,7 +63,7 @@ class SuiteRun:
 
     tree: str  # git tree hash
     command: tuple[str, ...]
-    runner: str  # "pytest", or "command" (exit code only)
+    runner: str  # "pytest", "node", "junit", or "command" (exit code only)
     state: RunState
     exit_code: int | None
     results: tuple[TestResult, ...] = ()

@@ -165,6 +165,15 @@ async def _tests(
     except OrchardError as error:
         return [*findings, fault("tests", error)]
     findings.append(_runner(runner, setup))
+    if isinstance(runner, NodeRunner) and not _has_node(environment or _stand_in(setup), setup):
+        findings.append(
+            Finding(
+                topic="tests",
+                state=State.MISSING,
+                found="node is not found on the tests' PATH",
+                mend="Install Node.js 20 or newer where all users see it, as in /usr/local.",
+            )
+        )
     if environment is not None and runner.name == "pytest" and _is_direct(setup):
         findings.append(await _pytest(environment, setup, machine))
     return findings
@@ -246,6 +255,10 @@ def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
     else:
         found = f"pytest: `{command}`, since no test_command is set and the project looks like Python"
     return Finding(topic="tests", state=State.OK, found=found)
+
+
+def _has_node(environment: Environment, setup: ProjectSetup) -> bool:
+    return shutil.which("node", path=environment.variables_at(setup.path)["PATH"]) is not None
 
 
 def _is_direct(setup: ProjectSetup) -> bool:

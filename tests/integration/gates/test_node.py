@@ -247,6 +247,9 @@ async def test_no_test_at_all_is_a_run_without_results(node_lab):
 
 async def test_a_test_that_never_ends_runs_out_of_time(node_lab):
     node_lab.configure(test_timeout_seconds=2)
-    text = "import { test } from 'node:test'; test('hangs', () => new Promise(() => setInterval(() => {}, 1000)));"
+    text = """
+        import { test } from 'node:test';
+        test('hangs', () => new Promise(() => setInterval(() => {}, 1000)));
+        """
     run = await _run(node_lab, {**SHOP, "test/hang.test.js": text})
     assert run.state is RunState.TIMED_OUT
