@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from core.domain.evidence import Failure, Outcome, RunState, TestResult
 from core.worker.report import clean_id, worst
@@ -23,6 +22,7 @@ _NO_NAMED = re.compile(r"Named export '(?P<name>\w+)' not found\. The requested 
 _NO_MODULE = re.compile(r"Cannot find (module|package) '([^']+)'(?: imported from (\S+))?")
 _NO_NAME = re.compile(r"^(\w+) is not defined")
 _ERROR = re.compile(r"^(?:Uncaught )?(\w*(?:Error|Exception))(?: \[(\w+)\])?: (.*)$", re.MULTILINE)
+_QUOTED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _STEP = re.compile(r"(?:file://)?(/[^\s()]+?):\d+(?::\d+)?\)?$", re.MULTILINE)
 
 
@@ -233,6 +233,11 @@ def _inside(module: str, importer: str, checkout: str) -> str:
 
 def _steps(stack: str, checkout: str) -> tuple[str, ...]:
     """The repository's files in a stack, innermost last; packages left out."""
-    found = [unquote(path) for path in _STEP.findall(stack)]
+    found = [_unquoted(path) for path in _STEP.findall(stack)]
     inside = [path.removeprefix(f"{checkout}/") for path in found if path.startswith(f"{checkout}/")]
     return tuple(dict.fromkeys(path for path in reversed(inside) if "node_modules/" not in path))
+
+
+def _unquoted(path: str) -> str:
+    """A path out of a file URL."""
+    return _QUOTED.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode(errors="replace"), path)

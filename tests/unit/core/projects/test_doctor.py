@@ -143,6 +143,19 @@ async def test_a_project_of_another_language_is_told_to_set_its_command(examine,
     assert "gotestsum" in finding.mend
 
 
+async def test_a_node_project_is_told_why_it_is_run_so(examine, make_repository, tmp_path):
+    package = '{"scripts": {"test": "node --test"}}'
+    path = make_repository(tmp_path / "node", {"package.json": package, "a.test.js": ""})
+    finding, *_ = (await examine(path=path))["tests"]
+    assert finding.state is State.OK
+    assert finding.found.startswith("node --test: `node --test`, since package.json's test script is")
+    hiding = package.replace("--test", "--test || true")
+    path = make_repository(tmp_path / "hiding", {"package.json": hiding, "a.test.js": ""})
+    (finding,) = (await examine(path=path))["tests"]
+    assert finding.state is State.MISSING
+    assert "hides the exit code" in finding.found
+
+
 async def test_isolation_that_is_not_to_be_had_does_not_hide_the_rest(examine):
     found = await examine(isolation="container")
     assert found["isolation"][0].state is State.MISSING
