@@ -36,7 +36,8 @@ DAILY = error(
         (
             A,
             429,
-            {"anthropic-ratelimit-unified-status": "rejected", "anthropic-ratelimit-unified-reset": "1795300000"},
+            {"anthropic-ratelimit-unified-status": "rejected",
+             "anthropic-ratelimit-unified-reset": "1795300000"},
             error(type="rate_limit_error"),
             RefusalKind.QUOTA,
             None,

@@ -82,8 +82,8 @@ def test_the_placeholder_is_found_wherever_an_agent_puts_it(
 
 
 NAMES = st.sampled_from(
-    ["Authorization", "X-API-Key", "x-goog-api-key", "API-KEY", "Cookie", "Connection", "Host", "anthropic-version",
-     "Accept-Encoding", "Content-Type", "X-Mine"]
+    ["Authorization", "X-API-Key", "x-goog-api-key", "API-KEY", "Cookie", "Connection", "Host",
+     "anthropic-version", "Accept-Encoding", "Content-Type", "X-Mine"]
 )  # fmt: skip
 
 
