@@ -253,3 +253,19 @@ async def test_a_test_that_never_ends_runs_out_of_time(node_lab):
         """
     run = await _run(node_lab, {**SHOP, "test/hang.test.js": text})
     assert run.state is RunState.TIMED_OUT
+
+
+async def test_a_project_below_the_top_knows_its_own_files(node_lab):
+    node_lab.configure(folder="web")
+    commit = node_lab.commit({f"web/{path}": text for path, text in {**SHOP, **RED}.items()})
+    repository = await Repository.open(node_lab.folder)
+    checkout = node_lab.setup.state_path / "below"
+    await repository.checkout(commit, checkout)
+    environment = Environment(key="node", description="the tests' own")
+    runner = detect(checkout / "web", node_lab.setup, environment)
+    bench = Bench(setup=node_lab.setup, environment=environment, machine=node_lab.machine, runner=runner)
+    suite = Suite(repository=repository, bench=bench, cache=RunCache(node_lab.setup.state_path / "runs"))
+    run = await suite.run_again(await repository.tree_of(commit), select=("web/test/discount.test.js",))
+    (result,) = run.results
+    assert (result.id, result.collection) == ("test/discount.test.js", True)
+    assert (result.failure.missing, result.failure.owner_file) == ("discount", "web/src/price.js")
