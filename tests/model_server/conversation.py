@@ -26,10 +26,14 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """One part of the conversation; `by_model` tells the turns apart, `turn` merges parts of one turn."""
+    """One part of the conversation; `by_model` tells the turns apart, `turn` merges parts of one turn.
+
+    `result` is what tools gave back: it counts as input, but a file that quotes a script starts none.
+    """
 
     by_model: bool
     text: str = ""
+    result: str = ""
     turn: str | None = None
 
 
@@ -48,7 +52,7 @@ class Asked:
     @property
     def everything(self) -> str:
         """All text of the request, in order."""
-        return "\n".join((self.system, *(said.text for said in self.said)))
+        return "\n".join((self.system, *(said.text + said.result for said in self.said)))
 
     @property
     def directory(self) -> str | None:
@@ -59,7 +63,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Tokens of one call. `fresh`, `cache_read` and `cache_write` do not overlap; `output` includes `reasoning`."""
+    """Tokens of one call. The three kinds of input do not overlap; `output` includes `reasoning`."""
 
     fresh: int = 0
     cache_read: int = 0
@@ -170,7 +174,7 @@ def measure(asked: Asked, text: str, calls: tuple[Call, ...], step: Step, *, wri
         writes_cache: the format tells tokens written to the cache apart from fresh ones (Anthropic).
     """
     last = max((n for n, said in enumerate(asked.said) if said.by_model), default=-1)
-    before = asked.system + "".join(said.text for said in asked.said[: max(last, 0)])
+    before = asked.system + "".join(said.text + said.result for said in asked.said[: max(last, 0)])
     read = count_tokens(before) if last >= 0 else 0
     fresh = max(count_tokens(asked.everything) - read, 1)
     written = fresh // 2 if writes_cache else 0

@@ -54,6 +54,7 @@ class Fault:
     status: int | None = None  # an HTTP error instead of an answer
     retry_after: float | None = None
     message: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # of the HTTP error
     drop: bool = False  # the connection closes before any byte
     cut_after: int | None = None  # events sent before the connection breaks off
     error_after: int | None = None  # events sent before an error event ends the stream
@@ -75,7 +76,7 @@ class Action:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One turn of the model. `tokens` overrides counts (fresh, cache_read, cache_write, output, reasoning)."""
+    """One turn of the model. `tokens` overrides what would be counted, by the names of Usage."""
 
     text: str = ""
     actions: tuple[Action, ...] = ()
@@ -121,6 +122,7 @@ _FAULT_KEYS = {
     "http": "status",
     "retry_after": "retry_after",
     "message": "message",
+    "headers": "headers",
     "drop": "drop",
     "cut_after": "cut_after",
     "error_after": "error_after",
@@ -146,6 +148,10 @@ def parse_fault(raw: Mapping[str, Any], where: str = "fault") -> Fault:
     for name in _NUMBERS:
         if name in raw and (isinstance(raw[name], bool) or not isinstance(raw[name], int | float)):
             raise ScriptError(f"{where}: {name} must be a number of seconds, not {raw[name]!r}")
+    if "headers" in raw:
+        if not isinstance(raw["headers"], Mapping):
+            raise ScriptError(f"{where}: headers must be a mapping of names to values")
+        values["headers"] = {str(name): str(value) for name, value in raw["headers"].items()}
     times = values.get("times", 1)
     values["times"] = ALWAYS if times == "always" else times
     if type(values["times"]) is not int or (values["times"] < 1 and values["times"] != ALWAYS):
@@ -244,7 +250,7 @@ def parse_book(raw: object) -> Book:
 
 
 def find_script(text: str, book: Book) -> Script | None:
-    """The script that rides in a text (`MODEL-SCRIPT:[...]` or `MODEL-SCRIPT:@name`) or whose rule fits it."""
+    """The script that rides in a text (`MODEL-SCRIPT:[...]`, `MODEL-SCRIPT:@name`) or whose rule fits it."""
     found = list(_MARKED.finditer(text))
     if found:
         rest = text[found[-1].end() :]

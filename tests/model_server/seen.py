@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from tests.model_server.conversation import Usage
+from tests.model_server.script import WrongUsage
 
 
 class Outcome(StrEnum):
@@ -34,8 +35,10 @@ class SeenCall:
     body: Mapping[str, Any] = field(default_factory=dict)
     status: int = 0
     outcome: Outcome = Outcome.OPEN
-    used: Usage = Usage()
+    used: Usage = field(default_factory=Usage)
     told: bool = False
+    told_so_far: Usage = field(default_factory=Usage)  # of a stream that broke: what its events had told
+    wrong: WrongUsage | None = None  # the figures that were told are false in this way
     step: int | None = None
     tools: tuple[str, ...] = ()  # called, not offered
     complaint: str | None = None  # what kept the script from being followed

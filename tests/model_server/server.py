@@ -18,6 +18,7 @@ from tests.model_server.conversation import (
     Asked,
     Call,
     Place,
+    Usage,
     count_tokens,
     fill,
     find_place,
@@ -231,6 +232,7 @@ class ModelServer:
         status = fault.status or 500
         call.status, call.outcome = status, Outcome.REFUSED
         headers = {"retry-after": f"{fault.retry_after:g}"} if fault.retry_after is not None else {}
+        headers |= fault.headers
         body = wire.error(status, fault.message or f"scripted {status}")
         return web.json_response(body, status=status, headers=headers)
 
@@ -254,6 +256,7 @@ class ModelServer:
                 calls.append(Call(id=name, name=tool.name, arguments=arguments))
         used = measure(asked, text, tuple(calls), step, writes_cache=wire.writes_cache)
         call.used, call.tools = used, tuple(item.name for item in calls)
+        call.wrong = fault.usage
         return Answer(
             id=f"scripted{call.number}",
             model=asked.model,
@@ -280,7 +283,7 @@ class ModelServer:
             await response.write(body[: len(body) // 2])
             await asyncio.Event().wait()
         # Before the last byte: who has read the answer may compare at once.
-        _finished(call, fault, told=True)
+        _finished(call, _in_whole(answer))
         await response.write(body)
         await response.write_eof()
         return response
@@ -297,21 +300,25 @@ class ModelServer:
         if fault.malformed is Malformed.HUGE_LINE:
             await response.write(b": " + b"x" * (2 << 20) + b"\n\n")
         events = spoiled(wire.events(answer), fault.malformed)
+        last = len(events) - 1
         for number, event in enumerate(events):
-            if fault.hang_after == number:
+            call.told_so_far = wire.told_after(answer, number)
+            if _due(fault.hang_after, number, last):
                 await asyncio.Event().wait()
-            if fault.cut_after == number:
+            if _due(fault.cut_after, number, last):
                 call.outcome = Outcome.BROKEN
                 # Half an event, as a broken connection leaves it.
                 await response.write(event[: len(event) // 2])
                 return _broken(request, response)
-            if fault.error_after == number:
+            if _due(fault.error_after, number, last):
                 call.outcome = Outcome.BROKEN
                 await response.write(wire.error_event(529, fault.message or "Overloaded"))
                 await response.write_eof()
                 return response
-            if number == len(events) - 1:
-                _finished(call, fault, told=answer.tell_usage)
+            if number == last:
+                # An event without its blank line is none (the HTML standard's rule for event streams).
+                readable = last if fault.malformed is Malformed.UNFINISHED else last + 1
+                _finished(call, wire.told_after(answer, readable))
             elif fault.event_seconds:
                 await asyncio.sleep(fault.event_seconds)
             await response.write(event)
@@ -323,7 +330,7 @@ class ModelServer:
     ) -> web.StreamResponse:
         """Gemini without `alt=sse` sends its chunks as one JSON list."""
         chunks = [json.loads(event.removeprefix(b"data: ")) for event in wire.events(answer)]
-        _finished(call, fault, told=True)
+        _finished(call, _in_whole(answer))
         return web.json_response(chunks)
 
 
@@ -357,8 +364,17 @@ def _for_side_call(asked: Asked, place: Place | None) -> Place | None:
     return place
 
 
-def _finished(call: SeenCall, fault: Fault, *, told: bool) -> None:
-    call.outcome, call.told = Outcome.ANSWERED, told and fault.usage is not WrongUsage.MISSING
+def _due(after: int | None, number: int, last: int) -> bool:
+    """Whether a break is due before event `number`; one beyond the end comes before the last event."""
+    return after is not None and number == min(after, last)
+
+
+def _in_whole(answer: Answer) -> Usage:
+    return Usage() if answer.wrong is WrongUsage.MISSING else answer.usage
+
+
+def _finished(call: SeenCall, told: Usage) -> None:
+    call.outcome, call.told_so_far, call.told = Outcome.ANSWERED, told, told == call.used
 
 
 def _broken(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:

@@ -38,11 +38,12 @@ def translate(action: Action, asked: Asked) -> tuple[Tool, Mapping[str, Any] | s
     """The tool and the arguments that do an action; NoToolOffered when none can."""
     if action.kind == "tool":
         name, arguments = action.values
-        tool = next((tool for tool in asked.tools if tool.name == name), Tool(name=name))
-        return tool, dict(arguments)
+        named = next((tool for tool in asked.tools if tool.name == name), Tool(name=name))
+        return named, dict(arguments)
     if action.kind == "run":
         return _run(action.values[0], asked)
     path = str(action.values[0])
+    tool: Tool | None
     if action.kind == "write":
         if tool := _find(asked, _WRITERS):
             return tool, _filled(tool, _path(tool, path, asked) | _one(tool, _CONTENTS, action.values[1]))

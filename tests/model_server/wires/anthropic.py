@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tests.model_server.conversation import Answer, Asked, Said, Tool
+from tests.model_server.conversation import Answer, Asked, Said, Tool, Usage
 from tests.model_server.script import WrongUsage
 from tests.model_server.wires.wire import RequestError, arguments_text, event, halves, listed, told, words
 
@@ -32,10 +33,7 @@ class Anthropic:
         """See Wire."""
         if not listed(body, "messages"):
             raise RequestError("messages: at least one message is required")
-        said = tuple(
-            Said(by_model=message.get("role") == "assistant", text=words(message.get("content")))
-            for message in body["messages"]
-        )
+        said = tuple(_said(message) for message in body["messages"])
         tools = tuple(
             Tool(name=str(tool.get("name")), schema=tool.get("input_schema") or {})
             for tool in listed(body, "tools")
@@ -97,10 +95,10 @@ class Anthropic:
     def events(self, answer: Answer) -> list[bytes]:
         """See Wire."""
         start = self._message(answer) | self._usage(answer, 1)
-        events = [{"type": "message_start", "message": start}, {"type": "ping"}]
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": start}, {"type": "ping"}]
         for index, block in enumerate(self._blocks(answer)):
-            empty = block | ({"text": ""} if block["type"] == "text" else {"input": {}})
-            events.append({"type": "content_block_start", "index": index, "content_block": empty})
+            begun: dict[str, Any] = {"text": ""} if block["type"] == "text" else {"input": {}}
+            events.append({"type": "content_block_start", "index": index, "content_block": block | begun})
             if block["type"] == "text":
                 deltas = [{"type": "text_delta", "text": piece} for piece in answer.text_pieces()]
             else:
@@ -113,6 +111,13 @@ class Anthropic:
         events += [{"type": "message_delta", "delta": reason} | usage, {"type": "message_stop"}]
         return [event(data, str(data["type"])) for data in events]
 
+    def told_after(self, answer: Answer, sent: int) -> Usage:
+        """See Wire."""
+        if sent == 0 or answer.wrong is WrongUsage.MISSING:
+            return Usage()
+        told_all = sent >= len(self.events(answer)) - 1  # `message_delta` stands before `message_stop`
+        return answer.usage if told_all else replace(answer.usage, output=1, reasoning=0)
+
     def error(self, status: int, message: str) -> dict[str, Any]:
         """See Wire."""
         return {
@@ -124,3 +129,11 @@ class Anthropic:
     def error_event(self, status: int, message: str) -> bytes:
         """See Wire."""
         return event(self.error(status, message), "error")
+
+
+def _said(message: Mapping[str, Any]) -> Said:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    results = [p for p in parts if isinstance(p, Mapping) and p.get("type") == "tool_result"]
+    spoken = [part for part in parts if part not in results]
+    return Said(by_model=message.get("role") == "assistant", text=words(spoken), result=words(results))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.model_server.conversation import Answer, Asked, Said, Tool
+from tests.model_server.conversation import Answer, Asked, Said, Tool, Usage
 from tests.model_server.script import WrongUsage
 from tests.model_server.wires.wire import RequestError, arguments_text, event, halves, listed, told, words
 
@@ -31,7 +31,9 @@ class Chat:
             raise RequestError("messages: at least one message is required")
         system = [words(m.get("content")) for m in messages if m.get("role") in ("system", "developer")]
         said = tuple(
-            Said(by_model=message.get("role") == "assistant", text=words(message.get("content")))
+            Said(by_model=False, result=words(message.get("content")))
+            if message.get("role") in ("tool", "function")
+            else Said(by_model=message.get("role") == "assistant", text=words(message.get("content")))
             for message in messages
             if message.get("role") not in ("system", "developer")
         )
@@ -99,15 +101,23 @@ class Chat:
             for piece in halves(arguments_text(call.arguments)):
                 deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         head = self._head(answer, "chat.completion.chunk")
-        nothing = {"usage": None} if answer.tell_usage else {}
+        nothing: dict[str, Any] = {"usage": None} if answer.tell_usage else {}
         reason = "tool_calls" if answer.calls else "stop"
-        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        choices: list[dict[str, Any]] = [
+            {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+        ]
         choices.append({"index": 0, "delta": {}, "finish_reason": reason})
         events = [event(head | {"choices": [choice]} | nothing) for choice in choices]
         usage = self._usage(answer)
         if answer.tell_usage and usage is not None:
             events.append(event(head | {"choices": [], "usage": usage}))
         return [*events, b"data: [DONE]\n\n"]
+
+    def told_after(self, answer: Answer, sent: int) -> Usage:
+        """See Wire."""
+        told_all = sent >= len(self.events(answer)) - 1  # the usage stands before `[DONE]`
+        known = answer.tell_usage and answer.wrong is not WrongUsage.MISSING
+        return answer.usage if told_all and known else Usage()
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         """See Wire."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tests.model_server.conversation import Answer, Asked, Said, Tool
+from tests.model_server.conversation import Answer, Asked, Said, Tool, Usage
 from tests.model_server.script import WrongUsage
 from tests.model_server.wires.wire import RequestError, event, listed, told, words
 
@@ -31,7 +33,8 @@ class Gemini:
         if not contents:
             raise RequestError("contents: at least one content is required")
         said = tuple(
-            Said(by_model=content.get("role") == "model", text=_text(content)) for content in contents
+            Said(by_model=content.get("role") == "model", text=_text(content), result=_results(content))
+            for content in contents
         )
         tools = tuple(
             Tool(
@@ -64,8 +67,8 @@ class Gemini:
             return chunk
         usage = {
             "promptTokenCount": used.input,
-            "candidatesTokenCount": max(output - used.reasoning, 0),
-            "totalTokenCount": used.input + max(output, used.reasoning),
+            "candidatesTokenCount": output - used.reasoning,
+            "totalTokenCount": used.input + output,
             "promptTokensDetails": [{"modality": "TEXT", "tokenCount": used.input}],
         }
         if used.cache_read:
@@ -87,16 +90,24 @@ class Gemini:
 
     def events(self, answer: Answer) -> list[bytes]:
         """See Wire."""
-        groups = [[{"text": piece}] for piece in answer.text_pieces()]
-        if answer.calls:
-            groups.append(self._calls(answer))
-        groups = groups or [[{"text": ""}]]
-        output = answer.usage.output
+        groups = self._groups(answer)
         chunks = []
         for number, parts in enumerate(groups, start=1):
-            so_far = output * number // len(groups)
+            so_far = _told(answer, number, len(groups)).output
             chunks.append(self._chunk(answer, parts, so_far, last=number == len(groups)))
         return [event(chunk) for chunk in chunks]
+
+    def _groups(self, answer: Answer) -> list[list[dict[str, Any]]]:
+        groups: list[list[dict[str, Any]]] = [[{"text": piece}] for piece in answer.text_pieces()]
+        if answer.calls:
+            groups.append(self._calls(answer))
+        return groups or [[{"text": ""}]]
+
+    def told_after(self, answer: Answer, sent: int) -> Usage:
+        """See Wire."""
+        if sent == 0 or answer.wrong is WrongUsage.MISSING:
+            return Usage()
+        return _told(answer, sent, len(self._groups(answer)))
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         """See Wire."""
@@ -108,8 +119,16 @@ class Gemini:
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    texts = []
-    for part in listed(content, "parts"):
-        answered = part.get("functionResponse")
-        texts.append(str(part["text"]) if "text" in part else str(answered) if answered else "")
-    return "\n".join(filter(None, texts))
+    return "\n".join(str(part["text"]) for part in listed(content, "parts") if "text" in part)
+
+
+def _results(content: Mapping[str, Any]) -> str:
+    answers = (part.get("functionResponse") for part in listed(content, "parts"))
+    return "\n".join(json.dumps(answer.get("response")) for answer in answers if answer)
+
+
+def _told(answer: Answer, sent: int, chunks: int) -> Usage:
+    """The running sum that chunk number `sent` tells: all thoughts, and its share of what is spoken."""
+    used = answer.usage
+    spoken = (used.output - used.reasoning) * min(sent, chunks) // chunks
+    return replace(used, output=used.reasoning + spoken)

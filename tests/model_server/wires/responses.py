@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.model_server.conversation import Answer, Asked, Said, Tool
+from tests.model_server.conversation import Answer, Asked, Said, Tool, Usage
 from tests.model_server.script import WrongUsage
 from tests.model_server.wires.chat import openai_error
 from tests.model_server.wires.wire import (
@@ -124,6 +124,11 @@ class Responses:
             event(data | {"sequence_number": number}, str(data["type"])) for number, data in enumerate(events)
         ]
 
+    def told_after(self, answer: Answer, sent: int) -> Usage:
+        """See Wire."""
+        known = answer.wrong is not WrongUsage.MISSING
+        return answer.usage if known and sent >= len(self.events(answer)) else Usage()
+
     def error(self, status: int, message: str) -> dict[str, Any]:
         """See Wire."""
         return openai_error(status, message)
@@ -138,8 +143,10 @@ class Responses:
 
 def _said(item: Mapping[str, Any]) -> Said:
     of_model = item.get("role") == "assistant" or item.get("type") in _OF_MODEL
-    text = words(item.get("content")) or words(item.get("output"))
-    return Said(by_model=of_model, text=text, turn=turn_of(item.get("call_id")) if of_model else None)
+    text, result = words(item.get("content")), words(item.get("output"))
+    return Said(
+        by_model=of_model, text=text, result=result, turn=turn_of(item.get("call_id")) if of_model else None
+    )
 
 
 def _item_events(item: dict[str, Any], index: int, answer: Answer) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tests.model_server.conversation import Answer, Asked
+from tests.model_server.conversation import Answer, Asked, Usage
 from tests.model_server.script import WrongUsage
 
 
@@ -21,13 +21,16 @@ class Wire(Protocol):
     writes_cache: bool
 
     def read(self, body: Mapping[str, Any], model: str, stream: bool) -> Asked:
-        """The request in neutral words; `model` and `stream` come from the path where the format has them there."""
+        """The request in neutral words; `model` and `stream` are what the path says of them, if it does."""
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         """The answer as one JSON body."""
 
     def events(self, answer: Answer) -> list[bytes]:
         """The answer as a stream; the last event ends it."""
+
+    def told_after(self, answer: Answer, sent: int) -> Usage:
+        """The usage that the first `sent` events of the stream have told."""
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         """The body of an HTTP error."""
@@ -52,13 +55,14 @@ def _bent(value: Any, wrong: WrongUsage | None) -> Any:
         return {key: _bent(inner, wrong) for key, inner in value.items()}
     if type(value) is not int:
         return value
-    return {
+    bent: dict[WrongUsage | None, Any] = {
         WrongUsage.ZERO: 0,
         WrongUsage.NEGATIVE: -value - 1,
         WrongUsage.TEXT: "many",
         WrongUsage.HUGE: value + 10**15,
         WrongUsage.DOUBLED: value * 2,
-    }.get(wrong, value)
+    }
+    return bent.get(wrong, value)
 
 
 def listed(body: Mapping[str, Any], name: str) -> list[Any]:
