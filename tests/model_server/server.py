@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -66,6 +67,7 @@ class ModelServer:
     _queued: list[_Queued] = field(default_factory=list)
     _failed: Counter[str] = field(default_factory=Counter)
     _runner: web.AppRunner | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -88,7 +90,7 @@ class ModelServer:
         app.router.add_get("/", self._alive)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
+        site = web.TCPSite(self._runner, self.host, self.port, backlog=2048)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self
@@ -102,6 +104,12 @@ class ModelServer:
     def fail_next(self, fault: Fault, *, key: str | None = None) -> None:
         """The next `fault.times` calls (of that key) meet this fault before what their script says."""
         self._queued.append(_Queued(fault=fault, left=fault.times, key=key))
+
+    async def until(self, holds: Callable[[Seen], bool]) -> None:
+        """Waits until something holds of what was seen; looked at when a call comes or ends."""
+        while not holds(self.seen):
+            self._changed.clear()
+            await self._changed.wait()
 
     def forget(self) -> None:
         """Empties what was seen, the queued faults and the count of faults met."""
@@ -171,12 +179,15 @@ class ModelServer:
             headers={name.lower(): value for name, value in request.headers.items()},
         )
         self.seen.calls.append(call)
+        self._changed.set()
         try:
             return await self._answered(request, wire, call)
         except (asyncio.CancelledError, ConnectionError):
             if call.outcome in (Outcome.OPEN, Outcome.ANSWERED):
                 call.outcome, call.told = Outcome.CLIENT_GONE, False
             raise
+        finally:
+            self._changed.set()
 
     async def _answered(self, request: web.Request, wire: Wire, call: SeenCall) -> web.StreamResponse:
         if self.book.keys and call.key not in self.book.keys:
