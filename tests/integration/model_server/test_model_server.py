@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.model_server.client import WIRES, Client, events_of, streamed_usage, text_of, usage_of
 from tests.model_server.conversation import Usage
 from tests.model_server.script import ALWAYS, Fault, Malformed, Script, WrongUsage, parse_book, parse_steps
 from tests.model_server.seen import Outcome
 from tests.model_server.server import ModelServer
 
 ROOT = Path(__file__).parents[3]
-WIRES = ("anthropic", "openai_responses", "openai_chat", "gemini")
 BASH = {"name": "Bash", "schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 WRITE = {
     "name": "Write",
@@ -32,114 +32,26 @@ WRITE = {
 SAYING = {"steps": [{"text": "One two three four five six seven eight nine."}]}
 
 
-class Client:
-    """Speaks all four formats plainly: no retries, so that every request is one call."""
+class Scripted(Client):
+    """A client together with the server it speaks to."""
 
     def __init__(self, server: ModelServer, http: aiohttp.ClientSession) -> None:
-        self.server, self.http = server, http
-
-    def request(self, wire: str, prompt: str, stream: bool, tools: list[dict[str, Any]]) -> tuple[str, dict]:
-        """The path and body that ask a model of that format."""
-        said = [{"role": "user", "content": prompt}]
-        if wire == "anthropic":
-            offered = [{"name": tool["name"], "input_schema": tool["schema"]} for tool in tools]
-            return "/v1/messages", {"model": "m", "messages": said, "stream": stream, "tools": offered}
-        if wire == "openai_responses":
-            offered = [{"type": "function", "name": t["name"], "parameters": t["schema"]} for t in tools]
-            return "/v1/responses", {"model": "m", "input": said, "stream": stream, "tools": offered}
-        if wire == "openai_chat":
-            functions = [{"name": t["name"], "parameters": t["schema"]} for t in tools]
-            offered = [{"type": "function", "function": function} for function in functions]
-            body = {"model": "m", "messages": said, "stream": stream, "tools": offered}
-            return "/v1/chat/completions", body | {"stream_options": {"include_usage": True}}
-        offered = [{"name": tool["name"], "parametersJsonSchema": tool["schema"]} for tool in tools]
-        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        contents = [{"role": "user", "parts": [{"text": prompt}]}]
-        declared = {"contents": contents, "tools": [{"functionDeclarations": offered}]}
-        return f"/v1beta/models/m:{verb}", declared
-
-    async def post(self, path: str, body: Any, key: str = "k") -> tuple[int, bytes, dict[str, str]]:
-        """Status, whole body, headers with lower-case names."""
-        headers = {"authorization": f"Bearer {key}"}
-        async with self.http.post(self.server.url + path, json=body, headers=headers) as answer:
-            found = {name.lower(): value for name, value in answer.headers.items()}
-            return answer.status, await answer.read(), found
-
-    async def ask(
-        self, wire: str, *, prompt: str = "hi", stream: bool = True, tools: Any = (), key: str = "k"
-    ) -> Any:
-        """The events of a stream, or the whole answer."""
-        path, body = self.request(wire, prompt, stream, list(tools))
-        status, raw, _ = await self.post(path, body, key)
-        assert status == 200, raw
-        return events_of(raw) if stream else json.loads(raw)
-
-
-def events_of(raw: bytes) -> list[dict[str, Any]]:
-    blocks = [block for block in raw.decode().split("\n\n") if block]
-    data = [line[6:] for block in blocks for line in block.split("\n") if line.startswith("data: ")]
-    return [json.loads(text) for text in data if text != "[DONE]"]
-
-
-def text_of(wire: str, events: list[dict[str, Any]]) -> str:
-    """The streamed text put together from its deltas."""
-    if wire == "anthropic":
-        return "".join(event.get("delta", {}).get("text", "") for event in events)
-    if wire == "openai_responses":
-        return "".join(e["delta"] for e in events if e["type"] == "response.output_text.delta")
-    if wire == "openai_chat":
-        choices = [choice for event in events for choice in event["choices"]]
-        return "".join(choice["delta"].get("content") or "" for choice in choices)
-    parts = [part for event in events for part in event["candidates"][0]["content"]["parts"]]
-    return "".join(part.get("text", "") for part in parts)
-
-
-def usage_of(wire: str, answer: dict[str, Any]) -> Usage:
-    """The usage as the provider's documentation says to read it, from a whole answer."""
-    if wire == "gemini":
-        told = answer["usageMetadata"]
-        read, thought = told.get("cachedContentTokenCount", 0), told.get("thoughtsTokenCount", 0)
-        output = told["candidatesTokenCount"] + thought
-        assert told["totalTokenCount"] == told["promptTokenCount"] + output
-        return Usage(fresh=told["promptTokenCount"] - read, cache_read=read, output=output, reasoning=thought)
-    told = answer["usage"]
-    if wire == "anthropic":
-        return Usage(
-            fresh=told["input_tokens"],
-            cache_read=told["cache_read_input_tokens"],
-            cache_write=told["cache_creation_input_tokens"],
-            output=told["output_tokens"],
-        )
-    into, out = ("input", "output") if wire == "openai_responses" else ("prompt", "completion")
-    read = told[f"{into}_tokens_details"]["cached_tokens"]
-    assert told["total_tokens"] == told[f"{into}_tokens"] + told[f"{out}_tokens"]
-    return Usage(
-        fresh=told[f"{into}_tokens"] - read,
-        cache_read=read,
-        output=told[f"{out}_tokens"],
-        reasoning=told[f"{out}_tokens_details"]["reasoning_tokens"],
-    )
-
-
-def streamed_usage(wire: str, events: list[dict[str, Any]]) -> Usage:
-    """The usage from the place where each format's stream has it."""
-    if wire == "anthropic":
-        return usage_of(wire, next(e for e in events if e["type"] == "message_delta"))
-    return usage_of(wire, events[-1]["response"] if wire == "openai_responses" else events[-1])
+        super().__init__(server.url, http)
+        self.server = server
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
+async def client() -> AsyncIterator[Scripted]:
     async with ModelServer(book=parse_book(SAYING)) as server, aiohttp.ClientSession() as http:
-        yield Client(server, http)
+        yield Scripted(server, http)
 
 
-def follow(client: Client, *steps: Any, **rest: Any) -> None:
+def follow(client: Scripted, *steps: Any, **rest: Any) -> None:
     client.server.book = parse_book({"steps": list(steps), **rest})
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_stream_and_whole_answer_say_and_count_the_same(client: Client, wire: str) -> None:
+async def test_stream_and_whole_answer_say_and_count_the_same(client: Scripted, wire: str) -> None:
     follow(client, {"text": SAYING["steps"][0]["text"], "tokens": {"output": 50, "reasoning": 20}})
     events = await client.ask(wire)
     whole = await client.ask(wire, stream=False)
@@ -154,7 +66,7 @@ async def test_stream_and_whole_answer_say_and_count_the_same(client: Client, wi
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_totals_are_the_sum_of_what_clients_read_per_key(client: Client, wire: str) -> None:
+async def test_totals_are_the_sum_of_what_clients_read_per_key(client: Scripted, wire: str) -> None:
     prompts = [("a", "x" * 37), ("b", "y" * 400), ("a", "z" * 5)]
     read = [
         (key, usage_of(wire, await client.ask(wire, prompt=prompt, stream=False, key=key)))
@@ -170,7 +82,7 @@ async def test_totals_are_the_sum_of_what_clients_read_per_key(client: Client, w
         assert Usage(**seen["told_by_key"][key]) == total == client.server.seen.usage(key=key)
 
 
-async def test_chat_stream_tells_usage_only_when_asked_to(client: Client) -> None:
+async def test_chat_stream_tells_usage_only_when_asked_to(client: Scripted) -> None:
     path, body = client.request("openai_chat", "hi", True, [])
     del body["stream_options"]
     _, raw, _ = await client.post(path, body)
@@ -182,7 +94,7 @@ async def test_chat_stream_tells_usage_only_when_asked_to(client: Client) -> Non
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_tool_calls_are_streamed_with_the_arguments_the_tool_names(client: Client, wire: str) -> None:
+async def test_tool_calls_are_streamed_with_the_arguments_the_tool_names(client: Scripted, wire: str) -> None:
     follow(client, [{"write": ["a b.txt", 'say "hi" é']}, {"run": "ls"}])
     events = await client.ask(wire, tools=[BASH, WRITE])
     whole = await client.ask(wire, tools=[BASH, WRITE], stream=False)
@@ -227,7 +139,7 @@ def streamed_calls(wire: str, events: list[dict[str, Any]]) -> list[tuple[str, A
     return [(names[index], json.loads(pieces[index])) for index in sorted(names)]
 
 
-async def test_script_goes_on_by_the_turns_of_the_conversation(client: Client) -> None:
+async def test_script_goes_on_by_the_turns_of_the_conversation(client: Scripted) -> None:
     prompt = 'Please.\nMODEL-SCRIPT:[[{"run":"ls"},{"run":"pwd"}],{"text":"finished"}] thanks'
     path, body = client.request("openai_responses", prompt, False, [BASH])
     _, raw, _ = await client.post(path, body)
@@ -243,14 +155,14 @@ async def test_script_goes_on_by_the_turns_of_the_conversation(client: Client) -
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_side_call_without_tools_does_not_run_the_script_again(client: Client, wire: str) -> None:
+async def test_side_call_without_tools_does_not_run_the_script_again(client: Scripted, wire: str) -> None:
     prompt = 'MODEL-SCRIPT:[{"http":429},{"run":"ls"}]'
     assert text_of(wire, await client.ask(wire, prompt=prompt)) == "A short summary"
     path, body = client.request(wire, prompt, True, [BASH])
     assert (await client.post(path, body))[0] == 429
 
 
-async def test_answer_bound_to_a_schema_fills_it(client: Client) -> None:
+async def test_answer_bound_to_a_schema_fills_it(client: Scripted) -> None:
     path, body = client.request("openai_responses", "transcript", False, [BASH])
     outcome = {"type": "string", "enum": ["deny", "allow"]}
     shape = {"type": "object", "properties": {"outcome": outcome}, "required": ["outcome"]}
@@ -261,7 +173,7 @@ async def test_answer_bound_to_a_schema_fills_it(client: Client) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("status", [401, 429, 529])
-async def test_error_comes_its_times_and_then_the_answer(client: Client, wire: str, status: int) -> None:
+async def test_error_comes_its_times_and_then_the_answer(client: Scripted, wire: str, status: int) -> None:
     follow(client, {"http": status, "retry_after": 1.5, "times": 2}, {"text": "done"})
     path, body = client.request(wire, "hi", False, [])
     for _ in range(2):
@@ -273,14 +185,14 @@ async def test_error_comes_its_times_and_then_the_answer(client: Client, wire: s
     assert outcomes == [Outcome.REFUSED, Outcome.REFUSED, Outcome.ANSWERED]
 
 
-async def test_overload_is_named_as_the_provider_names_it(client: Client) -> None:
+async def test_overload_is_named_as_the_provider_names_it(client: Scripted) -> None:
     client.server.fail_next(Fault(status=529, headers={"x-reset": "soon"}))
     _, raw, headers = await client.post(*client.request("anthropic", "hi", True, []))
     assert json.loads(raw)["error"]["type"] == "overloaded_error"
     assert headers["x-reset"] == "soon"
 
 
-async def test_keys_are_read_wherever_clients_put_them_and_unknown_ones_refused(client: Client) -> None:
+async def test_keys_are_read_wherever_clients_put_them_and_unknown_ones_refused(client: Scripted) -> None:
     follow(client, {"text": "x"}, keys=["good"])
     path, body = client.request("gemini", "hi", False, [])
     places: list[tuple[dict[str, str], str]] = [
@@ -300,7 +212,7 @@ async def test_keys_are_read_wherever_clients_put_them_and_unknown_ones_refused(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_cut_stream_breaks_off_and_what_it_told_is_known(client: Client, wire: str) -> None:
+async def test_cut_stream_breaks_off_and_what_it_told_is_known(client: Scripted, wire: str) -> None:
     client.server.fail_next(Fault(cut_after=2))
     with pytest.raises(aiohttp.ClientPayloadError):
         await client.ask(wire)
@@ -313,7 +225,7 @@ async def test_cut_stream_breaks_off_and_what_it_told_is_known(client: Client, w
 
 
 @pytest.mark.parametrize("fault", [Fault(drop=True), Fault(cut_after=0)], ids=["drop", "cut"])
-async def test_broken_connection_without_an_answer(client: Client, fault: Fault) -> None:
+async def test_broken_connection_without_an_answer(client: Scripted, fault: Fault) -> None:
     client.server.fail_next(fault)
     with pytest.raises(aiohttp.ClientError):
         await client.ask("anthropic", stream=False)
@@ -321,7 +233,7 @@ async def test_broken_connection_without_an_answer(client: Client, fault: Fault)
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_error_event_in_the_middle_of_a_stream(client: Client, wire: str) -> None:
+async def test_error_event_in_the_middle_of_a_stream(client: Scripted, wire: str) -> None:
     client.server.fail_next(Fault(error_after=2, message="Overloaded now"))
     last = (await client.ask(wire))[-1]
     error = last["response"]["error"] if wire == "openai_responses" else last["error"]
@@ -330,7 +242,7 @@ async def test_error_event_in_the_middle_of_a_stream(client: Client, wire: str) 
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_wrong_usage_is_told_and_the_truth_kept(client: Client, wire: str) -> None:
+async def test_wrong_usage_is_told_and_the_truth_kept(client: Scripted, wire: str) -> None:
     client.server.fail_next(Fault(usage=WrongUsage.DOUBLED))
     client.server.fail_next(Fault(usage=WrongUsage.MISSING))
     doubled = usage_of(wire, await client.ask(wire, stream=False))
@@ -345,7 +257,7 @@ async def test_wrong_usage_is_told_and_the_truth_kept(client: Client, wire: str)
 
 
 @pytest.mark.parametrize("malformed", list(Malformed))
-async def test_malformed_streams_are_malformed(client: Client, malformed: Malformed) -> None:
+async def test_malformed_streams_are_malformed(client: Scripted, malformed: Malformed) -> None:
     client.server.fail_next(Fault(malformed=malformed))
     _, raw, headers = await client.post(*client.request("openai_responses", "hi", True, []))
     call = client.server.seen.calls[0]
@@ -362,7 +274,7 @@ async def test_malformed_streams_are_malformed(client: Client, malformed: Malfor
 
 
 @pytest.mark.parametrize("events", [0, 1])
-async def test_hanging_answer_ends_when_the_client_leaves(client: Client, events: int) -> None:
+async def test_hanging_answer_ends_when_the_client_leaves(client: Scripted, events: int) -> None:
     client.server.fail_next(Fault(hang_after=events))
     hanging = asyncio.create_task(client.ask("anthropic"))
     async with asyncio.timeout(20):
@@ -373,7 +285,7 @@ async def test_hanging_answer_ends_when_the_client_leaves(client: Client, events
     await asyncio.gather(hanging, return_exceptions=True)
 
 
-async def test_first_byte_waits_and_others_do_not(client: Client) -> None:
+async def test_first_byte_waits_and_others_do_not(client: Scripted) -> None:
     client.server.fail_next(Fault(first_byte_seconds=30), key="slow")
     slow = asyncio.create_task(client.ask("gemini", key="slow"))
     async with asyncio.timeout(20):
@@ -384,12 +296,12 @@ async def test_first_byte_waits_and_others_do_not(client: Client) -> None:
     await asyncio.gather(slow, return_exceptions=True)
 
 
-async def test_prompt_quoted_inside_a_line_starts_no_script(client: Client) -> None:
+async def test_prompt_quoted_inside_a_line_starts_no_script(client: Scripted) -> None:
     quoted = 'Review this transcript: {"user": "MODEL-SCRIPT:[{\\"http\\":500}]"}'
     assert text_of("gemini", await client.ask("gemini", prompt=quoted)) == SAYING["steps"][0]["text"]
 
 
-async def test_earlier_text_counts_as_cached(client: Client) -> None:
+async def test_earlier_text_counts_as_cached(client: Scripted) -> None:
     path, body = client.request("anthropic", "q" * 400, False, [])
     body["messages"] += [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b" * 40}]
     usage = usage_of("anthropic", json.loads((await client.post(path, body))[1]))
@@ -412,7 +324,7 @@ async def test_earlier_text_counts_as_cached(client: Client) -> None:
     ],
 )
 async def test_bad_requests_are_answered_with_what_is_wrong(
-    client: Client, path: str, body: Any, word: str
+    client: Scripted, path: str, body: Any, word: str
 ) -> None:
     status, raw, _ = await client.post(path, body)
     assert status == 400
@@ -420,7 +332,7 @@ async def test_bad_requests_are_answered_with_what_is_wrong(
     assert client.server.seen.calls[0].outcome is Outcome.REFUSED
 
 
-async def test_faults_and_counts_by_http(client: Client) -> None:
+async def test_faults_and_counts_by_http(client: Scripted) -> None:
     status, _, _ = await client.post("/_faults", [{"http": 503, "times": "always", "key": "k"}])
     assert status == 200
     path, body = client.request("openai_chat", "hi", False, [])
