@@ -158,6 +158,15 @@ class Raise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLimit:
+    """An account as it is now: what counts for it, and its limits with what people added."""
+
+    account: Account
+    spent: Amounts
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStanding:
     unit: Unit
     spent: int

@@ -1,0 +1,93 @@
+"""Budgets as the faces show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.budget import Amounts, Level, Scope, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitView:
+    """One unit of a budget; amounts in the unit's own whole numbers (see core.domain.budget.Unit)."""
+
+    unit: Unit
+    spent: int
+    on_agents_word: int  # of it, what no gateway saw
+    limit: int | None  # with what people added; None: no limit
+    raised: int  # of the limit, what people added
+    percent: int | None  # of the limit that is spent, rounded down; may pass 100
+    level: Level
+    sentence: str  # empty without a limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareView:
+    """Of a budget's calls: by phase, agent and model, the dearest first."""
+
+    story_id: str | None
+    phase: str
+    agent: str
+    model: str
+    on_agents_word: bool
+    calls: int
+    tokens: int
+    microdollars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetView:
+    """A story's, a project's or a project's day's. `units`: all of Unit, in its order."""
+
+    project: str
+    scope: Scope
+    story_id: str | None = None
+    title: str = ""  # the story's
+    day: str | None = None  # its date, YYYY-MM-DD
+    day_ends: datetime | None = None  # UTC
+    zone: str = ""  # the day's, such as Europe/Berlin
+    units: tuple[UnitView, ...] = ()
+    calls: int = 0
+    shares: tuple[ShareView, ...] = ()
+    waits: str = ""  # why agents stop, or the next call waits; empty: they may go on
+
+    @property
+    def limited(self) -> bool:
+        return any(one.limit is not None for one in self.units)
+
+    @property
+    def level(self) -> Level:
+        return max((one.level for one in self.units), key=list(Level).index, default=Level.FINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectBudgets:
+    """The project's own, its day's, and each story's that has spent something and is not over."""
+
+    project: str
+    raise_level: str  # who may raise: the name of an AccessLevel in lower case
+    warn_percent: int
+    budgets: tuple[BudgetView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetsView:
+    at: datetime
+    projects: tuple[ProjectBudgets, ...]
+    total: Amounts  # of all that is shown here, once each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseView:
+    """`new`: False when this very click or command had counted already; then `added` is what it was."""
+
+    new: bool
+    project: str
+    scope: Scope
+    story_id: str | None
+    unit: Unit
+    added: int
+    limit: int  # that is in force now
+    until: datetime | None  # when it ends; None: for good
+    sentence: str
