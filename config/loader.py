@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from config.checks import nearest_mark
-from config.document import Document, read_document
+from config.document import Document, KeyPath, dotted, read_document
 from config.environment import CONFIG_FILE, Variables, read_variables
 from config.fields import HttpAddress, SocketAddress, absolute, near
 from config.findings import Findings
@@ -85,9 +85,13 @@ def load(
     projects = read_projects(findings, root, defaults, document, registered, extra)
     agents = {**section(document, "agents").data, **section(extra, "agents").data}
     known = [*section(findings.take(*_shipped("agents.yaml")), "agents").data, *agents]
-    _check_agent(findings, settings.default_agent, "global.default_agent", origin, known)
+    _check_agent(findings, settings.default_agent, "global", ("default_agent",), origin, known)
     for name, project in projects.settings.items():
-        _check_agent(findings, project.agent, f"projects.{name}.agent", projects.layers[name], known)
+        named: dict[KeyPath, str | None] = {("agent",): project.agent}
+        named |= {("agents_by_role", role): agent for role, agent in project.agents_by_role.items()}
+        named |= {("agent_fallbacks", place): agent for place, agent in enumerate(project.agent_fallbacks)}
+        for path, agent in named.items():
+            _check_agent(findings, agent, f"projects.{name}", path, projects.layers[name], known)
     check_shares(findings, settings, origin, projects)
     discord = _discord(findings, variables)
     if any(problem.mark.file not in projects.owners for problem in findings.problems):
@@ -188,12 +192,12 @@ def _checked_top(findings: Findings, document: Document) -> Document:
 
 
 def _check_agent(
-    findings: Findings, agent: str | None, key: str, layer: Layer, known: Collection[str]
+    findings: Findings, agent: str | None, owner: str, path: KeyPath, layer: Layer, known: Collection[str]
 ) -> None:
     if agent is not None and agent not in known:
-        mark = nearest_mark((key.rpartition(".")[2],), layer.marks, Mark(file=CONFIG_NAME))
+        mark = nearest_mark(path, layer.marks, Mark(file=CONFIG_NAME))
         hint = near(agent, known) or f"; known are {', '.join(sorted(known))}"
-        findings.fail(mark, key, f"there is no agent {agent!r}{hint}")
+        findings.fail(mark, f"{owner}.{dotted(path)}", f"there is no agent {agent!r}{hint}")
 
 
 def _unknown_at_top(key: str) -> str:

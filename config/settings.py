@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from config.fields import (
+    AgentRole,
     AnswerLevel,
     Bool,
     Channel,
@@ -375,6 +376,16 @@ class ProjectSettings(Section):
     dependencies: tuple[Text, ...] = _later((), "Projects that it needs.")
 
     agent: Text | None = Field(None, description="Its agent; null: global.default_agent.")
+    agents_by_role: Mapping[AgentRole, Text] = Field(
+        {},
+        description="Another agent for a role: design (specs), qa (tests), code or data; a role that is not "
+        "named has the project's agent.",
+    )
+    agent_fallbacks: tuple[Text, ...] = Field(
+        (),
+        description="Agents that take over, in this order, from one that is not installed, has no key, is at "
+        "its usage limit or cannot be started.",
+    )
     main_branch: Text | None = Field(
         None, description="The branch that stories are merged into; null: what the checkout is on."
     )
