@@ -6,66 +6,37 @@ A row says what differs between agents; the driver is the same for all. Quirks t
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib import resources
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
+from core.agents.installed import Installed, installed_agent
+from core.agents.rows import AgentRow, Rows, load_rows
 from core.errors import InvalidInput, NotFound, OrchardError, Unavailable
 from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH
-from core.worker.contract import AgentSetup
+from core.worker.contract import AgentSetup, GatewayUse
 
+__all__ = [
+    "AgentRow",
+    "PresetCheck",
+    "Rows",
+    "check_preset",
+    "find_installed",
+    "load_rows",
+    "never",
+    "pointed",
+    "resolve",
+]
+
+_KEY_OR_ADDRESS = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|_URL|_HOST|_BASE|_ENDPOINT)$")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)(?::([^{}]+))?\}")
 REPLAY = Path(__file__).parent / "replay"
-
-
-class AgentRow(BaseModel):
-    """One row; `config/agents.yaml` says what each key means."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
-
-    description: str = ""
-    kind: Literal["acp"] = "acp"
-    argv: tuple[str, ...] = Field(min_length=1)
-    variables: Mapping[str, str | None] = Field(default_factory=dict)
-    environment: Mapping[str, str] = Field(default_factory=dict)
-    pass_environment: tuple[str, ...] = ()
-    key_variables: tuple[str, ...] = ()
-    home_files: Mapping[str, str] = Field(default_factory=dict)
-    mode: str | None = None
-    usage: Literal["turn", "last_call", "session", "meta", "none"] = "none"
-    quirks: tuple[Literal["fresh_session"], ...] = ()
-    read_only_paths: tuple[str, ...] = ()
-    stop_seconds: tuple[float, float, float] = (2.0, 5.0, 2.0)
-    tried: tuple[str, ...] = ()
-    install: str = ""
-
-    @field_validator("home_files")
-    @classmethod
-    def _inside_home(cls, files: Mapping[str, str]) -> Mapping[str, str]:
-        for name in files:
-            pure = PurePosixPath(name)
-            if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-                raise ValueError(f"{name!r} is not a path inside the agent's home")
-        return files
-
-    @field_validator("stop_seconds")
-    @classmethod
-    def _not_negative(cls, seconds: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(seconds) < 0:
-            raise ValueError("seconds must not be negative")
-        return seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,67 +51,29 @@ class PresetCheck:
     tried: tuple[str, ...] = ()
 
 
-Rows = Mapping[str, AgentRow]
 Which = Callable[[str], str | None]
+Ready = Callable[[str], bool]  # whether the gateway has a key of a provider
 
 
-def load_rows(custom: Mapping[str, Any] | None = None, *, path: Path | None = None) -> dict[str, AgentRow]:
-    """All rows by name: those that come with Orchard, changed and joined by `custom` (`agents:`).
-
-    Raises InvalidInput that lists every bad row.
-    """
-    plain = dict(_packaged() if path is None else _rows_in(path.read_text("utf-8")))
-    problems: list[str] = []
-    for name, row in (custom or {}).items():
-        if not isinstance(row, Mapping):
-            problems.append(f"agents.{name}: is not a mapping")
-            continue
-        like = row.get("like", name if name in plain else None)
-        if like is not None and like not in plain:
-            problems.append(f"agents.{name}.like: there is no agent {like!r} ({', '.join(sorted(plain))})")
-            continue
-        plain[name] = _merged(plain.get(like, {}) if like is not None else {}, row)
-    rows: dict[str, AgentRow] = {}
-    for name, row in plain.items():
-        try:
-            rows[name] = AgentRow.model_validate(row)
-        except ValidationError as error:
-            for each in error.errors(include_url=False):
-                where = ".".join(str(part) for part in ("agents", name, *each["loc"]))
-                problems.append(f"{where}: {each['msg']}")
-    if problems:
-        raise InvalidInput(
-            "Rows of agents are wrong: " + "; ".join(problems) + ".", hint="See config/agents.yaml."
-        )
-    return rows
-
-
-@functools.lru_cache(maxsize=1)
-def _packaged() -> Mapping[str, dict[str, Any]]:
-    """The rows of Orchard itself, read once: it takes 15 ms."""
-    return _rows_in((resources.files("config") / "agents.yaml").read_text("utf-8"))
-
-
-def _rows_in(text: str) -> Mapping[str, dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = yaml.safe_load(text)["agents"]
-    return rows
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings of a row are joined, everything else is replaced."""
-    row = dict(base)
-    for key, value in change.items():
-        if key == "like":
-            continue
-        old = row.get(key)
-        row[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return row
+def never(provider: str) -> bool:
+    """No gateway: every agent asks its provider directly."""
+    return False
 
 
 def resolve(
-    name: str, rows: Rows, *, environ: Mapping[str, str] | None = None, which: Which | None = None
+    name: str,
+    rows: Rows,
+    *,
+    environ: Mapping[str, str] | None = None,
+    which: Which | None = None,
+    gateway: Ready = never,
+    installed: Path | None = None,
 ) -> AgentSetup:
     """The row `name` with absolute paths and its environment.
+
+    `installed` is the folder of agents that Orchard installed; they come before those on PATH. Where
+    `gateway` says of the row's provider that it can be asked there, the setup says how (`pointed` does it)
+    and holds no key of Orchard's environment; else it gets the keys that its row names.
 
     Raises NotFound for an unknown agent, naming the choices; Unavailable for one that is not
     installed, saying how to install it; InvalidInput for a variable that is not set.
@@ -152,25 +85,79 @@ def resolve(
         hint = f"Did you mean {near[0]}? " if near else ""
         raise NotFound(f"There is no agent {name!r}.", hint=f"{hint}Choices: {', '.join(sorted(rows))}.")
     search = which or (lambda program: shutil.which(program, path=_search_path(variables)))
+    own = find_installed(name, row, installed)
+    if own is not None:
+        search = _first_in(own, search)
     fill = _Filler(name, row, search)
     argv = tuple(fill(word) for word in row.argv)
     program = fill.program(argv[0])
     environment = {key: fill(value) for key, value in row.environment.items()}
+    use = _gateway_use(row, fill) if row.gateway is not None and gateway(row.gateway.provider) else None
     passed = {key: variables[key] for key in row.pass_environment if variables.get(key)}
+    if use is not None:
+        passed = {key: value for key, value in passed.items() if not _leads_past(key, row)}
     seen = [_existing(name, fill(path)) for path in row.read_only_paths]
     folders, path_folders = _needed([Path(program), *fill.programs], search)
+    if own is not None:
+        folders = [own.folder, *(each for each in folders if not each.is_relative_to(own.folder))]
     path = os.pathsep.join(dict.fromkeys((*map(str, path_folders), *DEFAULT_PATH.split(os.pathsep))))
     return AgentSetup(
         name=name,
         kind=row.kind,
         argv=(_inside(program), *argv[1:]),
         environment={"PATH": path, **environment, **passed},
-        home_files=dict(row.home_files),
+        home_files={file: fill(text) for file, text in row.home_files.items()},
         mode=row.mode,
         read_only_paths=tuple(dict.fromkeys((*folders, *seen, *fill.folders))),
         stop_seconds=row.stop_seconds,
         quirks=(*row.quirks, f"usage:{row.usage}"),
+        gateway=use,
     )
+
+
+def pointed(setup: AgentSetup, base_url: str, token: str) -> AgentSetup:
+    """The agent as it is to be started, asking for its models at `base_url` (its provider's, without a slash
+    at the end) with `token` in place of a key. One whose row has no gateway is given back as it is.
+    """
+    use = setup.gateway
+    if use is None:
+        return setup
+
+    def fill(text: str) -> str:
+        return text.replace("{gateway}", base_url.rstrip("/")).replace("{token}", token)
+
+    return replace(
+        setup,
+        argv=(*setup.argv, *map(fill, use.arguments)),
+        environment={**setup.environment, **{key: fill(text) for key, text in use.environment.items()}},
+        home_files={**setup.home_files, **{file: fill(text) for file, text in use.home_files.items()}},
+    )
+
+
+def find_installed(name: str, row: AgentRow, folder: Path | None) -> Installed | None:
+    """What Orchard installed of an agent, or of the row that its row started from."""
+    if folder is None:
+        return None
+    return installed_agent(folder, name) or (installed_agent(folder, row.family) if row.family else None)
+
+
+def _first_in(own: Installed, search: Which) -> Which:
+    return lambda program: (own.which(program) if "/" not in program else None) or search(program)
+
+
+def _gateway_use(row: AgentRow, fill: _Filler) -> GatewayUse:
+    assert row.gateway is not None
+    return GatewayUse(
+        provider=row.gateway.provider,
+        environment={key: fill(text) for key, text in row.gateway.environment.items()},
+        home_files={file: fill(text) for file, text in row.gateway.home_files.items()},
+        arguments=tuple(fill(text) for text in row.gateway.arguments),
+    )
+
+
+def _leads_past(variable: str, row: AgentRow) -> bool:
+    """Whether a variable holds a key, or another address: an agent at the gateway gets neither."""
+    return variable in row.key_variables or _KEY_OR_ADDRESS.search(variable) is not None
 
 
 def check_preset(
@@ -179,12 +166,13 @@ def check_preset(
     *,
     environ: Mapping[str, str] | None = None,
     which: Which | None = None,
+    installed: Path | None = None,
 ) -> PresetCheck:
     """Whether an agent is there and has a key; never raises for a missing one."""
     known = load_rows() if rows is None else rows
     variables = os.environ if environ is None else environ
     try:
-        setup = resolve(name, known, environ=variables, which=which)
+        setup = resolve(name, known, environ=variables, which=which, installed=installed)
     except OrchardError as error:
         return PresetCheck(name=name, found=False, problem=error.message, hint=error.hint)
     row = known[name]
@@ -248,9 +236,14 @@ class _Filler:
         if found is None:
             raise Unavailable(
                 f"The agent {self._name!r} is not installed: there is no program {word}.",
-                hint=f"Install it: {self._row.install}" if self._row.install else "",
+                hint=self._how_to_install(),
             )
         return str(Path(found).absolute())
+
+    def _how_to_install(self) -> str:
+        row = self._row
+        ours = f"orchard agents install {row.family or self._name}" if row.package else ""
+        return f"Install it: {' or '.join(filter(None, (ours, row.install)))}" if ours or row.install else ""
 
 
 def _existing(name: str, text: str) -> Path:

@@ -53,11 +53,22 @@ class ProjectSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayUse:
+    """How an agent is pointed at the model gateway. In all texts {gateway} stands for its base URL, with the
+    provider in it and no slash at the end, and {token} for what the agent gets in place of a key."""
+
+    provider: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    home_files: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()  # put at the end of argv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSetup:
     """A row of `agents.yaml` with everything resolved."""
 
     name: str
-    kind: str  # "acp"
+    kind: str  # "acp" | "command"
     argv: tuple[str, ...]  # absolute
     environment: Mapping[str, str] = field(default_factory=dict)
     home_files: Mapping[str, str] = field(default_factory=dict)  # relative path in its private HOME -> text
@@ -65,6 +76,8 @@ class AgentSetup:
     read_only_paths: tuple[Path, ...] = ()  # what it needs to see beside the system: its program, its script
     stop_seconds: tuple[float, float, float] = (2.0, 5.0, 2.0)  # after cancel, after stdin closed, after TERM
     quirks: tuple[str, ...] = ()  # what the driver must know of it: see core/agents/presets.py
+    gateway: GatewayUse | None = None  # to be pointed there before it starts; None: it asks its provider
+    # directly, with what `environment` holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
