@@ -81,6 +81,15 @@ class AgentSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccess:
+    """Where a run asks its models, for whoever wants to know how its calls fare: see docs/gateway.md."""
+
+    base_url: str  # of the gateway, with the provider, without a slash at the end
+    token: str = field(repr=False)  # in place of a key; good until the run is closed
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryBrief:
     id: str
     title: str
@@ -108,6 +117,7 @@ class PhaseJob:
     by_hand: bool = False  # no agent: the worktree is judged as a person left it
     rebase_onto: str | None = None  # a commit of the main branch to take in before the phase begins
     epic: bool = False  # phase DESIGN for an epic: the agent's file is reported as `spec`, no gate judges it
+    model: ModelAccess | None = None  # None: the agent asks its provider itself
 
 
 class PhaseEnd(StrEnum):
