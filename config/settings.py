@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import time
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from config.fields import (
     AgentRole,
@@ -319,6 +319,65 @@ class ApprovalSettings(Section):
         return value
 
 
+class BudgetLimits(Section):
+    """Each null: no limit; 0: nothing at all."""
+
+    tokens: Int | None = Field(
+        None, ge=0, le=10**12, description="Tokens that models read and write; null: no limit."
+    )
+    dollars: Number | None = Field(
+        None, ge=0, le=1000000, description="Money in US dollars, by the prices known; null: no limit."
+    )
+    turns: Int | None = Field(None, ge=0, le=1000000, description="Turns of agents; null: no limit.")
+    minutes: Number | None = Field(
+        None, ge=0, le=5256000, description="Wall time of agents' turns, added up; null: no limit."
+    )
+
+    @field_validator("dollars")
+    @classmethod
+    def _is_exact(cls, value: float | None) -> float | None:
+        if value is not None and (value * 1_000_000) % 1 and round(value, 6) != value:
+            raise ValueError(f"is finer than a millionth of a dollar: {value!r}")
+        return value
+
+
+class BudgetSettings(Section):
+    """What agents may use. At a limit they stop, and people may raise it."""
+
+    story: BudgetLimits = Field(BudgetLimits(), description="For each story, as long as it takes.")
+    project: BudgetLimits = Field(BudgetLimits(), description="For all of the project, for ever.")
+    day: BudgetLimits = Field(
+        BudgetLimits(),
+        description="For a day of the project, by the time zone of its work_hours; UTC without them.",
+    )
+    warn_percent: Int = Field(
+        80, ge=1, le=100, description="People are warned when this share of a budget is used."
+    )
+    raise_level: AnswerLevel = Field(
+        "maintainer",
+        description="Who may raise a budget: contributor, maintainer, admin or owner, and higher.",
+    )
+
+    @field_validator("story", "project", "day", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: Any) -> Any:
+        """`day:` with nothing below it means the defaults, as sections do elsewhere."""
+        return BudgetLimits() if value is None else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> BudgetSettings:
+        """A story or a day that may use more than its project ever may is a slip of the pen."""
+        for scope, inner in (("story", self.story), ("day", self.day)):
+            for unit in BudgetLimits.model_fields:
+                least, most = getattr(inner, unit), getattr(self.project, unit)
+                if least is not None and most is not None and least > most:
+                    raise ValueError(
+                        f"{scope}.{unit} is {least:g}, more than the whole project may ever use "
+                        f"(project.{unit}: {most:g})"
+                    )
+        return self
+
+
 class WorkHours(Section):
     timezone: TimeZone = Field("UTC", description="Time zone of start and end, such as Europe/Berlin.")
     start: Hour = Field("09:00", validate_default=True, description="Work starts, HH:MM.")
@@ -360,6 +419,9 @@ class ProjectSettings(Section):
     risk_limits: RiskSettings = Field(RiskSettings(), description="What a low-risk change is.")
     approvals: ApprovalSettings = Field(
         ApprovalSettings(), description="Who answers questions, until when, and what happens then."
+    )
+    budgets: BudgetSettings = Field(
+        BudgetSettings(), description="What agents may use, and who may allow them more."
     )
     work_hours: WorkHours | None = Field(None, description="When agents work; null: always.")
     shared_resources: Mapping[ResourceName, Places] = Field(
