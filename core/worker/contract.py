@@ -50,6 +50,7 @@ class ProjectSetup:
     memory_mb: int = 1024
     design_docs_path: str | None = None
     extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
+    prompts_path: Path | None = None  # prompts of its own, in the place of those that come with Orchard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,34 @@ class StoryBrief:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastTurn:
+    project: str
+    story_id: str
+    phase: Phase
+    attempt: int
+    agent: str
+    ended_at: datetime
+    outcome: str  # TurnKind, or "cut"
+    transcript: str  # relative to the folder of transcripts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkFrom:
+    """A session of another story of the project, by the same agent."""
+
+    story_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedStory:
+    project: str
+    story_id: str
+    title: str
+    turns: tuple[PastTurn, ...]  # the last ones, oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseJob:
     project: ProjectSetup
     agent: AgentSetup
@@ -118,6 +147,10 @@ class PhaseJob:
     rebase_onto: str | None = None  # a commit of the main branch to take in before the phase begins
     epic: bool = False  # phase DESIGN for an epic: the agent's file is reported as `spec`, no gate judges it
     model: ModelAccess | None = None  # None: the agent asks its provider itself
+    past: tuple[PastTurn, ...] = ()  # oldest first: what a new session is told of; with `fork`, of that story
+    fork: ForkFrom | None = None  # the story's first turn goes on from another story's session
+    linked: tuple[LinkedStory, ...] = ()  # other stories that this one's agents are told of
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # never to be written down, nor shown
 
 
 class PhaseEnd(StrEnum):
@@ -131,6 +164,26 @@ class PhaseEnd(StrEnum):
     PARKED = (
         "parked"  # it made place for `parked_for`; its worktree stays as it is, and the phase goes on there
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFacts:
+    """What an agent's turn was: what it went on from, what it was told, where its words are kept."""
+
+    agent: str
+    kind: str  # TurnKind
+    started_at: datetime
+    seconds: float
+    transcript: str  # relative to the folder of transcripts
+    session_id: str | None = None  # None: it came to no session
+    how: str = "none"  # core.agents.opening.How: resumed, loaded, forked, seeded, fresh, none
+    why: str = ""  # why the session was not taken up as it was, in a sentence
+    template: str = ""  # of its prompt: a file of config/prompts
+    template_version: int = 0
+    template_source: str = ""  # the project's own file; "": it came with Orchard
+    template_problem: str = ""  # why the project's own was not used, with file and line
+    prompt_sha256: str = ""  # of the prompt as it was sent
+    tools: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +214,7 @@ class PhaseReport:
     parked_for: str = ""  # PARKED: the project that takes the place, and why
     parked_reason: str = ""
     rebase_put_off: bool = False  # `rebase_onto` waits: a parked turn went on where it was interrupted
+    turn: TurnFacts | None = None  # None: no agent had a turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
