@@ -9,7 +9,10 @@ import pytest
 from core.agents.presets import REPLAY, check_preset, load_rows, resolve
 from core.errors import InvalidInput, NotFound, Unavailable
 
-BUILT_IN = {"replay", "claude-code", "codex", "gemini", "opencode"}
+BUILT_IN = {
+    "replay", "claude-code", "codex", "gemini", "opencode", "qwen-code", "mistral-vibe", "openhands", "goose",
+    "aider", "mini-swe-agent",
+}  # fmt: skip
 
 
 def program(path: Path, head: str = "#!/bin/sh\n") -> Path:
@@ -24,7 +27,7 @@ def test_all_rows_that_come_with_orchard_are_well_formed():
 
     assert set(rows) == BUILT_IN
     assert all(row.description and row.install for row in rows.values())
-    assert all(row.tried for name, row in rows.items() if name != "replay")
+    assert all(row.tried for name, row in rows.items() if name not in ("replay", "goose"))
 
 
 def test_replay_runs_from_its_own_folder_with_this_python(tmp_path):
@@ -58,7 +61,7 @@ def test_an_unknown_agent_names_the_choices_and_the_nearest():
         resolve("claude_code", load_rows(), environ={})
 
     assert "Did you mean claude-code?" in error.value.hint
-    assert "Choices: claude-code, codex, gemini, opencode, replay." in error.value.hint
+    assert "Choices: aider, claude-code, codex, " in error.value.hint
 
 
 def test_an_agent_that_is_not_installed_says_how_to_get_it():
