@@ -44,6 +44,10 @@ class Tally:
     def knows(self, account: Account) -> bool:
         return account in self._spent
 
+    def accounts(self) -> tuple[Account, ...]:
+        """Those that have begun."""
+        return tuple(self._spent)
+
     def spent(self, account: Account) -> Amounts:
         return self._spent[account]
 

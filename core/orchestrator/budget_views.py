@@ -49,6 +49,7 @@ class BudgetView:
     zone: str = ""  # the day's, such as Europe/Berlin
     units: tuple[UnitView, ...] = ()
     calls: int = 0
+    used: bool = False  # anything at all
     shares: tuple[ShareView, ...] = ()
     waits: str = ""  # why agents stop, or the next call waits; empty: they may go on
 

@@ -6,20 +6,54 @@ to it; whatever is not certain is forgotten, and begins anew from the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import logging
+import math
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from config.settings import ProjectSettings
 from core.clock import Clock
-from core.domain.access import OPERATOR, Standing
-from core.domain.budget import Account, AccountLimit, Scope, Unit
-from core.orchestrator.budget_views import BudgetsView as BudgetsView
-from core.orchestrator.budget_views import RaiseView as RaiseView
-from core.store.database import Store
-from core.store.ledger import Call, TurnTaken
+from core.domain.access import OPERATOR, AccessLevel, Standing
+from core.domain.budget import (
+    Account,
+    AccountLimit,
+    Amounts,
+    Day,
+    Level,
+    Limits,
+    Raise,
+    Scope,
+    Unit,
+    UnitStanding,
+    day_of,
+    in_force,
+    judge,
+    worded,
+)
+from core.domain.budget import Standing as BudgetStanding
+from core.domain.tally import Tally
+from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
+from core.orchestrator.budget_reading import Terms, project_budgets, story_budget, terms_of
+from core.orchestrator.budget_views import BudgetsView, ProjectBudgets, RaiseView
+from core.orchestrator.scheduling.bars import budget_bar
+from core.store import ledger, projects, stories
+from core.store.database import Store, Transaction
+from core.store.ledger import Call, Source, TurnTaken
 
-Told = Callable[[tuple[AccountLimit, ...]], Awaitable[None]]
-Stop = Callable[[str, str | None, str], Awaitable[None]]
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Told = Callable[[tuple[AccountLimit, ...]], Awaitable[object]]
+Stop = Callable[[str, str | None, str], Awaitable[object]]
+
+MOST_AT_ONCE = (
+    10  # a raise adds at most so many times what the settings say: a slip of the pen is not a raise
+)
 
 
 class Budgets:
@@ -31,38 +65,297 @@ class Budgets:
         self._store = store
         self._clock = clock
         self._settings_of = settings_of
+        self._tally = Tally()
+        self._raises: dict[str, tuple[Raise, ...]] = {}  # by project; one without an entry is not read yet
+        self._days: dict[str, tuple[object, Day]] = {}  # by project: of which zone
+        self._told: set[tuple[Account, Unit, int, Level]] = set()
+        self._limits: dict[Account, Limits] = {}  # with what people added, as they were told on
+        self._in_order = asyncio.Lock()  # what is added to the ledger is in the tally before a sum is read
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tell: list[Told] = []
+        self._stop: list[Stop] = []
 
     def on_changed(self, tell: Told) -> None:
-        """Calls `tell` with accounts whose limit or spending is another now: for the gateway."""
-        raise NotImplementedError
+        """Calls `tell` with accounts whose limit is another now, or for which something was spent that no
+        gateway saw."""
+        self._tell.append(tell)
 
     def on_stop(self, stop: Stop) -> None:
         """Calls `stop(project, story or None, sentence)` when a budget is reached while agents may work."""
-        raise NotImplementedError
+        self._stop.append(stop)
+
+    # -- what counts where -------------------------------------------------------------------
+
+    def _terms(self, project: str) -> Terms:
+        return terms_of(self._settings_of(project))
+
+    def _day(self, project: str, at: datetime) -> Day:
+        zone = self._terms(project).zone
+        known = self._days.get(project)
+        if known is None or known[0] != zone or not known[1].start <= at < known[1].end:
+            known = (zone, day_of(at, zone))
+            self._days[project] = known
+        return known[1]
+
+    def _of(self, project: str, story_id: str | None, at: datetime) -> tuple[Account, ...]:
+        own = () if story_id is None else (Account(project=project, story_id=story_id),)
+        return (*own, Account(project=project, day=self._day(project, at)), Account(project=project))
+
+    def _judged(self, account: Account, *, more: Amounts | None = None) -> BudgetStanding:
+        """`more`: what is under way and certain to be spent."""
+        terms = self._terms(account.project)
+        spent = self._tally.spent(account)
+        return judge(
+            account,
+            spent=spent if more is None else spent + more,
+            limits=terms.limits[account.scope],
+            raised=in_force(self._raises.get(account.project, ()), account, self._clock.now()),
+            warn_percent=terms.warn_percent,
+        )
+
+    def _limit(self, account: Account) -> Limits:
+        raised = in_force(self._raises.get(account.project, ()), account, self._clock.now())
+        return with_raises(self._terms(account.project).limits[account.scope], raised)
+
+    async def _begin(self, accounts: Iterable[Account]) -> None:
+        """Their sums out of the ledger. Only while nothing is added to it."""
+        missing = [account for account in accounts if not self._tally.knows(account)]
+        unread = {account.project for account in accounts} - self._raises.keys()
+        if not missing and not unread:
+            return
+        now = self._clock.now()
+
+        def read(
+            conn: sqlite3.Connection,
+        ) -> tuple[list[Amounts], Mapping[str, tuple[Raise, ...]]]:
+            sums = [ledger.spent(conn, account).amounts for account in missing]
+            return sums, {project: ledger.raises(conn, project, now) for project in unread}
+
+        sums, raises = await self._store.read(read)
+        self._raises |= raises
+        for account, spent in zip(missing, sums, strict=True):
+            self._tally.begin(account, spent)
+
+    # -- asked before work begins ------------------------------------------------------------
+
+    async def load(self) -> None:
+        """At start: what is limited is known, and people hear of what they were not told before a crash."""
+        names = [project.name for project in await self._store.read(projects.every)]
+        limited = [name for name in names if self._terms(name).limited]
+        at_work = await self._store.read(
+            lambda conn: {name: ledger.stories_at_work(conn, name) for name in limited}
+        )
+        await self.prepare({name: [story for story, _ in found] for name, found in at_work.items()})
+        await self.check()
+
+    async def prepare(self, wanted: Mapping[str, Iterable[str]]) -> None:
+        """`why_not` knows of these projects and stories afterwards, as far as anything there is limited."""
+        now = self._clock.now()
+        accounts = [
+            account
+            for project, story_ids in wanted.items()
+            if (terms := self._terms(project)).limited
+            for account in (
+                *self._of(project, None, now),
+                *(Account(project=project, story_id=story) for story in story_ids),
+            )
+            if terms.limits[account.scope] != _NO_LIMITS
+        ]
+        if any(not self._tally.knows(account) for account in accounts):
+            async with self._in_order:
+                await self._begin(accounts)
 
     async def accounts(self, project: str, story_id: str | None) -> tuple[AccountLimit, ...]:
-        """What a run of the story (None: of no story, as an epic's design) counts for: story, day, project."""
-        raise NotImplementedError
+        """What a run of the story (None: of no story, as an epic's design) counts for, with or without limit:
+        the story, the day, the project."""
+        found = self._of(project, story_id, self._clock.now())
+        async with self._in_order:
+            await self._begin(found)
+            return tuple(self._account_limit(account) for account in found)
 
-    async def record(self, calls: Sequence[Call]) -> int:
-        """How many were new. Calls that are known count once; returns when they are on disk."""
-        raise NotImplementedError
-
-    async def record_turn(self, turn: TurnTaken) -> bool:
-        """Whether it is new."""
-        raise NotImplementedError
-
-    async def reached(self, run_id: str, account: Account) -> None:
-        """The gateway holds a call of the run: the account's work is to stop."""
-        raise NotImplementedError
+    def _account_limit(self, account: Account) -> AccountLimit:
+        return AccountLimit(account=account, spent=self._tally.spent(account), limits=self._limit(account))
 
     def why_not(self, project: str, story_id: str | None) -> str:
-        """Why no agent may begin a turn for it now, as "waits: ..."; empty when one may."""
-        raise NotImplementedError
+        """Why no agent may begin a turn for it now, as "waits: ..."; empty when one may, and for what was not
+        prepared."""
+        for account in self._known(project, story_id):
+            for one in self._judged(account).units:
+                if not one.may_send:
+                    return budget_bar(account, one, self._terms(project).zone)
+        return ""
+
+    def turns_left(self, project: str) -> tuple[float, str]:
+        """How many turns of the project may still begin, those under way not counted, and what is said to who
+        has to wait for one that is; math.inf: no limit."""
+        left, said = math.inf, ""
+        for account in self._known(project, None):
+            for one in self._judged(account).units:
+                if one.unit is Unit.TURNS and one.limit - one.spent < left:
+                    left = max(0, one.limit - one.spent)
+                    said = budget_bar(account, one, self._terms(project).zone)
+        return left, said
 
     def minutes_left(self, project: str, story_id: str | None) -> float | None:
         """Wall time until the nearest limit; None: no limit."""
-        raise NotImplementedError
+        left = [
+            (one.limit - one.spent) / 60_000
+            for account in self._known(project, story_id)
+            for one in self._judged(account).units
+            if one.unit is Unit.MILLISECONDS
+        ]
+        return max(0.0, min(left)) if left else None
+
+    def barred_stories(self, project: str) -> int:
+        """How many stories of the project, as far as was looked, have used up what is their own."""
+        return sum(
+            1
+            for account in self._tally.accounts()
+            if account.project == project and account.story_id is not None and self._judged(account).stops
+        )
+
+    def _known(self, project: str, story_id: str | None) -> list[Account]:
+        if not self._terms(project).limited:
+            return []
+        return [one for one in self._of(project, story_id, self._clock.now()) if self._tally.knows(one)]
+
+    # -- told what was used ------------------------------------------------------------------
+
+    async def record(self, calls: Sequence[Call]) -> int:
+        """How many were new. Calls that are known count once; returns when they are on disk."""
+        _, new = await self.write(lambda tx: None, calls=calls)
+        return new
+
+    async def record_turn(self, turn: TurnTaken) -> bool:
+        """Whether it is new."""
+        _, new = await self.write(lambda tx: None, turns=(turn,))
+        return new == 1
+
+    async def write(
+        self, work: Callable[[Transaction], T], *, calls: Sequence[Call] = (), turns: Sequence[TurnTaken] = ()
+    ) -> tuple[T, int]:
+        """`work`, and what was used, in one transaction: its value, and how many of these were new."""
+        # The transaction is done though its waiter is cancelled; then the tally has to hear of it, too.
+        value, new = await asyncio.shield(self._keep(self._count(work, calls, turns)))
+        return value, len(new)
+
+    async def _count(
+        self, work: Callable[[Transaction], T], calls: Sequence[Call], turns: Sequence[TurnTaken]
+    ) -> tuple[T, list[Call | TurnTaken]]:
+        def both(tx: Transaction) -> tuple[T, list[Call | TurnTaken]]:
+            value = work(tx)
+            new: list[Call | TurnTaken] = []
+            for call in calls:
+                known = _in_store(tx.conn, call)
+                if known is not None and ledger.record(tx, known):
+                    new.append(known)
+            new += [turn for turn in turns if ledger.record_turn(tx, turn)]
+            return value, new
+
+        used: list[Call | TurnTaken] = [*calls, *turns]
+        touched: dict[Account, bool] = {}  # whether the gateway has seen all of it itself
+        async with self._in_order:
+            try:
+                value, new = await self._store.write(both)
+            except BaseException:
+                self._forget((one.project, one.story_id, one.at) for one in used)
+                raise
+            for one in new:
+                seen = isinstance(one, Call) and one.source is Source.GATEWAY
+                of = self._of(one.project, one.story_id, one.at)
+                self._tally.add(of, one.took)
+                touched |= {account: touched.get(account, True) and seen for account in of}
+            with suppress(OrchardError):  # what is not known yet is begun by whoever asks next
+                await self._begin(account for account in touched if self._is_limited(account))
+        await self._settle(tuple(touched), unseen=[each for each, seen in touched.items() if not seen])
+        return value, new
+
+    def _forget(self, used: Iterable[tuple[str, str | None, datetime]]) -> None:
+        for project, story_id, at in used:
+            for account in self._of(project, story_id, at):
+                self._tally.forget(account)
+
+    def _is_limited(self, account: Account) -> bool:
+        return self._terms(account.project).limits[account.scope] != _NO_LIMITS
+
+    async def _settle(self, accounts: Sequence[Account], *, unseen: Iterable[Account] = ()) -> None:
+        """People hear of limits, agents stop at them, the gateway learns what it did not see."""
+        known = [account for account in accounts if self._tally.knows(account)]
+        standings = [self._judged(account) for account in known]
+        news = [one for one in standings if self._is_news(one)]
+        if news:
+            await self._store.write(lambda tx: [ledger.tell(tx, one) for one in news])
+            self._told |= {_key(one.account, unit) for one in news for unit in one.units}
+        if self._tell and (changed := [self._account_limit(each) for each in unseen if each in known]):
+            for tell in self._tell:
+                self._keep(tell(tuple(changed)))
+        for one in standings:
+            if one.reached:
+                self._stop_work(one.account, one.stops[0])
+
+    def _is_news(self, standing: BudgetStanding) -> bool:
+        return any(
+            one.level is not Level.FINE and _key(standing.account, one) not in self._told
+            for one in standing.units
+        )
+
+    def _stop_work(self, account: Account, sentence: str) -> None:
+        if account.day is not None and not account.day.start <= self._clock.now() < account.day.end:
+            return  # a late figure of a day that is over stops nobody today
+        for stop in self._stop:
+            self._keep(stop(account.project, account.story_id, sentence))
+
+    async def reached(self, run_id: str, account: Account) -> None:
+        """The gateway holds a call of the run: the account's work is to stop, wherever it works."""
+        async with self._in_order:
+            await self._begin((account,))
+        stops = self._judged(account).stops
+        log.info("run %s has reached the budget of %s", run_id, account.whose)
+        self._stop_work(account, stops[0] if stops else f"{account.whose} has used all of its budget")
+
+    async def check(self, under_way: Mapping[tuple[str, str | None], int] | None = None) -> None:
+        """On a timer: what time has changed. `under_way`: milliseconds of turns that have not ended, by
+        project and story."""
+        now = self._clock.now()
+        accounts = self._tally.accounts()
+        for account in accounts:
+            if account.day is not None and account.day.end <= now:
+                self._tally.forget(account)
+        known = [account for account in accounts if self._tally.knows(account)]
+        limited = [account for account in known if self._is_limited(account)]
+        changed = [each for each in known if self._limits.get(each, _NO_LIMITS) != self._limit(each)]
+        self._limits = {each: self._limit(each) for each in known}
+        await self._settle(limited, unseen=changed)
+        for account in limited if under_way else ():
+            spent = sum(
+                milliseconds
+                for (project, story), milliseconds in (under_way or {}).items()
+                if project == account.project and account.story_id in (None, story)
+            )
+            standing = self._judged(account, more=Amounts(milliseconds=spent))
+            if spent and standing.reached:
+                self._stop_work(account, standing.stops[0])
+
+    def _keep(self, work: Awaitable[T] | Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        async def done() -> T:
+            return await work
+
+        task = asyncio.create_task(done(), name="budgets")
+        self._tasks.add(task)
+        task.add_done_callback(self._kept)
+        return task
+
+    def _kept(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("budgets: %s", error)  # whoever waits for it hears of it
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- more ---------------------------------------------------------------------------------
 
     async def raise_(
         self,
@@ -72,13 +365,138 @@ class Budgets:
         story_id: str | None = None,
         unit: Unit,
         amount: int,
-        until: datetime | None = None,
-        id: str,
+        click: str,
         by: str,
         standing: Standing = OPERATOR,
     ) -> RaiseView:
-        """More for a story, a project or its day; twice with the same `id` counts once."""
-        raise NotImplementedError
+        """More for a story, a project (for good) or its day (today only); twice with the same `click` counts
+        once. Raises NotFound, InvalidInput, NotAllowed."""
+        now = self._clock.now()
+        self._check_raise(project, scope, unit, amount, standing)
+        day = self._day(project, now) if scope is Scope.DAY else None
+        account = Account(project=project, story_id=story_id, day=day)
+        raised = Raise(
+            id=click,
+            project=project,
+            scope=scope,
+            story_id=story_id,
+            unit=unit,
+            amount=amount,
+            at=now,
+            until=day.end if day else None,
+            by=by,
+        )
+
+        def add(tx: Transaction) -> tuple[bool, Raise, tuple[Raise, ...]]:
+            if story_id is not None and stories.get(tx.conn, story_id).project != project:
+                raise NotFound(f"{project} has no story {story_id}.")
+            projects.get(tx.conn, project)
+            new = ledger.add_raise(tx, raised)
+            return new, ledger.get_raise(tx.conn, click), ledger.raises(tx.conn, project, tx.now)
+
+        async with self._in_order:
+            new, kept, raises = await self._store.write(add)
+            self._raises[project] = raises
+            await self._begin((account,))
+        self._told = {each for each in self._told if (each[0], each[1]) != (account, unit)}
+        for tell in self._tell:
+            self._keep(tell((self._account_limit(account),)))
+        return self._raise_view(account, kept, new=new)
+
+    def _raise_view(self, account: Account, kept: Raise, *, new: bool) -> RaiseView:
+        whose = f"{account.whose}'s day" if account.day else account.whose
+        limit, until = self._limit(account).of(kept.unit) or 0, " until the day ends" if kept.until else ""
+        return RaiseView(
+            new=new,
+            project=kept.project,
+            scope=kept.scope,
+            story_id=kept.story_id,
+            unit=kept.unit,
+            added=kept.amount,
+            limit=limit,
+            until=kept.until,
+            sentence=f"{whose} may use {worded(kept.unit, kept.amount)} more{until}:"
+            f" {worded(kept.unit, limit)} in all.",
+        )
+
+    def _check_raise(self, project: str, scope: Scope, unit: Unit, amount: int, standing: Standing) -> None:
+        terms = self._terms(project)
+        needed = AccessLevel[terms.raise_level.upper()]
+        if standing.level < needed:
+            raise NotAllowed(
+                f"You may not raise budgets of {project}.",
+                why=f"budgets.raise_level is {terms.raise_level}, and you are {standing.level.name.lower()}.",
+                hint=f"Ask somebody who is {terms.raise_level} or higher.",
+            )
+        limit = terms.limits[scope].of(unit)
+        if not limit:
+            what = "has no such limit" if limit is None else "may use nothing of it"
+            raise InvalidInput(
+                f"{project} {what}: budgets.{scope}.{_SETTING[unit]} is {'null' if limit is None else 0}.",
+                hint="Set it in orch-config.yaml; what is limited there can be raised here.",
+            )
+        if amount > MOST_AT_ONCE * limit:
+            raise InvalidInput(
+                f"{worded(unit, amount)} more is too much at once.",
+                why=f"The settings say {worded(unit, limit)}; at most {MOST_AT_ONCE} times that is added.",
+                hint=f"Give at most {worded(unit, MOST_AT_ONCE * limit)}, or change the settings.",
+            )
+
+    # -- looking ------------------------------------------------------------------------------
 
     async def view(self, project: str | None = None, *, story_id: str | None = None) -> BudgetsView:
-        raise NotImplementedError
+        """Straight from the ledger. Every project with a limit or with spending; the one that is named in any
+        case. Raises NotFound."""
+        now = self._clock.now()
+
+        def read(conn: sqlite3.Connection) -> tuple[ProjectBudgets, ...]:
+            if story_id is not None:
+                story = stories.get(conn, story_id)
+                terms = self._terms(story.project)
+                return (story_budget(conn, story, terms, now),)
+            if project is not None:
+                name = projects.get(conn, project).name
+                return (project_budgets(conn, name, self._terms(name), now),)
+            found = [
+                project_budgets(conn, one.name, self._terms(one.name), now) for one in projects.every(conn)
+            ]
+            return tuple(one for one in found if any(each.limited or each.used for each in one.budgets))
+
+        found = await self._store.read(read)
+        total = Amounts()
+        for one in found:
+            wide = [each for each in one.budgets if each.scope is Scope.PROJECT] or one.budgets
+            for each in wide:
+                total += Amounts(**{unit.unit.value: unit.spent for unit in each.units})
+        return BudgetsView(at=now, projects=found, total=total)
+
+
+_NO_LIMITS = Limits()
+_SETTING = {
+    Unit.TOKENS: "tokens",
+    Unit.MICRODOLLARS: "dollars",
+    Unit.TURNS: "turns",
+    Unit.MILLISECONDS: "minutes",
+}
+
+
+def with_raises(limits: Limits, raised: Iterable[Raise]) -> Limits:
+    for one in raised:
+        if (limit := limits.of(one.unit)) is not None:
+            limits = replace(limits, **{one.unit.value: limit + one.amount})
+    return limits
+
+
+def _key(account: Account, one: UnitStanding) -> tuple[Account, Unit, int, Level]:
+    return (account, one.unit, one.limit, one.level)
+
+
+def _in_store(conn: sqlite3.Connection, call: Call) -> Call | None:
+    """For a story that is not in the store the call counts for its project; None without that: one call that
+    nothing can be told of keeps no other from being counted."""
+    if conn.execute("SELECT 1 FROM projects WHERE name = ?", (call.project,)).fetchone() is None:
+        log.error("call %s is of the project %s, which is not there: not counted", call.call_id, call.project)
+        return None
+    if call.story_id is not None and stories.find(conn, call.story_id) is None:
+        return replace(call, story_id=None)
+    return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -279,20 +280,44 @@ def raises(conn: sqlite3.Connection, project: str, now: datetime) -> tuple[Raise
         "SELECT * FROM budget_raises WHERE project = ? AND (until IS NULL OR until > ?) ORDER BY at, id",
         (project, to_time(now)),
     )
-    return tuple(
-        Raise(
-            id=row["id"],
-            project=row["project"],
-            scope=Scope(row["scope"]),
-            story_id=row["story_id"],
-            unit=Unit(row["unit"]),
-            amount=row["amount"],
-            at=from_time(row["at"]),
-            until=from_optional_time(row["until"]),
-            by=row["by"],
-        )
-        for row in rows
+    return tuple(_raise_of(row) for row in rows)
+
+
+def get_raise(conn: sqlite3.Connection, raise_id: str) -> Raise:
+    """One that there is, over or not."""
+    return _raise_of(conn.execute("SELECT * FROM budget_raises WHERE id = ?", (raise_id,)).fetchone())
+
+
+def _raise_of(row: sqlite3.Row) -> Raise:
+    return Raise(
+        id=row["id"],
+        project=row["project"],
+        scope=Scope(row["scope"]),
+        story_id=row["story_id"],
+        unit=Unit(row["unit"]),
+        amount=row["amount"],
+        at=from_time(row["at"]),
+        until=from_optional_time(row["until"]),
+        by=row["by"],
     )
+
+
+def stories_at_work(conn: sqlite3.Connection, project: str) -> tuple[tuple[str, str], ...]:
+    """Id and title of the project's stories in a sprint that has started and is not over."""
+    rows = conn.execute(
+        "SELECT id, title FROM stories WHERE project = ? AND state = 'active' ORDER BY number", (project,)
+    )
+    return tuple((row["id"], row["title"]) for row in rows)
+
+
+def agents_sums(conn: sqlite3.Connection, run_id: str) -> Mapping[str, int]:
+    """What is recorded on agents' word under this id, added up, by the names of Call's figures."""
+    columns = ", ".join(f"sum({name}) AS {name}" for name in _COUNTED)
+    row = conn.execute(
+        f"SELECT {columns} FROM model_calls WHERE run_id = ? AND source = 'agent'",  # noqa: S608 - fixed texts
+        (run_id,),
+    ).fetchone()
+    return {name: row[name] or 0 for name in _COUNTED}
 
 
 def tell(tx: Transaction, standing: Standing) -> tuple[EventKind, ...]:

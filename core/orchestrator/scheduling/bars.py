@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
+from core.domain.budget import Account, Scope, UnitStanding, worded
 from core.scheduler.workhours import Hours, work_time
 
 
@@ -38,3 +39,21 @@ def unknown_lock_bar(project: str, resource: str) -> str:
         f"waits: {project} takes places of {resource}, which is not there; next when "
         f"global.shared_resources says how many there are."
     )
+
+
+def budget_bar(account: Account, one: UnitStanding, zone: tzinfo) -> str:
+    """A budget that is used up, or that turns under way may use up. `zone`: the day's."""
+    whose = f"{account.project}'s day" if account.scope is Scope.DAY else account.whose
+    limit, spent = worded(one.unit, one.limit), worded(one.unit, one.spent)
+    if one.limit == 0:
+        return f"waits: {whose} may use {limit}, which is nothing; next when its settings allow more."
+    then = "or raise it with /budget"
+    if one.spent < one.limit:
+        said = f"what runs may use the rest of the budget of {whose}, {spent} of {limit} being used"
+        return f"waits: {said}; next when that has ended, {then}."
+    if account.day is None:
+        return (
+            f"waits: the budget of {whose} is used up: {spent} of {limit}; next when it is raised: /budget."
+        )
+    ends = f"{account.day.end.astimezone(zone):%H:%M} {zone}"
+    return f"waits: the budget of {whose} is used up: {spent} of {limit}; next at {ends}, {then}."

@@ -30,6 +30,7 @@ CREATE TABLE model_calls (
 CREATE INDEX model_calls_by_story ON model_calls (story_id, tokens, microdollars, source)
     WHERE story_id IS NOT NULL;
 CREATE INDEX model_calls_by_project ON model_calls (project, at, tokens, microdollars, source);
+CREATE INDEX model_calls_on_agents_word ON model_calls (run_id) WHERE source = 'agent';
 
 CREATE TRIGGER model_calls_stay BEFORE UPDATE ON model_calls
 BEGIN
@@ -75,6 +76,16 @@ CREATE TABLE budget_raises (
 ) STRICT;
 
 CREATE INDEX budget_raises_by_project ON budget_raises (project, scope, until);
+
+-- Providers that take no more work until a time, for all that depend on them. `kind`: why, such as usage.
+CREATE TABLE provider_holds (
+    provider TEXT PRIMARY KEY CHECK (provider <> ''),
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since TEXT NOT NULL,
+    until TEXT NOT NULL,
+    tries INTEGER NOT NULL CHECK (tries > 0) -- in a row
+) STRICT;
 
 -- What people were told of a limit, so that they are told once. '' where there is no story, no day.
 CREATE TABLE budget_notices (
