@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.agents.faults import Fault, closing_limit, hidden_fault
+from core.agents.faults import Fault, closing_limit, fault_of, hidden_fault
 from core.agents.turn import (
     TurnBlocked,
     TurnCancelled,
@@ -22,13 +22,20 @@ class Ended(Exception):
     """The turn is over before its time; no fault of ours."""
 
     def __init__(
-        self, kind: TurnKind, error: str = "", hint: str = "", until: datetime | None = None
+        self,
+        kind: TurnKind,
+        error: str = "",
+        hint: str = "",
+        until: datetime | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         super().__init__(error)
         self.kind = kind
         self.error = error
         self.hint = hint
         self.until = until
+        self.at_once = at_once  # a command that did nothing before it failed: it never began
 
 
 def failed(error: str, hint: str = "See the transcript.") -> Ended:
@@ -77,6 +84,26 @@ def exited(agent: AgentSetup, stage: str, code: int, last_words: str) -> Ended:
 def silent(agent: AgentSetup, seconds: float, doing: str) -> Ended:
     error = f"{agent.name} showed nothing for {seconds:g} s, so its turn was ended: {doing}."
     return failed(error, "It may be waiting for its model, or be stuck. See the transcript.")
+
+
+def retrying_silently(agent: AgentSetup, times: int, said: str, now: datetime) -> Ended:
+    """Its model refused so many calls in a row, and it says nothing of it."""
+    fault = fault_of(agent.name, said, now)
+    error = (
+        f"{agent.name} was silent while its model refused {times} calls in a row: {' '.join(said.split())}"
+    )
+    return Ended(fault.kind, error[:600], fault.hint, fault.until)
+
+
+def command_failed(agent: AgentSetup, code: int, said: str, printed: bool, now: datetime) -> Ended:
+    """A plain command that exited with an error and changed nothing. `said`: the end of its output."""
+    how = f"was killed by signal {code - 128}" if code > 128 else f"exited with code {code}"
+    hint = "See the transcript." if printed else f"Run `{agent.argv[0]}` by hand to see why."
+    fault = fault_of(agent.name, said, now)
+    if fault.kind is not TurnKind.FAILED:
+        return from_fault(fault)
+    error = f"{agent.name} {how} and changed nothing{f': {said}' if said else '.'}"
+    return Ended(TurnKind.FAILED, error, hint, at_once=not printed)
 
 
 def deaf(agent: AgentSetup, seconds: float) -> Ended:

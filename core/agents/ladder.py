@@ -51,9 +51,9 @@ class Ladder:
                 return work.done() or self.exited.done()
         return True
 
-    async def down(self) -> None:
-        """From closing stdin to the proof that nothing is left."""
-        if not self.exited.done():
+    async def down(self, *, end_of_input: bool = True) -> None:
+        """From closing stdin, where that tells it something, to the proof that nothing is left."""
+        if not self.exited.done() and end_of_input:
             self.rungs.append(Rung.EOF)
             if self._process.stdin is not None:
                 self._process.stdin.close()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from core.worker.contract import PermissionAnswer
+from core.worker.contract import ModelAccess, PermissionAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class Turn:
     stall_cancel_seconds: float = 900.0  # for this long: the turn is ended as FAILED
     start_seconds: float = 60.0  # until it has answered `initialize`, and until it has a session
     output_limit_bytes: int = 512 << 20  # everything it may print to stdout in a turn
+    model: ModelAccess | None = None  # where its model calls go, to be asked about when it is silent
 
 
 class TurnKind(StrEnum):
@@ -72,6 +73,7 @@ class TurnEnd:
     seconds: float = 0.0
     tools: int = 0  # tool calls seen
     malformed: int = 0  # lines that were no message, or too long
+    began: bool = True  # False: it could not be started, or was over before it had its task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,7 @@ class AgentTurn:
                     timeout_seconds=job.project.turn_timeout_seconds,
                     stall_seconds=job.project.stall_seconds,
                     stall_cancel_seconds=job.project.stall_cancel_seconds,
+                    model=job.model,
                 ),
                 start=begin,
                 rights=self._rights,
