@@ -16,11 +16,13 @@ class Signs(Protocol):
     """What an agent shows of itself, for whoever watches its silence."""
 
     prompting: bool  # it has its prompt and has not ended its turn
-    asking: int  # questions that people have not answered yet
-    open_tools: Collection[str]
     last_heard: float  # monotonic seconds
     last_sign: str  # for people
 
+    @property
+    def asking(self) -> int: ...  # questions that people have not answered yet
+    @property
+    def open_tools(self) -> Collection[str]: ...
     def heard(self) -> None: ...
     def asked_seconds(self) -> float: ...
     async def flush(self) -> None: ...

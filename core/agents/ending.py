@@ -89,10 +89,9 @@ def silent(agent: AgentSetup, seconds: float, doing: str) -> Ended:
 def retrying_silently(agent: AgentSetup, times: int, said: str, now: datetime) -> Ended:
     """Its model refused so many calls in a row, and it says nothing of it."""
     fault = fault_of(agent.name, said, now)
-    error = (
-        f"{agent.name} was silent while its model refused {times} calls in a row: {' '.join(said.split())}"
-    )
-    return Ended(fault.kind, error[:600], fault.hint, fault.until)
+    why = " ".join(said.split())[:500]
+    error = f"{agent.name} was silent while its model refused {times} calls in a row: {why}"
+    return Ended(fault.kind, error, fault.hint, fault.until)
 
 
 def command_failed(agent: AgentSetup, code: int, said: str, printed: bool, now: datetime) -> Ended:

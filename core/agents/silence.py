@@ -43,7 +43,7 @@ class Silence:
 
     @property
     def held_seconds(self) -> float:
-        """How long the gateway has kept the turn's calls waiting, all in all: that is no fault of the agent."""
+        """How long the gateway has kept the turn's calls waiting, all in all."""
         now = time.monotonic() - self._held_since if self._held_since is not None else 0.0
         return self._held_before + now
 
@@ -101,7 +101,7 @@ class Silence:
         return min(_ASK_SECONDS, self._half() / 2)
 
     async def doing(self) -> str:
-        """What it did last, whether it waits for its model and whether its processes are at work, for people."""
+        """What it did last, and what it and its model are at now, for people."""
         sign = await self._own_doing()
         if self._traffic is not None and self._traffic.in_flight:
             return f"{sign}; its model has not answered its last call yet"
