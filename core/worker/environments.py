@@ -35,6 +35,7 @@ from core.isolation.plan import DEFAULT_PATH, Level, Limits, Machine, Sandbox, p
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, installed_in, of_python
 from core.worker.git import Entry, Repository
+from core.worker.toolchains import with_toolchains
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
 
@@ -108,7 +109,10 @@ class Environments:
     async def find(self, tree: str) -> Environment:
         """The environment for a tree. Raises EnvironmentFailed with the end of the output and a next step."""
         choice = await self.choose(tree)
-        return await self._make(choice, tree) if isinstance(choice, Recipe) else choice
+        if isinstance(choice, Recipe):
+            made = await self._make(choice, tree)
+            return with_toolchains(made, self._setup.path / self._setup.folder)
+        return choice
 
     async def choose(self, tree: str) -> Environment | Recipe:
         """What `find` would give, or how it would make it; makes nothing. Raises EnvironmentFailed."""
@@ -116,6 +120,7 @@ class Environments:
         root, folder = self._setup.path, self._setup.folder
         if mode in ("auto", "inherit"):
             if found := installed_in(root, folder):
+                found = with_toolchains(found, root / folder)
                 return replace(found, description=f"inherited from {found.description}")
             if mode == "inherit":
                 raise EnvironmentFailed(
@@ -134,7 +139,8 @@ class Environments:
                     hint="Set the project's `setup_command`.",
                 )
         python, description = find_python()
-        return of_python(python, root=root, folder=folder, description=description)
+        bare = of_python(python, root=root, folder=folder, description=description)
+        return with_toolchains(bare, root / folder)
 
     def is_made(self, recipe: Recipe) -> bool:
         return (self._folder / recipe.key / "ready.json").exists()

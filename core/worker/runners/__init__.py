@@ -7,6 +7,7 @@ from pathlib import Path
 from core.errors import Unavailable
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
+from core.worker.runners.cargo import CargoRunner, is_plain_cargo
 from core.worker.runners.command import CommandRunner
 from core.worker.runners.contract import Ended, Place, Plan, Reading, Runner
 from core.worker.runners.invocation import read_invocation
@@ -26,7 +27,6 @@ _SCRIPTS = (
 _OTHERS = (
     ("package.json", "npx jest --ci --reporters=jest-junit"),
     ("go.mod", "gotestsum --junitfile {junit} ./..."),
-    ("Cargo.toml", "cargo nextest run --profile ci"),
     ("pom.xml", "mvn -q test"),
     ("build.gradle", "gradle test"),
     ("build.gradle.kts", "gradle test"),
@@ -60,10 +60,16 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
             return _pytest(folder, project, environment, test_command=project.test_command)
         if node := read_node_command(project.test_command):
             return _node(node, project, reason="test_command is a plain `node --test`")
+        if (folder / "Cargo.toml").is_file() and is_plain_cargo(project.test_command):
+            return CargoRunner(
+                reason="test_command is a plain `cargo test`", extra_test_paths=project.extra_test_paths
+            )
         return CommandRunner(invocation, extra_test_paths=project.extra_test_paths)
     if not _is_python(folder):
         if (found := _of_package(folder, project)) is not None:
             return found
+        if (compiled := _compiled(folder, project)) is not None:
+            return compiled
         for name, example in _OTHERS:
             if (folder / name).is_file():
                 raise Unavailable(
@@ -72,6 +78,13 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
                     hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
                 )
     return _pytest(folder, project, environment, test_command=None)
+
+
+def _compiled(folder: Path, project: ProjectSetup) -> Runner | None:
+    """The runner of a language whose build tool's file is there."""
+    if (folder / "Cargo.toml").is_file():
+        return CargoRunner(reason="it has a Cargo.toml", extra_test_paths=project.extra_test_paths)
+    return None
 
 
 def _of_package(folder: Path, project: ProjectSetup) -> NodeRunner | None:

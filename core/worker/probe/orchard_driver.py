@@ -1,0 +1,174 @@
+"""What the drivers of compiled tests share: the signed channel, running programs, judging by exit codes.
+
+A driver is started by Orchard in the tests' sandbox. None of the project's code runs in its process; a test's
+outcome is the exit code of a process that runs that test alone, whatever that process prints.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_TAIL = 4000
+_CHUNK = 400  # tests named on one command line
+_PR_SET_DUMPABLE = 4
+
+
+class Driver:
+    """Reads what it is told from standard input; writes records to the channel."""
+
+    def __init__(self) -> None:
+        # Its open files are then closed to other processes of the same user.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        self.told: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+        self._key = bytes.fromhex(self.told.pop("key"))
+        self._channel = int(os.environ.pop("ORCHARD_PROBE"))
+        os.set_inheritable(self._channel, False)
+        self._last = b""
+
+    def send(self, kind: str, **facts: object) -> None:
+        payload = json.dumps({"kind": kind, **facts}).encode()
+        self._last = hmac.new(self._key, self._last + payload, hashlib.sha256).hexdigest()[:32].encode()
+        line = self._last + b" " + payload + b"\n"
+        while line:
+            line = line[os.write(self._channel, line) :]
+
+    def canaries(self) -> tuple[str, str]:
+        """Names of one unit's canaries: (failing, passing)."""
+        return self.told["failing"] + secrets.token_hex(8), self.told["passing"] + secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int  # negative: the signal
+    output: str  # both streams, whole
+    seconds: float
+
+
+def run(argv: Sequence[str], *, cwd: str, env: dict[str, str], apart: bool = False) -> Ran:
+    """Waits for the program itself, not for what it leaves behind: that is killed. `apart`: only its standard
+    output counts as its output, the rest goes where ours goes.
+    """
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=None if apart else said,
+            start_new_session=True,
+        ) as process:
+            code = process.wait()
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    return Ran(code=code, output=text, seconds=time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One compiled test program, in which the canaries are."""
+
+    unit: str  # what its tests are named by, relative to the project's folder
+    cwd: str
+    env: dict[str, str]
+    failing: str
+    passing: str
+    failed_code: int  # of a run in which a test failed
+    argv: Callable[[Sequence[str]], list[str]]  # a run of these tests, one after another
+    file_of: Callable[[str], str]  # of a test, relative to the project's folder
+    skipped: Callable[[str, str], bool]  # a test that passed, by its name and what it printed
+
+
+def judge(
+    driver: Driver, binary: Binary, names: Sequence[str], ignored: Sequence[str], *, bare: bool
+) -> None:
+    """One process a test, then those that passed once more beside a canary that must fail.
+
+    A test that ends its process early with success passes alone; beside the canary the exit code tells.
+    `bare`: the program may be without tests and canaries, since its source asks for that.
+    """
+    aside = (binary.failing, binary.passing)
+    seen = [name for name in names if name.rpartition("::")[2] in aside]
+    own = [name for name in names if name not in seen]
+    found = {name.rpartition("::")[2]: name for name in seen}
+    codes = {
+        name: run(binary.argv([found[name]]), cwd=binary.cwd, env=binary.env).code if name in found else None
+        for name in aside
+    }
+    driver.send(
+        "unit",
+        unit=binary.unit,
+        failing=_word(codes[binary.failing], binary.failed_code),
+        passing=_word(codes[binary.passing], binary.failed_code),
+        bare=bare and not names and not ignored,
+    )
+    passed: list[tuple[str, Ran]] = []
+    for name in own:
+        if name in ignored:
+            _tell(driver, binary, name, Ran(0, "", 0.0), skipped=True)
+            continue
+        ran = run(binary.argv([name]), cwd=binary.cwd, env=binary.env)
+        if ran.code == 0 and not binary.skipped(name, ran.output):
+            passed.append((name, ran))
+        else:
+            _tell(driver, binary, name, ran, skipped=ran.code == 0)
+    early = set(_early(binary, [name for name, _ in passed], found.get(binary.failing)))
+    for name, ran in passed:
+        _tell(driver, binary, name, ran, skipped=False, early=name in early)
+
+
+def _word(code: int | None, failed: int) -> str:
+    if code is None:
+        return "missing"
+    return {0: "passed", failed: "failed"}.get(code, f"ended with code {code}")
+
+
+def _early(binary: Binary, names: Sequence[str], canary: str | None) -> Iterator[str]:
+    """Those in whose company the failing canary cannot be heard."""
+    if canary is None:
+        return
+    for at in range(0, len(names), _CHUNK):
+        some = names[at : at + _CHUNK]
+        ran = run(binary.argv([*some, canary]), cwd=binary.cwd, env=binary.env)
+        if ran.code == binary.failed_code:
+            continue
+        for name in some:
+            pair = run(binary.argv([name, canary]), cwd=binary.cwd, env=binary.env)
+            if pair.code != binary.failed_code:
+                yield name
+
+
+def _tell(driver: Driver, binary: Binary, name: str, ran: Ran, *, skipped: bool, early: bool = False) -> None:
+    word = "skipped" if skipped else "ok" if ran.code == 0 else "FAILED"
+    print(f"{binary.unit}::{name} ... {word}", flush=True)
+    if ran.code != 0:
+        print(ran.output[-_TAIL:], flush=True)
+    driver.send(
+        "test",
+        unit=binary.unit,
+        name=name,
+        file=binary.file_of(name),
+        code=ran.code,
+        skipped=skipped,
+        early=early,
+        seconds=round(ran.seconds, 4),
+        output=ran.output[-_TAIL:] if ran.code != 0 else "",
+    )
