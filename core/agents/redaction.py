@@ -1,0 +1,261 @@
+"""Secrets taken out of what is written down or shown: known values, and shapes of well-known tokens. PURE.
+
+    Redactor(secrets).text(text)      a whole text
+    Redactor(secrets).value(message)  every string of a JSON value, keys too
+    Redactor(secrets).stream()        text that comes in pieces: a secret over their borders is found as well
+
+What was taken out is named in square brackets. A text is searched for fixed words first, so one without
+secrets costs little. A stream keeps the end of a piece back while it could be the beginning of a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SHORTEST = 8  # a shorter value is no secret worth the name, and would be found in plain words
+_TOLD = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_RUN_LIMIT, _RUN_KEPT = 8 << 10, 4 << 10  # characters without a space that a stream keeps back
+_PEM_LIMIT = 64 << 10
+_KNOWN = "[redacted: a secret of Orchard's]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """`words`, in lower case: one is in every match. `mark` stands in its place; `\\1` keeps a part."""
+
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+    mark: str
+
+
+def _shape(mark: str, pattern: str, *words: str, flags: int = 0) -> _Shape:
+    return _Shape(words=words, pattern=re.compile(pattern, flags), mark=mark)
+
+
+# A pattern begins with its literal, and looks behind it: so the search jumps from literal to literal.
+_HAS_DIGIT = r"(?=[A-Za-z_-]*[0-9])"
+_BASE64 = r"[A-Za-z0-9+/=]"
+_PEM_HEAD = r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+_PEM_BODY = rf"(?:\s|\\[nrt]|[A-Za-z][A-Za-z-]{{1,30}}: [^\n]{{0,200}}\n|{_BASE64}{{16,}}+)*+"
+_PEM_END = r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+_PEM = rf"{_PEM_HEAD}{_PEM_BODY}(?:{_BASE64}{{0,80}}+(?:\s|\\[nrt])*+{_PEM_END})?"
+_PEM_START = re.compile(_PEM)
+_PEM_PART = re.compile(
+    r"-----B(?:E(?:G(?:I(?:N[ A-Z0-9]{0,50}-{0,5})?)?)?)?"
+    rf"|{_PEM_HEAD}{_PEM_BODY}(?:[A-Za-z][A-Za-z-]{{0,30}}: ?[^\n]{{0,200}}|[A-Za-z0-9+/=-]{{0,80}})"
+    r"(?:\s|\\[nrt])*+\\?(?:-----E[ A-Z0-9]{0,54}-{0,5}|-{0,5})"
+)
+
+_SHAPES = (
+    _shape("[redacted: a private key]", _PEM, "-----begin"),
+    _shape("[redacted: an Anthropic key]", r"sk-ant-[A-Za-z0-9_-]{16,}", "sk-ant-"),
+    _shape(
+        "[redacted: an OpenAI key]",
+        rf"sk-(?<![A-Za-z0-9]sk-){_HAS_DIGIT}[A-Za-z0-9_-]{{20,}}",
+        "sk-",
+    ),
+    _shape("[redacted: a Google key]", r"AIza(?<![A-Za-z0-9]AIza)[0-9A-Za-z_-]{30,}", "aiza"),
+    _shape("[redacted: a Google token]", r"ya29\.(?<![A-Za-z0-9]ya29\.)[0-9A-Za-z_.-]{20,}", "ya29."),
+    _shape("[redacted: a Google secret]", r"GOCSPX-[0-9A-Za-z_-]{20,}", "gocspx-"),
+    _shape(
+        "[redacted: a GitHub token]",
+        r"gh[pousr]_(?<![A-Za-z0-9]gh[pousr]_)[A-Za-z0-9]{30,}",
+        *(f"gh{letter}_" for letter in "pousr"),
+    ),
+    _shape("[redacted: a GitHub token]", r"github_pat_[A-Za-z0-9_]{22,}", "github_pat_"),
+    _shape("[redacted: a GitLab token]", r"glpat-[A-Za-z0-9_-]{20,}", "glpat-"),
+    _shape(
+        "[redacted: an AWS key id]",
+        r"A(?:KIA|SIA)(?<![A-Za-z0-9]A(?:KIA|SIA))[A-Z0-9]{16}(?![A-Za-z0-9])",
+        "akia",
+        "asia",
+    ),
+    _shape(
+        r"\1[redacted: an AWS secret]",
+        r"(secret_?access_?key[\"'\\]{0,4}\s{0,4}[=:]\s{0,4}[\"'\\]{0,4})[A-Za-z0-9/+=]{40}",
+        "secret_access_key",
+        "secretaccesskey",
+        flags=re.IGNORECASE,
+    ),
+    _shape("[redacted: a Slack token]", r"xox[a-z]-[A-Za-z0-9-]{10,}", "xox"),
+    _shape("[redacted: a Slack token]", r"xapp-[0-9]-[A-Za-z0-9-]{10,}", "xapp-"),
+    _shape(
+        r"\1[redacted: a Slack address]",
+        r"(hooks\.slack\.com/(?:services|workflows)/)[A-Za-z0-9_/-]{10,}",
+        "hooks.slack.com",
+    ),
+    _shape("[redacted: a token]", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
+    _shape(
+        r"\1[redacted: a key in a header]",
+        r"(authorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}(?:bearer|basic|token)\s{1,4})"
+        r"[A-Za-z0-9._~+/=-]{8,}",
+        "authorization",
+        flags=re.IGNORECASE,
+    ),
+    _shape(
+        r"\1[redacted: a key in a header]",
+        r"((?:authorization|api-key)[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}|(?:bearer|basic)\s{1,4})"
+        r"(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{16,}",
+        "authorization",
+        "api-key",
+        "bearer",
+        "basic",
+        flags=re.IGNORECASE,
+    ),
+    _shape(
+        r"\1[redacted: a password]@",
+        r"(://[^\s/:@\"'<>\\]{0,100}:)[^\s/@\"'<>\\]{1,300}@",
+        "://",
+    ),
+)
+# What may stand before a key and has spaces in it.
+_BEFORE = re.compile(
+    r"(?:authorization|api-key|secret_?access_?key|bearer|basic)[\"'\\]{0,4}\s{0,4}(?:[:=]\s{0,4}[\"'\\]{0,4})?"
+    r"(?:(?:bearer|basic|token)\s{0,4})?\Z",
+    re.IGNORECASE,
+)
+_LONGEST_BEFORE = 60
+_GOES_ON = re.compile(r"[A-Za-z0-9_+/=.~\s-]*")
+_GOES_ON_WITHOUT_SPACE = re.compile(r"[A-Za-z0-9_+/=.~-]*")
+
+
+class Redactor:
+    """`secrets`: values that are taken out as they are, and as JSON or an address writes them."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known: set[str] = set()
+        for secret in secrets:
+            if len(secret.strip()) >= SHORTEST and secret not in _KNOWN:
+                once = json.dumps(secret)[1:-1]
+                known |= {secret, once, json.dumps(once)[1:-1], _quoted(secret)}
+                known.add(json.dumps(secret, ensure_ascii=False)[1:-1])
+        self.known = tuple(sorted(known, key=lambda value: (-len(value), value)))
+
+    def may_hold(self, text: str) -> bool:
+        """False: there is nothing to take out; quick."""
+        lowered = text.lower()
+        return any(word in lowered for shape in _SHAPES for word in shape.words) or any(
+            value in text for value in self.known
+        )
+
+    def text(self, text: str) -> str:
+        for value in self.known:
+            if value in text:
+                text = text.replace(value, _KNOWN)
+        lowered = text.lower()
+        for shape in _SHAPES:
+            if any(word in lowered for word in shape.words):
+                text = shape.pattern.sub(shape.mark, text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """A copy, where something is taken out."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.value(key): self.value(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(each) for each in value]
+        return value
+
+    def stream(self) -> RedactedStream:
+        return RedactedStream(self)
+
+
+class RedactedStream:
+    """What `add` and `end` give, joined, is the whole text redacted; none of it holds a part of a secret.
+
+    What is kept back is a few characters as a rule, 64 Ki in the middle of a private key."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._kept = ""
+        self._skips: re.Pattern[str] | None = None  # what follows belongs to a secret that was too long
+
+    def add(self, piece: str) -> str:
+        if self._skips is not None and piece:
+            taken = self._skips.match(piece)
+            assert taken is not None
+            piece = piece[taken.end() :]
+            if not piece:
+                return ""
+            self._skips = None
+        text = self._kept + piece
+        cut = self._safe_until(text)
+        self._kept = text[cut:]
+        return self._redactor.text(text[:cut])
+
+    def end(self) -> str:
+        """What was kept back; the stream begins anew."""
+        kept, self._kept, self._skips = self._kept, "", None
+        return self._redactor.text(kept)
+
+    def _safe_until(self, text: str) -> int:
+        """The place from which on a secret could have begun; it stands in none."""
+        cut, last = min(len(text), self._start_of_known(text)), -1
+        private = False
+        while cut != last:
+            last = cut
+            cut = _start_of_run(text, cut)
+            before = _BEFORE.search(text[max(0, cut - _LONGEST_BEFORE) : cut])
+            if before is not None:
+                cut = max(0, cut - _LONGEST_BEFORE) + before.start()
+            for value in self._redactor.known:
+                found = text.find(value, max(0, cut - len(value) + 1), cut + len(value) - 1)
+                cut = min(cut, found) if found >= 0 else cut
+            opened = text.rfind("-----B", 0, cut)
+            if opened >= 0:
+                key = _PEM_START.match(text, opened)
+                if (key is not None and key.end() > cut) or _PEM_PART.fullmatch(text, opened):
+                    cut, private = opened, True
+        if len(text) - cut > (_PEM_LIMIT if private else _RUN_LIMIT):
+            return self._give_up(text, _GOES_ON if private else _GOES_ON_WITHOUT_SPACE)
+        return cut
+
+    def _start_of_known(self, text: str) -> int:
+        """Of the longest end of the text that a known value begins with."""
+        cut = len(text)
+        for value in self._redactor.known:
+            start = text.find(value[0], max(0, len(text) - len(value) + 1), cut)
+            while start >= 0 and not value.startswith(text[start:]):
+                start = text.find(value[0], start + 1, cut)
+            cut = min(cut, start) if start >= 0 else cut
+        return cut
+
+    def _give_up(self, text: str, goes_on: re.Pattern[str]) -> int:
+        """So much is not kept back. Where it ends with a secret, what follows belongs to it."""
+        if self._redactor.text(text).endswith("]") and not text.endswith("]"):
+            self._skips = goes_on
+            return len(text)
+        return len(text) - _RUN_KEPT
+
+
+def _start_of_run(text: str, end: int) -> int:
+    """Of the characters without a space that end at `end`."""
+    if end == 0 or text[end - 1].isspace():
+        return end
+    begin = max(0, end - _RUN_LIMIT - 1)
+    return end - len(text[begin:end].rsplit(None, 1)[-1])
+
+
+def _quoted(text: str) -> str:
+    """As it stands in an address."""
+    return "".join(
+        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in b"-._~" else f"%{byte:02X}"
+        for byte in text.encode("utf-8", "surrogatepass")
+    )
+
+
+def secrets_in(variables: Mapping[str, str], names: Iterable[str] = ()) -> tuple[str, ...]:
+    """The values of those that are named, and of those whose own names tell that they are secret."""
+    wanted = set(names)
+    found = {
+        value.strip()
+        for name, value in variables.items()
+        if (name in wanted or _TOLD.search(name)) and not value.startswith(("/", "~/"))
+    }
+    return tuple(sorted(value for value in found if len(value) >= SHORTEST))
