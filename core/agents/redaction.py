@@ -245,7 +245,7 @@ def _start_of_run(text: str, end: int) -> int:
 def _quoted(text: str) -> str:
     """As it stands in an address."""
     return "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in b"-._~" else f"%{byte:02X}"
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"-._~" else f"%{byte:02X}"
         for byte in text.encode("utf-8", "surrogatepass")
     )
 
