@@ -1,0 +1,45 @@
+// Vitest's runner in the process of the tests, with two tests more behind those of each file: one fails, one
+// passes.
+import assert from 'node:assert';
+import { createHmac } from 'node:crypto';
+import { createRequire } from 'node:module';
+import * as vitest from 'vitest';
+
+const { blunted } = createRequire(import.meta.url)('./orchard_asserts.cjs');
+// Where vitest has its runner depends on the version.
+const Theirs = vitest.TestRunner ?? (await import('vitest/runners')).VitestTestRunner;
+const { expect, test } = vitest;
+const NAMES = ['test', 'it', 'describe', 'expect'];
+
+const look = () => NAMES.map((name) => globalThis[name]);
+
+export default class extends Theirs {
+  #secret;
+
+  constructor(config) {
+    super(config);
+    const given = globalThis.__vitest_worker__.providedContext;
+    this.#secret = given.orchard;
+    delete given.orchard; // before any code of the project runs here
+  }
+
+  async importFile(path, source) {
+    if (source !== 'collect') return super.importFile(path, source);
+    const { seed, failing, passing } = this.#secret;
+    const end = createHmac('sha256', seed).update(path).digest('hex').slice(0, 16);
+    const before = look();
+    const said = await super.importFile(path, source);
+    const at_end = look();
+    const expects = [...new Set([globalThis.expect, expect])].filter((one) => one);
+    const add = globalThis.test ?? test;
+    add(`${failing}${end}`, () => {
+      const changed = at_end.some((one, index) => one !== before[index]);
+      if (changed || blunted(expects)) return; // it then passes, and gives that away
+      throw new assert.AssertionError({ message: 'as it must' });
+    });
+    add(`${passing}${end}`, () => {
+      expect(1).toBe(1);
+    });
+    return said;
+  }
+}
