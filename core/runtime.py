@@ -30,6 +30,7 @@ from core.isolation.plan import Machine
 from core.monitoring.machine import read_machine
 from core.offline import open_commands as open_commands
 from core.orchestrator.back_off import BackOff
+from core.orchestrator.budgets import Budgets
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.dispatcher import Dispatcher
@@ -91,6 +92,10 @@ class _Engine:
 
     def why(self, story_id: str) -> str:
         return self._designs.why(story_id) or self._dispatcher.why(story_id)
+
+    @property
+    def budgets(self) -> Budgets:
+        return self._dispatcher.budgets
 
     async def resources(self) -> ResourcesView:
         return await self._resources.view()
@@ -261,7 +266,12 @@ async def _working(
             )
         )
         floor = Floor(clock)
-        resources = await stack.enter_async_context(_resources(store, setups, clock, floor, fencing, folder))
+        budgets = Budgets(store, clock, setups.configured)
+        await budgets.load()
+        stack.push_async_callback(budgets.close)
+        resources = await stack.enter_async_context(
+            _resources(store, setups, clock, floor, fencing, folder, budgets)
+        )
         dispatcher = Dispatcher(
             store,
             bus,
@@ -274,6 +284,7 @@ async def _working(
             back_off=back_off,
             engine=resources,
             floor=floor,
+            budgets=budgets,
         )
         dispatcher.supervisor.on_report(fencing.explained)
         await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
@@ -291,7 +302,13 @@ async def _working(
 
 @asynccontextmanager
 async def _resources(
-    store: Store, setups: Setups, clock: Clock, floor: Floor, fencing: Fencing, folder: Path
+    store: Store,
+    setups: Setups,
+    clock: Clock,
+    floor: Floor,
+    fencing: Fencing,
+    folder: Path,
+    budgets: Budgets,
 ) -> AsyncIterator[ResourceEngine]:
     history = History(store, clock)
     surveyor = Surveyor(
@@ -304,6 +321,7 @@ async def _resources(
         read_machine=lambda: read_machine(setups.state_path),
         fences=fencing,
         past=history,
+        purse=budgets,
     )
     engine = ResourceEngine(store, clock, surveyor, history, fencing, folder=folder)
     await engine.load()

@@ -313,7 +313,7 @@ class Budgets:
         log.info("run %s has reached the budget of %s", run_id, account.whose)
         self._stop_work(account, stops[0] if stops else f"{account.whose} has used all of its budget")
 
-    async def check(self, under_way: Mapping[tuple[str, str | None], int] | None = None) -> None:
+    async def check(self, under_way: Mapping[tuple[str, str], int] | None = None) -> None:
         """On a timer: what time has changed. `under_way`: milliseconds of turns that have not ended, by
         project and story."""
         now = self._clock.now()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from core.bus import Bus
 from core.clock import Clock
@@ -22,6 +24,8 @@ from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
 from core.orchestrator.back_off import BackOff
+from core.orchestrator.budget_stops import BudgetStops
+from core.orchestrator.budgets import Budgets
 from core.orchestrator.floor import Floor
 from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
@@ -31,6 +35,8 @@ from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.scheduling.candidates import Candidate, Kind
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.setups import Setups
+from core.orchestrator.spending import turn_of
+from core.orchestrator.spent import used_by
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone
@@ -51,7 +57,10 @@ from core.worker.contract import (
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _PUT_OFF_SECONDS = 10.0
+_LATE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class Dispatcher:
         back_off: BackOff,
         engine: ResourceEngine,
         floor: Floor,
+        budgets: Budgets,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -103,6 +113,8 @@ class Dispatcher:
         self.on_grant: Callable[[], None] = lambda: None
         self._engine = engine
         self._floor = floor
+        self.budgets = budgets
+        self.budget_stops = BudgetStops(budgets, floor, self.parking, self._reception.progress, clock)
         floor.is_parking = self.parking.is_parking
         floor.worker_ready_in = self.supervisor.ready_in
         self._pauses = floor.pauses
@@ -299,16 +311,48 @@ class Dispatcher:
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return PhaseEnd.CANCELLED
-        report = await run_job(self.supervisor, lease.owner, job)
+        job = self._in_time(job)
+        try:
+            report = await run_job(self.supervisor, lease.owner, job)
+        except PeerGone:
+            await self.count_lost(job)
+            raise
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
-        after = await self._store.write(lambda tx: self._record(tx, job, report, policy))
+        after = await self.keep(job, report, lambda tx: self._record(tx, job, report, policy))
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
             self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
         return report.end
+
+    def _in_time(self, job: PhaseJob) -> PhaseJob:
+        """With no more time than its budget has. It is parked when that is over; should nobody be there to
+        do so, its turn ends by itself a little later."""
+        minutes = self.budgets.minutes_left(job.project.name, None if job.epic else job.story.id)
+        seconds = job.project.turn_timeout_seconds
+        if minutes is None or minutes * 60 + _LATE_SECONDS >= seconds:
+            return job
+        project = dataclasses.replace(job.project, turn_timeout_seconds=minutes * 60 + _LATE_SECONDS)
+        return dataclasses.replace(job, project=project)
+
+    async def keep(self, job: PhaseJob, report: PhaseReport, work: Callable[[Transaction], T]) -> T:
+        """`work`, and what the turn took, in one transaction; that it took it is kept also where `work` comes
+        too late."""
+        calls, turns = await used_by(self._store, job, report, self.clock.now())
+        try:
+            value, _ = await self.budgets.write(work, calls=calls, turns=turns)
+        except LostRace:
+            await self.budgets.write(lambda tx: None, calls=calls, turns=turns)
+            raise
+        return value
+
+    async def count_lost(self, job: PhaseJob) -> None:
+        """The worker ended while the agent worked: a turn all the same, as long as was seen."""
+        seconds = self.budget_stops.worked(job.story.id, job.generation)
+        if seconds is not None:
+            await self.budgets.record_turn(turn_of(job, seconds, self.clock.now()))
 
     @staticmethod
     def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

@@ -159,8 +159,10 @@ class EpicDesigns:
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
             report = await run_job(self._dispatcher.supervisor, owner, job)
+            await self._dispatcher.keep(job, report, lambda tx: None)
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
+            await self._dispatcher.count_lost(job)
             log.info("%s: the worker ended while its agent worked", epic.id)
             self._pauses.begin(epic.id, 0.5, "the project's worker ended.")
             return
@@ -188,6 +190,9 @@ class EpicDesigns:
                 await self._meet_limit(epic, report, agent, policy.usage)
             case PhaseEnd.CANCELLED:
                 self._pauses.begin(epic.id, 1.0, "its agent was stopped.")
+            case PhaseEnd.PARKED:  # the same attempt goes on, in its session
+                session = report.session_id or epic.session_id
+                await self._store.write(lambda tx: epics.park(tx, epic, session_id=session))
             case PhaseEnd.BLOCKED | PhaseEnd.CONFLICT:
                 await self._store.write(lambda tx: fail_design(tx, epic, said or "The worker cannot work."))
             case PhaseEnd.AGENT_FAILED:

@@ -72,6 +72,8 @@ def takers_of(conn: sqlite3.Connection, story_ids: Sequence[str]) -> dict[str, s
 def parked_sentence(taker: str, waits: str) -> str:
     """What a parked story waits for. `waits` is what the scheduler says of its next phase, in whichever form:
     "waits: memory is full."; empty when it has said nothing yet."""
-    place = f"parked to make place for {taker}" if taker else "parked to make place"
     reason = waits.removeprefix("waits:").strip()
+    if not taker and "the budget of " in reason:
+        return f"parked: {reason}"
+    place = f"parked to make place for {taker}" if taker else "parked to make place"
     return f"{place}; goes on when it has one again" + (f": {reason}" if reason else ".")

@@ -41,6 +41,7 @@ class Reconciler:
                 self._dispatcher.supervisor.kill_silent,
                 self._end_expired_leases,
                 self._end_usage_pauses,
+                self._dispatcher.budget_stops.tick,
                 self._remove_leftovers,
             ):
                 try:

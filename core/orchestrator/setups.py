@@ -58,6 +58,10 @@ class Setups:
             raise Unavailable(error.message, why=error.why, hint=error.hint)
         raise not_configured(name)
 
+    def configured(self, name: str) -> ProjectSettings | None:
+        """None for a project whose settings are not there or cannot be used."""
+        return self._settings().projects.get(name)
+
     def level(self, name: str) -> Level:
         """The isolation of a project's agents and tests. Raises Unavailable, never weaker than asked for."""
         wanted = self.settings(name).isolation

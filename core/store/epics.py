@@ -118,6 +118,11 @@ def wait(tx: Transaction, epic: Epic, reason: str, *, until: datetime, session_i
     )
 
 
+def park(tx: Transaction, epic: Epic, *, session_id: str | None) -> Epic:
+    """The same attempt goes on later, in its session. Raises LostRace for an older generation."""
+    return _of_generation(tx, epic, session_id=session_id)
+
+
 def release(tx: Transaction, project: str) -> None:
     """A person asked for a start: no epic of the project waits for its time to come."""
     tx.conn.execute(

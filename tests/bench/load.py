@@ -26,6 +26,7 @@ from core.folder import state_folder
 from core.isolation.machine import probe_machine
 from core.monitoring import machine
 from core.monitoring.machine import Reading
+from core.orchestrator.budgets import Budgets
 from core.orchestrator.commands import Commands
 from core.orchestrator.fencing import Fencing
 from core.orchestrator.floor import Floor
@@ -135,6 +136,7 @@ async def opened(root: Path, read_machine: Callable[[], Reading] | None = None) 
             read_machine=read_machine or (lambda: machine.read_machine(state_path)),
             fences=fencing,
             past=history,
+            purse=Budgets(store, clock, setups.configured),
         )
         engine = ResourceEngine(store, clock, surveyor, history, fencing)
         await engine.load()

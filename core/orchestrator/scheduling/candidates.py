@@ -57,6 +57,11 @@ class Chosen:
     rest: str = ""  # of the project's other stories that could start
 
 
+def needs_agent(cycle: Cycle) -> bool:
+    """Whether its next phase has a turn: a merge has none, nor has what a person did by hand."""
+    return cycle.state is not CycleState.COMMIT and not cycle.by_hand
+
+
 def in_order(ready: Sequence[Ready]) -> list[Ready]:
     """By priority, begun stories before fresh ones, then the longest untouched."""
     return sorted(

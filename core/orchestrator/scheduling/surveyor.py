@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +17,7 @@ from core.domain.lifecycles import Phase
 from core.isolation.limits import ProjectUse
 from core.orchestrator.floor import Floor
 from core.orchestrator.scheduling.bars import hours_bar
-from core.orchestrator.scheduling.candidates import Candidate, Kind, candidates_of
+from core.orchestrator.scheduling.candidates import Candidate, Kind, candidates_of, needs_agent
 from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.scheduling.look import Look, look
 from core.orchestrator.scheduling.picture import AtWork, Measured, Picture, ProjectPicture
@@ -42,6 +44,15 @@ class Past(Protocol):
     def expected(
         self, project: str, *, now: datetime, backlog_phases: int, each: Resources, most_agents: float
     ) -> tuple[Resources, str]: ...
+
+
+class Purse(Protocol):
+    """Of core.orchestrator.budgets.Budgets, what is asked here."""
+
+    async def prepare(self, wanted: Mapping[str, Iterable[str]]) -> None: ...
+    def why_not(self, project: str, story_id: str | None) -> str: ...
+    def turns_left(self, project: str) -> tuple[float, str]: ...
+    def barred_stories(self, project: str) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +90,8 @@ class _Moment:
     wishes: Mapping[str, str]
     pauses: Mapping[str, str]  # story to sentence
     bars: Mapping[str, str]  # of projects that want something: a sentence, or empty
+    spent: Mapping[str, str]  # story or project to a sentence: no agent may begin for it
+    turns: Mapping[str, tuple[float, str]]  # how many may begin in each project, and what the others hear
     measured: Mapping[str, Measured]
     parking: frozenset[str]
 
@@ -98,6 +111,7 @@ class Surveyor:
         read_machine: Callable[[], Reading],
         fences: Fences,
         past: Past,
+        purse: Purse,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -108,6 +122,7 @@ class Surveyor:
         self._read_machine = read_machine
         self._fences = fences
         self._past = past
+        self._purse = purse
         self._last_terms: dict[str, Terms] = {}  # a project may leave the settings while it has work
         self._expected: dict[str, tuple[float, tuple[Resources, str]]] = {}
         self._cpu_seconds: dict[str, tuple[float, float, float | None]] = {}
@@ -124,10 +139,27 @@ class Surveyor:
             name: (own.cycles + busy[name] + paused[name], batches[name] + busy[name] + paused[name])
             for name, own in terms.items()
         }
-        found = await self._store.read(lambda conn: look(conn, most))
+        found = await self._look(most)
         reading, uses = await asyncio.to_thread(self._read, self._named(found, terms))
         moment = self._moment(found, reading, uses, settings, terms, batches, whole=whole)
         return await asyncio.to_thread(self._draw, moment)
+
+    async def _look(self, most: Mapping[str, tuple[int, int]]) -> Look:
+        """Further than those whose budget is used up: they must not hide the others."""
+        barred = self._barred(most)
+        while True:
+            wider = {name: (stories + barred[name], merges) for name, (stories, merges) in most.items()}
+            found = await self._store.read(functools.partial(look, most=wider))
+            wanted = {name: [one.cycle.story_id for one in ready] for name, ready in found.ready.items()}
+            for name in self._floor.extra_agents.wishes.values():
+                wanted.setdefault(name, [])
+            await self._purse.prepare(wanted)
+            before, barred = barred, self._barred(most)
+            if barred == before:
+                return found
+
+    def _barred(self, projects: Iterable[str]) -> Mapping[str, int]:
+        return {name: self._purse.barred_stories(name) for name in projects}
 
     def asked_to_park(self, story_id: str) -> None:
         now = self._clock.monotonic()
@@ -175,9 +207,23 @@ class Surveyor:
             wishes=dict(floor.extra_agents.wishes),
             pauses=pauses,
             bars={name: self._bar(name) for name in wanting},
+            spent=self._spent(found),
+            turns={name: self._purse.turns_left(name) for name in wanting},
             measured={name: self._measured(name, uses.get(name), now) for name in named},
             parking=frozenset(story for story in leased if floor.is_parking(story)),
         )
+
+    def _spent(self, found: Look) -> Mapping[str, str]:
+        spent = {name: why for name in found.ready if (why := self._purse.why_not(name, None))}
+        for name in self._floor.extra_agents.wishes.values():
+            if why := self._purse.why_not(name, None):
+                spent[name] = why
+        return spent | {
+            one.cycle.story_id: why
+            for name, ready in found.ready.items()
+            for one in ready
+            if needs_agent(one.cycle) and (why := self._purse.why_not(name, one.cycle.story_id))
+        }
 
     def _bar(self, project: str) -> str:
         if bar := self._fences.over_disk(project):
@@ -326,6 +372,11 @@ class Surveyor:
         if name not in moment.found.active:
             waits |= dict.fromkeys(wishes, f"waits: {name} is not started; next when it is.")
             return project
+        waits |= {one.cycle.story_id: why for one in ready if (why := moment.spent.get(one.cycle.story_id))}
+        ready = [one for one in ready if one.cycle.story_id not in moment.spent]
+        if why := moment.spent.get(name):
+            waits |= dict.fromkeys(wishes, why)
+            wishes = []
         stories = sum(1 for task in project.at_work if task.kind is not Kind.DESIGN)
         merging = next((task.id for task in project.at_work if task.kind is Kind.MERGE), "")
         chosen = candidates_of(
@@ -338,7 +389,26 @@ class Surveyor:
         waits |= chosen.waits
         rest[name] = chosen.rest
         designs = tuple(_design(terms, epic) for epic in wishes)
-        return replace(project, candidates=(*designs, *chosen.candidates))
+        offered = _within(moment, project, (*designs, *chosen.candidates), waits)
+        return replace(project, candidates=offered)
+
+
+def _within(
+    moment: _Moment, project: ProjectPicture, offered: tuple[Candidate, ...], waits: dict[str, str]
+) -> tuple[Candidate, ...]:
+    """No more of these than there are turns left, those under way counted."""
+    left, said = moment.turns.get(project.terms.name, (math.inf, ""))
+    left -= sum(1 for task in project.at_work if task.kind is not Kind.MERGE)
+    able = []
+    for one in offered:
+        if one.kind is Kind.MERGE or (one.cycles and not needs_agent(one.cycles[0])):
+            able.append(one)
+        elif left >= 1:
+            left -= 1
+            able.append(one)
+        else:
+            waits[one.id] = said
+    return tuple(able)
 
 
 def _barred(moment: _Moment, terms: Terms) -> str:

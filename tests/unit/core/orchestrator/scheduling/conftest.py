@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from config.settings import GlobalSettings, ResourceLimits
+from config.settings import GlobalSettings, ProjectSettings, ResourceLimits
 from core.bus import Bus
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority
 from core.isolation.limits import ProjectUse
 from core.monitoring.machine import Reading
+from core.orchestrator.budgets import Budgets
 from core.orchestrator.floor import Floor
 from core.orchestrator.scheduling.candidates import Kind
 from core.orchestrator.scheduling.demand import Terms, terms_of
@@ -71,10 +72,13 @@ class Yard:
     full: dict[str, str] = field(default_factory=dict)  # project to why its disk bars it
     enforcement: tuple[str, ...] = ("memory by rlimits",)
     applied: int = 0
+    projects: dict[str, ProjectSettings] = field(default_factory=dict)  # of those with budgets
+    budgets: Budgets = field(init=False)
     engine: ResourceEngine = field(init=False)
 
     def __post_init__(self) -> None:
         history = History(self.store, self.clock)
+        self.budgets = Budgets(self.store, self.clock, self.projects.get)
         surveyor = Surveyor(
             self.store,
             self.clock,
@@ -85,6 +89,7 @@ class Yard:
             read_machine=lambda: self.reading,
             fences=self,
             past=history,
+            purse=self.budgets,
         )
         self.engine = ResourceEngine(self.store, self.clock, surveyor, history, self)
 
