@@ -5,6 +5,7 @@ Numbers and booleans are strict, since pydantic would otherwise read `true` as 1
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shlex
@@ -31,6 +32,14 @@ def near(word: str, known: Iterable[str], *, prefix: str = "") -> str:
     words = {each.removeprefix(prefix).lower(): each for each in known}
     found = get_close_matches(word.removeprefix(prefix).lower(), list(words), n=1, cutoff=0.6)
     return f" (did you mean '{words[found[0]]}'?)" if found else ""
+
+
+def is_own_machine(host: str) -> bool:
+    """Whether a host of an address is this machine by its very name: nobody is asked."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _address(*schemes: str) -> AfterValidator:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -37,6 +38,7 @@ from config.fields import (
     Strategy,
     Text,
     TimeZone,
+    is_own_machine,
     near,
 )
 from core.domain.approval import Unanswered
@@ -75,6 +77,43 @@ class DiscordSettings(Section):
     mention_users: tuple[Snowflake, ...] = Field((), description="Ids of people to ping likewise.")
     roles: tuple[Text, ...] = Field(
         (), description="Roles, by name or id, that may steer and approve; none: every member of the server."
+    )
+
+
+class ModelProvider(Section):
+    base_url: HttpAddress = Field(
+        description="Where it is asked, with the version where its address has one (https://host/v1)."
+    )
+    key_variables: tuple[Text, ...] = Field(
+        min_length=1, description="Variables of Orchard's environment; the first that is set holds the key."
+    )
+    allow_http: Bool = Field(
+        False, description="Send the key without encryption to another machine than this one."
+    )
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> ModelProvider:
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and not self.allow_http and not is_own_machine(host):
+            raise ValueError(
+                "base_url should begin with https://: the key would travel readable for everybody; "
+                "allow_http: true if that is wanted"
+            )
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("base_url should hold no login, no query and no fragment")
+        return self
+
+
+class ModelGatewaySettings(Section):
+    enabled: Bool = Field(
+        True, description="Agents that can be are pointed at Orchard's own gateway, and hold no key."
+    )
+    port: Int = Field(0, ge=0, le=65535, description="On 127.0.0.1; 0: any free one.")
+    providers: Mapping[ResourceName, ModelProvider] = Field(
+        {},
+        description="More of them, or other addresses for anthropic, openai, gemini, mistral and openrouter: "
+        "a name with base_url and key_variables.",
     )
 
 
@@ -155,6 +194,9 @@ class GlobalSettings(Section):
 
     default_agent: Text | None = Field(
         None, description="The agent of every project that names none; a row of agents.yaml or of `agents:`."
+    )
+    model_gateway: ModelGatewaySettings = Field(
+        ModelGatewaySettings(), description="Orchard's own way to the providers of models."
     )
     heartbeat_seconds: Number = Field(5, ge=0.1, le=600, description="How often a worker says that it lives.")
     lease_seconds: Number = Field(

@@ -109,6 +109,16 @@ class AnswerReader:
         elif not self._too_long:
             self._body += piece
 
+    @property
+    def told(self) -> bool:
+        """Whether the provider has said anything of what the call takes."""
+        return bool(self._findings.counts)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has said that it is done; of a body that is no stream this is known at its end."""
+        return self._findings.complete
+
     def end(self) -> Answer:
         """The answer, once the last byte was fed or the connection is gone."""
         if not self._ended:

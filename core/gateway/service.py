@@ -1,28 +1,66 @@
-"""The control plane's side of the model gateway: starts its process, opens runs, takes in what it metered."""
+"""The control plane's side of the model gateway: starts its process, opens runs, takes in what it metered.
+
+The addresses are bound here and handed down, so they outlive the process. What a run may do is kept here too,
+so a new process knows every run of the one before it. The journal is read here alone: what was written is
+recorded, whichever of the two processes was killed, and `taken` only when it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from config.settings import ModelGatewaySettings
 from core.clock import Clock
 from core.domain.budget import Account, AccountLimit
+from core.errors import OrchardError, Unavailable
+from core.gateway import child
+from core.gateway.accounts import Accounts
+from core.gateway.addresses import BUILT_IN, Known, providers_of
+from core.gateway.calls import MeteredCall
+from core.gateway.contract import AccountsSet, Configuration, GatewayFacts, OpenedRun, Reached, Times
 from core.gateway.contract import ProviderHold as ProviderHold
 from core.gateway.contract import RunStart as RunStart
-from core.gateway.contract import Times
-from core.store.ledger import Call
+from core.gateway.journal import JournalReader
+from core.gateway.runs import hash_of
+from core.gateway.wire import WireFormat
+from core.rpc import PeerGone, decode
+from core.store.ledger import Call, CallStatus, Source
+
+log = logging.getLogger(__name__)
 
 TakeCalls = Callable[[tuple[Call, ...]], Awaitable[object]]
 TakeReached = Callable[[str, Account], Awaitable[object]]
 TakeHold = Callable[[ProviderHold], Awaitable[object]]
 
+_BACKLOG = 4096
+_ASK_SECONDS = 10.0
+_PATIENCE_SECONDS = 20.0  # for a process that is just being started
+_STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each start after one that did not live long
+_CALM_SECONDS = 30.0
+_OLD_LIFE_SECONDS = 5.0
+_RECORD_AGAIN = (0.1, 1.0)  # seconds
+_NOT_RECORDED = (OSError, OrchardError, sqlite3.Error, ValueError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayView:
+    """`providers`: those that have a key."""
+
     alive: bool
     restarts: int
+    providers: tuple[str, ...] = ()
     in_flight: int = 0
     held: int = 0
     calls: int = 0
@@ -35,50 +73,367 @@ class GatewayView:
 class Gateway:
     """Use `open`; one event loop only."""
 
+    def __init__(
+        self, folder: Path, configuration: Configuration, environ: Mapping[str, str], clock: Clock
+    ) -> None:
+        self._folder = folder
+        self._configuration = configuration
+        self._providers = {each.name: each for each in configuration.providers}
+        self._environ = environ
+        self._clock = clock
+        self._journal = JournalReader(folder)
+        self._reading = asyncio.Lock()
+        self._briefing = asyncio.Lock()
+        self._accounts = Accounts()
+        self._tokens: dict[str, str] = {}  # of open runs, hashed
+        self._child: child.Child | None = None
+        self._changed = asyncio.Event()
+        self._restarts = 0
+        self._problem = "It is being started."
+        self._holds: dict[str, ProviderHold] = {}
+        self._take_calls: TakeCalls | None = None
+        self._take_reached: TakeReached | None = None
+        self._take_hold: TakeHold | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._address = ""
+        self._sockets: tuple[socket.socket, ...] = ()
+        self._lock_fd = -1
+
     @classmethod
     @asynccontextmanager
     async def open(
         cls,
         state_path: Path,
-        settings: object,
+        settings: ModelGatewaySettings,
         environ: Mapping[str, str],
         clock: Clock,
         *,
-        times: Times = Times(),  # noqa: B008 - frozen
+        on_calls: TakeCalls,
+        times: Times | None = None,
     ) -> AsyncIterator[Gateway]:
-        """Binds its addresses, takes in what an earlier life left in the journal, and starts the process."""
-        raise NotImplementedError
-        yield
+        """Binds its addresses, takes in what an earlier life left in the journal, and starts the process.
+
+        Nothing is bound or started without a key of any provider. Raises Unavailable when the port or the
+        folder cannot be used.
+        """
+        known = {
+            **BUILT_IN,
+            **{
+                name: Known(
+                    base_url=each.base_url,
+                    key_variables=each.key_variables,
+                    speaks=BUILT_IN[name].speaks if name in BUILT_IN else WireFormat.CHAT,
+                )
+                for name, each in settings.providers.items()
+            },
+        }
+        providers = providers_of(known, environ) if settings.enabled else ()
+        folder = state_path / "gateway"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        configuration = Configuration(providers=providers, times=times or Times())
+        gateway = cls(folder, configuration, environ, clock)
+        gateway._take_calls = on_calls
+        async with contextlib.AsyncExitStack() as stack:
+            gateway._lock_fd = await _lock(folder / "lock")
+            stack.callback(os.close, gateway._lock_fd)
+            await gateway._take_leftovers()
+            if providers:
+                gateway._bind(stack, state_path / "gateway.sock", settings.port)
+                living = asyncio.create_task(gateway._live(state_path / "logs"), name="the model gateway")
+                stack.push_async_callback(gateway._close, living)
+            yield gateway
+
+    # -- what agents are given -----------------------------------------------------------------
 
     def ready(self, provider: str) -> bool:
         """Whether agents can be pointed at it for that provider: it is enabled, and there is a key."""
-        raise NotImplementedError
+        return provider in self._providers
 
     def base_url(self, provider: str) -> str:
         """For agents; without a slash at the end."""
-        raise NotImplementedError
+        return f"{self._address}/{provider}"
 
     async def open_run(self, run: RunStart) -> str:
         """The token for the run. Raises Unavailable while there is no gateway."""
-        raise NotImplementedError
+        if not self.ready(run.provider):
+            raise Unavailable(
+                f"The model gateway has no key of {run.provider}.",
+                hint="Put it into Orchard's environment or .env.",
+            )
+        await self._until_alive()
+        token = f"orch-{secrets.token_urlsafe(32)}"
+        self._tokens[run.run_id] = hash_of(token)
+        self._accounts.open(run)
+        try:
+            await self._say("open_run", OpenedRun(run=run, token_hash=hash_of(token)))
+        except (PeerGone, TimeoutError):  # it died just now: its next life is told of the run
+            log.info("the model gateway ended while %s was opened", run.run_id)
+        except BaseException:
+            self._forget(run.run_id)
+            raise
+        return token
 
     async def close_run(self, run_id: str) -> None:
         """Ends the token; returns when all that the run's calls took is recorded. Never raises."""
-        raise NotImplementedError
+        if run_id not in self._tokens:
+            return
+        self._tokens.pop(run_id)
+        try:
+            await self._say("close_run", {"run_id": run_id})
+        except (OrchardError, TimeoutError) as error:
+            log.info("%s was closed without the model gateway: %s", run_id, error)
+        await self._take_in()
+        self._accounts.close(run_id)
 
     async def set_accounts(self, accounts: tuple[AccountLimit, ...]) -> None:
         """Other limits, or more that was spent. Never raises."""
-        raise NotImplementedError
+        self._accounts.set(accounts)
+        try:
+            await self._say("set_accounts", AccountsSet(accounts=accounts))
+        except (OrchardError, TimeoutError) as error:
+            log.info("the model gateway hears of budgets when it is back: %s", error)
 
-    def on_calls(self, take: TakeCalls) -> None:
-        """`take` records calls, each of which may come twice; what it raised for comes again."""
-        raise NotImplementedError
+    def run(self, run_id: str) -> RunStart | None:
+        """An open run."""
+        return self._accounts.run(run_id)
 
     def on_reached(self, take: TakeReached) -> None:
-        raise NotImplementedError
+        """Calls `take(run_id, account)` when a call is held because a budget is used up."""
+        self._take_reached = take
 
     def on_held(self, take: TakeHold) -> None:
-        raise NotImplementedError
+        """Calls `take(hold)` when a provider takes no more work with a key."""
+        self._take_hold = take
 
     async def view(self) -> GatewayView:
-        raise NotImplementedError
+        now = self._clock.now()
+        holds = {name: hold for name, hold in self._holds.items() if hold.until is None or hold.until > now}
+        facts: GatewayFacts | None = None
+        if self._child is not None:
+            with contextlib.suppress(OrchardError, TimeoutError):
+                facts = await self._child.peer.request(GatewayFacts, "view", timeout=_ASK_SECONDS)
+        told = facts or GatewayFacts()
+        return GatewayView(
+            alive=facts is not None,
+            restarts=self._restarts,
+            providers=tuple(self._providers),
+            in_flight=told.in_flight,
+            held=told.held,
+            calls=told.calls,
+            added_p50_ms=told.added_p50_ms,
+            added_p99_ms=told.added_p99_ms,
+            holds=holds,
+            problem=""
+            if facts is not None
+            else self._problem
+            if self._providers
+            else "No provider has a key.",
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while that serves."""
+        return None if self._child is None else self._child.pid
+
+    # -- its process ---------------------------------------------------------------------------
+
+    async def _live(self, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        handlers = {"written": self._on_written, "reached": self._on_reached, "held": self._on_held}
+        short = 0
+        while True:
+            began = self._clock.monotonic()
+            try:
+                async with child.start(
+                    self._folder,
+                    self._sockets,
+                    logs / "gateway.log",
+                    handlers,
+                    self._environ,
+                    keep=(self._lock_fd,),
+                ) as started:
+                    async with self._briefing:
+                        await self._brief(started)
+                        self._set(started, "")
+                    ended = await started.wait()
+                problem = f"Its process ended ({ended})"
+            except (OSError, OrchardError, TimeoutError) as error:
+                problem = f"Its process could not be started ({error})"
+            finally:
+                self._set(None, "It is being started again.")
+            await self._take_leftovers()
+            self._restarts += 1
+            short = 0 if self._clock.monotonic() - began > _CALM_SECONDS else short + 1
+            wait = _STARTS[min(short, len(_STARTS)) - 1] if short else 0.0
+            self._problem = f"{problem}; it is started again" + (f" in {wait:g} s." if wait else ".")
+            log.warning("the model gateway: %s See logs/gateway.log.", self._problem)
+            await asyncio.sleep(wait)
+
+    async def _brief(self, started: child.Child) -> None:
+        """A new process is told all that the one before it knew, before it serves."""
+        ask = started.peer.call
+        await ask("configure", self._configuration, timeout=_PATIENCE_SECONDS)
+        for run_id, token_hash in list(self._tokens.items()):
+            if (run := self._accounts.run(run_id)) is not None:
+                await ask("open_run", OpenedRun(run=run, token_hash=token_hash), timeout=_ASK_SECONDS)
+        await ask("serve", timeout=_ASK_SECONDS)
+
+    def _set(self, started: child.Child | None, problem: str) -> None:
+        self._child, self._problem = started, problem
+        if started is not None:
+            self._changed.set()
+        else:
+            self._changed.clear()
+
+    async def _until_alive(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._changed.wait()
+        except TimeoutError:
+            raise Unavailable(
+                "The model gateway does not run.", why=self._problem, hint="See logs/gateway.log."
+            ) from None
+
+    async def _say(self, method: str, body: object) -> None:
+        """Nothing while there is no process: the next one is told all that holds then."""
+        async with self._briefing:  # one that was told already hears of it afterwards
+            told = self._child
+        if told is not None:
+            await told.peer.call(method, body, timeout=_ASK_SECONDS)
+
+    async def _close(self, living: asyncio.Task[None]) -> None:
+        living.cancel()
+        await asyncio.wait({living})
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._take_leftovers()
+
+    def _bind(self, stack: contextlib.AsyncExitStack, path: Path, port: int) -> None:
+        try:
+            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind(("127.0.0.1", port))
+            tcp.listen(_BACKLOG)
+            unix = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            path.unlink(missing_ok=True)
+            unix.bind(os.fspath(path))
+            path.chmod(0o600)
+            unix.listen(_BACKLOG)
+        except OSError as error:
+            raise Unavailable(
+                f"The model gateway cannot listen on port {port} of 127.0.0.1 and at {path}.",
+                why=str(error),
+                hint="Set global.model_gateway.port to 0, which takes any free one.",
+            ) from error
+        stack.callback(path.unlink, missing_ok=True)
+        for each in (tcp, unix):
+            each.setblocking(False)
+        self._sockets = (tcp, unix)
+        self._address = f"http://127.0.0.1:{tcp.getsockname()[1]}"
+
+    def _forget(self, run_id: str) -> None:
+        self._tokens.pop(run_id, None)
+        self._accounts.close(run_id)
+
+    # -- what it tells -------------------------------------------------------------------------
+
+    async def _on_written(self, params: dict[str, Any]) -> None:
+        await self._take_in()
+
+    async def _on_reached(self, params: dict[str, Any]) -> None:
+        told = decode(Reached, params)
+        if self._take_reached is not None:
+            await self._take_reached(told.run_id, told.account)
+
+    async def _on_held(self, params: dict[str, Any]) -> None:
+        hold = decode(ProviderHold, params)
+        self._holds[hold.provider] = hold
+        if self._take_hold is not None:
+            await self._take_hold(hold)
+
+    async def _take_in(self) -> None:
+        """All that stands in the journal now is recorded when this returns, or will be."""
+        await self._whole(self._take_in_now())
+
+    async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs to its end, also when nobody waits for it any more: a thread reads on regardless."""
+        task = asyncio.create_task(work, name="take in what calls took")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _take_in_now(self) -> None:
+        async with self._reading:
+            try:
+                calls = await asyncio.to_thread(self._journal.ended)
+                await self._record(calls)
+                self._journal.taken(calls)
+            except _NOT_RECORDED as error:
+                log.error("what agents used is recorded later: %s", error)
+
+    async def _take_leftovers(self) -> None:
+        """As `_take_in`, once the process has ended: calls that it could not end are cut where they were.
+        What cannot be recorded now stays in the journal."""
+        await self._whole(self._take_leftovers_now())
+
+    async def _take_leftovers_now(self) -> None:
+        for wait in (*_RECORD_AGAIN, None):
+            async with self._reading:
+                try:
+                    calls = await asyncio.to_thread(self._journal.left)
+                    await self._record(calls)
+                    self._journal.taken(calls, over=True)
+                    return
+                except _NOT_RECORDED as error:
+                    log.error("what agents used is recorded later: %s", error)
+            if wait is not None:
+                await asyncio.sleep(wait)
+
+    async def _record(self, calls: tuple[MeteredCall, ...]) -> None:
+        if calls and self._take_calls is not None:
+            await self._take_calls(tuple(_ledger_call(each) for each in calls))
+            for each in calls:
+                self._accounts.add(each.run_id, each.took)
+
+
+def _ledger_call(call: MeteredCall) -> Call:
+    return Call(
+        call_id=call.call_id,
+        project=call.project,
+        story_id=call.story_id,
+        phase=call.phase,
+        agent=call.agent,
+        run_id=call.run_id,
+        provider=call.provider,
+        model=call.model,
+        wire=call.wire,
+        at=call.at,
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        cache_read_tokens=call.cache_read_tokens,
+        cache_write_tokens=call.cache_write_tokens,
+        reasoning_tokens=min(call.reasoning_tokens, call.output_tokens),
+        microdollars=call.microdollars,
+        first_byte_ms=call.first_byte_ms,
+        total_ms=call.total_ms,
+        source=Source.GATEWAY,
+        status=CallStatus(call.ending.value),
+    )
+
+
+async def _lock(path: Path) -> int:
+    """Held by this process and the gateway's: one of an earlier life, which outlived its control plane, has
+    ended when it is ours. Raises Unavailable."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        async with asyncio.timeout(_OLD_LIFE_SECONDS):
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return fd
+                except BlockingIOError:
+                    await asyncio.sleep(0.02)
+    except TimeoutError:
+        os.close(fd)
+        raise Unavailable(
+            "An old model gateway still runs.", hint=f"End whichever process holds {path} open."
+        ) from None

@@ -1,0 +1,383 @@
+"""Takes agents' calls, and passes them on with the real key and back as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from core.gateway.admission import Admission
+from core.gateway.answer import Answer, AnswerReader
+from core.gateway.calls import Ending
+from core.gateway.chat import asking_for_usage
+from core.gateway.complaint import Complained, Complaint
+from core.gateway.contract import Provider, Times
+from core.gateway.journal import JournalWriter
+from core.gateway.metering import Meter, Prices, model_in
+from core.gateway.refusal import RefusalKind, refusal_amid, refusal_of
+from core.gateway.runs import Run, Runs
+from core.gateway.upstream import Lost, NotReached, Unpacked, Upstream
+from core.gateway.wire import (
+    READERS,
+    Route,
+    WireFormat,
+    lists_models,
+    placeholder_of,
+    route_of,
+    with_key,
+    without_key,
+)
+
+MOST_BODY = 32 << 20
+_MOST_BODIES = 512 << 20  # of all requests that are being read
+_MOST_REFUSAL = 1 << 20
+_MOST_PLAIN = 16 << 20
+_NOT_PASSED_ON = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "trailer", "te", "proxy-connection",
+     "content-length", "set-cookie", "date", "server", "alt-svc", "strict-transport-security"}
+)  # fmt: skip
+_OWN_PATH = "/_orchard/run"
+
+
+class Server:
+    """`handle` answers one request; it never raises but for a client that has gone."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        admission: Admission,
+        upstream: Upstream,
+        journal: JournalWriter,
+        prices: Prices,
+        providers: Mapping[str, Provider],
+        times: Times,
+    ) -> None:
+        self._runs = runs
+        self._admission = admission
+        self._upstream = upstream
+        self._journal = journal
+        self._prices = prices
+        self._providers = providers
+        self._times = times
+        self._bodies = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = request.raw_path
+        path, _, query = target.partition("?")
+        name, slash, rest = path.removeprefix("/").partition("/")
+        path = slash + rest
+        provider = self._providers.get(name)
+        route = route_of(request.method, path)
+        speaks = route.format if route else provider.speaks if provider else WireFormat.CHAT
+        try:
+            run = self._runs.of_token(placeholder_of(request.headers.items(), query))
+            if run is None:
+                raise Complained(
+                    Complaint(
+                        status=401,
+                        message="This is no token of a run of Orchard, or its run has ended.",
+                    )
+                )
+            if provider is None or run.start.provider != name:
+                raise Complained(
+                    Complaint(
+                        status=403, message=f"This run may ask {run.start.provider}, not {name[:80]!r}."
+                    )
+                )
+            if request.method == "GET" and path == _OWN_PATH:
+                return web.json_response(run.facts(asyncio.get_running_loop().time()))
+            if route is None and not lists_models(request.method, path):
+                raise Complained(
+                    Complaint(
+                        status=404,
+                        message=f"Orchard's gateway does not pass on {request.method} {path[:200]!r}.",
+                    )
+                )
+            return await self._within(request, run, provider, route, speaks, path, without_key(query))
+        except Complained as stopped:
+            return _answer(stopped.complaint, speaks)
+
+    async def _within(
+        self,
+        request: web.BaseRequest,
+        run: Run,
+        provider: Provider,
+        route: Route | None,
+        speaks: WireFormat,
+        path: str,
+        query: str,
+    ) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        run.tasks.add(task)
+        try:
+            call = _Forward(request, provider, speaks, path, query)
+            if route is None or not route.metered:
+                body = await self._body(request)
+                return await self._plain(call, body)
+            return await self._metered(call, run, route)
+        except (NotReached, Lost) as lost:
+            run.refused(lost.complaint.message)
+            raise
+        finally:
+            run.tasks.discard(task)
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        """Raises Complained for one that is too long, or does not come."""
+        if (request.content_length or 0) > MOST_BODY:
+            raise Complained(_too_long())
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._times.request):
+                while piece := await request.content.readany():
+                    size += len(piece)
+                    self._bodies += len(piece)
+                    if size > MOST_BODY:
+                        raise Complained(_too_long())
+                    if self._bodies > _MOST_BODIES:
+                        raise Complained(
+                            Complaint(
+                                status=503,
+                                message="Too many long requests come to Orchard's gateway at once.",
+                                retry_after=2,
+                            )
+                        )
+                    parts.append(piece)
+        except TimeoutError:
+            raise Complained(
+                Complaint(status=408, message="The request did not come in time.", retry_after=1)
+            ) from None
+        finally:
+            self._bodies -= size
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _plain(self, call: _Forward, body: bytes) -> web.StreamResponse:
+        """What costs nothing: counting tokens, listing models."""
+        answer = await self._upstream.send(
+            call.provider, call.request.method, call.path, call.query, call.headers(), body or None
+        )
+        whole = await _limited(answer, self._times.idle, _MOST_PLAIN)
+        if answer.status in (401, 403):
+            return _answer(_key_refused(call.provider), call.speaks)
+        return web.Response(status=answer.status, headers=_passed_on(answer), body=whole)
+
+    async def _metered(self, call: _Forward, run: Run, route: Route) -> web.StreamResponse:
+        body = await self._body(call.request)
+        received = asyncio.get_running_loop().time()
+        if route.format is WireFormat.CHAT:
+            if call.request.headers.get("content-encoding", "identity").lower() != "identity":
+                raise Complained(
+                    Complaint(status=415, message="Orchard's gateway takes such requests unpacked only.")
+                )
+            body = asking_for_usage(body)
+        model = model_in(body, route)
+        meter = Meter(run, call.provider.name, route, model, self._prices, self._journal)
+        flow = _Flow(meter)
+        run.calls += 1
+        self._runs.calls += 1
+        try:
+            estimate = self._prices.estimate(body, model)
+            waited = await self._admission.enter(run, call.provider, meter.call.call_id, estimate)
+            try:
+                meter.begin()
+            except OSError as error:
+                raise Complained(_no_books(error)) from error
+            sent = asyncio.get_running_loop().time()
+            flow.before = sent - received - waited
+            answer = await self._upstream.send(
+                call.provider, "POST", call.path, call.query, call.headers(), body
+            )
+            del body
+            try:
+                if answer.status >= 300:
+                    return await self._refused(call, run, flow, answer, sent)
+                self._admission.accepted(call.provider, sent)
+                return await self._stream(call, run, flow, answer, route, sent)
+            finally:
+                answer.release() if flow.whole else answer.close()
+        except NotReached:
+            flow.ending = Ending.FAILED
+            raise
+        finally:
+            took = meter.end(flow.reader.end() if flow.reader else None, flow.ending)
+            self._admission.leave(meter.call.call_id, took)
+            if flow.added is not None:
+                self._runs.added.append(flow.added)
+
+    async def _refused(
+        self, call: _Forward, run: Run, flow: _Flow, answer: aiohttp.ClientResponse, sent: float
+    ) -> web.StreamResponse:
+        flow.ending = Ending.FAILED
+        body = await _limited(answer, self._times.idle, _MOST_REFUSAL)
+        flow.whole = True
+        plain = Unpacked(answer.headers.get("content-encoding", ""))(body)
+        refusal = refusal_of(call.speaks, answer.status, answer.headers, plain, datetime.now(UTC))
+        run.refused(refusal.message.replace(call.provider.key, "[key]"))
+        if refusal.kind is RefusalKind.BAD_REQUEST:
+            self._admission.accepted(call.provider, sent)
+        else:
+            self._admission.refused(call.provider, refusal, sent)
+        if refusal.kind is RefusalKind.AUTH:  # providers repeat parts of the key in such answers
+            return _answer(_key_refused(call.provider), call.speaks)
+        body = body.replace(call.provider.key.encode(), b"[key]")
+        return web.Response(status=answer.status, headers=_passed_on(answer), body=body)
+
+    async def _stream(
+        self,
+        call: _Forward,
+        run: Run,
+        flow: _Flow,
+        answer: aiohttp.ClientResponse,
+        route: Route,
+        sent: float,
+    ) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        events = answer.content_type == "text/event-stream"
+        flow.reader = reader = AnswerReader(READERS[route.format], streamed=events)
+        unpacked = Unpacked(answer.headers.get("content-encoding", ""))
+        response = web.StreamResponse(status=answer.status, headers=_passed_on(answer))
+        if answer.content_length is not None and not events:
+            response.content_length = answer.content_length
+        await response.prepare(call.request)
+        kept = b""  # of what is no stream of events the last piece goes when all is written down
+        broken = ""
+        try:
+            async with asyncio.timeout(self._times.first_byte) as limit:
+                while True:
+                    try:
+                        piece = await answer.content.readany()
+                    except (aiohttp.ClientError, OSError):
+                        broken = "broke off"
+                        break
+                    if not piece:
+                        break
+                    came = loop.time()
+                    flow.meter.first_byte()
+                    limit.reschedule(came + self._times.idle)
+                    reader.feed(unpacked(piece))
+                    if events:
+                        flow.meter.heard(reader)
+                    else:
+                        piece, kept = kept, piece
+                    if piece:
+                        await response.write(piece)
+                    if flow.added is None:
+                        flow.added = flow.before + loop.time() - came
+        except TimeoutError:
+            broken = "said nothing more"
+        if broken:
+            run.refused(f"{call.provider.name} {broken} in the middle of an answer.")
+            return call.broken(response)
+        flow.whole = True
+        self._judge(call, run, flow, reader.end(), events=events, sent=sent)
+        flow.meter.end(reader.end(), flow.ending)
+        if kept:
+            await response.write(kept)
+        await response.write_eof()
+        return response
+
+    def _judge(
+        self, call: _Forward, run: Run, flow: _Flow, found: Answer, *, events: bool, sent: float
+    ) -> None:
+        """An answer that came to its end, which may still be an error."""
+        if found.error is not None:
+            refusal = refusal_amid(call.speaks, found.error, datetime.now(UTC))
+            run.refused(refusal.message.replace(call.provider.key, "[key]"))
+            self._admission.refused(call.provider, refusal, sent)
+        elif events and not (found.complete or found.stop_reason):
+            run.refused(f"{call.provider.name} ended an answer before it was complete.")
+        else:
+            run.answered()
+            flow.ending = Ending.ANSWERED
+
+
+class _Flow:
+    """What is known of a call while it flows."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.reader: AnswerReader | None = None
+        self.ending = Ending.CUT
+        self.before = 0.0  # seconds of our own before it was sent
+        self.added: float | None = None  # and with those before its first byte went on
+        self.whole = False  # the provider's answer was read to its end
+
+
+class _Forward:
+    def __init__(
+        self, request: web.BaseRequest, provider: Provider, speaks: WireFormat, path: str, query: str
+    ) -> None:
+        self.request = request
+        self.provider = provider
+        self.speaks = speaks
+        self.path = path
+        self.query = query
+
+    def headers(self) -> list[tuple[str, str]]:
+        return with_key(self.speaks, self.request.headers.items(), self.provider.key)
+
+    def broken(self, response: web.StreamResponse) -> web.StreamResponse:
+        """The agent sees the same that we saw: an answer without its end."""
+        if self.request.transport is not None:
+            self.request.transport.close()
+        return response
+
+
+async def _limited(answer: aiohttp.ClientResponse, idle_seconds: float, most_bytes: int) -> bytes:
+    """The whole of an answer that is no stream; it is closed. Raises Lost."""
+    found = bytearray()
+    try:
+        async with asyncio.timeout(idle_seconds) as limit:
+            while piece := await answer.content.readany():
+                found += piece
+                if len(found) > most_bytes:
+                    break
+                limit.reschedule(asyncio.get_running_loop().time() + idle_seconds)
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        answer.close()
+        complaint = Complaint(status=502, message="The provider broke off its answer.", retry_after=1)
+        raise Lost(complaint) from error
+    if len(found) > most_bytes:
+        answer.close()
+        raise Lost(Complaint(status=502, message=f"The provider's answer is longer than {most_bytes} bytes."))
+    return bytes(found)
+
+
+def _passed_on(answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    kept = CIMultiDict(
+        (name, each) for name, each in answer.headers.items() if name.lower() not in _NOT_PASSED_ON
+    )
+    for name in answer.headers.get("connection", "").split(","):
+        kept.popall(name.strip(), None)
+    return kept
+
+
+def _answer(complaint: Complaint, speaks: WireFormat) -> web.Response:
+    return web.Response(
+        status=complaint.status,
+        headers=complaint.headers(),
+        body=complaint.body(speaks),
+        content_type="application/json",
+    )
+
+
+def _too_long() -> Complaint:
+    return Complaint(status=413, message=f"The request is longer than {MOST_BODY >> 20} MB.")
+
+
+def _no_books(error: OSError) -> Complaint:
+    return Complaint(
+        status=503,
+        message=f"Orchard's gateway cannot write down what calls take ({error.strerror or error}), so none "
+        "is sent until it can.",
+        retry_after=10,
+    )
+
+
+def _key_refused(provider: Provider) -> Complaint:
+    return Complaint(status=401, message=f"{provider.name} does not take Orchard's key. People were told.")
