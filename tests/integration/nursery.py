@@ -1,23 +1,28 @@
-"""Worker templates for tests that are not about them, forked from one process that has their imports: to
-import them again for each Orchard takes longer than most tests do. What is forked then runs the template's
-own program, from its start.
+"""Programs of ours for tests that are not about how they start, forked from one process with their imports:
+to import them again for each of hundreds takes longer than most tests do. What is forked then runs the
+program from its start, with arguments, environment, folder and files of its own.
 
-    python -m tests.integration.nursery FD     serves one test process until that ends
+    main      is that process; it serves one test process, and what that has forked, until it ends
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
 import os
+import runpy
 import select
+import selectors
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,53 +33,131 @@ from core.worker import template
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 60.0  # for its imports, on a busy machine
-_STARTS = [sys.executable, "-m", "core.worker.template"]
+_STARTS_TEMPLATE = [sys.executable, "-m", "core.worker.template"]
+_OTHERS = 900  # above the numbers of the files that a program is given
+_KEPT = ("HOME", "LANG", "LC_ALL", "PATH")
 
 
-class Born:
-    """What core.executors.local needs of a Popen. It is the nursery's child, which nobody has to wait for."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wish:
+    """A program to be. `files` are the numbers that it has its files by, the standard streams first."""
 
-    def __init__(self, pid: int, pidfd: int) -> None:
-        self.pid = pid
-        self._pidfd = pidfd
+    argv: list[str]  # `-m MODULE`, or a file, and arguments
+    environment: dict[str, str]
+    folder: str
+    files: list[int]
+    session: bool
+    warm: list[str]  # modules that are to be there
 
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def poll(self) -> int:
-        """Asked only after `kill`: waits here until it is gone, since others can wait for a child only."""
-        return self.wait()
+class Forked(subprocess.Popen[Any]):
+    """As subprocess.Popen([sys.executable, ...]), for `-m MODULE` or a file. It is the nursery's child."""
 
-    def wait(self) -> int:
-        ended, _, _ = select.select([self._pidfd], [], [], _SECONDS)
-        assert ended, f"the killed template {self.pid} lives"
-        return -signal.SIGKILL
+    _line: socket.socket
+    _pidfd: int = -1
+
+    def __init__(self, argv: Sequence[str], warm: Sequence[str], **options: Any) -> None:
+        self._warm = list(warm)
+        super().__init__(argv, **options)
+
+    def _execute_child(self, args: Any, executable: Any, *rest: Any) -> None:
+        pass_fds, folder, environment = rest[2:5]
+        ends = rest[8:14]  # of the pipes: ours and its own, of each stream
+        streams = [own if own >= 0 else number for number, own in enumerate((ends[0], ends[3], ends[5]))]
+        try:
+            wish = _Wish(
+                argv=list(args[1:]),
+                environment=dict(os.environ if environment is None else environment),
+                folder=os.fspath(folder or Path.cwd()),
+                files=[0, 1, 2, *pass_fds],
+                session=rest[19],
+                warm=self._warm,
+            )
+            self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._line.settimeout(_SECONDS)
+            self._line.connect(_nursery().address)
+            text = json.dumps({name: getattr(wish, name) for name in _Wish.__slots__})
+            socket.send_fds(self._line, [text.encode()], [*streams, *pass_fds])
+            told, (self._pidfd,), _, _ = socket.recv_fds(self._line, 64, 1)
+            self.pid = int(told)
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(*ends)  # type: ignore[attr-defined]
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            ready, _, _ = select.select([self._line], [], [], timeout and max(0.0, timeout))
+            if not ready:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = os.waitstatus_to_exitcode(int(self._line.recv(64)))
+            self._let_go()
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, sig)
+
+    def _let_go(self) -> None:
+        self._line.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
 
     def __del__(self) -> None:
-        os.close(self._pidfd)
+        super().__del__()
+        self._let_go()
+
+
+class _Template(Forked):
+    def poll(self) -> int:
+        """Asked only after `kill`. Waits until it is gone: only a child's pid stays until it is asked for."""
+        return self.wait(_SECONDS)
 
 
 class Nursery:
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(_SECONDS)
-        with theirs:
-            number = theirs.fileno()
-            argv = [sys.executable, "-m", __name__, str(number)]
+        name = f"orchard-nursery-{os.getpid()}-{time.monotonic_ns()}"
+        self.address = f"\0{name}"  # of no file
+        life, self._life = os.pipe()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+            server.bind(self.address)
+            server.listen(64)
+            code = "from tests.integration.nursery import main; main()"
             self._process = subprocess.Popen(
-                argv, cwd=_ROOT, stdin=subprocess.DEVNULL, pass_fds=[number], start_new_session=True
+                [sys.executable, "-c", code, name, str(server.fileno()), str(life)],
+                cwd=_ROOT,
+                env={name: os.environ[name] for name in _KEPT if name in os.environ}
+                | {"OPENBLAS_NUM_THREADS": "1"},  # what is forked should have no threads
+                stdin=subprocess.DEVNULL,
+                pass_fds=[server.fileno(), life],
+                start_new_session=True,
             )
+        os.close(life)
 
-    def start(self, control: int, log: int) -> Born:
-        socket.send_fds(self._socket, [json.dumps(dict(os.environ)).encode()], [control, log])
-        told, (pidfd,), _, _ = socket.recv_fds(self._socket, 64, 1)
-        return Born(int(told), pidfd)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Adoptive:
+    """The nursery of a program that came out of it."""
+
+    address: str
+
+
+_adoptive: _Adoptive | None = None
 
 
 @cache
-def _nursery() -> Nursery:
+def _own() -> Nursery:
     return Nursery()
+
+
+def _nursery() -> Nursery | _Adoptive:
+    return _adoptive or _own()
 
 
 class _Programs:
@@ -84,8 +167,8 @@ class _Programs:
         return getattr(subprocess, name)
 
     def Popen(self, argv: list[str], **options: Any) -> Any:
-        if argv[:-1] == _STARTS:
-            return _nursery().start(int(argv[-1]), options["stdout"].fileno())
+        if argv[:-1] == _STARTS_TEMPLATE:
+            return _Template(argv, [*template._WARM, f"{__name__}:warm_up"], **options)
         return subprocess.Popen(argv, **options)
 
 
@@ -96,46 +179,100 @@ def forked_templates() -> Iterator[None]:
         yield
 
 
-def main(number: int) -> None:
-    server = socket.socket(fileno=number)
-    server.set_inheritable(False)
-    for name in template._WARM:
-        importlib.import_module(name)
+# --- the nursery
+
+
+@cache
+def warm_up() -> None:
     from core.worker.main import warm_up
 
     warm_up()
+
+
+@cache
+def _warm(name: str) -> None:
+    module, _, function = name.partition(":")
+    found = importlib.import_module(module)
+    if function:
+        getattr(found, function)()
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
-    while True:
-        environment, fds, _, _ = socket.recv_fds(server, 1 << 20, 2)
-        if not environment:
-            return
-        pid = os.fork()
-        if pid == 0:
-            server.close()
-            _become_template(json.loads(environment), *fds)
-        pidfd = os.pidfd_open(pid)
-        socket.send_fds(server, [str(pid).encode()], [pidfd])
-        for fd in (pidfd, *fds):
-            os.close(fd)
 
 
-def _become_template(environment: dict[str, str], control: int, log: int) -> None:
-    code = 1
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def main() -> None:
+    """NAME SOCKET LIFE: serves, until LIFE ends; in a fork of it, is what was wished for."""
+    global _adoptive
+    name, server, life = sys.argv[1:]
+    _adoptive = _Adoptive(address=f"\0{name}")
+    if (born := _serve(socket.socket(fileno=int(server)), int(life))) is not None:
+        _be(*born)
+
+
+def _serve(server: socket.socket, life: int) -> tuple[_Wish, list[int]] | None:
+    lines: dict[int, tuple[int, socket.socket]] = {}  # by pidfd
+    with selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(life, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == life:
+                    return None
+                if key.fd in lines:
+                    selector.unregister(key.fd)
+                    pid, line = lines.pop(key.fd)
+                    _, status = os.waitpid(pid, 0)
+                    os.close(key.fd)
+                    with line, contextlib.suppress(OSError):  # nobody may want to know
+                        line.send(str(status).encode())
+                    continue
+                line, _ = server.accept()
+                text, fds, _, _ = socket.recv_fds(line, 1 << 20, 32)
+                if not text:
+                    line.close()
+                    continue
+                wish = _Wish(**json.loads(text))
+                for name in wish.warm:
+                    _warm(name)
+                if (pid := os.fork()) == 0:
+                    for each in (server, line, *(one for _, one in lines.values())):
+                        each.detach()
+                    return wish, fds
+                pidfd = os.pidfd_open(pid)
+                lines[pidfd] = pid, line
+                selector.register(pidfd, selectors.EVENT_READ)
+                with contextlib.suppress(OSError):
+                    socket.send_fds(line, [str(pid).encode()], [pidfd])
+                for fd in fds:
+                    os.close(fd)
+
+
+def _be(wish: _Wish, fds: list[int]) -> None:
+    """Becomes the program, and ends as that ends."""
+    if wish.session:
         os.setsid()
-        os.environ.clear()
-        os.environ.update(environment)
-        for target in (1, 2):
-            os.dup2(log, target)
-        os.close(log)
-        code = template.main(["template", str(control)])
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OTHERS) for fd in fds]
+    os.closerange(3, _OTHERS)
+    for number, fd in zip(wish.files, high, strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        fresh = open(  # noqa: SIM115 - for good
+            number,
+            "w" if number else "r",
+            buffering=1 if name == "stderr" or os.isatty(number) else -1,
+            encoding="utf-8",
+            errors="backslashreplace" if name == "stderr" else "strict",
+            closefd=False,
+        )
+        setattr(sys, name, fresh)
+        setattr(sys, f"__{name}__", fresh)
+    os.environ.clear()
+    os.environ.update(wish.environment)
+    time.tzset()
+    os.chdir(wish.folder)
+    if wish.argv[0] == "-m":
+        sys.argv = wish.argv[1:]
+        runpy.run_module(wish.argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [word for word in wish.argv if word != "-P"]
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -23,16 +23,22 @@ from typing import Any
 
 import pytest
 
+from tests.integration.nursery import Forked
+
 SOURCE = Path(__file__).parents[3]
 PATIENCE = 45.0  # seconds; only a failing test waits for so long
+# What a command imports; the interpreter itself reads the variables that begin so, at its start.
+_WARM = ("bot.cli.program", "bot.cli.conversation", "bot.cli.doctor", "bot.cli.running", "bot.cli.questions")
+_OF_THE_INTERPRETER = ("PYTHON", "LANG", "LC_")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|[=>])")
 
 
 @dataclass
 class Program:
-    """`orchard`, for one folder."""
+    """`orchard`, for one folder; forked from a process that has its imports, unless `fresh`."""
 
     root: Path
+    fresh: bool = False
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,22 +57,30 @@ class Program:
 
     def __call__(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """Runs to the end; nothing to read unless `input` is given."""
-        if "input" not in options:
-            options.setdefault("stdin", subprocess.DEVNULL)
-        options.setdefault("stdout", subprocess.PIPE)
-        options.setdefault("stderr", subprocess.PIPE)
-        environment = self.environment | options.pop("env", {})
-        done = subprocess.run(
-            self.argv(*words),
-            env=environment,
-            cwd=self.root,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
+        typed = options.pop("input", None)
+        options = {
+            "stdin": subprocess.DEVNULL if typed is None else subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
             **options,
-        )
-        assert "Traceback" not in (done.stderr or ""), done.stderr
-        return done
+        }
+        with self._popen(words, options.pop("env", {}), options) as process:
+            try:
+                said, complained = process.communicate(typed, PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert "Traceback" not in (complained or ""), complained
+        return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+
+    def _popen(
+        self, words: tuple[str | Path, ...], more: Mapping[str, str], options: Mapping[str, Any]
+    ) -> subprocess.Popen[str]:
+        argv, settings = self.argv(*words), {"cwd": self.root, "text": True, **options}
+        environment = {**self.environment, **more}
+        if self.fresh or any(name.startswith(_OF_THE_INTERPRETER) for name in (*self.variables, *more)):
+            return subprocess.Popen(argv, env=environment, **settings)
+        return Forked(argv, _WARM, env=environment, **settings)
 
     def json(self, *words: str | Path) -> Any:
         done = self(*words, "--json")
@@ -74,16 +88,12 @@ class Program:
         return json.loads(done.stdout)
 
     def start(self, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.argv(*words),
-            env=self.environment,
-            cwd=self.root,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **options,
-        )
+        streams = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+        }
+        return self._popen(words, {}, {**streams, **options})
 
     @contextmanager
     def running(self, *flags: str) -> Iterator[Running]:

@@ -11,6 +11,7 @@ SETTINGS = "global: {default_agent: replay}\nagents: {replay: {variables: {scrip
 
 
 def test_it_says_what_runs_and_what_does_not_and_stops_when_told(orchard):
+    orchard.fresh = True  # every process as people start it
     with orchard.running() as running:
         assert running.said.startswith("Orchard runs. Isolation: ")
         assert "Discord: no token: running without Discord. Set DISCORD_TOKEN in .env" in running.said
