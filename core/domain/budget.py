@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 
 WARN_PERCENT = 80
 MOST = 10**12  # of one call, turn or raise: a sum of millions of them stays within 64 bits
+Date = date  # a field of that name hides it from whoever reads the types of fields
 _TICK = timedelta(microseconds=1)
 
 
@@ -96,7 +97,7 @@ class Limits:
 class Day:
     """From `start` until before `end`, both UTC: 23 or 25 hours where clocks are changed."""
 
-    date: date
+    date: Date
     start: datetime
     end: datetime
 
