@@ -93,14 +93,31 @@ class AcpAdapter:
         offered = await opening.initialize(self._connection, agent)
         self.stage = "session"
         session = await opening.open_session(
-            self._connection, agent, offered, self._transcript, cwd=str(turn.cwd), old=turn.session_id
+            self._connection,
+            agent,
+            offered,
+            self._transcript,
+            cwd=str(turn.cwd),
+            old=turn.session_id,
+            fork_from=turn.fork_from,
+            patience_seconds=turn.start_seconds / 3,
         )
         self.session_id = talk.session_id = session.id
         await opening.set_mode(self._connection, agent, session)
+        text, how = await opening.first_prompt(turn, session.how)
         self.stage = "prompt"
-        await self._on_event(TurnStarted(agent=agent.name, session_id=session.id, resumed=session.resumed))
         words = self._said.take()
-        text = prompts.with_words(turn.prompt, words) if words else turn.prompt
+        text = prompts.with_words(text, words) if words else text
+        started = TurnStarted(
+            agent=agent.name,
+            session_id=session.id,
+            resumed=session.resumed,
+            how=how,
+            why=session.why,
+            prompt_sha256=opening.sha256_of(text),
+        )
+        self._transcript.add("note", opening.session_note(started))
+        await self._on_event(started)
         while True:
             for each in words:
                 await self._on_event(TurnSteered(text=each))

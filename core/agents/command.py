@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from core.agents import confined, ending, ladder, prompts
+from core.agents import confined, ending, ladder, opening, prompts
 from core.agents.ending import Ended
 from core.agents.steering import Steering
 from core.agents.transcript import Transcript
@@ -29,7 +29,7 @@ _PROMPT, _PROMPT_FILE = "{prompt}", "{prompt_file}"
 _FILE = ".orchard-prompt.md"  # in its private HOME
 _WORD_BYTES = 120_000  # Linux takes 131,072 of one word of a command line
 _TEXT_KEPT = 64 << 10
-_CLOSING = 1_500  # characters of its output that can say how it ended
+_CLOSING, _CLOSING_LINES = 400, 4  # the end of its output, which can say how it ended
 _CHUNK = 16 << 10
 _STYLED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
@@ -110,7 +110,15 @@ class CommandAdapter:
         self.signs.prompting = True
         self.signs.last_heard = time.monotonic()
         self._keep("out", "session/prompt", {"prompt": [{"type": "text", "text": self._prompt}]}, number=1)
-        await self._on_event(TurnStarted(agent=self._agent.name, session_id="", resumed=False))
+        started = TurnStarted(
+            agent=self._agent.name,
+            session_id="",
+            resumed=False,
+            how=self._turn.how,
+            prompt_sha256=opening.sha256_of(self._prompt),
+        )
+        self._transcript.add("note", opening.session_note(started))
+        await self._on_event(started)
         for each in self._words:
             await self._on_event(TurnSteered(text=each))
         feeding = asyncio.create_task(self._feed(), name=f"stdin of {self._process.pid}")
@@ -177,9 +185,10 @@ class CommandAdapter:
         if exit_code and did_something:
             self._transcript.add("note", f"it exited with code {exit_code}; its files are judged anyway")
             return Ended(TurnKind.IDLE)
-        closing = self._text[-_CLOSING:].strip()
+        lines = [line.strip() for line in self._text[-_TEXT_KEPT:].splitlines() if line.strip()]
+        closing = " | ".join(lines[-_CLOSING_LINES:])[-_CLOSING:]
         if exit_code:
-            said = last_words or " | ".join(closing.splitlines()[-3:])[-300:]
+            said = last_words or closing
             return ending.command_failed(self._agent, exit_code, said, bool(closing), now)
         return ending.from_answer(
             self._agent, "end_turn", closing or last_words, did_something=did_something, now=now

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.agents import confined, ending, ladder
+from core.agents import confined, ending, ladder, opening
 from core.agents.acp_adapter import AcpAdapter
 from core.agents.adapter import Adapter
 from core.agents.command import CommandAdapter
@@ -30,6 +30,7 @@ from core.agents.steering import Steering
 from core.agents.transcript import Transcript
 from core.agents.turn import AskPeople, OnEvent, OnStalled, Turn, TurnEnd, TurnKind
 from core.clock import Clock, SystemClock
+from core.domain.session import How
 from core.errors import OrchardError
 from core.isolation.launch import ContainedProcess
 from core.isolation.plan import DEFAULT_PATH, Level
@@ -72,8 +73,13 @@ async def run_turn(
     turn.home.mkdir(parents=True, exist_ok=True)
     said = Steering(steering)
     clock = clock or SystemClock()
+    if agent.kind == "command":  # it has no session: each of its turns is a new one
+        prompt, how = await opening.first_prompt(turn, How.FRESH)
+        turn = replace(turn, prompt=prompt, how=how)
     try:
-        with Transcript(turn.transcript, clock) as transcript:
+        with Transcript(turn.transcript, clock, redactor=turn.redactor) as transcript:
+            if turn.heading:
+                transcript.add("note", {"turn": dict(turn.heading)})
             adapter = _adapter(
                 agent, turn, transcript, said, rights=rights, level=level, on_event=on_event, ask=ask
             )
@@ -133,7 +139,7 @@ class _Run:
         self._on_stalled = on_stalled
         self._cancel = cancel
         self._changed = changed
-        self._stderr = StderrLog(turn.transcript.with_suffix(".stderr"))
+        self._stderr = StderrLog(turn.transcript.with_suffix(".stderr"), turn.redactor)
 
     async def play(self, start: Start) -> TurnEnd:
         began, adapter = time.monotonic(), self._adapter

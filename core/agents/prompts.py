@@ -90,6 +90,25 @@ def with_words(prompt: str, texts: Sequence[str]) -> str:
     return f"{prompt.rstrip()}\n\n{_words(texts)}"
 
 
+def with_past(prompt: str, past: str) -> str:
+    """`prompt` with what `earlier_session` says."""
+    return f"{prompt.rstrip()}\n\n{past}\n"
+
+
+def earlier_session(record: str, *, of: str = "") -> str:
+    """What a new session is told of those before it. `of`: the other story that it goes on from."""
+    begun = (
+        f"This story goes on from the work on another story of this project, {of}."
+        if of
+        else "This story was worked on before, in a session that you cannot see."
+    )
+    return (
+        f"{begun} A short record of it stands between the marks: what was asked, done and said. Files may "
+        "have changed since; look at what is there (git status, git diff) before you build on it.\n\n"
+        f"{_data('an earlier session', record)}"
+    )
+
+
 # Feedback: what stands in the next prompt, of an attempt that was not the last one.
 
 

@@ -9,7 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core.agents.redaction import Redactor
+from core.domain.session import How
 from core.worker.contract import ModelAccess, PermissionAnswer
+
+Seed = Callable[[], Awaitable[str]]  # "" where there is nothing before this turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,13 @@ class Turn:
     start_seconds: float = 60.0  # until it has answered `initialize`, and until it has a session
     output_limit_bytes: int = 512 << 20  # everything it may print to stdout in a turn
     model: ModelAccess | None = None  # where its model calls go, to be asked about when it is silent
+    fork_from: str | None = (
+        None  # another story's session, branched off where the agent can; without session_id
+    )
+    seed: Seed | None = None  # what a session that is not taken up again is told, after the prompt
+    how: How = How.FRESH  # for an agent without sessions: whether its prompt tells of what was before
+    redactor: Redactor = field(default_factory=Redactor)  # of all that is written down
+    heading: Mapping[str, Any] = field(default_factory=dict)  # what the transcript says of the turn first
 
 
 class TurnKind(StrEnum):
@@ -81,6 +92,9 @@ class TurnStarted:
     agent: str
     session_id: str
     resumed: bool
+    how: How = How.FRESH
+    why: str = ""  # the session was not taken up as it was, in a sentence
+    prompt_sha256: str = ""  # of the prompt as it was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,29 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.domain.lifecycles import Phase
+from core.domain.session import How, TurnOutcome
 from core.errors import NotFound
 from core.store.columns import from_optional_time, from_time, to_text, to_time
 from core.store.transaction import Transaction
-
-
-class TurnOutcome(StrEnum):
-    IDLE = "idle"  # the agent said that it was done
-    BLOCKED = "blocked"  # people had to mend something first
-    LIMITED = "limited"  # its provider took no more work
-    FAILED = "failed"
-    CANCELLED = "cancelled"  # Orchard or a person ended it
-    CUT = "cut"  # its worker or Orchard itself ended in the middle: nothing was reported
-
-
-class How(StrEnum):
-    """What a turn's session went on from."""
-
-    RESUMED = "resumed"  # the agent took its session up again
-    LOADED = "loaded"  # likewise, from what it had stored
-    FORKED = "forked"  # the agent branched off another story's session
-    SEEDED = "seeded"  # a new session, told in short what was said and done before
-    FRESH = "fresh"  # a new session with nothing before it
-    NONE = "none"  # it came to no session
 
 
 class Kept(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 
@@ -50,7 +51,11 @@ async def test_events_come_in_the_order_of_the_turn(stage):
     assert kinds == [
         TurnStarted, AgentText, ToolStarted, ToolEnded, ToolStarted, ToolEnded, AgentText, TurnIdle,
     ]  # fmt: skip
-    assert stage.events[0] == TurnStarted(agent="replay", session_id=end.session_id, resumed=False)
+    started = stage.events[0]
+    assert started == TurnStarted(
+        agent="replay", session_id=end.session_id, resumed=False, prompt_sha256=started.prompt_sha256
+    )
+    assert started.prompt_sha256 == hashlib.sha256(stage.turn().prompt.encode()).hexdigest()
     assert stage.of(ToolStarted)[0].title == "Write src/a.py"
     assert "no model is at work" in stage.of(AgentText)[0].text
 
