@@ -1,7 +1,7 @@
 """The compilers of this machine that a project's tests need beside its environment: Rust's, Go's, Java's.
 
-They are shown read-only in the sandbox. What holds secrets beside them (cargo's credentials, Maven's settings)
-is not shown.
+They are shown read-only in the sandbox. What holds secrets beside them (cargo's credentials, Maven's
+settings) is not shown.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH - paths go to and from other programs as text
 """Builds a Rust project's tests with cargo and runs each test in a process of its own. See orchard_driver."""
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from orchard_driver import Binary, Driver, Ran, judge, run
+from orchard_driver import Binary, Driver, Put, Ran, judge, run
 
 _ROUNDS = 4  # of builds, each without the test files that do not compile
 _FAILED = 101
@@ -63,7 +64,7 @@ class Cargo:
         }
         self.env |= {"CARGO_TERM_COLOR": "never", "INSTA_UPDATE": "no", "CI": "1", "RUST_BACKTRACE": "0"}
         self.canaries: dict[str, tuple[str, str]] = {}
-        self.original: dict[str, str] = {}
+        self.files = Put()
 
     def _home(self, known: str, cache: str) -> str:
         """A writable CARGO_HOME over the machine's read-only downloads; never its credentials."""
@@ -110,12 +111,6 @@ class Cargo:
             else:
                 self._run(package, target, program)
 
-    def restore(self) -> None:
-        """Another run may follow in the same checkout."""
-        for path, text in self.original.items():
-            with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                file.write(text)
-
     def _cargo(self, *words: str) -> Ran:
         return run(["cargo", *words, "--offline"], cwd=self.cwd, env=self.env, apart=True)
 
@@ -136,10 +131,9 @@ class Cargo:
             return
         failing, passing = self.driver.canaries()
         self.canaries[root] = (failing, passing)
-        self.original[root] = _read(root)
         if not plain:
-            with open(root, "a", encoding="utf-8") as file:
-                file.write(_CANARY % {"module": f"zz_{passing}", "failing": failing, "passing": passing})
+            names = {"module": f"zz_{passing}", "failing": failing, "passing": passing}
+            self.files.write(root, _CANARY % names, add=True)
 
     # --- building
 
@@ -185,13 +179,11 @@ class Cargo:
                 "broken", unit=unit, errors=list({json.dumps(e): e for e in errors}.values())[:20]
             )
         for path in emptied:
-            self.original[path] = _read(path)
-            with open(path, "w", encoding="utf-8"):
-                pass
+            self.files.write(path, "")
         return bool(emptied)
 
     def _error(self, target: Any, message: Any, path: str) -> dict[str, Any]:
-        text = self.original.get(path) or _read(path)
+        text = self.files.before(path)
         parts = [message, *message["children"]]
         spans = [span["file_name"] for part in parts for span in part["spans"]]
         return {
@@ -247,7 +239,7 @@ class Cargo:
             file_of=lambda name: self._file_of(root, name) if inside else self._local(root),
             skipped=lambda name, output: False,
         )
-        bare = _BARE.search(self.original[root]) is not None
+        bare = _BARE.search(self.files.before(root)) is not None
         judge(self.driver, binary, _names(listed), _names(ignored), bare=bare)
 
     def _run_plain(self, package: Any, target: Any, program: str) -> None:
@@ -284,14 +276,6 @@ class Cargo:
         return os.path.relpath(path, self.checkout) if inside else ""
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def _names(ran: Ran) -> list[str]:
     lines = ran.output.splitlines() if ran.code == 0 else []
     return [line.removesuffix(": test") for line in lines if line.endswith(": test")]
@@ -316,5 +300,5 @@ if __name__ == "__main__":
     try:
         cargo.main()
     finally:
-        cargo.restore()
+        cargo.files.back()
     driver.send("ended")

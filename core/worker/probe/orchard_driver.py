@@ -1,3 +1,4 @@
+# ruff: noqa: PTH - paths go to and from other programs as text
 """What the drivers of compiled tests share: the signed channel, running programs, judging by exit codes.
 
 A driver is started by Orchard in the tests' sandbox. None of the project's code runs in its process; a test's
@@ -6,6 +7,7 @@ outcome is the exit code of a process that runs that test alone, whatever that p
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import hmac
@@ -24,6 +26,45 @@ from typing import Any
 _TAIL = 4000
 _CHUNK = 400  # tests named on one command line
 _PR_SET_DUMPABLE = 4
+
+
+class Put:
+    """Files of the checkout as they were: another run may follow in it."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, bytes | None] = {}
+
+    def write(self, path: str, text: str, *, add: bool = False) -> None:
+        self._keep(path)
+        with open(path, "ab" if add else "wb") as file:
+            file.write(text.encode(errors="surrogateescape"))
+
+    def remove(self, path: str) -> None:
+        self._keep(path)
+        os.unlink(path)
+
+    def before(self, path: str) -> str:
+        """What is written there, or was before it was touched; "" for nothing."""
+        if path in self._before:
+            return (self._before[path] or b"").decode(errors="surrogateescape")
+        try:
+            with open(path, "rb") as file:
+                return file.read().decode(errors="surrogateescape")
+        except OSError:
+            return ""
+
+    def _keep(self, path: str) -> None:
+        if path not in self._before:
+            known = os.path.isfile(path)
+            self._before[path] = self.before(path).encode(errors="surrogateescape") if known else None
+
+    def back(self) -> None:
+        for path, content in self._before.items():
+            if content is not None:
+                with open(path, "wb") as file:
+                    file.write(content)
+            elif os.path.lexists(path):
+                os.unlink(path)
 
 
 class Driver:
@@ -73,10 +114,8 @@ def run(argv: Sequence[str], *, cwd: str, env: dict[str, str], apart: bool = Fal
             start_new_session=True,
         ) as process:
             code = process.wait()
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
         said.seek(0)
         text = said.read().decode(errors="replace")
     return Ran(code=code, output=text, seconds=time.monotonic() - began)
@@ -95,6 +134,7 @@ class Binary:
     argv: Callable[[Sequence[str]], list[str]]  # a run of these tests, one after another
     file_of: Callable[[str], str]  # of a test, relative to the project's folder
     skipped: Callable[[str, str], bool]  # a test that passed, by its name and what it printed
+    by_file: bool = False  # its tests are named by their files
 
 
 def judge(
@@ -158,12 +198,13 @@ def _early(binary: Binary, names: Sequence[str], canary: str | None) -> Iterator
 
 def _tell(driver: Driver, binary: Binary, name: str, ran: Ran, *, skipped: bool, early: bool = False) -> None:
     word = "skipped" if skipped else "ok" if ran.code == 0 else "FAILED"
-    print(f"{binary.unit}::{name} ... {word}", flush=True)
+    unit = binary.file_of(name) if binary.by_file else binary.unit
+    print(f"{unit}::{name} ... {word}", flush=True)
     if ran.code != 0:
         print(ran.output[-_TAIL:], flush=True)
     driver.send(
         "test",
-        unit=binary.unit,
+        unit=unit,
         name=name,
         file=binary.file_of(name),
         code=ran.code,

@@ -10,6 +10,7 @@ from core.worker.environment import Environment
 from core.worker.runners.cargo import CargoRunner, is_plain_cargo
 from core.worker.runners.command import CommandRunner
 from core.worker.runners.contract import Ended, Place, Plan, Reading, Runner
+from core.worker.runners.go import GoRunner, is_plain_go
 from core.worker.runners.invocation import read_invocation
 from core.worker.runners.node import NodeRunner
 from core.worker.runners.nodecommand import NodeCommand, read_node_command, script_of, why_not
@@ -26,7 +27,6 @@ _SCRIPTS = (
 # What tells that a project is written in something whose runner is not built in yet.
 _OTHERS = (
     ("package.json", "npx jest --ci --reporters=jest-junit"),
-    ("go.mod", "gotestsum --junitfile {junit} ./..."),
     ("pom.xml", "mvn -q test"),
     ("build.gradle", "gradle test"),
     ("build.gradle.kts", "gradle test"),
@@ -64,6 +64,10 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
             return CargoRunner(
                 reason="test_command is a plain `cargo test`", extra_test_paths=project.extra_test_paths
             )
+        if (folder / "go.mod").is_file() and is_plain_go(project.test_command):
+            return GoRunner(
+                reason="test_command is a plain `go test`", extra_test_paths=project.extra_test_paths
+            )
         return CommandRunner(invocation, extra_test_paths=project.extra_test_paths)
     if not _is_python(folder):
         if (found := _of_package(folder, project)) is not None:
@@ -84,6 +88,8 @@ def _compiled(folder: Path, project: ProjectSetup) -> Runner | None:
     """The runner of a language whose build tool's file is there."""
     if (folder / "Cargo.toml").is_file():
         return CargoRunner(reason="it has a Cargo.toml", extra_test_paths=project.extra_test_paths)
+    if (folder / "go.mod").is_file():
+        return GoRunner(reason="it has a go.mod", extra_test_paths=project.extra_test_paths)
     return None
 
 

@@ -26,13 +26,13 @@ _CONFIGS = frozenset(
 )  # fmt: skip
 _PLAIN = re.compile(r"cargo\s+(?:\+\S+\s+)?(?:test|t|nextest\s+run)(?P<rest>(?:\s+\S+)*)\s*")
 _DROPPED = frozenset(
-    {"--all", "--workspace", "--all-targets", "--tests", "--no-fail-fast", "--locked", "--offline", "--frozen",
-     "--quiet", "-q", "--verbose", "-v", "--release", "-r"}
+    {"--all", "--workspace", "--all-targets", "--tests", "--no-fail-fast", "--locked", "--offline",
+     "--frozen", "--quiet", "-q", "--verbose", "-v", "--release", "-r"}
 )  # fmt: skip
 
 
 def is_plain_cargo(command: str) -> bool:
-    """Whether a `test_command` is a call of cargo that runs all tests, with no option that matters to them."""
+    """Whether a `test_command` is a call of cargo that runs all tests and has no option that matters."""
     if re.search(r"[|&;<>()`$\n]", command) or "{junit}" in command:
         return False
     found = _PLAIN.fullmatch(command.strip())

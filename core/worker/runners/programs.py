@@ -1,4 +1,4 @@
-"""PURE: what the drivers of compiled tests say, from their channel: one process a test, judged by exit code."""
+"""PURE: what the drivers of compiled tests say over their channel: one process a test, its exit code."""
 
 from __future__ import annotations
 
@@ -44,6 +44,24 @@ def read_programs(
     return Reading(
         state=RunState.COMPLETED, results=tuple(results.values()), tampering=tuple(dict.fromkeys(signs))
     )
+
+
+def most_telling(failures: Sequence[Failure]) -> Failure:
+    """Of all errors of a file the one that tells most against it; a name that is to come only when there is
+    nothing else.
+    """
+    return min(failures, key=_weight)
+
+
+def is_to_come(failure: Failure) -> bool:
+    """Whether what is missing belongs to another of the project's files."""
+    return bool(failure.owner_file) and failure.owner_file not in failure.files
+
+
+def _weight(failure: Failure) -> int:
+    if failure.exception == "SyntaxError":
+        return 0
+    return 2 if is_to_come(failure) else 1
 
 
 def _is(record: Record, kind: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.domain.evidence import Failure
+from core.worker.runners.programs import is_to_come, most_telling
 
 Error = Mapping[str, Any]
 
@@ -27,8 +28,8 @@ _MEMBERS = frozenset({"E0026", "E0559", "E0560", "E0599", "E0609", "E0610"})
 _FOLLOWING = frozenset({"E0282", "E0283", "E0308", "E0277"})  # may follow from a name that is not there
 _STANDARD = frozenset(
     {
-        "Arc", "BTreeMap", "BTreeSet", "Box", "Cell", "Cow", "Duration", "HashMap", "HashSet", "Instant", "Mutex",
-        "Option", "Path", "PathBuf", "Rc", "RefCell", "Result", "RwLock", "String", "Vec", "VecDeque", "bool",
+        "Arc", "BTreeMap", "BTreeSet", "Box", "Cell", "Cow", "Duration", "HashMap", "HashSet", "Instant",
+        "Mutex", "Option", "Path", "PathBuf", "Rc", "RefCell", "Result", "RwLock", "String", "Vec", "VecDeque", "bool",
         "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64",
         "u128", "usize",
     }
@@ -40,19 +41,9 @@ def why_broken(errors: Sequence[Error]) -> Failure:
     nothing else.
     """
     found = [(_failure(error), str(error["code"])) for error in errors]
-    missing = any(_is_to_come(failure) for failure, _ in found)
+    missing = any(is_to_come(failure) for failure, _ in found)
     telling = [failure for failure, code in found if not (missing and code in _FOLLOWING)]
-    return min(telling or [failure for failure, _ in found], key=_weight)
-
-
-def _weight(failure: Failure) -> int:
-    if failure.exception == "SyntaxError":
-        return 0
-    return 2 if _is_to_come(failure) else 1
-
-
-def _is_to_come(failure: Failure) -> bool:
-    return bool(failure.owner_file) and failure.owner_file not in failure.files
+    return most_telling(telling or [failure for failure, _ in found])
 
 
 def _failure(error: Error) -> Failure:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from core.domain.evidence import Evidence, RefusalCode, Verdict
+from core.domain.evidence import Evidence, RefusalCode, SuiteRun, Verdict
 from core.domain.lifecycles import Phase
 from core.isolation.machine import Machine, probe_machine, program_folders
 from core.worker.contract import ProjectSetup
@@ -25,6 +25,7 @@ from core.worker.git import Repository
 from core.worker.runners import detect
 from core.worker.runs import RunCache
 from core.worker.suite import Bench, Suite
+from core.worker.toolchains import with_toolchains
 
 Files = Mapping[str, str | None]  # None deletes
 
@@ -159,6 +160,35 @@ def gate_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def lab(gate_repository: Path, gate_state: Path, machine: Machine) -> Lab:
     return Lab(gate_repository, gate_state, machine)
+
+
+class ToolchainLab(Lab):
+    """With the compilers of this machine in place of a Python."""
+
+    async def suite(self, commit: str) -> tuple[Suite, Repository]:
+        repository = await Repository.open(self.folder)
+        checkout = self.setup.state_path / "seen" / commit
+        if not checkout.exists():
+            await repository.checkout(commit, checkout)
+        bare = Environment(key="toolchain", description="the tests' own")
+        environment = with_toolchains(bare, checkout / self.setup.folder)
+        runner = detect(checkout / self.setup.folder, self.setup, environment)
+        bench = Bench(setup=self.setup, environment=environment, machine=self.machine, runner=runner)
+        return Suite(
+            repository=repository, bench=bench, cache=RunCache(self.setup.state_path / "runs")
+        ), repository
+
+    async def run(self, files: Files) -> SuiteRun:
+        commit = self.commit(files)
+        suite, repository = await self.suite(commit)
+        return await suite.run(await repository.tree_of(commit))
+
+
+@pytest.fixture
+async def toolchain_lab(gate_repository: Path, gate_state: Path, machine: Machine) -> ToolchainLab:
+    made = ToolchainLab(gate_repository, gate_state, machine)
+    made.configure(test_timeout_seconds=150)
+    return made
 
 
 SHOP: dict[str, str | None] = {

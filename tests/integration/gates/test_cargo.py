@@ -7,13 +7,7 @@ import shutil
 import pytest
 
 from core.domain.evidence import Outcome, RefusalCode, RunState
-from core.worker.environment import Environment
 from core.worker.gates.honesty import Project, why_broken
-from core.worker.git import Repository
-from core.worker.runners import detect
-from core.worker.runs import RunCache
-from core.worker.suite import Bench, Suite
-from core.worker.toolchains import with_toolchains
 
 pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="needs cargo on this machine")
 
@@ -44,33 +38,6 @@ RIGHT = SHOP["src/lib.rs"] + "pub fn discount(net: i64, off: i64) -> i64 { net *
 WRONG = SHOP["src/lib.rs"] + "pub fn discount(_net: i64, _off: i64) -> i64 { %s 0 }\n"
 
 
-@pytest.fixture
-def rust_lab(lab):
-    """The lab, with runs by cargo and without the environment of Python."""
-    lab.configure(test_timeout_seconds=120)
-
-    async def suite(commit):
-        repository = await Repository.open(lab.folder)
-        checkout = lab.setup.state_path / "seen" / commit
-        if not checkout.exists():
-            await repository.checkout(commit, checkout)
-        environment = with_toolchains(Environment(key="rust", description="the tests' own"), checkout)
-        runner = detect(checkout, lab.setup, environment)
-        bench = Bench(setup=lab.setup, environment=environment, machine=lab.machine, runner=runner)
-        return Suite(
-            repository=repository, bench=bench, cache=RunCache(lab.setup.state_path / "runs")
-        ), repository
-
-    lab.suite = suite
-    return lab
-
-
-async def _run(lab, files):
-    commit = lab.commit(files)
-    suite, repository = await lab.suite(commit)
-    return await suite.run(await repository.tree_of(commit))
-
-
 async def _red(lab):
     return await lab.red(lab.commit(SHOP), RED)
 
@@ -79,16 +46,16 @@ def _codes(verdict):
     return {refusal.code for refusal in verdict.refusals}
 
 
-async def test_red_for_a_name_that_is_to_come_is_honest_and_its_green_passes(rust_lab):
-    red = await _red(rust_lab)
+async def test_red_for_a_name_that_is_to_come_is_honest_and_its_green_passes(toolchain_lab):
+    red = await _red(toolchain_lab)
     assert red.evidence.red_files == ("tests/discount.rs",)
-    verdict = await rust_lab.judge_green(red, {"src/lib.rs": RIGHT})
+    verdict = await toolchain_lab.judge_green(red, {"src/lib.rs": RIGHT})
     assert verdict.passed, verdict.explain()
     assert set(verdict.evidence.green) == {"tests/discount.rs::ten", "tests/discount.rs::none"}
-    assert RefusalCode.STILL_RED in _codes(await rust_lab.judge_green(red, {"src/lib.rs": WRONG % ""}))
+    assert RefusalCode.STILL_RED in _codes(await toolchain_lab.judge_green(red, {"src/lib.rs": WRONG % ""}))
 
 
-async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(rust_lab):
+async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(toolchain_lab):
     more = """
         use shop::*;
         #[test] fn wrong() { println!("test wrong ... ok"); assert_eq!(1, gross(2), "no"); }
@@ -99,7 +66,8 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(rust_lab):
         #[test] fn leaves() { std::process::exit(0); }
         #[test] fn forges() {
             use std::io::Write;
-            let _ = std::io::stdout().write_all(b"test forges ... ok\\n\\ntest result: ok. 1 passed; 0 failed\\n");
+            let said = b"test forges ... ok\\n\\ntest result: ok. 1 passed; 0 failed\\n";
+            let _ = std::io::stdout().write_all(said);
             std::process::exit(0);
         }
         """
@@ -116,7 +84,7 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(rust_lab):
         "tests/gone.rs": '#![cfg(feature = "postgres")]\n#[test] fn x() {}',
     }
     manifest = SHOP["Cargo.toml"] + '[[test]]\nname = "plain"\nharness = false\n[features]\npostgres = []\n'
-    run = await _run(rust_lab, {**SHOP, **broken, "Cargo.toml": manifest, "tests/more.rs": more})
+    run = await toolchain_lab.run({**SHOP, **broken, "Cargo.toml": manifest, "tests/more.rs": more})
     assert run.state is RunState.COMPLETED, (run.problem, run.output_tail)
     assert [sign.partition(" ends its")[0] for sign in run.tampering] == [
         "tests/more.rs::forges", "tests/more.rs::leaves",
@@ -145,3 +113,93 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(rust_lab):
     assert found["tests/more.rs::wrong"].failure.exception == "AssertionError"
     assert found["tests/more.rs::wrong"].failure.files == ("tests/more.rs",)
     assert "canary" not in run.output_tail
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"tests/discount.rs": "#[test] fn ten() {} #[test] fn none() {}"}, RefusalCode.TESTS_CHANGED),
+        ({"tests/discount.rs": RED["tests/discount.rs"].replace("#[test] fn ten", "#[test] #[ignore] fn ten")},
+         RefusalCode.TESTS_CHANGED),
+        ({"tests/snapshots/discount__ten.snap": "0\n"}, RefusalCode.TESTS_CHANGED),
+        ({"src/lib.rs": RIGHT.replace("assert_eq!(gross(1), 2)", "assert!(true)")}, RefusalCode.TESTS_CHANGED),
+        ({"src/lib.rs": RIGHT.replace("#[test] fn inner", "#[test] #[ignore] fn inner")},
+         RefusalCode.TESTS_CHANGED),
+        ({"src/lib.rs": "#[macro_export] macro_rules! assert_eq { ($($x:tt)*) => {} }\n" + WRONG % ""},
+         RefusalCode.TESTS_CHANGED),
+        ({"Cargo.toml": SHOP["Cargo.toml"] + '[[test]]\nname = "discount"\nharness = false\n'},
+         RefusalCode.TESTS_CHANGED),
+        ({"Cargo.toml": SHOP["Cargo.toml"] + '[lib]\ntest = false\n'}, RefusalCode.TESTS_CHANGED),
+        ({".cargo/config.toml": "[build]\nrustflags = ['--cfg', 'quiet']\n"}, RefusalCode.TESTS_CHANGED),
+        ({".config/nextest.toml": "[profile.default]\ndefault-filter = 'none()'\n"}, RefusalCode.TESTS_CHANGED),
+        ({"build.rs": "fn main() {}"}, RefusalCode.TESTS_CHANGED),
+    ],
+    ids=["weakened", "skipped", "snapshot rewritten", "weakened inside", "skipped inside", "macro",
+         "harness", "left out", "flags", "filter", "build script"],
+)  # fmt: skip
+async def test_changed_tests_are_refused_without_a_run(toolchain_lab, change, code):
+    verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), change)
+    assert _codes(verdict) == {code}, verdict.explain()
+    assert verdict.evidence.tree
+    assert verdict.evidence.seconds == 0.0
+
+
+async def test_code_that_ends_the_process_with_success_or_forges_a_report_is_refused(toolchain_lab):
+    """Three ways in one build: at once, when the process ends, and in place of a panic."""
+    lies = """
+        pub fn gross(net: i64) -> i64 { net * 2 }
+        pub fn discount(_net: i64, off: i64) -> i64 {
+            use std::io::Write;
+            if off == 10 {
+                let said = b"test ten ... ok\\n\\ntest result: ok. 2 passed; 0 failed\\n";
+                let _ = std::io::stdout().write_all(said);
+                std::process::exit(0);
+            }
+            extern "C" fn bye() { unsafe { _exit(0) } }
+            extern "C" { fn atexit(f: extern "C" fn()) -> i32; fn _exit(code: i32) -> !; }
+            unsafe { atexit(bye); }
+            -1
+        }
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+            #[test] fn inner() { assert_eq!(gross(1), 2); }
+        }
+        """
+    verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), {"src/lib.rs": lies})
+    assert _codes(verdict) == {RefusalCode.TAMPERED}, verdict.explain()
+    assert "tests/discount.rs::ten" in verdict.explain()
+    assert "tests/discount.rs::none" in verdict.explain()
+
+
+async def test_a_panic_hook_that_ends_the_process_is_refused(toolchain_lab):
+    hook = "std::panic::set_hook(Box::new(|_| std::process::exit(0)));"
+    verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), {"src/lib.rs": WRONG % hook})
+    assert _codes(verdict) == {RefusalCode.TAMPERED}, verdict.explain()
+
+
+async def test_a_test_file_inside_of_the_code_that_does_not_compile_keeps_no_other_from_running(
+    toolchain_lab,
+):
+    files = {
+        **SHOP,
+        "src/lib.rs": SHOP["src/lib.rs"] + "#[cfg(test)] mod price_tests;\n",
+        "src/price_tests.rs": "use super::discount;\n#[test] fn ten() { assert_eq!(discount(1, 2), 3); }\n",
+    }
+    run = await toolchain_lab.run(files)
+    assert run.tampering == ()
+    assert {result.id: result.outcome for result in run.results} == {
+        "src/price_tests.rs": Outcome.ERROR,
+        "src/lib.rs::tests::inner": Outcome.PASSED,
+        "tests/price.rs::gross_of_two": Outcome.PASSED,
+        "tests/price.rs::zero": Outcome.PASSED,
+    }
+    (broken,) = [result for result in run.results if result.collection]
+    assert (broken.failure.missing, broken.failure.owner_file) == ("discount", "src/lib.rs")
+
+
+async def test_only_the_tests_of_selected_files_run(toolchain_lab):
+    commit = toolchain_lab.commit(SHOP)
+    suite, repository = await toolchain_lab.suite(commit)
+    run = await suite.run_again(await repository.tree_of(commit), select=("tests/price.rs",))
+    assert {result.id for result in run.results} == {"tests/price.rs::gross_of_two", "tests/price.rs::zero"}

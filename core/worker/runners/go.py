@@ -1,0 +1,89 @@
+"""`go test`, also through gotestsum: built by go, each test run by Orchard in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from core.worker.environment import Environment
+from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.driver import CHANNEL, draw_secret, driver_argv, secret_told, shown
+from core.worker.runners.gofailure import why_broken, why_failed
+from core.worker.runners.programs import read_programs
+from core.worker.runners.testpaths import is_test_path
+
+_PATTERNS = ("*_test.go", "*.golden", "*.snap")
+_CONFIGS = frozenset({"go.mod", "go.work", "go.env", ".gotestsum.yaml", ".gotestsum.yml"})
+_PLAIN = re.compile(r"(?:go\s+test|gotestsum)(?P<rest>(?:\s+\S+)*)\s*")
+_DROPPED = frozenset({"./...", "-v", "-race", "-count=1", "-cover", "-json", "--"})
+_BLOCK = re.compile(r"^require\s*\(.*?^\)|^require\s+[^(\n]*$", re.MULTILINE | re.DOTALL)
+
+
+def is_plain_go(command: str) -> bool:
+    """Whether a `test_command` is a call of go or gotestsum that runs all tests as they are built by default."""
+    if re.search(r"[|&;<>()`$\n]", command) or "{junit}" in command:
+        return False
+    found = _PLAIN.fullmatch(command.strip())
+    words = (found["rest"] or "").split() if found else []
+    return found is not None and all(word in _DROPPED or word.startswith("--format=") for word in words)
+
+
+class GoRunner:
+    """`reason` says in words why the project is run so."""
+
+    name = "go"
+
+    def __init__(self, *, reason: str, extra_test_paths: Sequence[str] = ()) -> None:
+        self.reason = reason
+        self._extra = tuple(extra_test_paths)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return ("go", "test", "./...")
+
+    def is_test_path(self, path: str) -> bool:
+        return is_test_path(path, patterns=_PATTERNS, extra=self._extra)
+
+    def is_runner_config(self, path: str) -> bool:
+        return PurePosixPath(path).name in _CONFIGS
+
+    def config_digests(
+        self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
+    ) -> Mapping[str, str]:
+        return {
+            path: _module_digest(content)
+            if PurePosixPath(path).name == "go.mod"
+            else hashlib.sha256(content).hexdigest()
+            for path, content in files.items()
+        }
+
+    def plan(self, place: Place, environment: Environment) -> Plan:
+        secret = draw_secret("TestCanary_")
+        told = {
+            **secret_told(secret),
+            "cwd": str(place.cwd),
+            "checkout": str(place.checkout),
+            "cache": str(place.cache),
+            "select": [str(place.checkout / path) for path in place.select],
+        }
+        return Plan(
+            argv=driver_argv("orchard_go.py"),
+            variables=environment.variables_at(place.checkout),
+            stdin=json.dumps(told).encode(),
+            read_only=shown(),
+            channel=CHANNEL,
+            secret=secret,
+        )
+
+    def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
+        assert plan.secret is not None
+        return read_programs(ended, plan.secret, tool="go", why_broken=why_broken, why_failed=why_failed)
+
+
+def _module_digest(content: bytes) -> str:
+    """Of a go.mod without what it requires: dependencies may change, replacements may not."""
+    text = _BLOCK.sub("", content.decode(errors="replace"))
+    return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()
