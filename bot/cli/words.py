@@ -57,6 +57,7 @@ _SHELL = {
     "resource_status": "resources",
     "resource_optimize": "optimize",
     "why": "why",
+    "budget": "budget",
     "insights": "insights",
 }
 # Whom Discord calls, and when, is a person's own affair there.
@@ -67,7 +68,7 @@ KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
 PROGRAM = frozenset(
     {
         *("start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"),
-        *("resources", "optimize", "why", "reload"),
+        *("resources", "optimize", "why", "reload", "budget"),
     }
 )
 SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(KNOWN, key=len, reverse=True)) + r")\b(?![/_])")

@@ -5,6 +5,7 @@ Methods raise OrchardError: what happened, why, what to do next.
 
 from core.orchestrator.commands.approvals import Approvals
 from core.orchestrator.commands.backlog import Backlog
+from core.orchestrator.commands.budgets import Budgeting
 from core.orchestrator.commands.cycles import Cycles
 from core.orchestrator.commands.epics import Epics
 from core.orchestrator.commands.importing import Importing
@@ -30,6 +31,7 @@ class Commands(
     Importing,
     Insights,
     Resources,
+    Budgeting,
     Figures,
 ):
     """One method a wish; each topic stands in a module of its own."""

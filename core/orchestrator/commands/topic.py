@@ -17,6 +17,7 @@ from core.domain.machine import allowed_commands, next_state
 from core.domain.project import Project
 from core.domain.wording import TEXT_CHARACTERS, cleaned
 from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
+from core.orchestrator.budgets import Budgets
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import Optimization, ResourcesView
 from core.orchestrator.views import (
@@ -32,6 +33,8 @@ TEXT_LIMIT = TEXT_CHARACTERS
 class Engine(Protocol):
     """What runs the stories, where it runs; absent for a command line beside no running Orchard."""
 
+    @property
+    def budgets(self) -> Budgets: ...
     def why(self, story_id: str) -> str: ...
     def worker_view(self, project: str) -> WorkerView: ...
     async def prepare(self, project: Project) -> None:
