@@ -94,7 +94,7 @@ class TurnStarted:
     resumed: bool
     how: How = How.FRESH
     why: str = ""  # the session was not taken up as it was, in a sentence
-    prompt_sha256: str = ""  # of the prompt as it was sent
+    prompt_sha256: str = field(default="", compare=False)  # of the prompt as it was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
