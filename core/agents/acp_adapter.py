@@ -107,7 +107,7 @@ class AcpAdapter:
         text, how = await opening.first_prompt(turn, session.how)
         self.stage = "prompt"
         words = self._said.take()
-        text = prompts.with_words(text, words) if words else text
+        text = prompts.with_words(text, words, turn.steering) if words else text
         started = TurnStarted(
             agent=agent.name,
             session_id=session.id,
@@ -130,7 +130,7 @@ class AcpAdapter:
             words = [] if self._ending else self._said.take()
             if not words:
                 return
-            text = prompts.steering_prompt(turn.prompt, words, self._said.times)
+            text = prompts.steering_prompt(turn.prompt, words, self._said.times, turn.steering)
 
     async def _prompt(self, session_id: str, text: str) -> PromptResponse | None:
         """One prompt to its answer, cancelled when a person says something; Ended when it is deaf to that.

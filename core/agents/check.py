@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -91,11 +92,13 @@ async def check_agent(
     lane: Lane = Direct(),
     level: Level | None = None,
     turn_seconds: float = 300.0,
+    keep: Path | None = None,
     on_outcome: OnOutcome = lambda _: None,
     clock: Clock | None = None,
 ) -> Conformance:
     """Three turns in a repository made for them, and a look at what is left. Faults of the agent are rows of
-    the answer; raises OrchardError only when the check itself cannot be made. Nothing of it is left either.
+    the answer; raises OrchardError only when the check itself cannot be made. Nothing of it is left either,
+    but for the turns' transcripts and the agent's stderr where `keep` names a folder for them.
     """
     began = time.monotonic()
     level = level or machine.strongest
@@ -103,7 +106,11 @@ async def check_agent(
     with TemporaryDirectory(prefix="orchard-check-", dir=_roomy()) as folder:
         place = await _Place.make(Path(folder).resolve())
         check = _Check(subject, place, machine, lane, level, turn_seconds, on_outcome, clock or SystemClock())
-        outcomes = await check.play()
+        try:
+            outcomes = await check.play()
+        finally:
+            if keep is not None:
+                await asyncio.to_thread(_keep, place.transcript.parent, keep)
     return Conformance(
         agent=subject.setup.name,
         versions=subject.versions,
@@ -112,6 +119,13 @@ async def check_agent(
         outcomes=outcomes,
         seconds=time.monotonic() - began,
     )
+
+
+def _keep(transcripts: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(transcripts, folder, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise Unavailable(f"The transcripts could not be kept in {folder}.", why=str(error)) from error
 
 
 def _roomy() -> str | None:
@@ -206,7 +220,7 @@ class _Check:
         self._outcomes: list[Outcome] = []
 
     async def play(self) -> tuple[Outcome, ...]:
-        before = await asyncio.to_thread(remains.picture, self._place.top, self._level)
+        before = await asyncio.to_thread(remains.files, self._place.top, self._level)
         first = await self._turn("first", conformance.editing_prompt())
         if self._judge_start(first):
             self._judge_edits(first)
@@ -339,7 +353,7 @@ class _Check:
         end = heard.end
         assert end is not None
         said = _read(self._place.worktree / conformance.GREETING_FILE)
-        mend = end.hint or "See its stderr with 'orchard agents check --keep'."
+        mend = end.hint or _SEE
         if end.kind is not TurnKind.IDLE:
             self._add(Step.EDITS, Mark.FAILED, end.error or f"its turn ended: {end.kind}", mend)
         elif said is None:
@@ -375,7 +389,7 @@ class _Check:
             self._add(Step.RESUMES, Mark.FAILED, end.error or f"its turn ended: {end.kind}", end.hint)
         elif not heard.resumed:
             fresh = "fresh_session" in self._subject.setup.quirks
-            mend = "" if fresh else "Give its row 'quirks: [fresh_session]', or mend what its stderr says."
+            mend = "" if fresh else f"Give its row 'quirks: [fresh_session]'. {_SEE}"
             self._add(Step.RESUMES, Mark.NOTE if fresh else Mark.FAILED, "a fresh session each time", mend)
         elif said != conformance.GREETING_FILE:
             mend = "Its old session does not carry what was said: give its row 'quirks: [fresh_session]'."
@@ -426,7 +440,7 @@ class _Check:
             pass
         return False
 
-    async def _look_behind(self, before: remains.Picture) -> None:
+    async def _look_behind(self, before: frozenset[str]) -> None:
         found: tuple[str, ...] = ()
         for _ in range(20):
             found = await asyncio.to_thread(remains.left_since, before, self._place.top, self._level)
@@ -441,11 +455,10 @@ class _Check:
         if found:
             self._add(Step.LEAVES, Mark.FAILED, "; ".join(found[:6]), _OURS)
         else:
-            self._add(
-                Step.LEAVES, Mark.OK, "no process, no server, no file outside its home and its worktree"
-            )
+            self._add(Step.LEAVES, Mark.OK, "no process, no file outside its home and its worktree")
 
 
+_SEE = "Check it again with --keep FOLDER, and read what it said and what it wrote to stderr there."
 _OURS = "Orchard's containment should have ended that: please report it with the output of 'orchard doctor'."
 
 

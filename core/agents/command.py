@@ -83,7 +83,9 @@ class CommandAdapter:
     def argv(self) -> tuple[str, ...]:
         agent, turn = self._agent, self._turn
         self._words = self._said.take()
-        self._prompt = prompts.with_words(turn.prompt, self._words) if self._words else turn.prompt
+        self._prompt = turn.prompt
+        if self._words:
+            self._prompt = prompts.with_words(turn.prompt, self._words, turn.steering)
         # The template's places, not what the prompt says: a story may well talk of {prompt_file}.
         words = [self._filled(word) for word in agent.argv]
         if any(_PROMPT_FILE in word for word in agent.argv):

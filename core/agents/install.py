@@ -190,7 +190,8 @@ class _Fetch:
         every = dict(wanted)
         if package.node is not None:
             every[_node_package()] = package.node
-        # Install scripts are other people's programs, outside any sandbox; no agent of ours needs them.
+        # Install scripts are other people's programs, outside any sandbox: a row names the few
+        # that its agent needs.
         argv = [
             npm, "install", "--prefix", str(self._folder), "--no-audit", "--no-fund", "--no-progress",
             "--no-update-notifier", "--ignore-scripts", "--save-exact", "--engine-strict=false",
@@ -198,6 +199,9 @@ class _Fetch:
             *(f"{each}@{version}" for each, version in every.items()),
         ]  # fmt: skip
         await self._run(argv, f"fetching {_listed(every)}")
+        for script in package.finish:
+            node = self._program("node", "Install Node.js.")
+            await self._run([node, str(self._folder / "node_modules" / script)], f"running {script}")
         versions = {}
         for each in every:
             told = json.loads((self._folder / "node_modules" / each / "package.json").read_text("utf-8"))

@@ -7,10 +7,11 @@ instructions say that what is between them is data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
+from dataclasses import dataclass
 from string import Template
 
 from core.agents.roles import Rights, spec_path
+from core.agents.templates import PromptTemplate, built_in
 from core.domain.evidence import Evidence
 from core.domain.lifecycles import Phase
 from core.errors import InvalidInput
@@ -36,12 +37,20 @@ _INTERRUPTED = (
 _EPIC = "epic"
 
 
-def load_template(name: str) -> str:
-    """`config/prompts/<name>.md`, a phase's or another; InvalidInput for a phase without an agent."""
-    file = resources.files("config") / "prompts" / f"{name}.md"
-    if not file.is_file():
-        raise InvalidInput(f"No agent works in the phase {name}.")
-    return file.read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """What another story came to, in short. All but `record` are Orchard's own words."""
+
+    project: str
+    story_id: str
+    day: str  # of its last turn, YYYY-MM-DD
+    record: str
+    own_project: bool = False
+
+
+def template_name(phase: Phase, *, epic: bool = False) -> str:
+    """The file that a turn's prompt is made of."""
+    return _EPIC if epic else phase.value
 
 
 def render_prompt(
@@ -53,41 +62,43 @@ def render_prompt(
     feedback: str = "",
     red: Evidence | None = None,
     test_command: str = "",
-    template: str | None = None,
+    template: PromptTemplate | None = None,
     epic: bool = False,
     interrupted: bool = False,
+    linked: Sequence[Linked] = (),
 ) -> str:
     """The whole prompt. `feedback` is what the last gate or a person said; `red` the tests that must pass.
 
     `epic`: the story is an epic to be split into stories; its spec, the proposals so far. `interrupted`: the
-    turn before was parked, and this one goes on with what it left. Raises
-    InvalidInput when the template has a placeholder that nobody fills.
+    turn before was parked, and this one goes on with what it left. `template`: a project's own. `linked`:
+    what other stories came to. Raises InvalidInput for a phase without an agent.
     """
-    name = _EPIC if epic else phase.value
-    text = template if template is not None else load_template(name)
-    try:
-        body = Template(text).substitute(
-            rights=_sentence(rights.describe()),
-            spec_path=spec_path(story.id),
-            test_command=f"You can run the tests with `{test_command}`." if test_command else "",
-            context=_context(story, feedback=feedback, red=red, epic=epic, interrupted=interrupted),
-        )
-    except (KeyError, ValueError) as error:
-        raise InvalidInput(f"The prompt template of {name} has a bad placeholder: {error}.") from error
+    name = template_name(phase, epic=epic)
+    chosen = template or built_in(name)
+    body = Template(chosen.text).substitute(
+        rights=_sentence(rights.describe()),
+        spec_path=spec_path(story.id),
+        test_command=f"You can run the tests with `{test_command}`." if test_command else "",
+        context=_context(
+            story, feedback=feedback, red=red, epic=epic, interrupted=interrupted, linked=linked
+        ),
+    )
     return f"{_header(name, story, attempt)}\n\n{body.strip()}\n"
 
 
-def steering_prompt(prompt: str, texts: Sequence[str], number: int) -> str:
+def steering_prompt(
+    prompt: str, texts: Sequence[str], number: int, template: PromptTemplate | None = None
+) -> str:
     """What a running turn that began with `prompt` is told next: the `number`th time that people spoke."""
     lines = prompt.splitlines()
     count = next((at for at, line in enumerate(lines) if not line.startswith("Orchard-")), len(lines))
     header = "\n".join([*lines[:count], f"Orchard-Steered: {number}"])
-    return f"{header}\n\n{_words(texts)}"
+    return f"{header}\n\n{_words(texts, template)}"
 
 
-def with_words(prompt: str, texts: Sequence[str]) -> str:
+def with_words(prompt: str, texts: Sequence[str], template: PromptTemplate | None = None) -> str:
     """`prompt` with what people said before it was sent."""
-    return f"{prompt.rstrip()}\n\n{_words(texts)}"
+    return f"{prompt.rstrip()}\n\n{_words(texts, template)}"
 
 
 def with_past(prompt: str, past: str) -> str:
@@ -188,12 +199,21 @@ def _header(phase: str, story: StoryBrief, attempt: int) -> str:
     )
 
 
-def _words(texts: Sequence[str]) -> str:
+def _words(texts: Sequence[str], template: PromptTemplate | None) -> str:
     said = "\n\n".join(text.strip() for text in texts)
-    return Template(load_template("steering")).substitute(words=_data("a person says", said))
+    chosen = template or built_in("steering")
+    return Template(chosen.text).substitute(words=_data("a person says", said))
 
 
-def _context(story: StoryBrief, *, feedback: str, red: Evidence | None, epic: bool, interrupted: bool) -> str:
+def _context(
+    story: StoryBrief,
+    *,
+    feedback: str,
+    red: Evidence | None,
+    epic: bool,
+    interrupted: bool,
+    linked: Sequence[Linked],
+) -> str:
     parts = [_DATA_RULE]
     parts.append(_data("epic" if epic else "story", f"{story.title}\n\n{story.body}".strip()))
     if story.acceptance_criteria:
@@ -208,12 +228,21 @@ def _context(story: StoryBrief, *, feedback: str, red: Evidence | None, epic: bo
         if len(names) > len(shown):
             shown.append(f"and {len(names) - len(shown)} more")
         parts.append(_data("tests that must pass", "\n".join(f"- {name}" for name in shown)))
+    parts += [_linked(one) for one in linked]
     if interrupted:
         parts.append(_INTERRUPTED)
     if feedback.strip():
         parts.append("This was said of the work so far. Put right what it says, before anything else:")
         parts.append(_data("feedback", feedback.strip()))
     return "\n\n".join(parts)
+
+
+def _linked(one: Linked) -> str:
+    return (
+        f"People linked this story to {one.story_id}, so that you know what was found there. It is another "
+        f"piece of work{'' if one.own_project else ', in another project'}: its files are not yours.\n\n"
+        f"{_data(f'linked work, {one.project}, {one.story_id}, {one.day}', one.record)}"
+    )
 
 
 def _data(name: str, text: str) -> str:

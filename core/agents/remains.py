@@ -1,39 +1,39 @@
-"""What a turn left on the machine: processes, servers, files where it had nothing to do."""
+"""What a turn left on the machine: processes, files where it had nothing to do.
+
+A process belongs to a check when it works in the check's folder, was told of it, or has it in its
+environment, as every program has that was started in a turn: HOME lies there. Servers that an agent left in a
+session of their own are found by the same sign.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.isolation.plan import Level
 
-_SERVERS = re.compile(r"^(tmux|screen|zellij|dtach|abduco)\b")
 _SEEN_FOLDERS = (".", ".config", ".cache", ".local/share", ".local/state")
 _OWN = frozenset({"home", "worktree", "transcripts"})  # of a check's folder: where its agent may leave things
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """Servers by pid, and files by path, that were there before."""
+def files(top: Path, level: Level) -> frozenset[str]:
+    """Of the check's folder `top` all that is not the agent's. What lies elsewhere an agent sees only where
+    the sandbox does not confine its files; other programs write there, too, so only names are compared.
+    """
+    found = [str(each) for each in top.iterdir() if each.name not in _OWN]
+    if level is Level.PROCESS:
+        for folder in _SEEN_FOLDERS:
+            with suppress(OSError):
+                found += [str(each) for each in (Path.home() / folder).iterdir()]
+    return frozenset(found)
 
-    servers: frozenset[int]
-    files: frozenset[str]
 
-
-def picture(top: Path, level: Level) -> Picture:
-    """Before an agent starts. `top` is the folder of its check."""
-    return Picture(servers=frozenset(pid for pid, _ in _servers()), files=frozenset(_files(top, level)))
-
-
-def left_since(before: Picture, top: Path, level: Level) -> tuple[str, ...]:
-    """Sentences' parts of what is there now, was not before, and is not the check's own."""
+def left_since(before: frozenset[str], top: Path, level: Level) -> tuple[str, ...]:
+    """Parts of a sentence: processes, and what was not in `before` (of `files`)."""
     found = [f"process {pid}: {words[:120]}" for pid, words in _below(top)]
-    found += [f"server {pid}: {words[:120]}" for pid, words in _servers() if pid not in before.servers]
-    found += [f"file {name}" for name in _files(top, level) if name not in before.files]
-    return tuple(dict.fromkeys(found))
+    return (*found, *(f"file {name}" for name in sorted(files(top, level) - before)))
 
 
 def running(program: str, top: Path) -> tuple[str, ...]:
@@ -42,44 +42,16 @@ def running(program: str, top: Path) -> tuple[str, ...]:
     return tuple(f"process {pid}: {line[:200]}" for pid, line in _below(top) if own.match(line))
 
 
-def _processes() -> list[tuple[int, str]]:
-    found = []
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            with suppress(OSError):
-                line = (each / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                if line:
-                    found.append((int(each.name), line))
-    return found
-
-
-def _servers() -> list[tuple[int, str]]:
-    """Programs that keep terminals alive for whoever comes back, and belong to nobody's tree."""
-    return [(pid, line) for pid, line in _processes() if _SERVERS.match(line.rpartition("/")[2] or line)]
-
-
 def _below(top: Path) -> list[tuple[int, str]]:
-    """Processes that work in a check's folder, have it as their home, or were told of it."""
     found, needle = [], os.fsencode(top)
-    for pid, line in _processes():
-        if pid == os.getpid():
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit() or int(place.name) == os.getpid():
             continue
-        place = Path("/proc", str(pid))
         with suppress(OSError):
-            here = str(place.joinpath("cwd").readlink()).startswith(str(top))
-            told = needle in place.joinpath("environ").read_bytes() or str(top) in line
-            if here or told:
-                found.append((pid, line))
-    return found
-
-
-def _files(top: Path, level: Level) -> list[str]:
-    """Of the check's folder all that is not the agent's. What lies elsewhere an agent sees only where the
-    sandbox does not confine its files; other programs write there, too, so only names are compared."""
-    found = [str(each) for each in top.iterdir() if each.name not in _OWN]
-    if level is not Level.PROCESS:
-        return found
-    for folder in _SEEN_FOLDERS:
-        with suppress(OSError):
-            found += [str(each) for each in (Path.home() / folder).iterdir()]
+            line = (place / "cmdline").read_bytes().replace(b"\0", b" ").strip()
+            if not line:
+                continue  # ended already, or the kernel's
+            here = os.fsencode((place / "cwd").readlink()).startswith(needle)
+            if here or needle in line or needle in (place / "environ").read_bytes():
+                found.append((int(place.name), line.decode(errors="replace")))
     return found

@@ -47,6 +47,7 @@ class PackageRow(BaseModel):
     pypi: Mapping[str, str] = Field(default_factory=dict)
     node: str | None = None  # the version that it brings with it; null: the machine's
     python: str = "3.11"  # the oldest that will do
+    finish: tuple[str, ...] = ()  # scripts of its packages that node runs once; no other install script runs
     main: str | None = None  # the package whose version is the agent's; null: the first
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agents.redaction import Redactor
+from core.agents.templates import PromptTemplate
 from core.domain.session import How
 from core.worker.contract import ModelAccess, PermissionAnswer
 
@@ -38,6 +39,7 @@ class Turn:
         None  # another story's session, branched off where the agent can; without session_id
     )
     seed: Seed | None = None  # what a session that is not taken up again is told, after the prompt
+    steering: PromptTemplate | None = None  # a project's own form of what people say to a running turn
     how: How = How.FRESH  # for an agent without sessions: whether its prompt tells of what was before
     redactor: Redactor = field(default_factory=Redactor)  # of all that is written down
     heading: Mapping[str, Any] = field(default_factory=dict)  # what the transcript says of the turn first

@@ -25,7 +25,8 @@ from core.orchestrator.commands import Commands
 from core.rpc import Peer, PeerGone
 
 _PATIENCE_SECONDS = 120.0
-_SLOW = {"run_tests": 4 * 3600.0}  # a suite takes as long as its project's settings let it
+# A suite takes as long as its settings let it; an agent is fetched over a slow line.
+_SLOW = {"run_tests": 4 * 3600.0, "install_agent": 3600.0, "check_agent": 3600.0}
 _UNIX_PATH_LIMIT = 100  # sun_path holds 108 bytes with its end on Linux
 
 

@@ -1,6 +1,7 @@
 """Every word of the shell, a module a topic. `orchard do` obeys the same words."""
 
 from bot.cli.command import Command
+from bot.cli.topics.agents import AGENTS
 from bot.cli.topics.answers import ANSWERS
 from bot.cli.topics.backlog import BACKLOG
 from bot.cli.topics.budgets import BUDGETS
@@ -10,5 +11,5 @@ from bot.cli.topics.sprints import SPRINTS
 from bot.cli.topics.stories import STORIES
 from bot.cli.topics.system import SYSTEM
 
-TOPICS = (SYSTEM, RESOURCES, BUDGETS, BACKLOG, EPICS, SPRINTS, STORIES, ANSWERS)
+TOPICS = (SYSTEM, RESOURCES, BUDGETS, AGENTS, BACKLOG, EPICS, SPRINTS, STORIES, ANSWERS)
 COMMANDS: dict[str, Command] = {command.name: command for topic in TOPICS for command in topic.commands}

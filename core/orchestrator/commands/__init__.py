@@ -3,6 +3,7 @@
 Methods raise OrchardError: what happened, why, what to do next.
 """
 
+from core.orchestrator.commands.agents import Agents
 from core.orchestrator.commands.approvals import Approvals
 from core.orchestrator.commands.backlog import Backlog
 from core.orchestrator.commands.budgets import Budgeting
@@ -33,5 +34,6 @@ class Commands(
     Resources,
     Budgeting,
     Figures,
+    Agents,
 ):
     """One method a wish; each topic stands in a module of its own."""

@@ -1,0 +1,336 @@
+"""Agents of this machine: which there are, fetching them, checking them. Needs no running Orchard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from config.loader import Configuration
+from config.settings import ModelProvider
+from core.agents.check import Direct, Lane, OnOutcome, Subject, check_agent
+from core.agents.conformance import Conformance, Metered
+from core.agents.install import OnFetching, install_agent, uninstall_agent
+from core.agents.installed import Installed
+from core.agents.presets import Rows, check_preset, find_installed, load_rows, pointed, resolve
+from core.agents.roles import Role
+from core.agents.rows import AgentRow
+from core.clock import SystemClock
+from core.errors import InvalidInput, NotFound
+from core.gateway.addresses import BUILT_IN
+from core.gateway.contract import RunStart
+from core.gateway.service import Gateway
+from core.isolation.machine import probe_machine
+from core.isolation.plan import Level, Machine
+from core.store.ledger import Call
+from core.worker.contract import AgentSetup
+
+_STAND_IN_KEY = "orchard-check"  # for an upstream on this machine that wants no real one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """One row. `where`: "orchard" (installed by it), "path", or "" (not there). `model`: how it reaches its
+    model now, "gateway", "directly" or "" (it has no key). `used_by`: projects; `fallback_of`: likewise."""
+
+    name: str
+    kind: str
+    description: str
+    where: str
+    program: str
+    versions: Mapping[str, str]
+    tried: tuple[str, ...]
+    provider: str
+    model: str
+    used_by: tuple[str, ...]
+    fallback_of: tuple[str, ...]
+    problem: str
+    hint: str
+
+    @property
+    def version(self) -> str:
+        return next((each for name, each in self.versions.items() if name not in ("node", "python")), "")
+
+
+def agents_folder(state_path: Path) -> Path:
+    """Where agents are installed."""
+    return state_path / "agents"
+
+
+class AgentDesk:
+    """`environ`: where keys come from, the process's environment over `.env`."""
+
+    def __init__(self, configuration: Configuration, environ: Mapping[str, str]) -> None:
+        self._configuration = configuration
+        self._environ = environ
+        self._folder = agents_folder(configuration.state_path)
+
+    # Looking
+
+    def views(self) -> tuple[AgentView, ...]:
+        """Every row, by name. Reads a few small files."""
+        rows = self._rows()
+        used, fallbacks = self._users()
+        return tuple(self._view(name, rows, used, fallbacks) for name in sorted(rows))
+
+    def _view(
+        self,
+        name: str,
+        rows: Rows,
+        used: Mapping[str, tuple[str, ...]],
+        fallbacks: Mapping[str, tuple[str, ...]],
+    ) -> AgentView:
+        row = rows[name]
+        preset = check_preset(name, rows, environ=self._environ, installed=self._folder)
+        own = find_installed(name, row, self._folder)
+        ours = own is not None and preset.found
+        keyed = any(self._environ.get(key) for key in row.key_variables) or not row.key_variables
+        through = row.gateway is not None and self._has_key(row.gateway.provider)
+        return AgentView(
+            name=name,
+            kind=row.kind,
+            description=row.description,
+            where="orchard" if ours else "path" if preset.found else "",
+            program=preset.program,
+            versions=own.versions if own is not None and ours else {},
+            tried=row.tried,
+            provider=row.gateway.provider if row.gateway is not None else "",
+            model="gateway" if through else "directly" if keyed else "",
+            used_by=used.get(name, ()),
+            fallback_of=fallbacks.get(name, ()),
+            problem=preset.problem if not (through and preset.found) else "",
+            hint=preset.hint if not (through and preset.found) else "",
+        )
+
+    def _users(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        settings = self._configuration.settings
+        used: dict[str, tuple[str, ...]] = {}
+        fallbacks: dict[str, tuple[str, ...]] = {}
+        for name, project in settings.projects.items():
+            asked: set[str] = set()
+            agent = project.agent or settings.global_.default_agent
+            asked.update(each for role in Role if (each := project.agents_by_role.get(role.value) or agent))
+            for each in sorted(asked):
+                used[each] = (*used.get(each, ()), name)
+            for each in project.agent_fallbacks:
+                fallbacks[each] = (*fallbacks.get(each, ()), name)
+        return used, fallbacks
+
+    def _has_key(self, provider: str) -> bool:
+        gateway = self._configuration.settings.global_.model_gateway
+        known = gateway.providers.get(provider) or BUILT_IN.get(provider)
+        return bool(
+            gateway.enabled
+            and known
+            and any(self._environ.get(key, "").strip() for key in known.key_variables)
+        )
+
+    def _rows(self) -> Rows:
+        return load_rows(self._configuration.settings.agents)
+
+    def _row(self, name: str) -> AgentRow:
+        rows = self._rows()
+        if name not in rows:
+            resolve(name, rows, environ=self._environ)  # raises, with the choices
+            raise NotFound(f"There is no agent {name!r}.")
+        return rows[name]
+
+    # Fetching
+
+    async def install(
+        self, name: str, *, version: str | None = None, on_progress: OnFetching = lambda _: None
+    ) -> Installed:
+        """Fetches an agent; see `core.agents.install.install_agent`."""
+        row = self._row(name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return await install_agent(
+            row.family or name,
+            row,
+            self._folder,
+            version=version,
+            environ=self._environ,
+            on_progress=on_progress,
+        )
+
+    async def uninstall(self, name: str) -> None:
+        """Removes what was fetched; raises NotFound when nothing was."""
+        row = self._row(name)
+        await asyncio.to_thread(uninstall_agent, row.family or name, self._folder)
+
+    # Checking
+
+    async def check(
+        self,
+        name: str,
+        *,
+        direct: bool = False,
+        upstream: str | None = None,
+        model: str | None = None,
+        isolation: str | None = None,
+        turn_seconds: float = 300.0,
+        keep: Path | None = None,
+        on_outcome: OnOutcome = lambda _: None,
+    ) -> Conformance:
+        """A tiny story with the agent: see `core.agents.check`. By a model gateway made for it, unless it is
+        to be `direct` or its row has none. `upstream`: a model server in place of the agent's provider.
+        `model`: in place of the one in its row. `keep`: a folder for its transcripts.
+
+        Raises OrchardError when it cannot be tried: not installed, no key, no such isolation.
+        """
+        rows, row = self._with_model(name, model), self._row(name)
+        machine = await probe_machine()
+        level = _level(isolation, machine)
+        ready = self._reach(row, direct=direct, upstream=upstream)
+        setup = resolve(name, rows, environ=self._environ, installed=self._folder, gateway=lambda _: ready)
+        own = find_installed(name, row, self._folder)
+        if not ready and row.key_variables and not any(self._environ.get(key) for key in row.key_variables):
+            raise InvalidInput(
+                f"{name} has no key: none of {', '.join(row.key_variables)} is set.",
+                hint=f"Put {row.key_variables[0]} into Orchard's environment or .env, or name an --upstream.",
+            )
+        subject = Subject(
+            setup=setup, sessions=row.sessions, usage=row.usage, versions=own.versions if own else {}
+        )
+        async with self._lane(row, ready=ready, direct=direct, upstream=upstream) as lane:
+            return await check_agent(
+                subject,
+                machine=machine,
+                lane=lane,
+                level=level,
+                turn_seconds=turn_seconds,
+                on_outcome=on_outcome,
+            )
+
+    def _with_model(self, name: str, model: str | None) -> Rows:
+        rows = self._rows()
+        if model is None:
+            return rows
+        if "model" not in self._row(name).variables:
+            raise InvalidInput(
+                f"The row of {name} takes no model.", hint="Leave --model away: it chooses its own."
+            )
+        custom = dict(self._configuration.settings.agents)
+        own = dict(custom.get(name) or {})
+        custom[name] = {**own, "variables": {**(own.get("variables") or {}), "model": model}}
+        return load_rows(custom)
+
+    def _reach(self, row: AgentRow, *, direct: bool, upstream: str | None) -> bool:
+        """Whether it is told another address than its provider's."""
+        if row.gateway is None:
+            if upstream is not None:
+                raise InvalidInput(
+                    "This agent cannot be pointed at another model server: its row has no gateway.",
+                    hint="Leave --upstream away.",
+                )
+            return False
+        return upstream is not None or (not direct and self._has_key(row.gateway.provider))
+
+    @asynccontextmanager
+    async def _lane(
+        self, row: AgentRow, *, ready: bool, direct: bool, upstream: str | None
+    ) -> AsyncIterator[Lane]:
+        if not ready or row.gateway is None:
+            yield Direct()
+        elif direct:
+            yield _Straight(base_url=str(upstream))
+        else:
+            async with _through_gateway(
+                self._configuration, self._environ, row.gateway.provider, upstream
+            ) as lane:
+                yield lane
+
+
+def _level(isolation: str | None, machine: Machine) -> Level:
+    if isolation is None:
+        return machine.strongest
+    try:
+        level = Level(isolation)
+    except ValueError:
+        raise InvalidInput(
+            f"{isolation!r} is no isolation.", hint=f"Choices: {', '.join(machine.levels)}."
+        ) from None
+    if level not in machine.levels:
+        raise InvalidInput(f"This machine does not give isolation '{level}'.", hint="See 'orchard doctor'.")
+    return level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Straight:
+    """To a model server that was named, past any gateway."""
+
+    base_url: str
+
+    @property
+    def by(self) -> str:
+        return f"directly, at {self.base_url}"
+
+    async def begin(self, setup: AgentSetup, turn: str) -> AgentSetup:
+        return pointed(setup, self.base_url, _STAND_IN_KEY)
+
+    async def end(self, turn: str) -> Metered | None:
+        return None
+
+
+@asynccontextmanager
+async def _through_gateway(
+    configuration: Configuration, environ: Mapping[str, str], provider: str, upstream: str | None
+) -> AsyncIterator[Lane]:
+    """A gateway of its own, so that a check counts for no project and meets no budget."""
+    settings = configuration.settings.global_.model_gateway
+    settings = settings.model_copy(update={"port": 0, "enabled": True})
+    if upstream is not None:
+        known = settings.providers.get(provider) or BUILT_IN.get(provider)
+        variables = known.key_variables if known is not None else ("ORCHARD_CHECK_KEY",)
+        if not any(environ.get(each) for each in variables):
+            environ = {**environ, variables[0]: _STAND_IN_KEY}
+        there = ModelProvider(base_url=upstream, key_variables=variables)
+        settings = settings.model_copy(update={"providers": {**settings.providers, provider: there}})
+    lane = _ByGateway(provider)
+    with TemporaryDirectory(prefix="orchard-check-") as folder:
+        async with Gateway.open(
+            Path(folder), settings, environ, SystemClock(), on_calls=lane.take
+        ) as gateway:
+            lane.gateway = gateway
+            yield lane
+
+
+class _ByGateway:
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._calls: dict[str, Call] = {}  # by id: each may be told twice
+        self.gateway: Gateway | None = None
+
+    @property
+    def by(self) -> str:
+        return f"the model gateway, provider {self._provider}"
+
+    async def take(self, calls: tuple[Call, ...]) -> None:
+        self._calls.update({call.call_id: call for call in calls})
+
+    async def begin(self, setup: AgentSetup, turn: str) -> AgentSetup:
+        assert self.gateway is not None
+        run = RunStart(
+            run_id=f"check-{turn}",
+            project="check",
+            story_id=None,
+            phase="check",
+            agent=setup.name,
+            provider=self._provider,
+        )
+        token = await self.gateway.open_run(run)
+        return pointed(setup, self.gateway.base_url(self._provider), token)
+
+    async def end(self, turn: str) -> Metered | None:
+        assert self.gateway is not None
+        await self.gateway.close_run(f"check-{turn}")
+        calls = [call for call in self._calls.values() if call.run_id == f"check-{turn}"]
+        return Metered(
+            calls=len(calls),
+            input_tokens=sum(
+                each.input_tokens + each.cache_read_tokens + each.cache_write_tokens for each in calls
+            ),
+            output_tokens=sum(each.output_tokens for each in calls),
+        )
