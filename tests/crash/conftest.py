@@ -21,6 +21,8 @@ import yaml
 
 from core.orchestrator.commands import Commands
 from core.orchestrator.control import connect, socket_path
+from tests.integration.nursery import Forked
+from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
 
 T = TypeVar("T")
 CONTROL_PLANE = Path(__file__).with_name("control_plane.py")
@@ -73,13 +75,18 @@ class Orchard:
     settings: dict[str, Any] = field(default_factory=dict)
     global_settings: dict[str, Any] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
+    quick: set[str] = field(default_factory=set)  # projects whose tests are run by a script
     process: subprocess.Popen[str] | None = None
 
     @property
     def state(self) -> Path:
         return self.root / ".orch-global"
 
-    def add(self, name: str, files: Mapping[str, str] = FILES) -> Path:
+    def add(self, name: str, files: Mapping[str, str] = FILES, *, quick: bool = True) -> Path:
+        """Not `quick`: its tests are run by pytest, and not by a script."""
+        if quick:
+            self.quick.add(name)
+            files = {**QUICK_FILES, **files}
         folder = self.projects[name] = self.root / name
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +121,7 @@ class Orchard:
                     "name": name,
                     "path": str(path),
                     "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
+                    **({"test_command": QUICK_COMMAND} if name in self.quick else {}),
                     **self.settings,
                 }
                 for name, path in self.projects.items()
@@ -127,8 +135,9 @@ class Orchard:
         """Starts it and does not wait."""
         self.configure()
         with (self.root / "control-plane.log").open("a") as log:
-            self.process = subprocess.Popen(
+            self.process = Forked(
                 [sys.executable, "-P", str(CONTROL_PLANE), str(self.root), json.dumps(self.times)],
+                ("core.runtime", "config.loader"),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={
@@ -239,14 +248,13 @@ class Orchard:
                         (entry / "environ").read_bytes(),
                         os.fsencode((entry / "cwd").readlink()),
                     )
-                    worker = b"core.worker" in command and self._is_ours(int(entry.name))
-                    if any(needle in text for text in texts) or worker:
+                    if any(needle in text for text in texts) or self._is_ours(int(entry.name)):
                         found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         return found
 
     def _is_ours(self, pid: int) -> bool:
-        """Of a worker or a template: by the log that it writes."""
-        return os.fspath(self.state) in os.fspath(Path(f"/proc/{pid}/fd/2").readlink())
+        """Of a control plane, worker or template, which are forked: by the log that it writes."""
+        return os.fspath(self.root) in os.fspath(Path(f"/proc/{pid}/fd/2").readlink())
 
     def wait_until_nothing_is_left(self) -> None:
         seen: dict[int, str] = {}

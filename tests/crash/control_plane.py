@@ -21,6 +21,7 @@ from typing import Any
 from config.loader import load
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.runtime import Runtime, open_runtime
+from tests.integration.nursery import forked_templates
 
 
 async def hold(root: Path, project: str, point: str) -> None:
@@ -67,4 +68,5 @@ async def main(root: Path, times: SupervisionTimes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), SupervisionTimes(**json.loads(sys.argv[2]))))
+    with forked_templates():
+        asyncio.run(main(Path(sys.argv[1]), SupervisionTimes(**json.loads(sys.argv[2]))))

@@ -43,10 +43,7 @@ def script(name: str) -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def orchard(new_orchard: Callable[[], Any]) -> Any:
     orchard = new_orchard()
-    orchard.settings = {
-        "test_command": "sh run-tests.sh {junit}",
-        "ai_settings": {"require_human_review": True},
-    }
+    orchard.settings = {"ai_settings": {"require_human_review": True}}
     for point in POINTS:
         orchard.add(point, FILES)
     orchard.play({name: script(name) for name in STORIES})

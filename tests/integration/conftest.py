@@ -19,29 +19,12 @@ from core.domain.event import EventKind
 from core.orchestrator.supervisor import SupervisionTimes
 from core.runtime import Runtime, open_runtime
 from tests.integration.nursery import forked_templates
+from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
 
 BASE_FILES = {
     "calc.py": "def add(a, b):\n    return a + b\n",
     "tests/test_add.py": "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n",
 }
-
-# Runs each test file as a script, in a tenth of the processor time that pytest takes.
-QUICK_RUNNER = """
-code=0
-{
-  echo '<testsuite>'
-  for file in tests/test_*.py; do
-    if PYTHONPATH=. python3 -S "$file"; then
-      echo "<testcase classname='tests' name='$file'/>"
-    else
-      code=1
-      echo "<testcase classname='tests' name='$file'><failure message='AssertionError: no'/></testcase>"
-    fi
-  done
-  echo '</testsuite>'
-} > "$1"
-exit $code
-"""
 
 # What a replayed agent is counted with, so that a small machine has place for many.
 SMALL = {"agent_memory_mb": 128, "agent_cpu_cores": 0.01}
@@ -107,11 +90,11 @@ class Farm:
     settings: dict[str, Any] = field(default_factory=dict)  # of every project
     own_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of one, over those
     global_settings: dict[str, Any] = field(default_factory=dict)
-    quick: bool = False  # tests run by QUICK_RUNNER: for what is around a test run
+    quick: bool = False  # tests run by a script: for what is around a test run
 
     def add(self, name: str, files: Mapping[str, str] = BASE_FILES) -> Path:
         if self.quick:
-            files = {**files, "run-tests.sh": QUICK_RUNNER}
+            files = {**files, **QUICK_FILES}
         self.projects[name] = make_project(self.root / name, files)
         return self.projects[name]
 
@@ -131,7 +114,7 @@ class Farm:
                     "name": name,
                     "path": str(path),
                     "resource_limits": dict(SMALL),
-                    **({"test_command": "sh run-tests.sh {junit}"} if self.quick else {}),
+                    **({"test_command": QUICK_COMMAND} if self.quick else {}),
                     **self.settings,
                     **self.own_settings.get(name, {}),
                 }
