@@ -9,7 +9,7 @@ ARGS ?=
 # share what took long to make.
 PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
-.PHONY: help setup demo run test lint real bench lock clean
+.PHONY: help setup demo run test test-tools lint real bench lock clean
 
 help:
 	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you approve)"
@@ -28,8 +28,12 @@ demo: setup
 run: setup
 	@"$(BIN)/python" -m bot run $(ARGS)
 
-test: lint
+test: lint test-tools
 	"$(BIN)/python" -m pytest -q $(PYTEST_ARGS) $(ARGS)
+
+# What the tests of other languages' runners run for real.
+test-tools:
+	@.ci/test-tools
 
 lint: setup
 	"$(BIN)/ruff" check .

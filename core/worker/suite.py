@@ -33,8 +33,9 @@ from core.worker.runs import RunCache, run_key
 
 OUTPUT_LIMIT_BYTES = 256 << 20
 _TAIL_CHARACTERS = 8000
-_UNAVAILABLE = 77  # exit code of orchard_start.py when the interpreter has no usable pytest
+_UNAVAILABLE = 77  # exit code of what starts the runner when no usable one is installed
 _SAID = "orchard_start: "
+_WANTED = {"pytest": "pytest 7 or newer", "jest": "jest 28 or newer", "vitest": "vitest 3 or newer"}
 _SUM = re.compile(r"(=+ )?\d+ (failed|passed)\b.* in \d[\d.]*s\b.*")  # pytest's last line
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
@@ -286,7 +287,8 @@ def _run_of(
         raise Unavailable(
             f"The tests of {setup.name} cannot be run.",
             why=output[output.index(_SAID) + len(_SAID) :].splitlines()[0] + ".",
-            hint="Install pytest 7 or newer in its environment, or set `setup_command` or `test_command`.",
+            hint=f"Install {_WANTED.get(runner.name, runner.name)} in its environment, or set "
+            "`setup_command` or `test_command`.",
         )
     reading = runner.read(
         plan, place, Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)

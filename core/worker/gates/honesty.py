@@ -47,6 +47,10 @@ def why_broken(result: TestResult, project: Project) -> str:
     kind = failure.exception.rpartition(".")[2]
     if kind in _SYNTAX and (failure.syntax_file or failure.when == "collect"):
         return f"has a syntax error ({_where(failure.syntax_file)}{failure.message})"
+    if kind == "SnapshotMissing":
+        return "compares with a snapshot that is not there: none is ever written, so write it with the test"
+    if kind == "FocusedTest":
+        return "has a focused test, which hides the others: take out `.only`"
     if kind == "FixtureLookupError":
         named = failure.missing or _fixture_in(result.detail)
         return f"asks for a fixture '{named}' that does not exist"

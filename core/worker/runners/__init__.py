@@ -12,22 +12,17 @@ from core.worker.runners.command import CommandRunner
 from core.worker.runners.contract import Ended, Place, Plan, Reading, Runner
 from core.worker.runners.go import GoRunner, is_plain_go
 from core.worker.runners.invocation import read_invocation
-from core.worker.runners.node import NodeRunner
-from core.worker.runners.nodecommand import NodeCommand, read_node_command, script_of, why_not
+from core.worker.runners.jscommand import read_js_command
+from core.worker.runners.jsdetect import detect_js, js_runner, node_runner
+from core.worker.runners.nodecommand import read_node_command
 from core.worker.runners.pytest import PytestRunner
+from core.worker.runners.surefire import SurefireRunner, is_plain_maven
 
 __all__ = ["Ended", "Place", "Plan", "Reading", "Runner", "detect"]
 
-# How the runners that a test script names write a report.
-_SCRIPTS = (
-    ("vitest", "npx vitest run --reporter=junit --outputFile={junit}"),
-    ("jest", "npx jest --ci --reporters=jest-junit"),
-    ("mocha", "npx mocha --reporter mocha-junit-reporter --reporter-options mochaFile={junit}"),
-)
 # What tells that a project is written in something whose runner is not built in yet.
 _OTHERS = (
-    ("package.json", "npx jest --ci --reporters=jest-junit"),
-    ("pom.xml", "mvn -q test"),
+    ("package.json", "npm test -- --reporter=junit --output={junit}"),
     ("build.gradle", "gradle test"),
     ("build.gradle.kts", "gradle test"),
     ("Gemfile", "bundle exec rspec --format RspecJunitFormatter --out {junit}"),
@@ -59,7 +54,9 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
         if invocation.pytest:
             return _pytest(folder, project, environment, test_command=project.test_command)
         if node := read_node_command(project.test_command):
-            return _node(node, project, reason="test_command is a plain `node --test`")
+            return node_runner(node, project, reason="test_command is a plain `node --test`")
+        if js := read_js_command(project.test_command):
+            return js_runner(js, folder, project, reason=f"test_command is a plain call of {js.tool}")
         if (folder / "Cargo.toml").is_file() and is_plain_cargo(project.test_command):
             return CargoRunner(
                 reason="test_command is a plain `cargo test`", extra_test_paths=project.extra_test_paths
@@ -68,10 +65,14 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
             return GoRunner(
                 reason="test_command is a plain `go test`", extra_test_paths=project.extra_test_paths
             )
+        if (folder / "pom.xml").is_file() and is_plain_maven(project.test_command):
+            return SurefireRunner(
+                reason="test_command is a plain `mvn test`", extra_test_paths=project.extra_test_paths
+            )
         return CommandRunner(invocation, extra_test_paths=project.extra_test_paths)
+    if not _asks_for_python(folder) and (found := detect_js(folder, project)) is not None:
+        return found
     if not _is_python(folder):
-        if (found := _of_package(folder, project)) is not None:
-            return found
         if (compiled := _compiled(folder, project)) is not None:
             return compiled
         for name, example in _OTHERS:
@@ -90,37 +91,9 @@ def _compiled(folder: Path, project: ProjectSetup) -> Runner | None:
         return CargoRunner(reason="it has a Cargo.toml", extra_test_paths=project.extra_test_paths)
     if (folder / "go.mod").is_file():
         return GoRunner(reason="it has a go.mod", extra_test_paths=project.extra_test_paths)
+    if (folder / "pom.xml").is_file():
+        return SurefireRunner(reason="it has a pom.xml", extra_test_paths=project.extra_test_paths)
     return None
-
-
-def _of_package(folder: Path, project: ProjectSetup) -> NodeRunner | None:
-    """`node --test`, when package.json says so. Raises Unavailable for a test script that does more."""
-    package = folder / "package.json"
-    script = script_of(package.read_bytes()) if package.is_file() else None
-    if script is None:
-        return None
-    if node := read_node_command(script):
-        return _node(node, project, reason=f"package.json's test script is `{script}`")
-    if "--test" in script:
-        raise Unavailable(
-            f"No test runner found for {project.name}.",
-            why=why_not(script),
-            hint="Set `test_command`: `node --test` to be watched, or any command that writes {junit}.",
-        )
-    for program, example in _SCRIPTS:
-        if program in script.split():
-            raise Unavailable(
-                f"No test runner found for {project.name}.",
-                why=why_not(script),
-                hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
-            )
-    return None
-
-
-def _node(command: NodeCommand, project: ProjectSetup, *, reason: str) -> NodeRunner:
-    return NodeRunner(
-        command, reason=reason, folder=project.folder, extra_test_paths=project.extra_test_paths
-    )
 
 
 def _pytest(
@@ -141,8 +114,12 @@ def _pytest(
     )
 
 
+def _asks_for_python(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _PYTHON)
+
+
 def _is_python(folder: Path) -> bool:
-    if any((folder / name).is_file() for name in _PYTHON):
+    if _asks_for_python(folder):
         return True
     nearby = [*folder.glob("*.py"), *folder.glob("*/*.py")]
     return bool(nearby)

@@ -73,7 +73,7 @@ class Runner(Protocol):
 
     @property
     def name(self) -> str:
-        """ "pytest", "node", "junit" (a command with a report) or "command" (exit code only)."""
+        """ "pytest", "node", "jest", "vitest", "junit" (a command with a report) or "command" (exit code only)."""
         ...
 
     @property

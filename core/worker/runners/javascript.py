@@ -1,0 +1,115 @@
+"""jest and vitest: whole runners, started by Orchard itself, with tests in processes of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from core.worker.environment import Environment
+from core.worker.probe import FOLDER
+from core.worker.runners.contract import Ended, Place, Plan, Reading, Secret
+from core.worker.runners.jscommand import JsCommand
+from core.worker.runners.jsconfig import is_config_name, js_package_digest, named_files, without_end
+from core.worker.runners.jssession import read_js_session
+from core.worker.runners.testpaths import is_test_path
+
+_CHANNEL = "ORCHARD_PROBE"
+_PATTERNS = ("*.snap", "test.[cm][jt]s", "test.[jt]s", "test.[jt]sx", "spec.[jt]s")
+_PROGRAMS = {"jest": "orchard_jest.cjs", "vitest": "orchard_vitest.mjs"}
+
+
+class JsRunner:
+    """`reason` says in words why the project is run so; `named` are the files that its configuration loads,
+    from the repository's top and without their endings.
+    """
+
+    def __init__(
+        self,
+        command: JsCommand,
+        *,
+        reason: str,
+        folder: str = ".",
+        named: frozenset[str] = frozenset(),
+        extra_test_paths: Sequence[str] = (),
+    ) -> None:
+        self._command = command
+        self._extra = tuple(extra_test_paths)
+        self._named = named | {
+            without_end(posixpath.normpath(posixpath.join(folder, path))) for path in command.loaded
+        }
+        self.reason = reason
+
+    @staticmethod
+    def named_by_configuration(folder: Path, project_folder: str) -> frozenset[str]:
+        """Reads the configuration in a project's folder; small files, once a job."""
+        found: set[str] = set()
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and is_config_name(path.name):
+                found |= named_files(path.read_text(errors="replace"), project_folder)
+        return frozenset(found)
+
+    @property
+    def name(self) -> str:
+        return self._command.tool
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return (self._command.text,)
+
+    def is_test_path(self, path: str) -> bool:
+        return is_test_path(path, patterns=_PATTERNS, extra=self._extra)
+
+    def is_runner_config(self, path: str) -> bool:
+        return is_config_name(PurePosixPath(path).name) or without_end(path) in self._named
+
+    def config_digests(
+        self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
+    ) -> Mapping[str, str]:
+        return {
+            path: js_package_digest(content)
+            if PurePosixPath(path).name == "package.json"
+            else hashlib.sha256(content).hexdigest()
+            for path, content in files.items()
+        }
+
+    def plan(self, place: Place, environment: Environment) -> Plan:
+        secret = Secret(
+            failing=f"canary {secrets.token_hex(8)} ",
+            passing=f"canary {secrets.token_hex(8)} ",
+            key=secrets.token_bytes(32),
+        )
+        told = {
+            "key": secret.key.hex(),
+            "failing": secret.failing,
+            "passing": secret.passing,
+            "cache": str(place.cache),
+            "report": str(place.report),
+            "options": dict(self._command.options),
+            "filters": list(self._command.filters),
+            "select": [str(place.checkout / path) for path in place.select],
+        }
+        variables = {
+            **environment.variables_at(place.checkout),
+            **dict(self._command.variables),
+            "CI": "1",  # so that no snapshot is ever written
+            "FORCE_COLOR": "0",
+            "NO_COLOR": "1",
+        }
+        return Plan(
+            argv=("node", *self._command.node_options, str(FOLDER / _PROGRAMS[self.name])),
+            variables=variables,
+            stdin=json.dumps(told).encode(),
+            read_only=(FOLDER,),
+            channel=_CHANNEL,
+            secret=secret,
+        )
+
+    def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
+        assert plan.secret is not None
+        return read_js_session(
+            ended, plan.secret, tool=self.name, cwd=str(place.cwd), checkout=str(place.checkout)
+        )
