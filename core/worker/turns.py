@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.agents import confined
@@ -33,6 +34,7 @@ from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.parking import either
 from core.worker.runners import Runner
+from core.worker.scratch import TEMPORARY, scratch
 from core.worker.steps import PhaseSteps
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
 from core.worker.workshop import OnStart, Services, Workshop
@@ -65,6 +67,7 @@ class AgentTurn:
         self._start = start  # the commit where it begins
         self._rights = rights
         self._interrupted = interrupted  # it goes on with what a parked turn left
+        self._temporary: Mapping[str, str] = {}  # variables that name the folder for temporary files
         self._said = 0.0  # when the agent's text was last passed on
         self.end: TurnEnd | None = None
 
@@ -88,6 +91,9 @@ class AgentTurn:
             ):
                 self.end = await self._run(environment, runner, level, ending)
             found = []
+            if job.agent.kind == "command" and not worktrees.is_swapped(worktree):
+                # Some commit by themselves and cannot be told otherwise: what they committed stays as changes.
+                await worktrees.attach(worktree, self._start)
             foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
             if foreign is not None:
                 found.append(foreign)
@@ -112,7 +118,7 @@ class AgentTurn:
         async def begin(argv: tuple[str, ...], variables: Mapping[str, str], home: Path) -> ContainedProcess:
             return await self._launch(argv, variables, home, environment, protected)
 
-        with self._services.steering_of(job.story.id) as self._steering:
+        with self._services.steering_of(job.story.id) as self._steering, self._scratch():
             end = await run_turn(
                 job.agent,
                 Turn(
@@ -139,6 +145,17 @@ class AgentTurn:
             self._steering.end(end.steered)
         return end
 
+    @contextmanager
+    def _scratch(self) -> Iterator[None]:
+        """Where the agent's temporary files go. A sandbox with a file system of its own has its own /tmp."""
+        project = self._job.project
+        if Level(project.isolation) is not Level.PROCESS:
+            yield
+            return
+        with scratch(project.state_path, project.name, self._job.story.id) as folder:
+            self._temporary = dict.fromkeys(TEMPORARY, str(folder))
+            yield
+
     async def _launch(
         self,
         argv: tuple[str, ...],
@@ -159,6 +176,7 @@ class AgentTurn:
             home=home,
             protected=protected,
             variables={
+                **self._temporary,
                 **variables,
                 **AGENT_IDENTITY,
                 "GIT_OPTIONAL_LOCKS": "0",

@@ -34,6 +34,7 @@ from core.worker.gates.evaluate import evaluate_gate
 from core.worker.git import Repository
 from core.worker.runners import Runner, detect
 from core.worker.runs import RunCache
+from core.worker.scratch import forget_scratch
 from core.worker.steering import Steering
 from core.worker.suite import Bench, Suite, fresh_checkout
 from core.worker.worktree import Worktrees
@@ -261,6 +262,7 @@ async def remove_story(job: RemoveWorktree, services: Services) -> None:
     if salvage is not None:
         await services.tell.salvaged(salvage)
     shutil.rmtree(shop.home_of(job.story_id, "any").parent, ignore_errors=True)
+    forget_scratch(job.project.state_path, job.project.name, job.story_id)
 
 
 async def stop_children(services: Services) -> None:

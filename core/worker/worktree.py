@@ -174,7 +174,7 @@ class Worktrees:
             number = found.salvaged + len(salvages) + 1
             salvages.append(await self._save_draft(story, number, tree, commit, draft))
         self.note_left(story, commit=commit, phase=phase, tree=tree)
-        await self._attach(worktree, commit)
+        await self.attach(worktree, commit)
         self._mirror(worktree, draft if phase is Phase.DESIGN and draft else spec)
         return Adopted(worktree=worktree, salvages=tuple(salvages))
 
@@ -227,7 +227,7 @@ class Worktrees:
         except (NotFound, NotAllowed, OSError):
             return ""
 
-    async def _attach(self, worktree: Worktree, commit: str) -> None:
+    async def attach(self, worktree: Worktree, commit: str) -> None:
         """The branch at `commit` and HEAD on the branch; no file changes."""
         await self._update_refs([f"update {worktree.branch} {commit}"])
         await self._repository.git(
