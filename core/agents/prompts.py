@@ -14,7 +14,6 @@ from core.agents.roles import Rights, spec_path
 from core.agents.templates import PromptTemplate, built_in
 from core.domain.evidence import Evidence
 from core.domain.lifecycles import Phase
-from core.errors import InvalidInput
 from core.worker.contract import StoryBrief
 
 _LONGEST = 60_000  # characters of one piece of data
