@@ -25,6 +25,7 @@ from core.errors import OrchardError, Unavailable
 from core.executors.local import LocalExecutor
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
+from core.gateway.service import Gateway
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
 from core.monitoring.machine import read_machine
@@ -38,6 +39,8 @@ from core.orchestrator.epics import EpicDesigns
 from core.orchestrator.fencing import Fencing
 from core.orchestrator.floor import Floor
 from core.orchestrator.mirror import Mirror
+from core.orchestrator.model_runs import ModelRuns
+from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
@@ -79,6 +82,7 @@ class _Work:
     designs: EpicDesigns
     resources: ResourceEngine
     fencing: Fencing
+    gateway: Gateway
 
 
 class _Engine:
@@ -269,8 +273,10 @@ async def _working(
         budgets = Budgets(store, clock, setups.configured)
         await budgets.load()
         stack.push_async_callback(budgets.close)
+        holds = await stack.enter_async_context(_holds(store, bus, setups, clock))
+        gateway = await stack.enter_async_context(_gateway(setups, budgets, holds, clock))
         resources = await stack.enter_async_context(
-            _resources(store, setups, clock, floor, fencing, folder, budgets)
+            _resources(store, setups, clock, floor, fencing, folder, budgets, holds)
         )
         dispatcher = Dispatcher(
             store,
@@ -285,6 +291,8 @@ async def _working(
             engine=resources,
             floor=floor,
             budgets=budgets,
+            holds=holds,
+            models=ModelRuns(gateway, budgets.accounts),
         )
         dispatcher.supervisor.on_report(fencing.explained)
         await stack.enter_async_context(_running(dispatcher.run(), "the dispatcher"))
@@ -297,7 +305,43 @@ async def _working(
             back_off=back_off,
         )
         await stack.enter_async_context(_running(designs.run(), "the design of epics"))
-        yield _Work(dispatcher=dispatcher, designs=designs, resources=resources, fencing=fencing)
+        yield _Work(
+            dispatcher=dispatcher, designs=designs, resources=resources, fencing=fencing, gateway=gateway
+        )
+
+
+@asynccontextmanager
+async def _holds(store: Store, bus: Bus, setups: Setups, clock: Clock) -> AsyncIterator[ProviderHolds]:
+    """The providers that take no more work for now."""
+    holds = ProviderHolds(
+        store,
+        clock,
+        able=setups.able_agents,
+        provider_of=setups.provider_of,
+        policy=setups.usage_policy,
+    )
+    await holds.load()
+    async with _running(holds.listen(bus), "the holds of providers"):
+        yield holds
+
+
+@asynccontextmanager
+async def _gateway(
+    setups: Setups, budgets: Budgets, holds: ProviderHolds, clock: Clock
+) -> AsyncIterator[Gateway]:
+    """The way to the models. Each call is recorded by `budgets`, which says what may be spent, too."""
+    async with Gateway.open(
+        setups.state_path,
+        setups.global_settings().model_gateway,
+        setups.environ,
+        clock,
+        on_calls=budgets.record,
+    ) as gateway:
+        setups.gateway_ready = gateway.ready
+        budgets.on_changed(gateway.set_accounts)
+        gateway.on_reached(budgets.reached)
+        gateway.on_held(holds.held)
+        yield gateway
 
 
 @asynccontextmanager
@@ -309,6 +353,7 @@ async def _resources(
     fencing: Fencing,
     folder: Path,
     budgets: Budgets,
+    holds: ProviderHolds,
 ) -> AsyncIterator[ResourceEngine]:
     history = History(store, clock)
     surveyor = Surveyor(
@@ -322,6 +367,7 @@ async def _resources(
         fences=fencing,
         past=history,
         purse=budgets,
+        providers=holds,
     )
     engine = ResourceEngine(store, clock, surveyor, history, fencing, folder=folder)
     await engine.load()

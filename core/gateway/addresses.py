@@ -1,4 +1,4 @@
-"""Where providers are asked: the built-in ones, what settings add, proxies of the environment. PURE."""
+"""Where providers are asked: the built-in ones, what settings add, proxies of the environment."""
 
 from __future__ import annotations
 

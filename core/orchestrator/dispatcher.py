@@ -13,6 +13,7 @@ import functools
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from core.bus import Bus
@@ -23,13 +24,16 @@ from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
+from core.gateway.refusal import RefusalKind
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.budget_stops import BudgetStops
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.floor import Floor
 from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
+from core.orchestrator.model_runs import ModelRuns
 from core.orchestrator.parking import Parking
+from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.scheduling.candidates import Candidate, Kind
@@ -90,6 +94,8 @@ class Dispatcher:
         engine: ResourceEngine,
         floor: Floor,
         budgets: Budgets,
+        models: ModelRuns,
+        holds: ProviderHolds,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -114,6 +120,9 @@ class Dispatcher:
         self._engine = engine
         self._floor = floor
         self.budgets = budgets
+        self.holds = holds
+        holds.wake = self.wake
+        self.models = models
         self.budget_stops = BudgetStops(budgets, floor, self.parking, self._reception.progress, clock)
         floor.is_parking = self.parking.is_parking
         floor.worker_ready_in = self.supervisor.ready_in
@@ -311,16 +320,26 @@ class Dispatcher:
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return PhaseEnd.CANCELLED
-        job = self._in_time(job)
+        try:
+            job = await self.models.begin(self._in_time(job))
+        except OrchardError as error:
+            await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
+            self._put_off([cycle.story_id], error)
+            return PhaseEnd.CANCELLED
         try:
             report = await run_job(self.supervisor, lease.owner, job)
         except PeerGone:
             await self.count_lost(job)
             raise
+        finally:
+            await self.models.end(job)
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
-        after = await self.keep(job, report, lambda tx: self._record(tx, job, report, policy))
+        if report.end is PhaseEnd.LIMITED:
+            after = await self._meet_limit(job, report, policy)
+        else:
+            after = await self.keep(job, report, lambda tx: self._record(tx, job, report, policy))
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             refused = report.end is PhaseEnd.REFUSED
             reason = "the gate said no" if refused else "the agent failed"
@@ -347,6 +366,29 @@ class Dispatcher:
             await self.budgets.write(lambda tx: None, calls=calls, turns=turns)
             raise
         return value
+
+    async def _meet_limit(self, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
+        """Its provider's limit is that of all who depend on it."""
+        provider = self.holds.provider_of(job.agent.name)
+        dependents = await self.holds.dependents(provider)
+        stays = any(one.project == job.project.name for one in dependents)
+        policy = dataclasses.replace(policy, goes_on=not stays)
+
+        def record(tx: Transaction) -> Cycle:
+            after = self._record(tx, job, report, policy)
+            self.holds.meet(
+                tx,
+                provider,
+                kind=RefusalKind.QUOTA.value,
+                reason=f"{report.error} {report.hint}".strip(),
+                said=report.limited_until,
+                by=dependents,
+            )
+            return after
+
+        after = await self.keep(job, report, record)
+        await self.holds.settle()
+        return after
 
     async def count_lost(self, job: PhaseJob) -> None:
         """The worker ended while the agent worked: a turn all the same, as long as was seen."""
@@ -384,6 +426,9 @@ class Dispatcher:
             log.warning("the worktree of %s stays for now: %s", story_id, error)
             return False
         return True
+
+    def in_work_hours(self, project: str, now: datetime) -> bool:
+        return self._setups.in_work_hours(project, now)
 
     # -- asked by people ---------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from core.domain.event import EventKind
 from core.domain.lifecycles import ProjectStatus
 from core.domain.proposals import parse_proposals
 from core.domain.story import Epic
-from core.errors import LostRace, OrchardError
+from core.errors import LostRace, OrchardError, Unavailable
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
@@ -147,6 +147,7 @@ class EpicDesigns:
     # -- one epic ----------------------------------------------------------------------------
 
     async def _drive(self, epic: Epic) -> None:
+        models = self._dispatcher.models
         try:
             setup = self._setups.project(epic.project)
             agent = self._setups.agent(epic.project)
@@ -158,7 +159,11 @@ class EpicDesigns:
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
-            report = await run_job(self._dispatcher.supervisor, owner, job)
+            job = await models.begin(job)
+            try:
+                report = await run_job(self._dispatcher.supervisor, owner, job)
+            finally:
+                await models.end(job)
             await self._dispatcher.keep(job, report, lambda tx: None)
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
@@ -168,6 +173,10 @@ class EpicDesigns:
             return
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
+        except Unavailable as error:  # the model gateway is down
+            log.warning("%s is not designed yet: %s", epic.id, error)
+            self._pauses.begin(epic.id, 10.0, str(error))
+            return
         await self._clean(epic)
 
     async def _record(self, epic: Epic, report: PhaseReport, agent: str, policy: ReviewPolicy) -> None:

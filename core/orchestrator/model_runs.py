@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from core.agents.presets import pointed
 from core.domain.budget import AccountLimit
-from core.gateway.service import Gateway
-from core.worker.contract import PhaseJob, PhaseReport
+from core.gateway.service import Gateway, RunStart
+from core.ids import new_id
+from core.worker.contract import ModelAccess, PhaseJob
 
 AccountsOf = Callable[[str, str | None], Awaitable[tuple[AccountLimit, ...]]]
 
@@ -23,8 +26,31 @@ class ModelRuns:
 
         Raises Unavailable while the gateway is down. Each begun job is ended with `end`.
         """
-        raise NotImplementedError
+        use = job.agent.gateway
+        if job.by_hand or use is None or not self._gateway.ready(use.provider):
+            return job
+        project, story = job.project.name, None if job.epic else job.story.id
+        run_id = new_id("run")
+        token = await self._gateway.open_run(
+            RunStart(
+                run_id=run_id,
+                project=project,
+                story_id=story,
+                phase=job.phase.value,
+                agent=job.agent.name,
+                provider=use.provider,
+                accounts=await self._accounts(project, story),
+            )
+        )
+        address = self._gateway.base_url(use.provider)
+        return replace(
+            job,
+            agent=pointed(job.agent, address, token),
+            model=ModelAccess(base_url=address, token=token, run_id=run_id),
+        )
 
-    async def end(self, job: PhaseJob, report: PhaseReport | None) -> None:
-        """Returns when all that its calls took is recorded. Never raises; twice is no harm."""
-        raise NotImplementedError
+    async def end(self, job: PhaseJob) -> None:
+        """Its token is good for nothing any more. Returns when all that its calls took is recorded. Never
+        raises; twice is no harm."""
+        if job.model is not None:
+            await self._gateway.close_run(job.model.run_id)

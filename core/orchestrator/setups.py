@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
-from core.agents.presets import Rows, load_rows, resolve
+from core.agents.presets import Ready, Rows, load_rows, never, resolve
+from core.agents.roles import Role
 from core.domain.access import AccessLevel
 from core.domain.approval import Asking, Circle
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
+from core.orchestrator.agent_choice import candidates
 from core.orchestrator.project_terms import project_terms
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.usage_limit import UsagePolicy
 from core.projects.registration import not_configured
+from core.scheduler.workhours import work_time
 from core.worker.contract import AgentSetup, ProjectSetup
 
 
@@ -41,7 +44,8 @@ class Setups:
         self._broken = broken
         self.state_path = state_path
         self._machine = machine
-        self._environ = environ
+        self.environ = environ
+        self.gateway_ready: Ready = never  # set by who runs the model gateway
         self._projects: dict[str, Project] = {}
         self._rows: tuple[object, Rows] | None = None  # made of which settings
         self._terms: tuple[object, Mapping[str, Terms]] | None = None
@@ -102,7 +106,9 @@ class Setups:
 
     def agent(self, name: str) -> AgentSetup:
         """Raises Unavailable when no agent is chosen or the chosen one is not installed."""
-        return resolve(self.agent_name(name), self._agents(), environ=self._environ)
+        return resolve(
+            self.agent_name(name), self._agents(), environ=self.environ, gateway=self.gateway_ready
+        )
 
     def agent_name(self, name: str) -> str:
         """Which agent a project has. Raises Unavailable when none is chosen."""
@@ -114,6 +120,40 @@ class Setups:
                 hint="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
             )
         return chosen
+
+    def able_agents(self, name: str, role: Role) -> tuple[str, ...]:
+        """The agents of a project that could work in the role here, the one that is asked for first."""
+        settings = self.configured(name)
+        if settings is None:
+            return ()
+        agent = settings.agent or self._settings().global_.default_agent
+        named = candidates(role, settings.agents_by_role, agent, settings.agent_fallbacks)
+        return tuple(each for each in named if self._can_start(each))
+
+    def _can_start(self, agent: str) -> bool:
+        try:
+            resolve(agent, self._agents(), environ=self.environ)
+        except OrchardError:
+            return False
+        return True
+
+    def provider_of(self, agent: str) -> str:
+        """Whom an agent asks for its models; its own name where its row does not say."""
+        row = self._agents().get(agent)
+        return agent if row is None or row.gateway is None else row.gateway.provider
+
+    def usage_policy(self, name: str) -> UsagePolicy:
+        settings = self.configured(name)
+        if settings is None:
+            return UsagePolicy()
+        return UsagePolicy(
+            resumes=settings.ai_settings.resume_after_usage_limit,
+            tries=settings.ai_settings.usage_limit_tries,
+        )
+
+    def in_work_hours(self, name: str, now: datetime) -> bool:
+        terms = self.terms().get(name)
+        return terms is None or work_time(now, terms.hours).allowed
 
     def _agents(self) -> Rows:
         custom = self._settings().agents
@@ -134,10 +174,7 @@ class Setups:
                 ignore=frozenset(settings.risk_limits.ignore),
             ),
             max_conflicts=settings.ai_settings.max_conflicts,
-            usage=UsagePolicy(
-                resumes=settings.ai_settings.resume_after_usage_limit,
-                tries=settings.ai_settings.usage_limit_tries,
-            ),
+            usage=self.usage_policy(name),
             asking=self.asking(name),
         )
 
