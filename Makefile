@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 # Handed on to the program: make demo ARGS=--interactive
 ARGS ?=
 # For pytest: two workers more than cores, since many tests wait for programs that they start (each worker
-# reads all tests, which takes 4 s of processor time where they are compiled); the tests of a file stay together, since many
-# share what took long to make.
+# reads all tests, which takes 4 s of processor time now that they are compiled before); the tests of a file
+# stay together, since many share what took long to make.
 PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
-.PHONY: help setup demo run test test-tools lint real bench lock clean
+.PHONY: help setup demo run test test-tools lint compiled real bench lock clean
 
 help:
 	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you approve)"
@@ -28,7 +28,8 @@ demo: setup
 run: setup
 	@"$(BIN)/python" -m bot run $(ARGS)
 
-test: lint test-tools
+test: setup
+	@"$(MAKE)" --no-print-directory -j2 lint compiled test-tools
 	"$(BIN)/python" -m pytest -q $(PYTEST_ARGS) $(ARGS)
 
 # What the tests of other languages' runners run for real.
