@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from core.agents.roles import Role
 from core.bus import Bus
 from core.domain.event import EventKind
 from core.domain.lifecycles import ProjectStatus
@@ -219,7 +220,14 @@ class EpicDesigns:
             self._pauses.begin(epic.id, seconds, "the agent failed; it tries again.")
 
     async def _meet_limit(self, epic: Epic, report: PhaseReport, agent: str, policy: UsagePolicy) -> None:
-        """It waits for its agent where the project asked for that, and people are asked where it did not."""
+        """It waits for its agent where the project asked for that, and people are asked where it did not. Its
+        provider's limit is that of all who depend on it."""
+        holds = self._dispatcher.holds
+        await holds.met(agent, reason=f"{report.error} {report.hint}".strip(), said=report.limited_until)
+        if not holds.why_not(epic.project, Role.DESIGN):  # another agent takes over
+            kept = report.session_id or epic.session_id
+            await self._store.write(lambda tx: epics.park(tx, epic, session_id=kept))
+            return
         reason = report.error or "The provider takes no more work now."
         tries = epic.limits + 1
         if not policy.resumes or tries > policy.tries:

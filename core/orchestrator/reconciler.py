@@ -62,6 +62,8 @@ class Reconciler:
         """Sprints that go on by themselves when their agent's usage limit is over."""
         now = self._dispatcher.clock.now()
         for pause in await self._store.read(functools.partial(usage.due, now=now)):
+            if not self._dispatcher.in_work_hours(pause.project, now):
+                continue  # it goes on when they begin
             if await self._store.write(functools.partial(end_usage_pause, project=pause.project)):
                 log.info("the usage limit of %s is over: %s goes on", pause.agent, pause.project)
 

@@ -37,6 +37,7 @@ class ReviewPolicy:
     limits: RiskLimits
     max_conflicts: int = 2  # after so many people are asked
     usage: UsagePolicy = field(default_factory=UsagePolicy)
+    goes_on: bool = False  # at a usage limit: another agent of the project can take over
     asking: Asking = field(default_factory=Asking)
 
 
@@ -76,14 +77,16 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             )
             return stop_after_step(tx, again, report.phase)
         case PhaseEnd.LIMITED:
-            pause_for_usage(
-                tx,
-                cycle.project,
-                agent=job.agent.name,
-                reason=f"{report.error} {report.hint}".strip(),
-                said=report.limited_until,
-                policy=policy.usage,
-            )
+            if not policy.goes_on:
+                pause_for_usage(
+                    tx,
+                    cycle.project,
+                    agent=job.agent.name,
+                    reason=f"{report.error} {report.hint}".strip(),
+                    said=report.limited_until,
+                    policy=policy.usage,
+                    others=f"All that depends on {job.agent.name}'s provider waits with it.",
+                )
             return cycles.patch(tx, cycle.story_id, state=cycle.state, session_id=report.session_id)
         case PhaseEnd.CANCELLED:
             return cycle

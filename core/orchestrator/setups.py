@@ -104,22 +104,47 @@ class Setups:
             extra_test_paths=settings.extra_test_paths,
         )
 
-    def agent(self, name: str) -> AgentSetup:
-        """Raises Unavailable when no agent is chosen or the chosen one is not installed."""
-        return resolve(
-            self.agent_name(name), self._agents(), environ=self.environ, gateway=self.gateway_ready
-        )
+    def agent_named(self, agent: str) -> AgentSetup:
+        """Raises Unavailable when it is not installed."""
+        return resolve(agent, self._agents(), environ=self.environ, gateway=self.gateway_ready)
 
-    def agent_name(self, name: str) -> str:
-        """Which agent a project has. Raises Unavailable when none is chosen."""
-        chosen = self.settings(name).agent or self._settings().global_.default_agent
-        if chosen is None:
+    def choice(
+        self,
+        name: str,
+        role: Role,
+        *,
+        held: Callable[[str], str] = _unheld,
+        failed_starts: Callable[[str], int] = _no_starts,
+        kept: Kept | None = None,
+    ) -> Choice:
+        """Which agent works for a project in a role. Raises Unavailable when none is chosen."""
+        settings = self.settings(name)
+        agent = settings.agent or self._settings().global_.default_agent
+        if not candidates(role, settings.agents_by_role, agent, settings.agent_fallbacks):
             raise Unavailable(
                 f"Project {name} has no agent.",
                 why="Neither the project's 'agent' nor 'global.default_agent' is set.",
                 hint="Set one in orch-config.yaml; 'orchard doctor' lists the agents found here.",
             )
-        return chosen
+        return choose(
+            role,
+            settings.agents_by_role,
+            agent,
+            settings.agent_fallbacks,
+            installed=self._can_start,
+            has_key=self._has_key,
+            held=held,
+            failed_starts=failed_starts,
+            kept=kept,
+        )
+
+    def _has_key(self, agent: str) -> bool:
+        """In Orchard's environment, in its row, or at the gateway; one that names no key needs none."""
+        row = self._agents()[agent]
+        if not row.key_variables:
+            return True
+        given = any(self.environ.get(key) or row.environment.get(key) for key in row.key_variables)
+        return given or (row.gateway is not None and self.gateway_ready(row.gateway.provider))
 
     def able_agents(self, name: str, role: Role) -> tuple[str, ...]:
         """The agents of a project that could work in the role here, the one that is asked for first."""
@@ -127,7 +152,8 @@ class Setups:
         if settings is None:
             return ()
         agent = settings.agent or self._settings().global_.default_agent
-        named = candidates(role, settings.agents_by_role, agent, settings.agent_fallbacks)
+        by_role = {str(each): named for each, named in settings.agents_by_role.items()}
+        named = candidates(role, by_role, agent, settings.agent_fallbacks)
         return tuple(each for each in named if self._can_start(each))
 
     def _can_start(self, agent: str) -> bool:

@@ -24,6 +24,15 @@ class UsagePolicy:
     tries: int = 3  # resumes by itself at most so often in a row
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """A project whose sprint cannot go on while `agent`'s provider is held."""
+
+    project: str
+    agent: str
+    policy: UsagePolicy
+
+
 def next_try(now: datetime, said: datetime | None, tries: int) -> datetime:
     """When to go on: when the provider said; else after 60 s, twice as long each time, at most 1 h.
 
@@ -36,9 +45,19 @@ def next_try(now: datetime, said: datetime | None, tries: int) -> datetime:
 
 
 def pause_for_usage(
-    tx: Transaction, project: str, *, agent: str, reason: str, said: datetime | None, policy: UsagePolicy
+    tx: Transaction,
+    project: str,
+    *,
+    agent: str,
+    reason: str,
+    said: datetime | None,
+    policy: UsagePolicy,
+    others: str = "",
 ) -> None:
-    """Pauses the project's running sprint. A second story that ran into the same limit only prolongs it."""
+    """Pauses the project's running sprint. A second story that ran into the same limit only prolongs it.
+
+    `others`: what becomes of other projects, in a sentence.
+    """
     workflow = projects.get(tx.conn, project).workflow
     if workflow is WorkflowState.SPRINT_PAUSED and (present := usage.find(tx.conn, project)) is not None:
         if said is not None and (present.until is None or said > present.until):
@@ -60,7 +79,7 @@ def pause_for_usage(
             "until": until.isoformat() if until is not None else None,
             "resumes": resumes,
             "tries": tries,
-            "others": f"Other projects that use {agent} go on until they meet the limit themselves.",
+            "others": others,
         },
     )
 

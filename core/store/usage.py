@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,3 +101,49 @@ def resumed_in_a_row(conn: sqlite3.Connection, project: str) -> int:
         {"project": project},
     ).fetchone()[0]
     return count
+
+
+# -- providers -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A provider takes no more work until then, for all that depend on it."""
+
+    provider: str
+    kind: str  # of the refusal: quota, credit, auth
+    reason: str  # its own words; untrusted
+    since: datetime
+    until: datetime
+    tries: int  # the how manieth in a row
+
+
+def hold(tx: Transaction, provider: str, *, kind: str, reason: str, until: datetime, tries: int) -> None:
+    """In the place of an earlier one; of two that are in force the later end counts."""
+    tx.conn.execute(
+        "INSERT INTO provider_holds (provider, kind, reason, since, until, tries) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (provider) DO UPDATE SET kind = excluded.kind, reason = excluded.reason,"
+        " since = iif(until > excluded.since, since, excluded.since),"
+        " until = max(until, excluded.until), tries = excluded.tries",
+        (to_text(provider), kind, to_text(reason), tx.now_text, to_time(until), tries),
+    )
+
+
+def lift(tx: Transaction, providers: Iterable[str]) -> None:
+    """Nothing for those that are not held."""
+    tx.conn.executemany("DELETE FROM provider_holds WHERE provider = ?", [(each,) for each in providers])
+
+
+def holds(conn: sqlite3.Connection) -> tuple[Hold, ...]:
+    """Those that are over stay for a while: how many there were in a row is known by them."""
+    return tuple(
+        Hold(
+            provider=row["provider"],
+            kind=row["kind"],
+            reason=row["reason"],
+            since=from_time(row["since"]),
+            until=from_time(row["until"]),
+            tries=row["tries"],
+        )
+        for row in conn.execute("SELECT * FROM provider_holds ORDER BY provider")
+    )

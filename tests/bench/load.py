@@ -30,6 +30,7 @@ from core.orchestrator.budgets import Budgets
 from core.orchestrator.commands import Commands
 from core.orchestrator.fencing import Fencing
 from core.orchestrator.floor import Floor
+from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.registry import Registry
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.scheduling.history import History
@@ -137,6 +138,13 @@ async def opened(root: Path, read_machine: Callable[[], Reading] | None = None) 
             fences=fencing,
             past=history,
             purse=Budgets(store, clock, setups.configured),
+            providers=ProviderHolds(
+                store,
+                clock,
+                able=setups.able_agents,
+                provider_of=setups.provider_of,
+                policy=setups.usage_policy,
+            ),
         )
         engine = ResourceEngine(store, clock, surveyor, history, fencing)
         await engine.load()

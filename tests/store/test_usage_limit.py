@@ -18,7 +18,15 @@ def project(tx, new_project):
 
 
 def limit(tx, project, *, said=None, policy=RESUMES):
-    pause_for_usage(tx, project, agent="claude", reason="5-hour limit", said=said, policy=policy)
+    pause_for_usage(
+        tx,
+        project,
+        agent="claude",
+        reason="5-hour limit",
+        said=said,
+        policy=policy,
+        others="All that depends on anthropic waits with it.",
+    )
     return usage.find(tx.conn, project)
 
 
@@ -37,7 +45,7 @@ def test_it_pauses_the_sprint_until_the_time_that_was_said(tx, project):
     assert workflow(tx, project) is WorkflowState.SPRINT_PAUSED
     (data,) = told(tx, EventKind.USAGE_LIMITED)
     assert (data["agent"], data["until"], data["resumes"]) == ("claude", until.isoformat(), True)
-    assert "Other projects" in data["others"]
+    assert data["others"] == "All that depends on anthropic waits with it."
 
 
 def test_without_the_wish_it_waits_for_people_even_when_the_time_is_over(tx, project, later):
@@ -93,7 +101,7 @@ def test_a_sprint_that_a_person_paused_is_not_resumed_by_a_limit(tx, project, la
     assert usage.due(after.conn, after.now) == ()
 
 
-def test_other_projects_go_on(tx, project, new_project):
+def test_a_project_that_does_not_depend_on_it_goes_on(tx, project, new_project):
     other = new_project(tx, "depot").name
     limit(tx, project)
     assert workflow(tx, other) is WorkflowState.SPRINT_ACTIVE

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from config.settings import GlobalSettings
+from core.agents.roles import ROLE_OF, Role
 from core.clock import Clock
 from core.domain.lifecycles import Phase
+from core.domain.story import Cycle
 from core.isolation.limits import ProjectUse
 from core.orchestrator.floor import Floor
 from core.orchestrator.scheduling.bars import hours_bar
@@ -55,6 +57,12 @@ class Purse(Protocol):
     def barred_stories(self, project: str) -> int: ...
 
 
+class Providers(Protocol):
+    """Of core.orchestrator.provider_holds.ProviderHolds, what is asked here."""
+
+    def why_not(self, project: str, role: Role) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """`picture.projects` hold what may be offered; `waits`: what may not, and why; `rest`: by project, why
@@ -90,7 +98,7 @@ class _Moment:
     wishes: Mapping[str, str]
     pauses: Mapping[str, str]  # story to sentence
     bars: Mapping[str, str]  # of projects that want something: a sentence, or empty
-    spent: Mapping[str, str]  # story or project to a sentence: no agent may begin for it
+    unable: Mapping[str, str]  # story, or project with epics, to a sentence: no agent may begin for it
     turns: Mapping[str, tuple[float, str]]  # how many may begin in each project, and what the others hear
     measured: Mapping[str, Measured]
     parking: frozenset[str]
@@ -112,6 +120,7 @@ class Surveyor:
         fences: Fences,
         past: Past,
         purse: Purse,
+        providers: Providers,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -123,6 +132,7 @@ class Surveyor:
         self._fences = fences
         self._past = past
         self._purse = purse
+        self._providers = providers
         self._last_terms: dict[str, Terms] = {}  # a project may leave the settings while it has work
         self._expected: dict[str, tuple[float, tuple[Resources, str]]] = {}
         self._cpu_seconds: dict[str, tuple[float, float, float | None]] = {}
@@ -207,23 +217,29 @@ class Surveyor:
             wishes=dict(floor.extra_agents.wishes),
             pauses=pauses,
             bars={name: self._bar(name) for name in wanting},
-            spent=self._spent(found),
+            unable=self._unable(found),
             turns={name: self._purse.turns_left(name) for name in wanting},
             measured={name: self._measured(name, uses.get(name), now) for name in named},
             parking=frozenset(story for story in leased if floor.is_parking(story)),
         )
 
-    def _spent(self, found: Look) -> Mapping[str, str]:
-        spent = {name: why for name in found.ready if (why := self._purse.why_not(name, None))}
-        for name in self._floor.extra_agents.wishes.values():
-            if why := self._purse.why_not(name, None):
-                spent[name] = why
-        return spent | {
+    def _unable(self, found: Look) -> Mapping[str, str]:
+        epics = {
+            name: why
+            for name in self._floor.extra_agents.wishes.values()
+            if (why := self._purse.why_not(name, None) or self._providers.why_not(name, Role.DESIGN))
+        }
+        return epics | {
             one.cycle.story_id: why
             for name, ready in found.ready.items()
             for one in ready
-            if needs_agent(one.cycle) and (why := self._purse.why_not(name, one.cycle.story_id))
+            if needs_agent(one.cycle) and (why := self._why_unable(name, one.cycle))
         }
+
+    def _why_unable(self, project: str, cycle: Cycle) -> str:
+        assert cycle.state.phase is not None  # what is over is not ready
+        role = ROLE_OF[cycle.state.phase]
+        return self._purse.why_not(project, cycle.story_id) or self._providers.why_not(project, role)
 
     def _bar(self, project: str) -> str:
         if bar := self._fences.over_disk(project):
@@ -372,9 +388,9 @@ class Surveyor:
         if name not in moment.found.active:
             waits |= dict.fromkeys(wishes, f"waits: {name} is not started; next when it is.")
             return project
-        waits |= {one.cycle.story_id: why for one in ready if (why := moment.spent.get(one.cycle.story_id))}
-        ready = [one for one in ready if one.cycle.story_id not in moment.spent]
-        if why := moment.spent.get(name):
+        waits |= {one.cycle.story_id: why for one in ready if (why := moment.unable.get(one.cycle.story_id))}
+        ready = [one for one in ready if one.cycle.story_id not in moment.unable]
+        if why := moment.unable.get(name):
             waits |= dict.fromkeys(wishes, why)
             wishes = []
         stories = sum(1 for task in project.at_work if task.kind is not Kind.DESIGN)

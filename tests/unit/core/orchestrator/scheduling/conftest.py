@@ -20,11 +20,13 @@ from core.isolation.limits import ProjectUse
 from core.monitoring.machine import Reading
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.floor import Floor
+from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.scheduling.candidates import Kind
 from core.orchestrator.scheduling.demand import Terms, terms_of
 from core.orchestrator.scheduling.engine import Choice, ResourceEngine
 from core.orchestrator.scheduling.history import History
 from core.orchestrator.scheduling.surveyor import Surveyor
+from core.orchestrator.usage_limit import UsagePolicy
 from core.scheduler.workhours import Hours
 from core.store import cycles, leases, projects, stories
 from core.store.database import Store, Transaction
@@ -74,10 +76,18 @@ class Yard:
     applied: int = 0
     projects: dict[str, ProjectSettings] = field(default_factory=dict)  # of those with budgets
     budgets: Budgets = field(init=False)
+    holds: ProviderHolds = field(init=False)
     engine: ResourceEngine = field(init=False)
 
     def __post_init__(self) -> None:
         history = History(self.store, self.clock)
+        self.holds = ProviderHolds(
+            self.store,
+            self.clock,
+            able=lambda project, role: ("claude",),
+            provider_of=lambda agent: "anthropic",
+            policy=lambda project: UsagePolicy(),
+        )
         self.budgets = Budgets(self.store, self.clock, self.projects.get)
         surveyor = Surveyor(
             self.store,
@@ -90,6 +100,7 @@ class Yard:
             fences=self,
             past=history,
             purse=self.budgets,
+            providers=self.holds,
         )
         self.engine = ResourceEngine(self.store, self.clock, surveyor, history, self)
 
