@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - paths go to and from other programs as text
 """Builds a Rust project's tests with cargo and runs each test in a process of its own. See orchard_driver."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - paths go to and from other programs as text
 """What the drivers of compiled tests share: the signed channel, running programs, judging by exit codes.
 
 A driver is started by Orchard in the tests' sandbox. None of the project's code runs in its process; a test's

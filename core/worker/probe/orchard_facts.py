@@ -33,7 +33,7 @@ class Tree:
 
     def relative(self, filename: Optional[str]) -> str:  # noqa: UP045
         """The path from the repository's top with "/", or "" for a file from elsewhere."""
-        if not filename or not os.path.isabs(filename):  # noqa: PTH117 - "<frozen importlib>", "<string>"
+        if not filename or not os.path.isabs(filename):
             return ""
         found = self._known.get(filename)
         if found is None:
@@ -119,8 +119,8 @@ def _skipped_by(error: Optional[BaseException], tree: Tree) -> Optional[str]:  #
 def _is_runners(frame: FrameType) -> bool:
     """Whether the code is pytest's or unittest's own; what has no file may stand for them."""
     filename = frame.f_code.co_filename
-    folders = filename.split(os.sep)[:-1]  # noqa: PTH206
-    return not os.path.isabs(filename) or "_pytest" in folders or "unittest" in folders  # noqa: PTH117
+    folders = filename.split(os.sep)[:-1]
+    return not os.path.isabs(filename) or "_pytest" in folders or "unittest" in folders
 
 
 def _steps(error: BaseException, tree: Tree) -> Iterator[Tuple[str, str, FrameType]]:  # noqa: UP006
@@ -239,7 +239,7 @@ def _file_of(name: str) -> Optional[str]:  # noqa: UP045
 def _first_path(module: Any) -> Optional[str]:  # noqa: UP045
     """A namespace package has folders but no file."""
     paths = list(getattr(module, "__path__", ()))
-    return os.path.join(paths[0], "__init__.py") if paths else None  # noqa: PTH118
+    return os.path.join(paths[0], "__init__.py") if paths else None
 
 
 def _type_name(kind: type) -> str:

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - paths go to and from other programs as text
 """Builds a Go module's tests with go and runs each test in a process of its own. See orchard_driver."""
 
 from __future__ import annotations

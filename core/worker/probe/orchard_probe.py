@@ -109,8 +109,8 @@ class Probe:
         if self._send is None:
             return
         digest = ""
-        if self.report and os.path.exists(self.report):  # noqa: PTH110
-            with open(self.report, "rb") as file:  # noqa: PTH123
+        if self.report and os.path.exists(self.report):
+            with open(self.report, "rb") as file:
                 digest = hashlib.sha256(file.read()).hexdigest()
         self._send({"kind": "ended", "status": int(session.exitstatus), "report": digest})
 
@@ -310,7 +310,7 @@ def _text(report: Any) -> str:
 def _here() -> Any:
     from pathlib import Path
 
-    return Path(os.path.abspath(__file__))  # noqa: PTH100
+    return Path(os.path.abspath(__file__))
 
 
 def start(settings: Record) -> "Probe":  # noqa: UP037

@@ -18,7 +18,7 @@ _STANDARD = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
 
 
 def main() -> int:
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if path != here] + [here]
     try:
         import pytest
@@ -33,8 +33,8 @@ def main() -> int:
     if settings is None:
         sys.stderr.write("orchard_start: not started by Orchard\n")
         return 4
-    roots = [*settings["python_path"], os.getcwd()]  # noqa: PTH109
-    if any(os.path.isfile(os.path.join(root, "_pytest", "__init__.py")) for root in roots):  # noqa: PTH113, PTH118
+    roots = [*settings["python_path"], os.getcwd()]
+    if any(os.path.isfile(os.path.join(root, "_pytest", "__init__.py")) for root in roots):
         return _unavailable(
             "this project is pytest itself, and its tests would be about the installed pytest, which is "
             "loaded first: set a `test_command` that starts the project's own"
@@ -61,9 +61,9 @@ def _enter(settings: Any) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(added + ([rest] if rest else []))
         sys.path[0:0] = added
     if settings["cwd_on_path"]:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+        sys.path.insert(0, os.getcwd())
     sys.argv[:] = ["pytest", *settings["shown"]]
-    _give_way([*added, os.getcwd()])  # noqa: PTH109
+    _give_way([*added, os.getcwd()])
 
 
 def _give_way(roots: List[str]) -> None:  # noqa: UP006
@@ -73,9 +73,9 @@ def _give_way(roots: List[str]) -> None:  # noqa: UP006
     for name in {loaded.partition(".")[0] for loaded in sys.modules}:
         if name in _OURS or name in _STANDARD or name.startswith("orchard_"):
             continue
-        paths = [os.path.join(root, name) for root in roots]  # noqa: PTH118
+        paths = [os.path.join(root, name) for root in roots]
         files = [file for path in paths for file in (f"{path}.py", f"{path}/__init__.py")]
-        if any(os.path.isfile(file) for file in files):  # noqa: PTH113
+        if any(os.path.isfile(file) for file in files):
             for loaded in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
                 del sys.modules[loaded]
 

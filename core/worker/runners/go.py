@@ -23,7 +23,7 @@ _BLOCK = re.compile(r"^require\s*\(.*?^\)|^require\s+[^(\n]*$", re.MULTILINE | r
 
 
 def is_plain_go(command: str) -> bool:
-    """Whether a `test_command` is a call of go or gotestsum that runs all tests as they are built by default."""
+    """Whether a `test_command` is a call of go or gotestsum that runs all tests, built as by default."""
     if re.search(r"[|&;<>()`$\n]", command) or "{junit}" in command:
         return False
     found = _PLAIN.fullmatch(command.strip())

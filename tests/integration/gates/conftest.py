@@ -5,6 +5,7 @@ Runs are kept in one cache for the whole session, so a base or a red that many t
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -261,3 +262,35 @@ def codes() -> Any:
         return {refusal.code for refusal in verdict.refusals}
 
     return of
+
+
+JS_TOOLS = Path(__file__).parents[2] / "tools" / "js" / "node_modules"
+
+
+@pytest.fixture
+def js_lab(lab: Lab) -> Lab:
+    """The lab, with jest and vitest installed as a project's node_modules and without Python."""
+    if shutil.which("node") is None:
+        pytest.skip("needs node on this machine")
+    if not (JS_TOOLS / ".orchard-installed").exists():
+        pytest.skip("needs jest and vitest: make test-tools")
+    environment = Environment(
+        key="js",
+        description="the tests' own",
+        read_only=(JS_TOOLS,),
+        modules=((JS_TOOLS, "node_modules"),),
+    )
+
+    async def suite(commit: str) -> tuple[Suite, Repository]:
+        repository = await Repository.open(lab.folder)
+        checkout = lab.setup.state_path / "seen" / commit
+        if not checkout.exists():
+            await repository.checkout(commit, checkout)
+        runner = detect(checkout / lab.setup.folder, lab.setup, environment)
+        bench = Bench(setup=lab.setup, environment=environment, machine=lab.machine, runner=runner)
+        return Suite(
+            repository=repository, bench=bench, cache=RunCache(lab.setup.state_path / "runs")
+        ), repository
+
+    lab.suite = suite  # type: ignore[method-assign]
+    return lab

@@ -11,6 +11,7 @@ from core.worker.gates.honesty import Project, why_broken
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs go on this machine")
 
+HEAD = 'package %s\n\nimport "testing"\n\n'
 CODE = "package shop\n\nfunc Gross(net int) int { return net * 2 }\n"
 SHOP = {
     "go.mod": "module example.com/shop\n\ngo 1.19\n",
@@ -110,9 +111,9 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(toolchain_
             """,
         "more/syntax_test.go": "package more_test\n\nfunc TestX(t *testing.T) { x := }\n",
         "bad/bad.go": "package bad\n\ntype Cart struct{}\n",
-        "bad/slip_test.go": 'package bad_test\n\nimport "testing"\n\nfunc TestX(t *testing.T) { gros(1) }\n',
-        "bad/types_test.go": 'package bad\n\nimport "testing"\n\nfunc TestY(t *testing.T) { var x int = "a"; _ = x }\n',
-        "bad/to_come_test.go": 'package bad\n\nimport "testing"\n\nfunc TestZ(t *testing.T) { Cart{}.Total() }\n',
+        "bad/slip_test.go": HEAD % "bad_test" + "func TestX(t *testing.T) { gros(1) }\n",
+        "bad/types_test.go": HEAD % "bad" + 'func TestY(t *testing.T) { var x int = "a"; _ = x }\n',
+        "bad/to_come_test.go": HEAD % "bad" + "func TestZ(t *testing.T) { Cart{}.Total() }\n",
         "lost/lost_test.go": 'package lost\n\nimport ("testing"; "github.com/nobody/pad")\n\n'
         "func TestX(t *testing.T) { pad.Left() }\n",
     }
