@@ -74,6 +74,7 @@ class Orchard:
     projects: dict[str, Path] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     global_settings: dict[str, Any] = field(default_factory=dict)
+    agent_row: dict[str, Any] = field(default_factory=dict)  # more keys of the replay agent's row
     times: dict[str, float] = field(default_factory=dict)
     quick: set[str] = field(default_factory=set)  # projects whose tests are run by a script
     process: subprocess.Popen[str] | None = None
@@ -115,7 +116,7 @@ class Orchard:
                 "global_state_path": str(self.state),
                 **self.global_settings,
             },
-            "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}}},
+            "agents": {"replay": {"variables": {"script": str(self.root / "replay.yaml")}, **self.agent_row}},
             "projects": {
                 name: {
                     "name": name,

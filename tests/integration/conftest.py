@@ -90,6 +90,8 @@ class Farm:
     settings: dict[str, Any] = field(default_factory=dict)  # of every project
     own_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of one, over those
     global_settings: dict[str, Any] = field(default_factory=dict)
+    agent_row: dict[str, Any] = field(default_factory=dict)  # more keys of the replay agent's row
+    agents: dict[str, dict[str, Any]] = field(default_factory=dict)  # other rows
     quick: bool = False  # tests run by a script: for what is around a test run
 
     def add(self, name: str, files: Mapping[str, str] = BASE_FILES) -> Path:
@@ -108,7 +110,7 @@ class Farm:
                 "max_load_per_core": None,  # the machine that tests run on may be as busy as it likes
                 **self.global_settings,
             },
-            "agents": {"replay": {"variables": {"script": str(script)}}},
+            "agents": {"replay": {"variables": {"script": str(script)}, **self.agent_row}, **self.agents},
             "projects": {
                 name: {
                     "name": name,
