@@ -112,6 +112,10 @@ _SHAPES = (
         "://",
     ),
 )
+# Every match begins with one of these; a piece that ends with a part of one is kept back.
+_WORDS = tuple(sorted({word for shape in _SHAPES for word in shape.words}))
+_BEGINNINGS = frozenset(word[:length] for word in _WORDS for length in range(1, len(word)))
+_LONGEST_WORD = max(map(len, _WORDS))
 # What may stand before a key and has spaces in it.
 _BEFORE = re.compile(
     r"(?:authorization|api-key|secret_?access_?key|bearer|basic)[\"'\\]{0,4}\s{0,4}(?:[:=]\s{0,4}[\"'\\]{0,4})?"
@@ -174,6 +178,7 @@ class RedactedStream:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._kept = ""
+        self._before = ""  # the last character that was given: a key does not begin in the middle of a word
         self._skips: re.Pattern[str] | None = None  # what follows belongs to a secret that was too long
 
     def add(self, piece: str) -> str:
@@ -187,12 +192,18 @@ class RedactedStream:
         text = self._kept + piece
         cut = self._safe_until(text)
         self._kept = text[cut:]
-        return self._redactor.text(text[:cut])
+        told = self._redacted(text[:cut])
+        self._before = text[cut - 1] if cut else self._before
+        return told
 
     def end(self) -> str:
         """What was kept back; the stream begins anew."""
-        kept, self._kept, self._skips = self._kept, "", None
-        return self._redactor.text(kept)
+        told = self._redacted(self._kept)
+        self._kept, self._before, self._skips = "", "", None
+        return told
+
+    def _redacted(self, text: str) -> str:
+        return self._redactor.text(self._before + text)[len(self._before) :]
 
     def _safe_until(self, text: str) -> int:
         """The place from which on a secret could have begun; it stands in none."""
@@ -200,10 +211,12 @@ class RedactedStream:
         private = False
         while cut != last:
             last = cut
-            cut = _start_of_run(text, cut)
-            before = _BEFORE.search(text[max(0, cut - _LONGEST_BEFORE) : cut])
+            run = _start_of_run(text, cut)
+            before = _BEFORE.search(text[max(0, run - _LONGEST_BEFORE) : run])
             if before is not None:
-                cut = max(0, cut - _LONGEST_BEFORE) + before.start()
+                cut = max(0, run - _LONGEST_BEFORE) + before.start()
+            elif cut < len(text) or _may_begin(text[run:]):
+                cut = run
             for value in self._redactor.known:
                 found = text.find(value, max(0, cut - len(value) + 1), cut + len(value) - 1)
                 cut = min(cut, found) if found >= 0 else cut
@@ -234,12 +247,19 @@ class RedactedStream:
         return len(text) - _RUN_KEPT
 
 
+def _may_begin(run: str) -> bool:
+    """Whether a secret may begin in these characters, or have begun."""
+    lowered = run.lower()
+    return any(word in lowered for word in _WORDS) or any(
+        lowered[-length:] in _BEGINNINGS for length in range(1, min(len(lowered), _LONGEST_WORD) + 1)
+    )
+
+
 def _start_of_run(text: str, end: int) -> int:
     """Of the characters without a space that end at `end`."""
     if end == 0 or text[end - 1].isspace():
         return end
-    begin = max(0, end - _RUN_LIMIT - 1)
-    return end - len(text[begin:end].rsplit(None, 1)[-1])
+    return end - len(text[:end].rsplit(None, 1)[-1])
 
 
 def _quoted(text: str) -> str:

@@ -361,6 +361,8 @@ class _Attempt:
             session_id=turn.session_id if turn else job.session_id,
             agent_text=turn.text[-_TEXT_CHARACTERS:] if turn else "",
             agent_exit=turn.exit_code if turn else None,
+            began=turn.began if turn else True,
+            turn=self._agent.facts if self._agent else None,
             usage=turn.usage if turn else {},
             seconds={step: round(seconds, 3) for step, seconds in self._steps.seconds.items()},
             rebased_base=rebased.base if rebased else None,

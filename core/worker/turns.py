@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from core.agents import confined
 from core.agents.driver import run_turn
-from core.agents.prompts import not_allowed, render_prompt
+from core.agents.prompts import not_allowed, render_prompt, template_name
 from core.agents.roles import Rights, spec_path
+from core.agents.templates import choose_template
 from core.agents.turn import (
     AgentText,
     PermissionAsked,
@@ -21,18 +23,22 @@ from core.agents.turn import (
     Turn,
     TurnEnd,
     TurnEvent,
+    TurnStarted,
     TurnSteered,
 )
+from core.clock import SystemClock
 from core.domain.evidence import Refusal
 from core.domain.lifecycles import Phase
+from core.domain.session import How
 from core.errors import NotAllowed, NotFound
 from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.plan import Level, plan_launch
 from core.worker.agentbox import agent_sandbox, protected_paths
-from core.worker.contract import PermissionAnswer, PermissionQuestion, PhaseJob, Stalled
+from core.worker.contract import PermissionAnswer, PermissionQuestion, PhaseJob, Stalled, TurnFacts
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.parking import either
+from core.worker.past import Past, bring_home
 from core.worker.runners import Runner
 from core.worker.scratch import TEMPORARY, scratch
 from core.worker.steps import PhaseSteps
@@ -43,7 +49,10 @@ _PROGRESS_SECONDS = 0.5  # between two pieces of an agent's text
 
 
 class AgentTurn:
-    """One turn. `end` is how it ended, None before."""
+    """One turn. `end` is how it ended, `facts` what it was; None before.
+
+    Neither what is told of it nor what is kept of it holds a secret.
+    """
 
     def __init__(
         self,
@@ -69,7 +78,15 @@ class AgentTurn:
         self._interrupted = interrupted  # it goes on with what a parked turn left
         self._temporary: Mapping[str, str] = {}  # variables that name the folder for temporary files
         self._said = 0.0  # when the agent's text was last passed on
+        self._past = Past(job)
+        self._shown = self._past.redactor.stream()
+        self._started: TurnStarted | None = None
+        self._began = SystemClock().now()
+        self._template, self._template_problem = choose_template(
+            template_name(job.phase, epic=job.epic), job.project.prompts_path
+        )
         self.end: TurnEnd | None = None
+        self.facts: TurnFacts | None = None
 
     async def play(self, environment: Environment, runner: Runner) -> tuple[TurnEnd, tuple[Refusal, ...]]:
         """The turn, and what it did where it had nothing to do."""
@@ -115,6 +132,12 @@ class AgentTurn:
         paths = [entry.path for entry in await shop.repository.entries(self._start)]
         protected = protected_paths(paths, self._rights, runner.is_runner_config)
 
+        transcript = shop.transcript_of(job.story.id, job.phase, job.attempt, job.generation)
+        home = shop.home_of(job.story.id, job.agent.name)
+        if job.fork is not None:
+            await asyncio.to_thread(bring_home, shop.home_of(job.fork.story_id, job.agent.name), home)
+        prompt = await self._prompt(environment, runner)
+
         async def begin(argv: tuple[str, ...], variables: Mapping[str, str], home: Path) -> ContainedProcess:
             return await self._launch(argv, variables, home, environment, protected)
 
@@ -122,11 +145,16 @@ class AgentTurn:
             end = await run_turn(
                 job.agent,
                 Turn(
-                    prompt=self._prompt(environment, runner),
+                    prompt=prompt,
                     cwd=self._worktree.path,
-                    home=shop.home_of(job.story.id, job.agent.name),
-                    transcript=shop.transcript_of(job.story.id, job.phase, job.attempt),
+                    home=home,
+                    transcript=transcript,
                     session_id=job.session_id,
+                    fork_from=job.fork.session_id if job.fork else None,
+                    seed=self._past.seed if job.past else None,
+                    steering=choose_template("steering", job.project.prompts_path)[0],
+                    redactor=self._past.redactor,
+                    heading=self._heading(),
                     timeout_seconds=job.project.turn_timeout_seconds,
                     stall_seconds=job.project.stall_seconds,
                     stall_cancel_seconds=job.project.stall_cancel_seconds,
@@ -143,7 +171,45 @@ class AgentTurn:
                 on_stalled=self._on_stalled,
             )
             self._steering.end(end.steered)
-        return end
+        self.facts = self._facts(end, transcript)
+        clean = self._past.redactor.text
+        return replace(end, text=clean(end.text), error=clean(end.error), hint=clean(end.hint))
+
+    def _heading(self) -> Mapping[str, object]:
+        """What a transcript says of its turn, should nothing else be left of it."""
+        job, template = self._job, self._template
+        return {
+            "story": job.story.id,
+            "phase": job.phase.value,
+            "attempt": job.attempt,
+            "generation": job.generation,
+            "agent": job.agent.name,
+            "run": job.model.run_id if job.model else "",
+            "template": template.name,
+            "template_version": template.version,
+            "template_source": template.source,
+            **({"template_problem": self._template_problem} if self._template_problem else {}),
+        }
+
+    def _facts(self, end: TurnEnd, transcript: Path) -> TurnFacts:
+        job, template, started = self._job, self._template, self._started
+        folder = job.project.state_path.resolve() / "transcripts"
+        return TurnFacts(
+            agent=job.agent.name,
+            kind=end.kind.value,
+            started_at=self._began,
+            seconds=end.seconds,
+            transcript=transcript.relative_to(folder).as_posix(),
+            session_id=end.session_id,
+            how=started.how.value if started else How.NONE.value,
+            why=self._past.redactor.text(started.why) if started else "",
+            template=template.name,
+            template_version=template.version,
+            template_source=template.source,
+            template_problem=self._template_problem,
+            prompt_sha256=started.prompt_sha256 if started else "",
+            tools=end.tools,
+        )
 
     @contextmanager
     def _scratch(self) -> Iterator[None]:
@@ -194,8 +260,9 @@ class AgentTurn:
         staged = await self._shop.worktrees.stage(self._worktree)
         return staged.tree != await self._shop.repository.tree_of(self._start)
 
-    def _prompt(self, environment: Environment, runner: Runner) -> str:
+    async def _prompt(self, environment: Environment, runner: Runner) -> str:
         job = self._job
+        linked = await self._past.linked()
         command = runner.command
         if command[:1] == ("python",) and environment.python is not None:
             command = (str(environment.python), *command[1:])
@@ -209,13 +276,27 @@ class AgentTurn:
             test_command=" ".join(command),
             epic=job.epic,
             interrupted=self._interrupted,
+            template=self._template,
+            linked=linked,
         )
 
     # --- telling
 
     async def _on_event(self, event: TurnEvent) -> None:
-        tell = self._steps.tell
-        if isinstance(event, ToolStarted):
+        if isinstance(event, AgentText) and not event.thought:
+            text = self._shown.add(event.text)
+            now = time.monotonic()
+            if text.strip() and now - self._said >= _PROGRESS_SECONDS:
+                self._said = now
+                await self._steps.tell("agent", text.strip())
+            return
+
+        async def tell(step: str, text: str) -> None:
+            await self._steps.tell(step, self._past.redactor.text(text))
+
+        if isinstance(event, TurnStarted):
+            self._started = event
+        elif isinstance(event, ToolStarted):
             await tell("tool", event.title or event.kind)
         elif isinstance(event, ToolEnded) and event.failed:
             await tell("tool", f"failed: {event.title or event.kind}")
@@ -228,11 +309,6 @@ class AgentTurn:
                 self._steering.queue.put_nowait(not_allowed(event.title, event.reason))
         elif isinstance(event, TurnSteered):
             self._steering.reached(event.text)
-        elif isinstance(event, AgentText) and not event.thought:
-            now = time.monotonic()
-            if now - self._said >= _PROGRESS_SECONDS:
-                self._said = now
-                await tell("agent", event.text.strip())
 
     async def _on_stalled(self, seconds: float, doing: str) -> None:
         job = self._job
@@ -242,7 +318,7 @@ class AgentTurn:
                 phase=job.phase,
                 generation=job.generation,
                 seconds=seconds,
-                doing=doing,
+                doing=self._past.redactor.text(doing),
             )
         )
 
@@ -256,8 +332,8 @@ class AgentTurn:
                 story_id=job.story.id,
                 phase=job.phase,
                 generation=job.generation,
-                title=asked.title,
-                detail=asked.detail,
+                title=self._past.redactor.text(asked.title),
+                detail=self._past.redactor.text(asked.detail),
                 reasons=asked.reasons,
             )
         )

@@ -239,9 +239,10 @@ class Workshop:
         """An agent's private HOME for a story: it outlives turns, since sessions are kept there."""
         return self.setup.state_path.resolve() / "homes" / self.setup.name / story / agent
 
-    def transcript_of(self, story: str, phase: Phase, attempt: int) -> Path:
+    def transcript_of(self, story: str, phase: Phase, attempt: int, generation: int) -> Path:
+        """A file a turn: an attempt may have several, before and after it made place for another story."""
         folder = self.setup.state_path.resolve() / "transcripts" / self.setup.name / story
-        return folder / f"{phase.value}-{attempt}.jsonl"
+        return folder / f"{phase.value}-{attempt}.{generation}.jsonl"
 
 
 def _command_of(pid: int) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ async def test_a_story_goes_from_its_criteria_to_code_that_a_person_may_merge(
     assert {step.step for step in heard.steps} >= {"worktree", "environment", "agent", "gate", "commit"}
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
     assert {child.kind for child in heard.started} == {"agent", "test"}
-    assert (setup.state_path / "transcripts" / "shop" / "shop-1" / "code_green-1.jsonl").stat().st_size > 0
+    assert (setup.state_path / "transcripts" / "shop" / "shop-1" / "code_green-1.1.jsonl").stat().st_size > 0
 
 
 @pytest.mark.bwrap  # at level `process` nothing keeps it from writing outside

@@ -139,6 +139,14 @@ def test_what_is_redacted_stays_as_it_is(text):
     assert redactor.text(once) == once
 
 
+def test_the_end_of_a_sentence_is_not_kept_back():
+    stream = redactor.stream()
+    assert stream.add("I begin.") == "I begin."
+    assert stream.add(" Two keys: s") == " Two keys: "
+    assert stream.add("un and sk") == "sun and "
+    assert stream.add("i") == "ski"
+
+
 @given(st.lists(words, max_size=30), st.integers(0, 10))
 def test_plain_pieces_are_not_kept_for_long(pieces, spaces):
     stream = redactor.stream()
