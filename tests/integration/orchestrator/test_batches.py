@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
+import pytest
+
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
+
+
+@pytest.fixture
+def farm(quick_farm):
+    return quick_farm
 
 
 async def approve_together(orchard, stories, project: str = "calc") -> None:
@@ -35,8 +42,8 @@ async def test_stories_that_are_ready_together_land_together_and_the_guilty_one_
         "ai_settings": {"require_human_review": True, "max_auto_retry": 0},
         "resource_limits": {"max_parallel_agents": 4, "max_parallel_cycles": 4},
     }
-    alone = "import pathlib\n\nfrom lonely import lonely\n\n\ndef test_lonely():\n    assert lonely() == 1\n"
-    alone += "    assert not pathlib.Path('multiply.py').exists()\n"
+    alone = "import pathlib\n\nfrom lonely import lonely\n\nassert lonely() == 1\n"
+    alone += "assert not pathlib.Path('multiply.py').exists()\n"
     farm.script["stories"]["Lonely"] = {
         "test_red": [{"write": {"path": "tests/test_lonely.py", "text": alone}}],
         "code_green": [{"write": {"path": "lonely.py", "text": "def lonely():\n    return 1\n"}}],
@@ -76,10 +83,8 @@ async def test_stories_that_are_ready_together_land_together_and_the_guilty_one_
 async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_others(farm, git_in):
     checkout = farm.add("calc")
     farm.settings = {"ai_settings": {"require_human_review": True}}
-    waits = (
-        "import pathlib\nimport time\n\nfrom slow import slow\n\n\ndef test_slow():\n    assert slow() == 1\n"
-    )
-    waits += "    while pathlib.Path('multiply.py').exists():\n        time.sleep(0.05)\n"
+    waits = "import pathlib\nimport time\n\nfrom slow import slow\n\nassert slow() == 1\n"
+    waits += "while pathlib.Path('multiply.py').exists():\n    time.sleep(0.05)\n"
     farm.script["stories"]["Slow"] = {
         "test_red": [{"write": {"path": "tests/test_slow.py", "text": waits}}],
         "code_green": [{"write": {"path": "slow.py", "text": "def slow():\n    return 1\n"}}],

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from core.domain.event import EventKind
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import EpicState, StoryState, StoryStatus
@@ -30,6 +32,11 @@ Acceptance criteria:
 - subtract(6, 2) is 4
 """
 ONE = "## Divide\nAcceptance criteria:\n- divide(6, 2) is 3\n"
+
+
+@pytest.fixture
+def farm(quick_farm):
+    return quick_farm
 
 
 async def settled(orchard: Any, epic: str, state: EpicState, seconds: float = 40) -> Any:

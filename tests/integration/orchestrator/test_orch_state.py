@@ -132,12 +132,12 @@ async def test_what_another_tool_writes_later_is_not_written_over(farm, caplog):
     assert json.loads(backlog.read_text()) == FOREIGN
 
 
-async def test_another_tools_state_is_taken_over_once(farm, git_in):
-    checkout = farm.add("calc")
+async def test_another_tools_state_is_taken_over_once(quick_farm, git_in):
+    checkout = quick_farm.add("calc")
     folder = checkout / ".orch-state"
     folder.mkdir()
     (folder / "backlog.json").write_text(json.dumps(FOREIGN))
-    async with farm.running() as orchard:
+    async with quick_farm.running() as orchard:
         commands = orchard.runtime.commands
         looked = await commands.import_state("calc", dry_run=True, actor="cli")
         assert (looked.waiting, looked.done, looked.kept) == (("Multiply",), 1, "")

@@ -1,10 +1,17 @@
 """Questions to people in a running Orchard: refused with a reason, unanswered, asked by project rules."""
 
+import pytest
+
 from core.domain.access import AccessLevel
 from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import EventKind
 
 FETCH = {"title": "Fetch the rates", "kind": "fetch", "command": "curl rates.example"}
+
+
+@pytest.fixture
+def farm(quick_farm):
+    return quick_farm
 
 
 async def test_why_a_permission_was_refused_reaches_the_next_prompt(farm):

@@ -32,9 +32,9 @@ async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in)
     assert figures.parts["workers"] == figures.parts["outcomes"] == 1
 
 
-async def test_several_stories_of_several_projects_run_and_all_merge(farm, git_in):
-    checkouts = [farm.add("one"), farm.add("two")]
-    async with farm.running() as orchard:
+async def test_several_stories_of_several_projects_run_and_all_merge(quick_farm, git_in):
+    checkouts = [quick_farm.add("one"), quick_farm.add("two")]
+    async with quick_farm.running() as orchard:
         for project in ("one", "two"):
             await orchard.sprint(project, "Multiply", "Subtract", "Divide")
         for number in (1, 2, 3):
@@ -64,14 +64,14 @@ async def test_a_refused_gate_feeds_its_evidence_back_and_blocks_after_the_retri
     assert workflow.state is WorkflowState.BLOCKED
 
 
-async def test_a_persons_suggestion_reaches_the_agent_and_unblocks_it(farm):
-    farm.add("calc")
-    farm.settings = {"ai_settings": {"max_auto_retry": 0}}
-    honest = farm.script["stories"]["Multiply"]["test_red"]
-    farm.script["stories"]["Multiply"]["test_red"] = [
+async def test_a_persons_suggestion_reaches_the_agent_and_unblocks_it(quick_farm):
+    quick_farm.add("calc")
+    quick_farm.settings = {"ai_settings": {"max_auto_retry": 0}}
+    honest = quick_farm.script["stories"]["Multiply"]["test_red"]
+    quick_farm.script["stories"]["Multiply"]["test_red"] = [
         {"when": 'feedback contains "six times two"', "then": honest, "else": [{"say": "What to test?"}]}
     ]
-    async with farm.running() as orchard:
+    async with quick_farm.running() as orchard:
         (story,) = await orchard.sprint("calc", "Multiply")
         await orchard.until(EventKind.STORY_BLOCKED)
         await orchard.runtime.commands.suggest_fix(story, "Test that six times two is 12.", actor="cli")
@@ -79,10 +79,10 @@ async def test_a_persons_suggestion_reaches_the_agent_and_unblocks_it(farm):
     assert merged.story_id == story
 
 
-async def test_a_rejection_sends_the_story_back_with_the_reason(farm):
-    farm.add("calc")
-    farm.settings = {"ai_settings": {"require_human_review": True}}
-    farm.script["stories"]["Multiply"]["code_green"] = [
+async def test_a_rejection_sends_the_story_back_with_the_reason(quick_farm):
+    quick_farm.add("calc")
+    quick_farm.settings = {"ai_settings": {"require_human_review": True}}
+    quick_farm.script["stories"]["Multiply"]["code_green"] = [
         {
             "when": 'feedback contains "docstring"',
             "then": [
@@ -93,10 +93,10 @@ async def test_a_rejection_sends_the_story_back_with_the_reason(farm):
                     }
                 }
             ],
-            "else": farm.script["stories"]["Multiply"]["code_green"],
+            "else": quick_farm.script["stories"]["Multiply"]["code_green"],
         }
     ]
-    async with farm.running() as orchard:
+    async with quick_farm.running() as orchard:
         commands = orchard.runtime.commands
         await orchard.sprint("calc", "Multiply")
         first = await orchard.until(EventKind.APPROVAL_REQUESTED)
@@ -107,4 +107,4 @@ async def test_a_rejection_sends_the_story_back_with_the_reason(farm):
         assert '+    """The product."""' in pending[0].detail
         await commands.answer_approval(pending[0].id, True, actor="cli")
         await orchard.until(EventKind.STORY_MERGED)
-    assert '"""The product."""' in (farm.projects["calc"] / "multiply.py").read_text()
+    assert '"""The product."""' in (quick_farm.projects["calc"] / "multiply.py").read_text()
