@@ -103,6 +103,9 @@ def check(
         str | None, typer.Option(metavar="LEVEL", help="process or filesystem; default: the strongest here.")
     ] = None,
     turn_seconds: Annotated[float, typer.Option(min=5, help="How long one of its turns may take.")] = 300.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Its first turn only: nothing is resumed or cancelled.")
+    ] = False,
     keep: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep what was said, and its stderr, there.")
     ] = None,
@@ -124,6 +127,7 @@ def check(
             isolation=isolation,
             turn_seconds=turn_seconds,
             keep=keep.absolute() if keep is not None else None,
+            quick=quick,
             on_outcome=told,
         )
 

@@ -93,12 +93,14 @@ async def check_agent(
     level: Level | None = None,
     turn_seconds: float = 300.0,
     keep: Path | None = None,
+    quick: bool = False,
     on_outcome: OnOutcome = lambda _: None,
     clock: Clock | None = None,
 ) -> Conformance:
-    """Three turns in a repository made for them, and a look at what is left. Faults of the agent are rows of
-    the answer; raises OrchardError only when the check itself cannot be made. Nothing of it is left either,
-    but for the turns' transcripts and the agent's stderr where `keep` names a folder for them.
+    """Three turns in a repository made for them, only the first when `quick`, and a look at what is left.
+
+    Faults of the agent are rows of the answer; raises OrchardError only when the check itself cannot be made.
+    Nothing of it is left, but for the turns' transcripts and the agent's stderr where `keep` names a folder.
     """
     began = time.monotonic()
     level = level or machine.strongest
@@ -107,7 +109,7 @@ async def check_agent(
         place = await _Place.make(Path(folder).resolve())
         check = _Check(subject, place, machine, lane, level, turn_seconds, on_outcome, clock or SystemClock())
         try:
-            outcomes = await check.play()
+            outcomes = await check.play(quick=quick)
         finally:
             if keep is not None:
                 await asyncio.to_thread(_keep, place.transcript.parent, keep)
@@ -219,13 +221,14 @@ class _Check:
         self._clock = clock
         self._outcomes: list[Outcome] = []
 
-    async def play(self) -> tuple[Outcome, ...]:
+    async def play(self, *, quick: bool) -> tuple[Outcome, ...]:
         before = await asyncio.to_thread(remains.files, self._place.top, self._level)
         first = await self._turn("first", conformance.editing_prompt())
         if self._judge_start(first):
             self._judge_edits(first)
-            await self._resume(first)
-            await self._cancel()
+            if not quick:
+                await self._resume(first)
+                await self._cancel()
         else:
             for step in (Step.EDITS, Step.ASKS, Step.USAGE, Step.RESUMES, Step.CANCELS):
                 self._add(step, Mark.SKIPPED, "it has no session")

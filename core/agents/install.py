@@ -151,7 +151,7 @@ class _Alone:
 
 def _sweep(place: Path, *, keep: Installed | None) -> None:
     for each in place.iterdir():
-        if each.is_dir() and (keep is None or each.absolute() != keep.folder):
+        if each.is_dir() and (keep is None or each.resolve() != keep.folder):
             shutil.rmtree(each, ignore_errors=True)
 
 

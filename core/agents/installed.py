@@ -43,7 +43,7 @@ def installed_agent(folder: Path, name: str) -> Installed | None:
         record = json.loads((place / RECORD).read_text("utf-8"))
         found = Installed(
             name=name,
-            folder=(place / record["folder"]).absolute(),
+            folder=(place / record["folder"]).resolve(),  # as a sandbox has it: without links on the way
             versions={str(key): str(value) for key, value in record["versions"].items()},
             at=str(record["at"]),
         )

@@ -172,11 +172,13 @@ class AgentDesk:
         isolation: str | None = None,
         turn_seconds: float = 300.0,
         keep: Path | None = None,
+        quick: bool = False,
         on_outcome: OnOutcome = lambda _: None,
     ) -> Conformance:
         """A tiny story with the agent: see `core.agents.check`. By a model gateway made for it, unless it is
         to be `direct` or its row has none. `upstream`: a model server in place of the agent's provider.
         `model`: in place of the one in its row. `keep`: a folder for its transcripts.
+        `quick`: its first turn only.
 
         Raises OrchardError when it cannot be tried: not installed, no key, no such isolation.
         """
@@ -201,6 +203,8 @@ class AgentDesk:
                 lane=lane,
                 level=level,
                 turn_seconds=turn_seconds,
+                keep=keep,
+                quick=quick,
                 on_outcome=on_outcome,
             )
 
