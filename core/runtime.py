@@ -118,7 +118,7 @@ class _Engine:
     async def prepare(self, project: Project) -> None:
         self._setups.learn(project)
         self._setups.project(project.name)
-        self._setups.agent(project.name)
+        self._setups.check_agents(project.name)
         self._dispatcher.release(project.name)
         await self._dispatcher.supervisor.ensure(project.name)
         self._dispatcher.wake()
@@ -440,15 +440,12 @@ def _rebalance_seconds(registry: Registry) -> float:
 
 async def _check_projects(store: Store, setups: Setups) -> None:
     """Says at start which active projects cannot work here, instead of letting them wait in silence."""
-    found: set[str] = set()  # agents: to look for one takes milliseconds
     for project in await store.read(projects.every):
         if project.status is not ProjectStatus.ACTIVE:
             continue
         try:
             setups.project(project.name)
-            if (agent := setups.agent_name(project.name)) not in found:
-                setups.agent(project.name)
-                found.add(agent)
+            setups.check_agents(project.name)
         except OrchardError as error:
             await store.write(_unavailable(project.name, error))
 

@@ -20,11 +20,12 @@ class EventKind(StrEnum):
     SPRINT_STARTED = "sprint_started"
     SPRINT_FINISHED = "sprint_finished"
     SPRINT_REVIEWED = "sprint_reviewed"  # data: text
-    PHASE_STARTED = "phase_started"  # data: phase, attempt, agent
+    PHASE_STARTED = "phase_started"  # data: phase, attempt, agent, why (it is not the one asked for)
     AGENT_SAID = "agent_said"  # data: phase, text (a turn's closing words, shortened)
     GATE_PASSED = "gate_passed"  # data: phase, attempt, summary, evidence (Evidence as JSON)
     GATE_REFUSED = "gate_refused"  # data: phase, attempt, summary, refusals (list of Refusal as JSON)
-    AGENT_FAILED = "agent_failed"  # data: phase, attempt, summary (no turn worth judging; it is tried again)
+    # data: phase, attempt, summary, agent, began (false: it could not be started). It is tried again
+    AGENT_FAILED = "agent_failed"
     STORY_SENT_BACK = "story_sent_back"  # data: from, to, reason
     APPROVAL_REQUESTED = "approval_requested"  # data: approval, question, reasons
     APPROVAL_ANSWERED = "approval_answered"  # data: approval, kind, state, by, how, level, question, reason
@@ -68,6 +69,7 @@ class EventKind(StrEnum):
     STRATEGY_REFUSED = "strategy_refused"  # data: strategy, why, kept (what decides meanwhile)
     LIMIT_BREACHED = "limit_breached"  # data: resource, limit, used, ended, program, program_mb, text
     STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
+    PROMPTS_REFUSED = "prompts_refused"  # data: problems (sentences with file and line; Orchard's are used)
     BUDGET_WARNED = "budget_warned"  # data: scope, day, unit, spent, limit, percent, text
     BUDGET_REACHED = "budget_reached"  # data: as above
     BUDGET_RAISED = "budget_raised"  # data: raise, scope, unit, amount, until (ISO time or null), by, text

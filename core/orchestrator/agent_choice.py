@@ -27,7 +27,11 @@ class Kept:
     role: Role
 
 
-def _no_starts(_: str) -> int:
+def unheld(_: str) -> str:
+    return ""
+
+
+def no_starts(_: str) -> int:
     return 0
 
 
@@ -48,7 +52,7 @@ def choose(
     installed: Callable[[str], bool],
     has_key: Callable[[str], bool],
     held: Callable[[str], str],
-    failed_starts: Callable[[str], int] = _no_starts,
+    failed_starts: Callable[[str], int] = no_starts,
     kept: Kept | None = None,
 ) -> Choice:
     """The first of the list that can work now; the one asked for when none can, so that its error is seen.
@@ -63,6 +67,8 @@ def choose(
     if not names:
         raise ValueError(f"no agent is named for {role}")
     wanted = names[0]
+    if len(names) == 1:
+        return Choice(name=wanted, wanted=wanted)
     tests = (
         lambda name: "" if installed(name) else f"{name} is not installed",
         lambda name: "" if has_key(name) else f"{name} has no key",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from core.agents.roles import ROLE_OF, Role
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.approval import ApprovalKind
@@ -41,6 +42,7 @@ from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.setups import Setups
 from core.orchestrator.spending import turn_of
 from core.orchestrator.spent import used_by
+from core.orchestrator.staffing import Staffed, Staffing, past_of
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone
@@ -50,7 +52,6 @@ from core.store.database import Store, Transaction
 from core.store.leases import Claim, Claimed, Lease
 from core.wake import Wake
 from core.worker.contract import (
-    AgentSetup,
     PhaseEnd,
     PhaseJob,
     PhaseReport,
@@ -73,7 +74,7 @@ class _Claims:
 
     leases: Mapping[str, Lease]  # by story
     setup: ProjectSetup
-    agent: AgentSetup
+    staff: Mapping[str, Staffed]  # by story
 
 
 class Dispatcher:
@@ -121,6 +122,7 @@ class Dispatcher:
         self._floor = floor
         self.budgets = budgets
         self.holds = holds
+        self.staffing = Staffing(setups, holds.held_agent)
         holds.wake = self.wake
         self.models = models
         self.budget_stops = BudgetStops(budgets, floor, self.parking, self._reception.progress, clock)
@@ -228,7 +230,9 @@ class Dispatcher:
         cycles_of = {candidate.id: candidate.cycles[0] for candidate in chosen}
         try:
             setup = self._setups.project(project)
-            agent = self._setups.agent(project)
+            staff = await self._staff(project, cycles_of)
+            if not staff:
+                return None
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
             self._put_off(cycles_of, error)
@@ -240,13 +244,17 @@ class Dispatcher:
                 [
                     Claim(story_id=story, phase=_phase_of(cycle), wants=candidate.wants)
                     for candidate, (story, cycle) in zip(chosen, cycles_of.items(), strict=True)
+                    if story in staff
                 ],
                 owner=owner,
                 lease_seconds=self._lease_seconds,
             )
             for lease in claimed.won:
                 attempt = cycles_of[lease.story_id].attempt
-                data = {"phase": str(lease.phase), "attempt": attempt, "agent": agent.name}
+                choice = staff[lease.story_id].choice
+                data = {"phase": str(lease.phase), "attempt": attempt, "agent": choice.name}
+                if choice.reason:
+                    data["why"] = choice.reason
                 tx.emit(EventKind.PHASE_STARTED, project=project, story_id=lease.story_id, data=data)
             return claimed
 
@@ -257,7 +265,19 @@ class Dispatcher:
                 self._pauses.begin(story, _PUT_OFF_SECONDS, str(why))
             elif any(candidate.wants for candidate in chosen):
                 self._pauses.begin(story, 1.0, str(why))
-        return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, agent=agent)
+        return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, staff=staff)
+
+    async def _staff(self, project: str, cycles_of: Mapping[str, Cycle]) -> Mapping[str, Staffed]:
+        """Who works on each story; one for whom nobody can waits a little."""
+        pasts = await self._store.read(lambda conn: {story: past_of(conn, story) for story in cycles_of})
+        found: dict[str, Staffed] = {}
+        for story, cycle in cycles_of.items():
+            role, past = ROLE_OF.get(_phase_of(cycle), Role.CODE), pasts[story]
+            try:
+                found[story] = self.staffing.choose(project, role, past, session_id=cycle.session_id)
+            except OrchardError as error:
+                self._put_off([story], error)
+        return found
 
     async def _drive(self, cycle: Cycle, claims: asyncio.Task[_Claims | None]) -> None:
         claimed = await asyncio.shield(claims)
@@ -265,7 +285,7 @@ class Dispatcher:
             return
         began = self.clock.monotonic()
         try:
-            end = await self._run_phase(cycle, lease, claimed.setup, claimed.agent)
+            end = await self._run_phase(cycle, lease, claimed.setup, claimed.staff[cycle.story_id])
             self._engine.observe_phase(cycle.project, self.clock.monotonic() - began, end)
         except PeerGone:
             log.info("%s: the worker ended during %s", cycle.story_id, lease.phase)
@@ -313,10 +333,10 @@ class Dispatcher:
         for story in stories:
             self._pauses.begin(story, _PUT_OFF_SECONDS, str(error))
 
-    async def _run_phase(
-        self, cycle: Cycle, lease: Lease, setup: ProjectSetup, agent: AgentSetup
-    ) -> PhaseEnd:
-        job = await self._store.read(lambda conn: phase_job(conn, lease, setup, agent))
+    async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, staffed: Staffed) -> PhaseEnd:
+        job = await self._store.read(lambda conn: phase_job(conn, lease, setup, staffed.agent))
+        if not staffed.goes_on:  # another agent's conversation, in another agent's HOME
+            job = dataclasses.replace(job, session_id=None)
         if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return PhaseEnd.CANCELLED
@@ -336,6 +356,11 @@ class Dispatcher:
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         policy = self._setups.review_policy(cycle.project)
+        if report.end is PhaseEnd.AGENT_FAILED and not report.began:
+            past = await self._store.read(lambda conn: past_of(conn, cycle.story_id))
+            role, name = ROLE_OF.get(job.phase, Role.CODE), job.agent.name
+            other = self.staffing.has_other(cycle.project, role, name, past)
+            policy = dataclasses.replace(policy, starts_again=other)
         if report.end is PhaseEnd.LIMITED:
             after = await self._meet_limit(job, report, policy)
         else:
@@ -371,8 +396,7 @@ class Dispatcher:
         """Its provider's limit is that of all who depend on it."""
         provider = self.holds.provider_of(job.agent.name)
         dependents = await self.holds.dependents(provider)
-        stays = any(one.project == job.project.name for one in dependents)
-        policy = dataclasses.replace(policy, goes_on=not stays)
+        policy = dataclasses.replace(policy, pauses=False)
 
         def record(tx: Transaction) -> Cycle:
             after = self._record(tx, job, report, policy)

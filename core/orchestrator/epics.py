@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -26,6 +27,7 @@ from core.orchestrator.jobs import run_job
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
+from core.orchestrator.staffing import Past
 from core.orchestrator.usage_limit import UsagePolicy, next_try
 from core.rpc import PeerGone
 from core.store import epics, projects
@@ -59,6 +61,7 @@ class EpicDesigns:
         self._back_off = back_off
         self._wake = Wake()
         dispatcher.on_grant = self._wake.set
+        self._failed_starts: dict[str, Counter[str]] = {}  # by epic and agent, in a row
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
         self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
@@ -151,7 +154,9 @@ class EpicDesigns:
         models = self._dispatcher.models
         try:
             setup = self._setups.project(epic.project)
-            agent = self._setups.agent(epic.project)
+            past = Past(failed_starts=self._failed_starts.get(epic.id, {}))
+            staffing = self._dispatcher.staffing
+            agent = staffing.choose(epic.project, Role.DESIGN, past, session_id=None).agent
             policy = self._setups.review_policy(epic.project)
             owner = await self._dispatcher.supervisor.ensure(epic.project)
         except OrchardError as error:
@@ -166,6 +171,7 @@ class EpicDesigns:
             finally:
                 await models.end(job)
             await self._dispatcher.keep(job, report, lambda tx: None)
+            self._note_start(epic.id, agent.name, report)
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
             await self._dispatcher.count_lost(job)
@@ -179,6 +185,13 @@ class EpicDesigns:
             self._pauses.begin(epic.id, 10.0, str(error))
             return
         await self._clean(epic)
+
+    def _note_start(self, epic_id: str, agent: str, report: PhaseReport) -> None:
+        """An agent that cannot be started gives its place to another; a restart forgets that."""
+        if report.end is PhaseEnd.AGENT_FAILED and not report.began:
+            self._failed_starts.setdefault(epic_id, Counter())[agent] += 1
+        else:
+            self._failed_starts.pop(epic_id, None)
 
     async def _record(self, epic: Epic, report: PhaseReport, agent: str, policy: ReviewPolicy) -> None:
         """What the agent's answer does, in one transaction. Raises LostRace for an older generation's."""

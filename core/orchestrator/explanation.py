@@ -217,6 +217,8 @@ def _running(facts: StoryFacts) -> Explanation:
     started = facts.last.get(EventKind.PHASE_STARTED)
     if started is not None and started.data.get("agent") and phase != Phase.COMMIT:
         details.append(f"Its agent is {started.data['agent']}.")
+        if why := started.data.get("why"):
+            details.append(_capital(str(why)))
     if cycle.hold is Hold.STEP:
         details.append(f"It is stopped after this phase, as {cycle.held_by or 'a person'} asked.")
     doing = f": {facts.doing.removeprefix(f'{phase}: ').strip()}" if facts.doing else "."

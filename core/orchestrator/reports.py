@@ -37,7 +37,8 @@ class ReviewPolicy:
     limits: RiskLimits
     max_conflicts: int = 2  # after so many people are asked
     usage: UsagePolicy = field(default_factory=UsagePolicy)
-    goes_on: bool = False  # at a usage limit: another agent of the project can take over
+    pauses: bool = True  # at a usage limit; False: who records the report sees to whom that concerns
+    starts_again: bool = False  # after a failed start: this agent or another may be started once more
     asking: Asking = field(default_factory=Asking)
 
 
@@ -68,7 +69,7 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             emit_refused(tx, cycle, report.phase, report.verdict)
             return _retry_or_block(tx, cycle, report, report.verdict.explain(), policy)
         case PhaseEnd.AGENT_FAILED:
-            return _agent_failed(tx, cycle, report, policy)
+            return _agent_failed(tx, cycle, job.agent.name, report, policy)
         case PhaseEnd.BLOCKED:
             return block(tx, cycle, f"{report.error} {report.hint}".strip())
         case PhaseEnd.CONFLICT:
@@ -77,7 +78,7 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
             )
             return stop_after_step(tx, again, report.phase)
         case PhaseEnd.LIMITED:
-            if not policy.goes_on:
+            if policy.pauses:
                 pause_for_usage(
                     tx,
                     cycle.project,
@@ -85,7 +86,6 @@ def record_phase(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: Re
                     reason=f"{report.error} {report.hint}".strip(),
                     said=report.limited_until,
                     policy=policy.usage,
-                    others=f"All that depends on {job.agent.name}'s provider waits with it.",
                 )
             return cycles.patch(tx, cycle.story_id, state=cycle.state, session_id=report.session_id)
         case PhaseEnd.CANCELLED:
@@ -188,15 +188,20 @@ def _denied(answer: Mapping[str, Any]) -> str:
     return prompts.not_allowed(answer.get("question", ""), answer["reason"])
 
 
-def _agent_failed(tx: Transaction, cycle: Cycle, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
+def _agent_failed(
+    tx: Transaction, cycle: Cycle, agent: str, report: PhaseReport, policy: ReviewPolicy
+) -> Cycle:
     said = f"{report.error} {report.hint}".strip()
+    data = {"phase": str(report.phase), "attempt": cycle.attempt, "summary": said, "agent": agent}
     tx.emit(
         EventKind.AGENT_FAILED,
         project=cycle.project,
         story_id=cycle.story_id,
         actor="agent",
-        data={"phase": str(report.phase), "attempt": cycle.attempt, "summary": said},
+        data=data if report.began else {**data, "began": False},
     )
+    if not report.began and policy.starts_again:
+        return cycle  # nobody has worked at the story: the attempt is still to be made
     return _retry_or_block(tx, cycle, report, said, policy)
 
 

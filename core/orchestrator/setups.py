@@ -8,14 +8,14 @@ from pathlib import Path
 
 from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
 from core.agents.presets import Ready, Rows, load_rows, never, resolve
-from core.agents.roles import Role
+from core.agents.roles import ROLE_OF, Role
 from core.domain.access import AccessLevel
 from core.domain.approval import Asking, Circle
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
 from core.isolation.plan import Level, Machine
-from core.orchestrator.agent_choice import candidates
+from core.orchestrator.agent_choice import Choice, Kept, candidates, choose, no_starts, unheld
 from core.orchestrator.project_terms import project_terms
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.scheduling.demand import Terms
@@ -113,14 +113,15 @@ class Setups:
         name: str,
         role: Role,
         *,
-        held: Callable[[str], str] = _unheld,
-        failed_starts: Callable[[str], int] = _no_starts,
+        held: Callable[[str], str] = unheld,
+        failed_starts: Callable[[str], int] = no_starts,
         kept: Kept | None = None,
     ) -> Choice:
         """Which agent works for a project in a role. Raises Unavailable when none is chosen."""
         settings = self.settings(name)
         agent = settings.agent or self._settings().global_.default_agent
-        if not candidates(role, settings.agents_by_role, agent, settings.agent_fallbacks):
+        by_role = {str(each): named for each, named in settings.agents_by_role.items()}
+        if not candidates(role, by_role, agent, settings.agent_fallbacks):
             raise Unavailable(
                 f"Project {name} has no agent.",
                 why="Neither the project's 'agent' nor 'global.default_agent' is set.",
@@ -128,7 +129,7 @@ class Setups:
             )
         return choose(
             role,
-            settings.agents_by_role,
+            by_role,
             agent,
             settings.agent_fallbacks,
             installed=self._can_start,
@@ -137,6 +138,11 @@ class Setups:
             failed_starts=failed_starts,
             kept=kept,
         )
+
+    def check_agents(self, name: str) -> None:
+        """Raises Unavailable when no agent can be started here for some role of the project's cycle."""
+        for agent in dict.fromkeys(self.choice(name, role).name for role in ROLE_OF.values()):
+            self.agent_named(agent)
 
     def _has_key(self, agent: str) -> bool:
         """In Orchard's environment, in its row, or at the gateway; one that names no key needs none."""

@@ -215,6 +215,7 @@ class PhaseReport:
     parked_reason: str = ""
     rebase_put_off: bool = False  # `rebase_onto` waits: a parked turn went on where it was interrupted
     turn: TurnFacts | None = None  # None: no agent had a turn
+    began: bool = True  # False with AGENT_FAILED: the agent ended before it had its task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
