@@ -21,7 +21,7 @@ if (Number.parseInt(jest.version, 10) < 28) missing(`jest ${jest.version} is too
 async function main() {
   const argv = {
     ...told.options,
-    _: told.select,
+    _: told.select.length > 0 ? told.select : told.filters,
     $0: 'jest',
     bail: 0,
     cache: true,
@@ -44,7 +44,7 @@ async function main() {
     watchman: false,
   };
   send({ kind: 'began', version: jest.version });
-  const { results } = await jest.runCLI(argv, told.options.projects ?? [process.cwd()]);
+  const { results } = await jest.runCLI(argv, [process.cwd()]);
   ended(results.success);
 }
 

@@ -161,7 +161,7 @@ def _with_arguments(
     )
 
 
-def test_script(package: bytes) -> str | None:
+def script_of_tests(package: bytes) -> str | None:
     """`scripts.test` of a package.json, followed where it only runs another script; None when there is none,
     it is the one that `npm init` writes, or the file cannot be read.
     """

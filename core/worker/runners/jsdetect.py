@@ -14,7 +14,7 @@ from core.worker.runners.jscommand import (
     installed_tools,
     plain_call,
     read_js_command,
-    test_script,
+    script_of_tests,
     tool_in,
     workspaces_of,
 )
@@ -33,7 +33,7 @@ def detect_js(folder: Path, project: ProjectSetup) -> NodeRunner | JsRunner | No
     """
     path = folder / "package.json"
     package = path.read_bytes() if path.is_file() else b"{}"
-    script = test_script(package)
+    script = script_of_tests(package)
     if script is None:
         return _without_script(folder, project, package)
     reason = f"package.json's test script is `{script}`"
@@ -103,7 +103,7 @@ def _packages_below(folder: Path, globs: tuple[str, ...]) -> list[str]:
             continue
         for path in sorted(folder.glob(f"{glob.rstrip('/')}/package.json")):
             package = path.read_bytes()
-            if test_script(package) or installed_tools(package):
+            if script_of_tests(package) or installed_tools(package):
                 found.append(path.parent.relative_to(folder).as_posix())
     return found
 
