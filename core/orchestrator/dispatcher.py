@@ -39,6 +39,7 @@ from core.orchestrator.reception import Reception
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.scheduling.candidates import Candidate, Kind
 from core.orchestrator.scheduling.engine import ResourceEngine
+from core.orchestrator.session_turns import record_turn, recover_turns, remembering
 from core.orchestrator.setups import Setups
 from core.orchestrator.spending import turn_of
 from core.orchestrator.spent import used_by
@@ -341,7 +342,7 @@ class Dispatcher:
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             return PhaseEnd.CANCELLED
         try:
-            job = await self.models.begin(self._in_time(job))
+            job = await remembering(self._store, self._setups, await self.models.begin(self._in_time(job)))
         except OrchardError as error:
             await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
             self._put_off([cycle.story_id], error)
@@ -385,10 +386,15 @@ class Dispatcher:
         """`work`, and what the turn took, in one transaction; that it took it is kept also where `work` comes
         too late."""
         calls, turns = await used_by(self._store, job, report, self.clock.now())
+
+        def both(tx: Transaction) -> T:
+            record_turn(tx, job, report)
+            return work(tx)
+
         try:
-            value, _ = await self.budgets.write(work, calls=calls, turns=turns)
+            value, _ = await self.budgets.write(both, calls=calls, turns=turns)
         except LostRace:
-            await self.budgets.write(lambda tx: None, calls=calls, turns=turns)
+            await self.budgets.write(lambda tx: record_turn(tx, job, report), calls=calls, turns=turns)
             raise
         return value
 
@@ -416,6 +422,7 @@ class Dispatcher:
 
     async def count_lost(self, job: PhaseJob) -> None:
         """The worker ended while the agent worked: a turn all the same, as long as was seen."""
+        await recover_turns(self._store, self._setups.state_path, job)
         seconds = self.budget_stops.worked(job.story.id, job.generation)
         if seconds is not None:
             await self.budgets.record_turn(turn_of(job, seconds, self.clock.now()))
