@@ -34,9 +34,7 @@ def command(tmp_path: Path) -> Callable[..., AgentSetup]:
         path = tmp_path / "command.py"
         path.write_text(source)
         argv = (sys.executable, "-I", "-S", str(path), *words)
-        return AgentSetup(
-            name="tool", kind="command", argv=argv, read_only_paths=(path,), stop_seconds=stop
-        )
+        return AgentSetup(name="tool", kind="command", argv=argv, read_only_paths=(path,), stop_seconds=stop)
 
     return make
 
