@@ -16,6 +16,7 @@ help:
 	@echo "make run     Orchard for real; DISCORD_TOKEN in .env connects it to Discord"
 	@echo "make test    linters, types, import rules and all tests (ARGS=tests/unit: some of them)"
 	@echo "make real    real projects and their real changes, fetched for it"
+	@echo "make agents  every coding agent that can be fetched, checked with a scripted model"
 	@echo "make bench   measurements, as ratios of one run"
 	@echo "make setup   the virtual environment only; also: lint, lock, clean"
 
@@ -45,6 +46,13 @@ lint: setup
 # Once for all processes, and also where PYTHONDONTWRITEBYTECODE is set.
 compiled: setup
 	@"$(BIN)/python" -m tests.compiled
+
+# Kept in .agents between runs. Without a registry, or after the limit, the tests that need one are skipped.
+agents-for-tests: setup
+	@"$(BIN)/python" -m tests.agents_real --fetch-only --limit 120 codex claude-code mistral-vibe
+
+agents: setup
+	@"$(BIN)/python" -m tests.agents_real $(ARGS)
 
 real: setup
 	@"$(BIN)/python" -m tests.real $(ARGS)
