@@ -29,8 +29,8 @@ from core.worker.environments import Environments, Recipe, find_python
 from core.worker.git import Repository
 from core.worker.runners import Runner, detect
 from core.worker.runners.invocation import read_invocation
-from core.worker.runners.node import NodeRunner
 from core.worker.suite import fresh_checkout
+from core.worker.toolchains import with_toolchains
 
 _PROBE_SECONDS = 30.0
 _OLDEST_PYTEST = 7
@@ -165,15 +165,8 @@ async def _tests(
     except OrchardError as error:
         return [*findings, fault("tests", error)]
     findings.append(_runner(runner, setup))
-    if isinstance(runner, NodeRunner) and not _has_node(environment or _stand_in(setup), setup):
-        findings.append(
-            Finding(
-                topic="tests",
-                state=State.MISSING,
-                found="node is not found on the tests' PATH",
-                mend="Install Node.js 20 or newer where all users see it, as in /usr/local.",
-            )
-        )
+    if absent := _absent_program(runner, environment or _stand_in(setup), setup):
+        findings.append(absent)
     if environment is not None and runner.name == "pytest" and _is_direct(setup):
         findings.append(await _pytest(environment, setup, machine))
     return findings
@@ -191,7 +184,8 @@ def _no_folder(setup: ProjectSetup, checkout: Checkout) -> Finding:
 def _stand_in(setup: ProjectSetup) -> Environment:
     """In place of an environment that is not made yet: one with an interpreter."""
     python, description = find_python()
-    return of_python(python, root=setup.path, folder=setup.folder, description=description)
+    bare = of_python(python, root=setup.path, folder=setup.folder, description=description)
+    return with_toolchains(bare, setup.path / setup.folder)
 
 
 async def _environment(
@@ -248,8 +242,9 @@ def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
         )
     if runner.name == "junit":
         found = f"test_command `{command}`, judged by the JUnit report that it writes"
-    elif isinstance(runner, NodeRunner):
-        found = f"node --test: `{command}`, since {runner.reason}"
+    elif reason := getattr(runner, "reason", ""):
+        shown = "node --test" if runner.name == "node" else runner.name
+        found = f"{shown}: `{command}`, since {reason}"
     elif setup.test_command:
         found = f"pytest, as test_command says: `{command}`"
     else:
@@ -257,8 +252,28 @@ def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
     return Finding(topic="tests", state=State.OK, found=found)
 
 
-def _has_node(environment: Environment, setup: ProjectSetup) -> bool:
-    return shutil.which("node", path=environment.variables_at(setup.path)["PATH"]) is not None
+# What a runner's tests are built and run with, and where to get it.
+_PROGRAMS = {
+    "node": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "jest": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "vitest": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "cargo": ("cargo", "Install Rust with rustup, or a package of your system (Debian: cargo)."),
+    "go": ("go", "Install Go (Debian: golang-go)."),
+    "surefire": ("mvn", "Install Maven and a JDK (Debian: maven and default-jdk-headless)."),
+}
+
+
+def _absent_program(runner: Runner, environment: Environment, setup: ProjectSetup) -> Finding | None:
+    program, mend = _PROGRAMS.get(runner.name, ("", ""))
+    path = environment.variables_at(setup.path)["PATH"]
+    if not program or shutil.which(program, path=path) is not None:
+        return None
+    return Finding(
+        topic="tests",
+        state=State.MISSING,
+        found=f"{program} is not found on the tests' PATH",
+        mend=mend,
+    )
 
 
 def _is_direct(setup: ProjectSetup) -> bool:

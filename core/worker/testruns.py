@@ -85,7 +85,7 @@ def _report(job: SuiteJob, commit: str, run: SuiteRun) -> SuiteReport:
     elif run.tampering:
         error = f"Do not rely on this run: {' '.join(run.tampering)}"
     code = -1 if run.exit_code is None else run.exit_code
-    if run.runner in ("pytest", "node", "jest", "vitest") and not error:
+    if run.runner not in ("junit", "command") and not error:
         code = 1 if failed else 0  # their own one knows of the canary that must fail, or of no test
     return SuiteReport(
         story_id=job.story_id,

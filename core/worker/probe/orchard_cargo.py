@@ -142,7 +142,8 @@ class Cargo:
         built: dict[tuple[str, str, str], str] = {}
         for _ in range(_ROUNDS):
             ran = self._cargo("build", "--workspace", "--tests", "--keep-going", "--message-format=json")
-            built, errors = {}, {}
+            built = {}
+            errors: dict[str, list[tuple[Any, Any]]] = {}
             for line in ran.output.splitlines():
                 record = json.loads(line) if line.startswith("{") else {}
                 target = record.get("target", {})

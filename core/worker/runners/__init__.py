@@ -17,6 +17,13 @@ from core.worker.runners.jsdetect import detect_js, js_runner, node_runner
 from core.worker.runners.nodecommand import read_node_command
 from core.worker.runners.pytest import PytestRunner
 from core.worker.runners.surefire import SurefireRunner, is_plain_maven
+from core.worker.runners.unittests import (
+    UnittestCommand,
+    UnittestRunner,
+    lacks_pytest,
+    read_unittest_command,
+    uses_unittest,
+)
 
 __all__ = ["Ended", "Place", "Plan", "Reading", "Runner", "detect"]
 
@@ -57,6 +64,8 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
             return node_runner(node, project, reason="test_command is a plain `node --test`")
         if js := read_js_command(project.test_command):
             return js_runner(js, folder, project, reason=f"test_command is a plain call of {js.tool}")
+        if environment.python is not None and (own := read_unittest_command(project.test_command)):
+            return _unittest(own, project, environment.python, reason="test_command is unittest's discovery")
         if (folder / "Cargo.toml").is_file() and is_plain_cargo(project.test_command):
             return CargoRunner(
                 reason="test_command is a plain `cargo test`", extra_test_paths=project.extra_test_paths
@@ -82,7 +91,14 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
                     why=f"It has a {name}, and only pytest is found without being told.",
                     hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
                 )
+    if environment.python is not None and lacks_pytest(environment) and uses_unittest(folder):
+        reason = "its environment has no pytest, and its tests are unittest's"
+        return _unittest(UnittestCommand(), project, environment.python, reason=reason)
     return _pytest(folder, project, environment, test_command=None)
+
+
+def _unittest(command: UnittestCommand, project: ProjectSetup, python: Path, *, reason: str) -> Runner:
+    return UnittestRunner(command, python=python, reason=reason, extra_test_paths=project.extra_test_paths)
 
 
 def _compiled(folder: Path, project: ProjectSetup) -> Runner | None:

@@ -30,8 +30,8 @@ _SYNTAX = re.compile(r"syntax error|^expected |^missing |illegal |not terminated
 # Packages that a test forgot to import, rather than names that are to come.
 _PACKAGES = frozenset(
     {"assert", "bytes", "context", "cmp", "errors", "fmt", "filepath", "http", "httptest", "io", "json",
-     "maps", "math", "os", "path", "rand", "reflect", "regexp", "require", "slices", "sort", "strconv", "strings",
-     "sync", "testing", "time", "url"}
+     "maps", "math", "os", "path", "rand", "reflect", "regexp", "require", "slices", "sort", "strconv",
+     "strings", "sync", "testing", "time", "url"}
 )  # fmt: skip
 _PANIC = re.compile(r"^panic: (?P<message>[^\n]*)", re.MULTILINE)
 _SAID = re.compile(r"^\s+(?P<file>\w[\w.-]*_test\.go):\d+: (?P<message>[^\n]*)", re.MULTILINE)

@@ -53,34 +53,34 @@ def read_session(ended: Ended, secret: Secret, *, folder: str) -> Reading:
     records = channel.records
     if channel.foreign:
         return _crashed("", ("Something other than the test runner wrote to Orchard's report channel.",))
-    if not _of(records, "began"):
+    if not records_of(records, "began"):
         return _crashed(_never_began(ended))
-    if len(_of(records, "began")) > 1:
+    if len(records_of(records, "began")) > 1:
         return _crashed("The test command runs pytest more than once; only one session can be judged.")
-    finish = _of(records, "ended")
+    finish = records_of(records, "ended")
     if not finish:
-        return _crashed(_broken_off(ended))
-    if flooded := _of(records, "flooded"):
+        return _crashed(broken_off(ended))
+    if flooded := records_of(records, "flooded"):
         return Reading(state=RunState.FLOODED, problem=f"{_id(flooded[0])} printed too much")
-    if internal := _of(records, "internal"):
+    if internal := records_of(records, "internal"):
         last = str(internal[-1].get("text", "")).strip().splitlines()[-1:] or [""]
         return _crashed(f"pytest had an internal error: {last[0]}")
-    results = _results(records, folder)
+    results = results_of(records, folder)
     tampering = [
-        *_canaries_out_of_place(results, records, secret),
-        *_reported_otherwise(records),
+        *canaries_out_of_place(results, records, secret),
+        *reported_otherwise(records),
         *_report_differs(ended, finish[-1], results),
     ]
     status = int(finish[-1].get("status", -1))
     if status not in (_TESTS_FAILED, _SUCCESS) or (not tampering and status == _SUCCESS):
         # Stopped on the way: that canaries are missing then tells nothing.
         return _crashed(_stopped(status, ended))
-    tampering += _exit_differs(ended, status, _of(records, "exit"))
-    own = tuple(result for result in results.values() if not _is_canary(result, secret))
+    tampering += exit_differs(ended, status, records_of(records, "exit"))
+    own = tuple(result for result in results.values() if not is_canary(result, secret))
     return Reading(state=RunState.COMPLETED, results=own, tampering=tuple(tampering))
 
 
-def _of(records: Iterable[Record], kind: str) -> list[Record]:
+def records_of(records: Iterable[Record], kind: str) -> list[Record]:
     return [record for record in records if record.get("kind") == kind]
 
 
@@ -102,7 +102,7 @@ def _never_began(ended: Ended) -> str:
     return f"pytest ended with exit code {ended.exit_code} before its session began{said}"
 
 
-def _broken_off(ended: Ended) -> str:
+def broken_off(ended: Ended) -> str:
     how = f"with exit code {ended.exit_code}"
     if ended.exit_code > 128:
         how = f"by signal {ended.exit_code - 128}"
@@ -127,14 +127,14 @@ def _stopped(status: int, ended: Ended) -> str:
 # --- results
 
 
-def _results(records: Sequence[Record], folder: str) -> dict[str, TestResult]:
+def results_of(records: Sequence[Record], folder: str) -> dict[str, TestResult]:
     """One result a test, from all reports of its set-up, call and tear-down."""
     grouped: dict[str, list[Record]] = {}
     for record in records:
         if record.get("kind") == "report" and record.get("outcome") in ("passed", "failed", "skipped"):
             grouped.setdefault(_id(record), []).append(record)
     found = {test: _result(test, reports, folder) for test, reports in grouped.items()}
-    for record in _of(records, "collect"):
+    for record in records_of(records, "collect"):
         result = _beside_the_loop(record, folder)
         found[result.id] = result
     return found
@@ -239,17 +239,17 @@ def _in_folder(path: str, folder: str) -> str | None:
 # --- tampering
 
 
-def _is_canary(result: TestResult, secret: Secret) -> bool:
+def is_canary(result: TestResult, secret: Secret) -> bool:
     return result.id.endswith((f"::{secret.failing}", f"::{secret.passing}"))
 
 
-def _canaries_out_of_place(
+def canaries_out_of_place(
     results: Mapping[str, TestResult], records: Sequence[Record], secret: Secret
 ) -> Iterable[str]:
     """Judged by their calls: a tear-down that fails there is that of the project's own session fixtures."""
     calls = {
         str(record.get("name")): record
-        for record in _of(records, "report")
+        for record in records_of(records, "report")
         if record.get("when") == "call" and record.get("outcome") in ("passed", "failed", "skipped")
     }
     for name, wanted in ((secret.failing, "failed"), (secret.passing, "passed")):
@@ -264,11 +264,11 @@ def _canaries_out_of_place(
         yield f"Assertions were made to pass always: {', '.join(str(name) for name in blunted)}."
 
 
-def _reported_otherwise(records: Sequence[Record]) -> Iterable[str]:
+def reported_otherwise(records: Sequence[Record]) -> Iterable[str]:
     """A test that raised an exception cannot have passed."""
     lied = [
         _id(record)
-        for record in _of(records, "report")
+        for record in records_of(records, "report")
         if record["outcome"] == "passed" and "failure" in record
     ]
     if lied:
@@ -318,7 +318,7 @@ def _kind(outcome: Outcome) -> str:
     return "passed" if outcome is Outcome.PASSED else "skipped"
 
 
-def _exit_differs(ended: Ended, status: int, said: Sequence[Record]) -> Iterable[str]:
+def exit_differs(ended: Ended, status: int, said: Sequence[Record]) -> Iterable[str]:
     expected = int(said[-1].get("code", status)) if said else status
     if ended.exit_code != expected:
         yield (

@@ -24,7 +24,26 @@ def test_pytest_is_for_python_and_for_what_is_not_there_yet(tmp_path, name):
     assert (runner.name, runner.command) == ("pytest", ("python", "-m", "pytest"))
 
 
-@pytest.mark.parametrize("name", ["package.json", "go.mod", "Cargo.toml", "pom.xml"])
+@pytest.mark.parametrize(
+    ("name", "runner", "commands", "other"),
+    [
+        ("Cargo.toml", "cargo", ["cargo test", "cargo nextest run --workspace"], "cargo test || true"),
+        ("go.mod", "go", ["go test ./...", "gotestsum --format=dots -- ./..."], "go test -run Price ./..."),
+        ("pom.xml", "surefire", ["mvn -q test", "./mvnw test"], "mvn -DskipTests test"),
+    ],
+)
+def test_what_is_compiled_is_found_by_its_file_or_a_plain_command(tmp_path, name, runner, commands, other):
+    (tmp_path / name).write_text("")
+    found = detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
+    assert (found.name, found.reason) == (runner, f"it has a {name}")
+    assert {detect(tmp_path, _setup(tmp_path, test_command=text), ENVIRONMENT).name for text in commands} == {
+        runner
+    }
+    # A command that selects tests or hides its exit code is the project's own, and judged as such.
+    assert detect(tmp_path, _setup(tmp_path, test_command=other), ENVIRONMENT).name == "command"
+
+
+@pytest.mark.parametrize("name", ["package.json", "build.gradle", "Gemfile"])
 def test_other_languages_are_asked_for_a_command(tmp_path, name):
     (tmp_path / name).write_text("")
     with pytest.raises(Unavailable) as caught:
