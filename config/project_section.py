@@ -22,7 +22,7 @@ from config.settings import ProjectSettings
 OWN_FILE = Path(".orch-state") / "config.yaml"
 # A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, who decides
 # about it, nor what comes before other projects' work.
-NOT_OWN = ("name", "path", "isolation", "approvals", "budgets", "priority")
+NOT_OWN = ("name", "path", "isolation", "approvals", "budgets", "priority", "prompts_path")
 NOT_OWN_LIMITS = ("cpu_priority", "guaranteed_agents")
 
 
@@ -129,7 +129,13 @@ def _read_project(
         return
     found.later[name] = tuple(set_later(ProjectSettings, said.data))
     if has_path:
-        found.settings[name] = settings.model_copy(update={"path": absolute(settings.path, root)})
+        prompts = settings.prompts_path
+        found.settings[name] = settings.model_copy(
+            update={
+                "path": absolute(settings.path, root),
+                "prompts_path": None if prompts is None else absolute(prompts, root),
+            }
+        )
         found.layers[name] = merged
     else:
         found.unregistered[name] = settings

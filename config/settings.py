@@ -217,6 +217,13 @@ class GlobalSettings(Section):
         description="The turn of an agent that shows nothing for this long is ended and tried again; at "
         "least stall_seconds.",
     )
+    transcript_retention_days: Int = Field(
+        90,
+        ge=1,
+        le=36500,
+        description="What agents were told and said is kept this long after a turn; of stories that are not "
+        "over it stays.",
+    )
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
 
     @field_validator("lease_seconds")
@@ -304,7 +311,11 @@ class AiSettings(Section):
     usage_limit_tries: Int = Field(
         3, ge=1, le=100, description="It goes on by itself no more often than this in a row."
     )
-    context_sharing_enabled: Bool = _later(True, "Agents may be told what other projects do.")
+    context_sharing_enabled: Bool = Field(
+        True,
+        description="A story may be linked to one of another project, whose agents are then told what was "
+        "done here, and the other way round; both projects must allow it.",
+    )
 
 
 class RiskSettings(Section):
@@ -515,6 +526,11 @@ class ProjectSettings(Section):
     )
     design_docs_path: InsidePath | None = Field(
         None, description="Where designs are committed; null: they stay out of the project's commits."
+    )
+    prompts_path: Place | None = Field(
+        None,
+        description="A folder with prompts of the project's own, named as those in config/prompts; relative "
+        "to the folder of orch-config.yaml. null: those that come with Orchard.",
     )
     extra_test_paths: tuple[Glob, ...] = Field((), description="More globs whose files count as tests.")
     merge_batch_size: Int = Field(

@@ -26,6 +26,7 @@ from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.jobs import run_job
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
+from core.orchestrator.session_turns import remembering
 from core.orchestrator.setups import Setups
 from core.orchestrator.staffing import Past
 from core.orchestrator.usage_limit import UsagePolicy, next_try
@@ -165,7 +166,7 @@ class EpicDesigns:
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
-            job = await models.begin(job)
+            job = await remembering(self._store, self._setups, await models.begin(job))
             try:
                 report = await run_job(self._dispatcher.supervisor, owner, job)
             finally:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.domain.session import How, TurnOutcome
+from core.orchestrator.setups import Setups
 from core.store import agent_sessions, stories
 from core.store.agent_sessions import Kept, SessionTurn, turn_id_of
 from core.store.database import Store
@@ -38,6 +39,12 @@ def transcripts_folder(state_path: Path) -> Path:
 
 
 # Before a turn
+
+
+async def remembering(store: Store, setups: Setups, job: PhaseJob) -> PhaseJob:
+    """The job with what its turn may go on from, and what it must keep to itself."""
+    found = await store.read(lambda conn: with_past(conn, job, shares=setups.shares_context))
+    return replace(found, secrets=setups.secrets())
 
 
 def with_past(conn: sqlite3.Connection, job: PhaseJob, *, shares: Shares) -> PhaseJob:
@@ -160,13 +167,16 @@ def tell_prompts_refused(
 # After a crash
 
 
-async def recover_turns(store: Store, state_path: Path, *, story_id: str | None = None) -> int:
+async def recover_turns(store: Store, state_path: Path, job: PhaseJob | None = None) -> int:
     """Rows for turns whose worker, or Orchard itself, ended in the middle; how many.
 
-    Of stories that are not over, or one, those that were begun last and have no row; by what their
-    transcripts say of themselves. One that no agent had a turn in has no transcript.
+    Of a job whose worker is gone, or of all stories that are not over what was begun last and has no row; by
+    what their transcripts say of themselves. One that no agent had a turn in has no transcript.
     """
-    wanted = await store.read(lambda conn: agent_sessions.unreported(conn, story_id))
+    if job is not None:
+        wanted: Sequence[tuple[str, str, int]] = ((job.project.name, job.story.id, job.generation),)
+    else:
+        wanted = await store.read(agent_sessions.unreported)
     folder = transcripts_folder(state_path)
 
     def look() -> list[SessionTurn]:

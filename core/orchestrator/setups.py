@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
 from core.agents.presets import Ready, Rows, load_rows, never, resolve
+from core.agents.redaction import secrets_in
 from core.agents.roles import ROLE_OF, Role
 from core.domain.access import AccessLevel
 from core.domain.approval import Asking, Circle
@@ -102,7 +103,22 @@ class Setups:
             memory_mb=settings.resource_limits.max_memory_mb,
             design_docs_path=settings.design_docs_path,
             extra_test_paths=settings.extra_test_paths,
+            prompts_path=settings.prompts_path,
         )
+
+    def shares_context(self, name: str) -> bool:
+        """Whether agents of other projects may be told what was done in this one, and the other way round."""
+        settings = self.configured(name)
+        return settings is not None and settings.ai_settings.context_sharing_enabled
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every key that Orchard knows: what is never to be written down, nor shown."""
+        rows = self._agents().values()
+        named = {key for row in rows for key in row.key_variables}
+        providers = self._settings().global_.model_gateway.providers.values()
+        named |= {key for provider in providers for key in provider.key_variables}
+        written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
+        return tuple(sorted({*secrets_in(self.environ, named), *written}))
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""

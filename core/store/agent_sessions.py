@@ -238,20 +238,16 @@ def tokens_of(conn: sqlite3.Connection, subject: str) -> dict[str, tuple[int, in
     return {row["run_id"]: (row["tokens"], row["microdollars"]) for row in rows}
 
 
-def unreported(conn: sqlite3.Connection, story_id: str | None = None) -> tuple[tuple[str, str, int], ...]:
-    """Project, story or epic, and generation of what was begun last, is not over, runs no more, and has no row:
-    of one, or all."""
-    where, parameters = ("", ()) if story_id is None else (" AND subject = ?", (story_id,))
+def unreported(conn: sqlite3.Connection) -> tuple[tuple[str, str, int], ...]:
+    """Project, story or epic, generation: of what was begun last, runs no more, is not over, has no row."""
     rows = conn.execute(
-        "SELECT project, subject, generation FROM ("  # noqa: S608 - fixed texts
+        "SELECT project, subject, generation FROM ("
         " SELECT project, story_id AS subject, generation FROM cycles"
         " WHERE generation > 0 AND state NOT IN ('done', 'aborted')"
         " UNION ALL SELECT project, id, generation FROM epics WHERE generation > 0 AND state = 'designing')"
         " AS begun WHERE NOT EXISTS (SELECT 1 FROM session_turns t"
         " WHERE t.subject = begun.subject AND t.generation = begun.generation)"
-        " AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.story_id = begun.subject"
-        f" AND l.released_at IS NULL){where}",
-        parameters,
+        " AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.story_id = begun.subject AND l.released_at IS NULL)"
     )
     return tuple((row["project"], row["subject"], row["generation"]) for row in rows)
 

@@ -129,7 +129,6 @@ def test_what_is_not_in_force_is_listed_and_the_rest_is_not(folder):
         "security.require_2fa",
     )
     assert set(listed["my-project"]) == {
-        "ai_settings.context_sharing_enabled",
         "team",
         "dependencies",
     }
