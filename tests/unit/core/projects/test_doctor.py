@@ -137,10 +137,27 @@ async def test_the_test_runner_is_named_with_its_reason(examine, settings, state
 
 
 async def test_a_project_of_another_language_is_told_to_set_its_command(examine, make_repository, tmp_path):
-    path = make_repository(tmp_path / "go", {"go.mod": "module x\n", "x_test.go": "package x\n"})
+    path = make_repository(tmp_path / "ruby", {"Gemfile": "", "spec/x_spec.rb": ""})
     (finding,) = (await examine(path=path))["tests"]
     assert finding.state is State.MISSING
-    assert "gotestsum" in finding.mend
+    assert "rspec" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("file", "runner", "program"),
+    [("go.mod", "go: `go test ./...`", "go"), ("Cargo.toml", "cargo: `cargo test", "cargo"),
+     ("pom.xml", "surefire: `mvn --offline test`", "mvn")],
+)  # fmt: skip
+async def test_a_compiled_project_is_told_why_it_is_run_so(
+    examine, make_repository, tmp_path, monkeypatch, file, runner, program
+):
+    monkeypatch.setattr("core.projects.doctor.shutil.which", lambda name, path=None: None)
+    path = make_repository(tmp_path / "made", {file: ""})
+    finding, absent = (await examine(path=path))["tests"]
+    assert finding.state is State.OK
+    assert finding.found.startswith(runner)
+    assert finding.found.endswith(f"since it has a {file}")
+    assert (absent.state, absent.found) == (State.MISSING, f"{program} is not found on the tests' PATH")
 
 
 async def test_a_node_project_is_told_why_it_is_run_so(examine, make_repository, tmp_path):
@@ -154,6 +171,20 @@ async def test_a_node_project_is_told_why_it_is_run_so(examine, make_repository,
     (finding,) = (await examine(path=path))["tests"]
     assert finding.state is State.MISSING
     assert "hides the exit code" in finding.found
+
+
+async def test_a_jest_or_vitest_project_is_told_what_is_missing(examine, make_repository, tmp_path):
+    package = '{"devDependencies": {"vitest": "4"}}'
+    files = {"package.json": package, "vitest.config.ts": "", ".gitignore": "node_*"}
+    path = make_repository(tmp_path / "web", files)
+    why, missing = (await examine(path=path))["tests"]
+    assert why.found == "vitest: `vitest run`, since there is a vitest.config.ts and no test script"
+    assert (missing.state, "vitest is not installed" in missing.found) == (State.MISSING, True)
+    installed = path / "node_modules" / "vitest"
+    installed.mkdir(parents=True)
+    (installed / "package.json").write_text('{"version": "4.1.12"}')
+    _, there = (await examine(path=path))["tests"]
+    assert (there.state, there.found) == (State.OK, f"vitest 4.1.12 in {path}/node_modules")
 
 
 async def test_isolation_that_is_not_to_be_had_does_not_hide_the_rest(examine):
