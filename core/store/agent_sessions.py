@@ -256,7 +256,8 @@ def unreported(conn: sqlite3.Connection) -> tuple[tuple[str, str, int], ...]:
 
 # Stories at work, and those that a person may let go on: their transcripts are what a session is seeded from.
 _RUNNING = """
-    SELECT story_id FROM cycles WHERE state NOT IN ('done', 'aborted')
+    SELECT c.story_id FROM cycles c JOIN stories s ON s.id = c.story_id
+    WHERE s.state NOT IN ('done', 'skipped', 'aborted', 'removed')
     UNION ALL SELECT id FROM epics WHERE state = 'designing'
 """
 
