@@ -284,11 +284,15 @@ class Budgets:
         standings = [self._judged(account) for account in known]
         news = [one for one in standings if self._is_news(one)]
         if news:
-            await self._store.write(lambda tx: [ledger.tell(tx, one) for one in news])
-            self._told |= {_key(one.account, unit) for one in news for unit in one.units}
-        if self._tell and (changed := [self._account_limit(each) for each in unseen if each in known]):
-            for tell in self._tell:
-                self._keep(tell(tuple(changed)))
+            try:
+                await self._store.write(lambda tx: [ledger.tell(tx, one) for one in news])
+            except OrchardError as error:  # what was used is kept all the same; `check` comes back to it
+                log.warning("people could not be told of budgets: %s", error)
+            else:
+                self._told |= {_key(one.account, unit) for one in news for unit in one.units}
+        changed = tuple(self._account_limit(each) for each in unseen if self._tally.knows(each))
+        for tell in self._tell if changed else ():
+            self._keep(tell(changed))
         for one in standings:
             if one.reached:
                 self._stop_work(one.account, one.stops[0])
