@@ -31,7 +31,7 @@ async def test_roles_have_their_agents_and_a_fallback_takes_what_one_cannot_star
         "ai_settings": {"max_auto_retry": 0},
     }
     async with quick_farm.running() as orchard:
-        (story,) = await orchard.sprint("calc", "Multiply")
+        await orchard.sprint("calc", "Multiply")
         ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
         events = await orchard.runtime.commands.events(after=0, limit=1000)
     assert ended.kind is EventKind.STORY_MERGED, ended.data

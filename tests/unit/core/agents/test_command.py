@@ -1,4 +1,4 @@
-"""Agents that are plain commands: started with their task, judged by their exit, their output and the files."""
+"""Agents that are plain commands: started with their task, judged by exit, output and files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ open("done", "w").write(text)
 
 
 async def test_what_it_prints_is_told_and_kept_as_people_read_it(stage, command) -> None:
-    source = "print('\\x1b[1mI look\\x1b[0m at it: ☃', flush=True)\nimport sys; sys.stdout.buffer.write(b'\\xff\\n')"
+    source = "print('\\x1b[1mI look\\x1b[0m at it: ☃', flush=True)\n"
+    source += "import sys; sys.stdout.buffer.write(b'\\xff\\n')"
 
     end = await stage.play(command(source, "{prompt}"), changed=yes)
 
