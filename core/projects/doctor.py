@@ -5,6 +5,7 @@ Nothing is changed and nothing is built: what the project would need made is des
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -167,6 +168,8 @@ async def _tests(
     findings.append(_runner(runner, setup))
     if absent := _absent_program(runner, environment or _stand_in(setup), setup):
         findings.append(absent)
+    elif environment is not None and runner.name in ("jest", "vitest"):
+        findings.append(_installed_in_modules(runner, environment))
     if environment is not None and runner.name == "pytest" and _is_direct(setup):
         findings.append(await _pytest(environment, setup, machine))
     return findings
@@ -274,6 +277,28 @@ def _absent_program(runner: Runner, environment: Environment, setup: ProjectSetu
         found=f"{program} is not found on the tests' PATH",
         mend=mend,
     )
+
+
+def _installed_in_modules(runner: Runner, environment: Environment) -> Finding:
+    for modules, _ in environment.modules:
+        if version := _version_in(modules / runner.name / "package.json"):
+            found = f"{runner.name} {version} in {modules}"
+            return Finding(topic="tests", state=State.OK, found=found)
+    return Finding(
+        topic="tests",
+        state=State.MISSING,
+        found=f"{runner.name} is not installed: {environment.description} does not have it",
+        mend="Run npm install in the checkout, commit a lock file, or set 'setup_command'.",
+    )
+
+
+def _version_in(package: Path) -> str:
+    """Empty where there is no package.json that can be read."""
+    try:
+        found = json.loads(package.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return str(found.get("version", "")) if isinstance(found, dict) else ""
 
 
 def _is_direct(setup: ProjectSetup) -> bool:

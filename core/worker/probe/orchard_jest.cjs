@@ -42,6 +42,7 @@ async function main() {
     watch: false,
     watchAll: false,
     watchman: false,
+    workerThreads: false,
   };
   send({ kind: 'began', version: jest.version });
   const { results } = await jest.runCLI(argv, [process.cwd()]);

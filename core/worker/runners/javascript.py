@@ -44,12 +44,20 @@ class JsRunner:
         self.reason = reason
 
     @staticmethod
-    def named_by_configuration(folder: Path, project_folder: str) -> frozenset[str]:
-        """Reads the configuration in a project's folder; small files, once a job."""
+    def named_by_configuration(
+        folder: Path, project_folder: str, loaded: Sequence[str] = ()
+    ) -> frozenset[str]:
+        """Reads the configuration in a project's folder, and the files of it that the command names; small
+        files, once a job.
+        """
         found: set[str] = set()
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and is_config_name(path.name):
-                found |= named_files(path.read_text(errors="replace"), project_folder)
+        named = [
+            folder / path for path in loaded if (folder / path).resolve().is_relative_to(folder.resolve())
+        ]
+        for path in sorted({*(path for path in folder.iterdir() if is_config_name(path.name)), *named}):
+            if path.is_file():
+                place = posixpath.join(project_folder, path.parent.relative_to(folder).as_posix())
+                found |= named_files(path.read_text(errors="replace"), posixpath.normpath(place))
         return frozenset(found)
 
     @property

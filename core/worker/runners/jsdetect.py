@@ -66,7 +66,7 @@ def js_runner(command: JsCommand, folder: Path, project: ProjectSetup, *, reason
         command,
         reason=reason,
         folder=project.folder,
-        named=JsRunner.named_by_configuration(folder, project.folder),
+        named=JsRunner.named_by_configuration(folder, project.folder, command.loaded),
         extra_test_paths=project.extra_test_paths,
     )
 

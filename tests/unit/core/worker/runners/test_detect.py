@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,51 @@ def test_the_hint_fits_the_runner_that_the_script_names(tmp_path, program):
         detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
     assert program in caught.value.why
     assert f"{program}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "expected", "why"),
+    [
+        ({"package.json": '{"scripts": {"test": "jest --ci"}}', "tool.py": ""}, "jest", "test script is"),
+        ({"package.json": '{"scripts": {"test": "npm run u", "u": "vitest"}}'}, "vitest", "is `vitest`"),
+        ({"package.json": '{"devDependencies": {"jest": "30"}}'}, "jest", "package.json asks for jest"),
+        ({"package.json": "{}", "vitest.config.mts": ""}, "vitest", "there is a vitest.config.mts"),
+    ],
+)
+def test_jest_and_vitest_are_found_and_say_why(tmp_path, files, expected, why):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    runner = detect(tmp_path, _setup(tmp_path), Environment(key="k", description=""))
+    assert runner.name == expected
+    assert why in runner.reason
+
+
+def test_a_test_command_that_calls_vitest_is_watched_in_its_folder(tmp_path):
+    (tmp_path / "vitest.ci.ts").write_text("import './ci/more'")
+    (tmp_path / "vitest.config.ts").write_text("export default { test: { setupFiles: '../shared/up.ts' } }")
+    setup = replace(_setup(tmp_path, test_command="npx vitest run -c vitest.ci.ts"), folder="web")
+    runner = detect(tmp_path, setup, ENVIRONMENT)
+    assert runner.name == "vitest"
+    assert runner.is_runner_config("web/vitest.ci.ts")
+    assert runner.is_runner_config("shared/up.ts")
+    assert runner.is_runner_config("web/ci/more.ts")
+    assert not runner.is_runner_config("web/src/up.ts")
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    [
+        ('{"devDependencies": {"jest": "30", "vitest": "4"}}', "both vitest and jest"),
+        ('{"workspaces": ["packages/*"]}', "workspaces"),
+        ('{"scripts": {"test": "jest -t price"}}', "selects tests"),
+    ],
+)
+def test_where_it_is_not_clear_people_are_asked(tmp_path, package, expected):
+    (tmp_path / "package.json").write_text(package)
+    below = tmp_path / "packages" / "web"
+    below.mkdir(parents=True)
+    (below / "package.json").write_text('{"devDependencies": {"jest": "30"}}')
+    with pytest.raises(Unavailable) as caught:
+        detect(tmp_path, _setup(tmp_path), ENVIRONMENT)
+    assert expected in caught.value.why
+    assert ("'packages/web'" in caught.value.hint) is ("workspaces" in package)
