@@ -93,6 +93,7 @@ class Process:
             max_line_size=16 << 10,
             max_field_size=16 << 10,
             keepalive_timeout=75.0,
+            lingering_time=0.5,  # for the rest of a request that was refused
         )
         loop = asyncio.get_running_loop()
         for each in self._sockets:

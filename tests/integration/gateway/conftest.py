@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from config.settings import ModelGatewaySettings
 from core.clock import SystemClock
@@ -23,7 +24,6 @@ from tests.model_server.server import ModelServer
 
 KEY = "sk-real-0123456789"
 _VARIABLES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
-PROVIDER = {"anthropic": "anthropic", "openai_responses": "openai", "openai_chat": "openai", "gemini": "gemini"}
 
 
 @dataclass(kw_only=True)
@@ -40,7 +40,9 @@ class Front:
     holds: list[ProviderHold] = field(default_factory=list)
     number: int = 0
 
-    async def run(self, provider: str, accounts: tuple[AccountLimit, ...] = (), story: str = "shop-1") -> tuple[str, str]:
+    async def run(
+        self, provider: str, accounts: tuple[AccountLimit, ...] = (), story: str = "shop-1"
+    ) -> tuple[str, str]:
         """A new run's id and token."""
         self.number += 1
         start = RunStart(
@@ -63,11 +65,10 @@ class Front:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
-
-async def until(holds: Callable[[], Any], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
+    async def until(self, holds: Callable[[], Any], seconds: float = 30.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110 - a test asks of plain values
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -102,9 +103,7 @@ async def in_front(
                 times=times,
             )
         )
-        http = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        )
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         front = Front(gateway=gateway, model=model, http=http, state=folder)
         seen.append(front)
         await take(tuple(early))
@@ -120,13 +119,35 @@ async def in_front(
         yield front
 
 
-@pytest.fixture
-async def model() -> AsyncIterator[ModelServer]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def _model() -> AsyncIterator[ModelServer]:
     async with ModelServer() as server:
         yield server
 
 
-@pytest.fixture
-async def front(tmp_path: Path, model: ModelServer) -> AsyncIterator[Front]:
-    async with in_front(tmp_path, model) as found:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def _front(tmp_path_factory: pytest.TempPathFactory, _model: ModelServer) -> AsyncIterator[Front]:
+    """A process takes a second to start: tests that leave it as it was share one."""
+    async with in_front(tmp_path_factory.mktemp("state"), _model) as found:
         yield found
+
+
+@pytest.fixture
+def model(_model: ModelServer) -> ModelServer:
+    _model.forget()
+    return _model
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def front(_front: Front, model: ModelServer) -> AsyncIterator[Front]:
+    for told in (_front.calls, _front.twice, _front.reached, _front.holds):
+        told.clear()
+    yield _front
+    for number in range(1, _front.number + 1):
+        await _front.gateway.close_run(f"run_{number}")
+
+
+@pytest.fixture
+def open_front(model: ModelServer) -> Callable[..., Any]:
+    """A gateway before the scripted model, with what is asked for."""
+    return lambda folder, **asked: in_front(folder, model, **asked)
