@@ -16,6 +16,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.loader import Configuration
+from core.agents.redaction import Redactor
 from core.bus import Bus
 from core.clock import Clock, SystemClock
 from core.domain.event import EventKind
@@ -48,9 +49,11 @@ from core.orchestrator.resource_views import Optimization, ResourcesView
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.scheduling.history import History
 from core.orchestrator.scheduling.surveyor import Surveyor
+from core.orchestrator.session_turns import check_prompts, recover_turns
 from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
+from core.orchestrator.transcript_keeping import TranscriptKeeping
 from core.orchestrator.views import WorkerView
 from core.store import projects
 from core.store.database import Store
@@ -59,6 +62,8 @@ from core.worker.suite import sweep_checkouts
 from core.worker.worktree import taken_mark
 
 log = logging.getLogger(__name__)
+
+_TRANSCRIPTS_SECONDS = 5.0  # what was said can be searched so long after a turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +223,19 @@ async def open_runtime(
         registry.on_changed(work.fencing.apply)
         reconciler = Reconciler(store, work.dispatcher, state_path=state_path)
         await stack.enter_async_context(
-            _scheduled(reconciler, SettingsWatch(registry), work.resources, registry)
+            _scheduled(
+                reconciler,
+                SettingsWatch(registry),
+                work.resources,
+                registry,
+                TranscriptKeeping(
+                    store,
+                    clock,
+                    state_path=state_path,
+                    retention_days=lambda: setups.global_settings().transcript_retention_days,
+                    redactor=lambda: Redactor(setups.secrets()),
+                ),
+            )
         )
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(_running(mirror.run(), "the mirror", vital=False))
@@ -246,6 +263,7 @@ async def _clean_up(store: Store, state_path: Path) -> None:
     """What an earlier run left behind is ended and removed, before anything is started."""
     if reaped := await recover(store):
         log.info("ended %d processes that an earlier run left behind", reaped)
+    await recover_turns(store, state_path)
     await asyncio.to_thread(sweep_checkouts, state_path)
 
 
@@ -406,13 +424,18 @@ def _is_mirrored(registry: Registry, name: str) -> bool:
 
 @asynccontextmanager
 async def _scheduled(
-    reconciler: Reconciler, watch: SettingsWatch, resources: ResourceEngine, registry: Registry
+    reconciler: Reconciler,
+    watch: SettingsWatch,
+    resources: ResourceEngine,
+    registry: Registry,
+    transcripts: TranscriptKeeping,
 ) -> AsyncIterator[None]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
     one_at_a_time = {"max_instances": 1, "coalesce": True}
     scheduler.add_job(reconciler.tick, "interval", seconds=2, **one_at_a_time)
     scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
+    scheduler.add_job(transcripts.tick, "interval", seconds=_TRANSCRIPTS_SECONDS, **one_at_a_time)
     seconds = _rebalance_seconds(registry)
     job = scheduler.add_job(resources.tick, "interval", seconds=seconds, **one_at_a_time)
 
@@ -431,6 +454,7 @@ async def _scheduled(
         await watch.settle()
         await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
         await resources.settle()
+        await transcripts.settle()
         scheduler.shutdown(wait=False)
 
 
@@ -448,6 +472,7 @@ async def _check_projects(store: Store, setups: Setups) -> None:
             setups.check_agents(project.name)
         except OrchardError as error:
             await store.write(_unavailable(project.name, error))
+    await check_prompts(store, setups)
 
 
 def _unavailable(name: str, error: OrchardError) -> Callable[..., object]:

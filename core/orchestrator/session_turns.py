@@ -8,6 +8,7 @@ recover_turns(store, state_path, ...)   after a crash: what a turn that nobody r
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import sqlite3
@@ -17,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.agents.templates import read_own
 from core.domain.event import EventKind
-from core.domain.lifecycles import Phase
+from core.domain.lifecycles import Phase, ProjectStatus
 from core.domain.session import How, TurnOutcome
 from core.orchestrator.setups import Setups
-from core.store import agent_sessions, stories
+from core.store import agent_sessions, projects, stories
 from core.store.agent_sessions import Kept, SessionTurn, turn_id_of
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -162,6 +164,23 @@ def tell_prompts_refused(
     tx.emit(
         EventKind.PROMPTS_REFUSED, project=project, story_id=story_id, data={"problems": list(problems[:20])}
     )
+
+
+async def check_prompts(store: Store, setups: Setups) -> None:
+    """Tells of every project's own prompts that cannot be used, before a turn would meet them."""
+    for project in await store.read(projects.every):
+        settings = setups.configured(project.name)
+        folder = settings.prompts_path if settings else None
+        if folder is None or project.status is not ProjectStatus.ACTIVE:
+            continue
+        found = await asyncio.to_thread(read_own, folder)
+        if found.problems:
+            name, problems = project.name, found.problems
+            await store.write(functools.partial(_refuse, name=name, problems=problems))
+
+
+def _refuse(tx: Transaction, *, name: str, problems: tuple[str, ...]) -> None:
+    tell_prompts_refused(tx, name, problems)
 
 
 # After a crash
