@@ -139,6 +139,24 @@ def _saying(message: Mapping[str, Any], text: str) -> dict[str, Any]:
     return {**message, "params": {**params, "update": {**update, "content": content}}}
 
 
+def read_prompt(path: Path) -> str:
+    """The first prompt that a transcript holds, as it was sent but for what is secret; "" where it has none.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        for line in file.read(_READ_BYTES).split(b"\n"):
+            if b"session/prompt" not in line:
+                continue
+            try:
+                entry = json.loads(line)
+                blocks = entry["message"]["params"]["prompt"]
+                return "".join(str(block.get("text", "")) for block in blocks)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+    return ""
+
+
 def last_transcript(folder: Path) -> Path | None:
     """The newest of a story's transcripts; None when there is none."""
     try:

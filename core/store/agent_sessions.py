@@ -195,6 +195,11 @@ def latest(conn: sqlite3.Connection, *, project: str | None = None, limit: int) 
     return tuple(from_row(row) for row in rows)[::-1]
 
 
+def count_after(conn: sqlite3.Connection, seq: int) -> int:
+    """How many turns were recorded since."""
+    return int(conn.execute("SELECT count(*) FROM session_turns WHERE seq > ?", (seq,)).fetchone()[0])
+
+
 def sessions_in(turns: Sequence[SessionTurn]) -> tuple[AgentSession, ...]:
     """The sessions that these turns make up, in the order of their last turns. A turn that came to no session
     stands for itself."""

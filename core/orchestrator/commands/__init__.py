@@ -16,6 +16,7 @@ from core.orchestrator.commands.metrics import Figures
 from core.orchestrator.commands.people import People
 from core.orchestrator.commands.projects import Projects
 from core.orchestrator.commands.resources import Resources
+from core.orchestrator.commands.sessions import Sessions
 from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
 
@@ -35,5 +36,6 @@ class Commands(
     Budgeting,
     Figures,
     Agents,
+    Sessions,
 ):
     """One method a wish; each topic stands in a module of its own."""
