@@ -27,6 +27,7 @@ class File:
     tests: list[Record] = field(default_factory=list)
     error: Record | None = None
     stderr: str = ""
+    changed: bool = False  # the file, or its snapshots, while the tests ran
 
     def own(self) -> list[Record]:
         return [test for test in self.tests if test["names"][-1] not in (self.failing, self.passing)]
@@ -46,6 +47,7 @@ def files_in(records: Sequence[Record]) -> list[File]:
         elif record["kind"] == "file ended":
             files[-1].stderr = record["stderr"]
             files[-1].error = record.get("error")
+            files[-1].changed = bool(record.get("changed"))
     return files
 
 
@@ -67,9 +69,11 @@ def read_files(files: Sequence[File], *, cwd: str, checkout: str, tampering: Ite
 
 def _signs(file: File, cwd: str) -> Iterable[str]:
     """The canaries stand behind all tests of the file, in its own process."""
+    where = posixpath.relpath(file.path, cwd)
+    if file.changed:
+        yield f"{where} or its snapshots were changed while the tests ran."
     if file.error is not None:
         return
-    where = posixpath.relpath(file.path, cwd)
     for name, wanted in ((file.failing, "failed"), (file.passing, "passed")):
         test = file.top(name)
         if test is None:

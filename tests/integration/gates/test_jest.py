@@ -75,6 +75,7 @@ BROKEN = {
 }
 # Each module lies about the tests of a file that would otherwise fail.
 LIES = {
+    "globals": "Object.is = () => true;",
     "matchers": "expect.extend({ toBe: () => ({ pass: true, message: () => '' }) });",
     "expect": "globalThis.expect = () => ({ toBe: () => {} });",
     "tests": "const real = test; globalThis.test = (name) => real(name, () => {});",
@@ -110,9 +111,18 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     lies = {f"src/{what}.js": text for what, text in LIES.items()}
     lies |= {f"test/{what}.lie.test.js": _lying(what) for what in LIES}
     broken = {path: text for path, (text, _) in BROKEN.items()}
+    over = "require('fs').writeFileSync(__filename, ''); test('x', () => {});"
     focus = "test.only('seen', () => {}); test('hidden', () => expect(1).toBe(2));"
     suite, run = await _run(
-        js_lab, {**BASE, **lies, **broken, "test/more.test.js": MORE, "test/focus.test.js": focus}
+        js_lab,
+        {
+            **BASE,
+            **lies,
+            **broken,
+            "test/more.test.js": MORE,
+            "test/focus.test.js": focus,
+            "test/over.test.js": over,
+        },
     )
     assert (run.state, run.runner, run.exit_code) == (RunState.COMPLETED, "jest", 1), run.problem
     found = {result.id: result for result in run.results}
@@ -146,6 +156,7 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     assert why_broken(found["test/more.test.js::wrong"], project) == ""
 
     told = " ".join(run.tampering)
+    assert "test/over.test.js or its snapshots were changed while the tests ran" in told
     for what in LIES:
         assert found[f"test/{what}.lie.test.js::told"].outcome is Outcome.PASSED  # the lie works
         assert f"test/{what}.lie.test.js and that must be reported failed is passed" in told, (what, told)

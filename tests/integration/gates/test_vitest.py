@@ -88,6 +88,7 @@ BROKEN = {
 }
 # Each module lies about the tests of a file that would otherwise fail.
 LIES = {
+    "globals": "Object.is = () => true;",
     "matchers": "import { expect } from 'vitest';"
     " expect.extend({ toBe: () => ({ pass: true, message: () => '' }) });",
     "core": "import assert from 'node:assert'; assert.equal = () => {};",
@@ -112,6 +113,8 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     lies |= {f"test/{what}.lie.test.ts": _lying(what) for what in LIES}
     broken = {path: f"{USE}\n{text}" for path, (text, _) in BROKEN.items()}
     ends = {"src/ends.ts": "process.exit(0);", "test/ends.test.ts": f"{USE} import '../src/ends';"}
+    ends["src/over.ts"] = "import fs from 'node:fs'; fs.writeFileSync('test/over.test.ts', '');"
+    ends["test/over.test.ts"] = f"{USE} import '../src/over'; test('x', () => {{}});"
     commit = js_lab.commit({**BASE, **lies, **broken, **ends, "test/more.test.ts": MORE})
     suite, repository = await js_lab.suite(commit)
     run = await suite.run(await repository.tree_of(commit))
@@ -147,6 +150,7 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     assert why_broken(found["test/more.test.ts::wrong"], project) == ""
 
     told = " ".join(run.tampering)
+    assert "test/over.test.ts or its snapshots were changed while the tests ran" in told
     for what in LIES:
         worked = Outcome.SKIPPED if what == "hook" else Outcome.PASSED
         assert found[f"test/{what}.lie.test.ts::told"].outcome is worked  # the lie works
