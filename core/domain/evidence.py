@@ -63,7 +63,7 @@ class SuiteRun:
 
     tree: str  # git tree hash
     command: tuple[str, ...]
-    runner: str  # "pytest", "node", "junit", or "command" (exit code only)
+    runner: str  # a built-in one's name, "junit" (a command's report), or "command" (exit code only)
     state: RunState
     exit_code: int | None
     results: tuple[TestResult, ...] = ()

@@ -47,7 +47,7 @@ def with_toolchains(environment: Environment, project: Path) -> Environment:
 
 def rust() -> Toolchain:
     """cargo and rustc: through rustup's stand-ins, which need its folder, or where a package put them."""
-    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    home = cargo_home()
     rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     cargo = shutil.which("cargo") or shutil.which("cargo", path=str(home / "bin"))
     if cargo is None:
@@ -75,11 +75,10 @@ def go() -> Toolchain:
     if program is None:
         return Toolchain()
     real = program.resolve()
-    modules = Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
     return Toolchain(
         path_dirs=(program.parent,),
-        variables={"GOMODCACHE": str(modules), "GOTOOLCHAIN": "local"},
-        read_only=(*program_folders(program), *_there(modules)),
+        variables={"GOTOOLCHAIN": "local"},
+        read_only=(*program_folders(program), *_there(go_modules())),
         facts=(str(real), _stamp(real)),
     )
 
@@ -99,11 +98,21 @@ def java() -> Toolchain:
     )
 
 
+def go_modules() -> Path:
+    """Where this machine keeps what go downloaded."""
+    return Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
+
+
 def maven_repository() -> Path:
     """Where this machine keeps what Maven downloaded; else Debian's packages of it."""
     own = Path.home() / ".m2" / "repository"
     debian = Path("/usr/share/maven-repo")
     return own if (own / "org").is_dir() or not debian.is_dir() else debian
+
+
+def cargo_home() -> Path:
+    """Where this machine keeps downloaded crates, and perhaps cargo itself."""
+    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 
 def _which(name: str, *more: Path) -> Path | None:

@@ -39,6 +39,7 @@ class Go:
         self.select = set(told["select"])
         self.files = Put()
         self.env = {**os.environ, "GOCACHE": os.path.join(self.cache, "go-build"), "GOPROXY": "off"}
+        self.env |= {"GOMODCACHE": told["modules"], "GOSUMDB": "off"}
         self.env |= {"GOFLAGS": "", "GOENV": "off", "CI": "1", "UPDATE_SNAPS": "false", "NO_COLOR": "1"}
 
     def main(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from core.worker.runners.programs import read_programs
 from core.worker.runners.rustfailure import why_broken, why_failed
 from core.worker.runners.rusttests import manifest_digest, source_digests
 from core.worker.runners.testpaths import is_test_path
+from core.worker.toolchains import cargo_home
 
 _PATTERNS = ("tests.rs", "test.rs", "*_test.rs", "*_tests.rs", "test_*.rs", "*.snap", "*.snap.new")
 _FOLDERS = frozenset({"snapshots", "benches"})
@@ -105,8 +105,3 @@ class CargoRunner:
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
         assert plan.secret is not None
         return read_programs(ended, plan.secret, tool="cargo", why_broken=why_broken, why_failed=why_failed)
-
-
-def cargo_home() -> Path:
-    """Where this machine keeps downloaded crates."""
-    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")

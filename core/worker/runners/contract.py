@@ -73,7 +73,9 @@ class Runner(Protocol):
 
     @property
     def name(self) -> str:
-        """ "pytest", "node", "jest", "vitest", "junit" (a command with a report) or "command" (exit code only)."""
+        """ "pytest", "unittest", "node", "jest", "vitest", "cargo", "go", "surefire", "junit" (a command
+        with a report) or "command" (exit code only).
+        """
         ...
 
     @property

@@ -14,6 +14,7 @@ from core.worker.runners.driver import CHANNEL, draw_secret, driver_argv, secret
 from core.worker.runners.gofailure import why_broken, why_failed
 from core.worker.runners.programs import read_programs
 from core.worker.runners.testpaths import is_test_path
+from core.worker.toolchains import go_modules
 
 _PATTERNS = ("*_test.go", "*.golden", "*.snap")
 _CONFIGS = frozenset({"go.mod", "go.work", "go.env", ".gotestsum.yaml", ".gotestsum.yml"})
@@ -67,6 +68,7 @@ class GoRunner:
             "cwd": str(place.cwd),
             "checkout": str(place.checkout),
             "cache": str(place.cache),
+            "modules": str(go_modules()),
             "select": [str(place.checkout / path) for path in place.select],
         }
         return Plan(

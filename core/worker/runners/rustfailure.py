@@ -29,9 +29,10 @@ _FOLLOWING = frozenset({"E0282", "E0283", "E0308", "E0277"})  # may follow from 
 _STANDARD = frozenset(
     {
         "Arc", "BTreeMap", "BTreeSet", "Box", "Cell", "Cow", "Duration", "HashMap", "HashSet", "Instant",
-        "Mutex", "Option", "Path", "PathBuf", "Rc", "RefCell", "Result", "RwLock", "String", "Vec", "VecDeque",
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32",
-        "u64", "u128", "usize",
+        "Mutex", "Option", "Path", "PathBuf", "Rc", "RefCell", "Result", "RwLock", "String", "Vec",
+        "VecDeque", "bool", "char",
+        "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16",
+        "u32", "u64", "u128", "usize",
     }
 )  # fmt: skip
 
