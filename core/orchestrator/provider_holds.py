@@ -116,7 +116,7 @@ class ProviderHolds:
         await self.settle()
 
     async def dependents(self, provider: str) -> tuple[Dependent, ...]:
-        """The projects with a running sprint that cannot go on to its end once this provider is held."""
+        """The projects whose sprint cannot go on to its end once this provider is held."""
         self._agents.clear()
         held = {*self._in_force(), provider}
         at_work = await self._store.read(_roles_to_come)
@@ -186,10 +186,12 @@ class ProviderHolds:
 
 
 def _roles_to_come(conn: sqlite3.Connection) -> Mapping[str, frozenset[Role]]:
-    """By project with a running sprint: what its stories at work still need agents for."""
+    """By project with a sprint that runs, or that waits for a limit already: what its stories at work still
+    need agents for."""
     found: dict[str, frozenset[Role]] = {}
     for project in projects.every(conn):
-        if project.workflow is not WorkflowState.SPRINT_ACTIVE:
+        waits = project.workflow is WorkflowState.SPRINT_PAUSED and usage.find(conn, project.name) is not None
+        if project.workflow is not WorkflowState.SPRINT_ACTIVE and not waits:
             continue
         states = conn.execute(
             "SELECT DISTINCT cycles.state FROM cycles JOIN stories ON stories.id = cycles.story_id"
