@@ -18,7 +18,7 @@ help:
 	@echo "make real    real projects and their real changes, fetched for it"
 	@echo "make agents  every coding agent that can be fetched, checked with a scripted model"
 	@echo "make bench   measurements, as ratios of one run"
-	@echo "make setup   the virtual environment only; also: lint, lock, clean"
+	@echo "make setup   the virtual environment only; also: test-tools, lint, lock, clean"
 
 setup:
 	@VENV="$(VENV)" PYTHON="$(PYTHON)" .ci/setup
@@ -67,5 +67,5 @@ lock: setup
 	  --generate-hashes --all-extras --output-file requirements.lock pyproject.toml $(ARGS)
 
 clean:
-	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info tests/tools/js/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
