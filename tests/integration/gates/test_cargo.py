@@ -203,3 +203,35 @@ async def test_only_the_tests_of_selected_files_run(toolchain_lab):
     suite, repository = await toolchain_lab.suite(commit)
     run = await suite.run_again(await repository.tree_of(commit), select=("tests/price.rs",))
     assert {result.id for result in run.results} == {"tests/price.rs::gross_of_two", "tests/price.rs::zero"}
+
+
+async def test_a_workspace_below_the_top_runs_whole_also_without_a_sandbox(toolchain_lab):
+    toolchain_lab.configure(folder="app", isolation="process")
+    member = '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2021"\n'
+    files = {
+        "app/Cargo.toml": '[workspace]\nmembers = ["lib", "tool"]\nresolver = "2"\n',
+        "app/lib/Cargo.toml": member % "shop-lib",
+        "app/lib/src/lib.rs": "#![no_std]\npub mod price;\n",
+        "app/lib/src/price.rs": "pub fn net() -> i32 { 1 }\n#[cfg(test)] mod tests { #[test] fn one() {} }\n",
+        "app/tool/Cargo.toml": member % "tool",
+        "app/tool/src/main.rs": 'fn main() { println!("{}", 7); }\n#[test] fn own() {}\n',
+        "app/tool/tests/said.rs": """
+            #[test] fn seven() {
+                let said = std::process::Command::new(env!("CARGO_BIN_EXE_tool")).output().unwrap().stdout;
+                assert_eq!(said, b"7\\n");
+            }
+            #[test] fn here() { assert!(std::path::Path::new("src/main.rs").exists()); }
+            """,
+        "app/lib/tests/lost.rs": "use shop_lib::price::gross; #[test] fn x() { gross(); }\n",
+    }
+    run = await toolchain_lab.run(files)
+    assert (run.state, run.tampering) == (RunState.COMPLETED, ()), (run.problem, run.output_tail)
+    assert {result.id: (result.outcome, result.file) for result in run.results} == {
+        "lib/src/lib.rs::price::tests::one": (Outcome.PASSED, "lib/src/price.rs"),
+        "tool/src/main.rs::own": (Outcome.PASSED, "tool/src/main.rs"),
+        "tool/tests/said.rs::seven": (Outcome.PASSED, "tool/tests/said.rs"),
+        "tool/tests/said.rs::here": (Outcome.PASSED, "tool/tests/said.rs"),
+        "lib/tests/lost.rs": (Outcome.ERROR, "lib/tests/lost.rs"),
+    }
+    (lost,) = [result for result in run.results if result.collection]
+    assert (lost.failure.missing, lost.failure.owner_file) == ("gross", "app/lib/src/lib.rs")
