@@ -18,6 +18,7 @@ from bot.cli.session import open_session, running_pid
 from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
 from core.agents.presets import check_preset, load_rows
+from core.agents.templates import read_own
 from core.domain.project import Project
 from core.errors import OrchardError
 from core.folder import variables
@@ -44,7 +45,7 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     checks += [*_configuration(configuration), _folder(configuration)]
     store, registered = await _store(configuration, root)
     checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
-    checks += [*_agents(configuration), *await check_shares(configuration)]
+    checks += [*_agents(configuration), *_prompts(configuration), *await check_shares(configuration)]
     if project is not None:
         checks += await _project(configuration, machine, project.strip().lower(), registered)
     return Report(checks=tuple(checks))
@@ -257,6 +258,20 @@ def _agents(configuration: Configuration) -> list[Check]:
             )
         )
     return checks
+
+
+def _prompts(configuration: Configuration) -> list[Check]:
+    """Projects' own prompts that cannot be used; what is wrong is said before a turn meets it."""
+    return [
+        Check(
+            name=f"{name}: prompts",
+            state="missing",
+            found="; ".join(problems),
+            mend="Until then the prompts that come with Orchard are used in their place.",
+        )
+        for name, project in configuration.settings.projects.items()
+        if project.prompts_path is not None and (problems := read_own(project.prompts_path).problems)
+    ]
 
 
 async def _project(

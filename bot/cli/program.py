@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bot.cli import agents, budgeting, sharing
+from bot.cli import agents, budgeting, sessions, sharing
 from bot.cli.asking import (
     ACTOR,
     Json,
@@ -249,6 +249,7 @@ def log(
 sharing.add_to(app)
 budgeting.add_to(app)
 agents.add_to(app)
+sessions.add_to(app)
 
 
 @app.command(name="do", context_settings={"ignore_unknown_options": True})

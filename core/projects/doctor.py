@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from config.settings import ProjectSettings, Settings
 from core.agents.presets import check_preset, load_rows
+from core.agents.templates import read_own
 from core.clock import SystemClock
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
@@ -56,7 +57,7 @@ class State(StrEnum):
 class Finding:
     """`found` and `mend` are sentences or parts of one; `mend` is empty where there is nothing to do."""
 
-    topic: str  # "checkout" | "environment" | "tests" | "isolation" | "agent"
+    topic: str  # "checkout" | "environment" | "tests" | "isolation" | "agent" | "prompts"
     state: State
     found: str
     mend: str = ""
@@ -79,7 +80,7 @@ async def examine_project(
     configured = settings.projects[name]
     known = (registered or {}).get(name)
     isolation = _isolation(name, settings, machine, state_path)
-    findings = [isolation, _agent(name, settings, environ)]
+    findings = [isolation, _agent(name, settings, environ), *_prompts(configured.prompts_path)]
     try:
         checkout = await inspect_checkout(
             Path(configured.path) if known is None else known.path,
@@ -354,6 +355,18 @@ def _isolation(name: str, settings: Settings, machine: Machine, state_path: Path
         found=f"{level}, since 'global.enable_project_isolation' is off; {machine.strongest} is possible",
         mend="Switch it on, or set 'isolation' for the project.",
     )
+
+
+def _prompts(folder: Path | None) -> list[Finding]:
+    """Nothing where the project has none of its own."""
+    if folder is None:
+        return []
+    found = read_own(folder)
+    topic, mend = "prompts", "Until then the prompts that come with Orchard are used in their place."
+    if found.problems:
+        return [Finding(topic=topic, state=State.MISSING, found="; ".join(found.problems), mend=mend)]
+    told = ", ".join(f"{name} (version {one.version})" for name, one in found.templates.items())
+    return [Finding(topic=topic, state=State.OK, found=f"its own in {folder}: {told}")]
 
 
 def _agent(name: str, settings: Settings, environ: Mapping[str, str]) -> Finding:

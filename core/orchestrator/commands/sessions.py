@@ -7,11 +7,9 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.agents.presets import load_rows
-from core.agents.redaction import Redactor, secrets_in
 from core.agents.transcript import read_prompt, read_transcript
-from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
-from core.folder import variables
+from core.errors import InvalidInput, NotAllowed, NotFound
+from core.orchestrator.commands.secrets import redactor_of
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.session_turns import LINKS, transcripts_folder
 from core.orchestrator.session_views import (
@@ -82,7 +80,7 @@ class Sessions(Topic):
             return shown, agent_sessions.count_after(conn, place)
 
         shown, waiting = await self._store.read(look)
-        redactor = await asyncio.to_thread(self._redactor)
+        redactor = await asyncio.to_thread(redactor_of, self._registry)
         clean = tuple(SearchHit(turn=hit.turn, snippet=redactor.text(hit.snippet)) for hit in shown)
         indexed = await asyncio.to_thread(index.count)
         return SearchView(query=words.strip(), hits=clean, indexed=indexed, waiting=waiting)
@@ -174,16 +172,6 @@ class Sessions(Topic):
     def _state_path(self) -> Path:
         return self._registry.configuration.state_path
 
-    def _redactor(self) -> Redactor:
-        """What was written before a key was known is shown without it all the same."""
-        configuration = self._registry.configuration
-        try:
-            rows = load_rows(configuration.settings.agents).values()
-        except OrchardError:  # said elsewhere
-            rows = load_rows().values()
-        named = {key for row in rows for key in row.key_variables}
-        return Redactor(secrets_in(variables(configuration.root), named))
-
     def _check_sharing(self, *names: str) -> None:
         settings = self._registry.configuration.settings.projects
         closed = [
@@ -204,7 +192,7 @@ class Sessions(Topic):
         if last.turn.transcript_state is Kept.PRUNED:
             return _gone(detail, "The transcript was removed: it was older than transcripts are kept.")
         path = transcripts_folder(self._state_path) / last.turn.transcript
-        redactor = self._redactor()
+        redactor = redactor_of(self._registry)
         try:
             words, prompt = read_transcript(path, redactor), redactor.text(read_prompt(path))
         except OSError as error:

@@ -13,6 +13,7 @@ from core.domain.event import Event, EventKind
 from core.domain.lifecycles import CycleState
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.orchestrator import overview
+from core.orchestrator.commands.secrets import redactor_of
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.overlaps import overlaps
 from core.orchestrator.views import CyclesView, RunView
@@ -64,7 +65,7 @@ class Watching(Topic):
                 f"No agent has worked on {story.id} yet.",
                 hint="There is a transcript when its first turn has begun.",
             )
-        return await asyncio.to_thread(read_transcript, path)
+        return await asyncio.to_thread(lambda: read_transcript(path, redactor_of(self._registry)))
 
     async def run_tests(self, project: str, story_id: str | None = None, *, actor: str) -> RunView:
         """Runs the whole suite, of the main branch or of a story's folder as it is now. Judges nothing."""
