@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from config.settings import BudgetLimits, BudgetSettings, ProjectSettings
 from core.domain.budget import Account, Amounts, Level, Limits, Scope, Unit, day_of, in_force, judge
 from core.domain.story import Story
-from core.orchestrator.budget_views import BudgetView, ProjectBudgets, ShareView, UnitView
+from core.orchestrator.budget_views import BudgetsView, BudgetView, ProjectBudgets, ShareView, UnitView
 from core.orchestrator.project_terms import hours_of
 from core.orchestrator.scheduling.bars import budget_bar
-from core.store import ledger
+from core.store import ledger, projects, stories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,31 @@ def _limits(settings: BudgetLimits) -> Limits:
         turns=settings.turns,
         milliseconds=None if minutes is None else round(minutes * 60_000),
     )
+
+
+def budgets_view(
+    conn: sqlite3.Connection,
+    terms: Callable[[str], Terms],
+    now: datetime,
+    *,
+    project: str | None,
+    story_id: str | None,
+) -> BudgetsView:
+    """Of a story, a project, or every project with a limit or with spending. Raises NotFound."""
+    if story_id is not None:
+        story = stories.get(conn, story_id)
+        found = [story_budget(conn, story, terms(story.project), now)]
+    elif project is not None:
+        name = projects.get(conn, project.strip().lower()).name
+        found = [project_budgets(conn, name, terms(name), now)]
+    else:
+        every = [project_budgets(conn, one.name, terms(one.name), now) for one in projects.every(conn)]
+        found = [one for one in every if any(each.limited or each.used for each in one.budgets)]
+    total = Amounts()
+    for one in found:
+        for each in [wide for wide in one.budgets if wide.scope is Scope.PROJECT] or one.budgets:
+            total += Amounts(**{unit.unit.value: unit.spent for unit in each.units})
+    return BudgetsView(at=now, projects=tuple(found), total=total)
 
 
 def project_budgets(conn: sqlite3.Connection, project: str, terms: Terms, now: datetime) -> ProjectBudgets:

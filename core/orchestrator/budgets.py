@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from config.settings import ProjectSettings
 from core.clock import Clock
-from core.domain.access import OPERATOR, AccessLevel, Standing
+from core.domain.access import OPERATOR, Standing
 from core.domain.budget import (
     Account,
     AccountLimit,
@@ -33,13 +33,13 @@ from core.domain.budget import (
     day_of,
     in_force,
     judge,
-    worded,
 )
 from core.domain.budget import Standing as BudgetStanding
 from core.domain.tally import Tally
-from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
-from core.orchestrator.budget_reading import Terms, project_budgets, story_budget, terms_of
-from core.orchestrator.budget_views import BudgetsView, ProjectBudgets, RaiseView
+from core.errors import NotFound, OrchardError
+from core.orchestrator.budget_raises import check_raise, raise_view, with_raises
+from core.orchestrator.budget_reading import Terms, budgets_view, terms_of
+from core.orchestrator.budget_views import BudgetsView, RaiseView
 from core.orchestrator.scheduling.bars import budget_bar
 from core.store import ledger, projects, stories
 from core.store.database import Store, Transaction
@@ -376,7 +376,7 @@ class Budgets:
         """More for a story, a project (for good) or its day (today only); twice with the same `click` counts
         once. Raises NotFound, InvalidInput, NotAllowed."""
         now = self._clock.now()
-        self._check_raise(project, scope, unit, amount, standing)
+        check_raise(self._terms(project), project, scope, unit, amount, standing)
         day = self._day(project, now) if scope is Scope.DAY else None
         account = Account(project=project, story_id=story_id, day=day)
         raised = Raise(
@@ -405,46 +405,7 @@ class Budgets:
         self._told = {each for each in self._told if (each[0], each[1]) != (account, unit)}
         for tell in self._tell:
             self._keep(tell((self._account_limit(account),)))
-        return self._raise_view(account, kept, new=new)
-
-    def _raise_view(self, account: Account, kept: Raise, *, new: bool) -> RaiseView:
-        whose = f"{account.whose}'s day" if account.day else account.whose
-        limit, until = self._limit(account).of(kept.unit) or 0, " until the day ends" if kept.until else ""
-        return RaiseView(
-            new=new,
-            project=kept.project,
-            scope=kept.scope,
-            story_id=kept.story_id,
-            unit=kept.unit,
-            added=kept.amount,
-            limit=limit,
-            until=kept.until,
-            sentence=f"{whose} may use {worded(kept.unit, kept.amount)} more{until}:"
-            f" {worded(kept.unit, limit)} in all.",
-        )
-
-    def _check_raise(self, project: str, scope: Scope, unit: Unit, amount: int, standing: Standing) -> None:
-        terms = self._terms(project)
-        needed = AccessLevel[terms.raise_level.upper()]
-        if standing.level < needed:
-            raise NotAllowed(
-                f"You may not raise budgets of {project}.",
-                why=f"budgets.raise_level is {terms.raise_level}, and you are {standing.level.name.lower()}.",
-                hint=f"Ask somebody who is {terms.raise_level} or higher.",
-            )
-        limit = terms.limits[scope].of(unit)
-        if not limit:
-            what = "has no such limit" if limit is None else "may use nothing of it"
-            raise InvalidInput(
-                f"{project} {what}: budgets.{scope}.{_SETTING[unit]} is {'null' if limit is None else 0}.",
-                hint="Set it in orch-config.yaml; what is limited there can be raised here.",
-            )
-        if amount > MOST_AT_ONCE * limit:
-            raise InvalidInput(
-                f"{worded(unit, amount)} more is too much at once.",
-                why=f"The settings say {worded(unit, limit)}; at most {MOST_AT_ONCE} times that is added.",
-                hint=f"Give at most {worded(unit, MOST_AT_ONCE * limit)}, or change the settings.",
-            )
+        return raise_view(account, kept, new=new, limit=self._limit(account).of(kept.unit) or 0)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -452,43 +413,12 @@ class Budgets:
         """Straight from the ledger. Every project with a limit or with spending; the one that is named in any
         case. Raises NotFound."""
         now = self._clock.now()
-
-        def read(conn: sqlite3.Connection) -> tuple[ProjectBudgets, ...]:
-            if story_id is not None:
-                story = stories.get(conn, story_id)
-                terms = self._terms(story.project)
-                return (story_budget(conn, story, terms, now),)
-            if project is not None:
-                name = projects.get(conn, project).name
-                return (project_budgets(conn, name, self._terms(name), now),)
-            found = [
-                project_budgets(conn, one.name, self._terms(one.name), now) for one in projects.every(conn)
-            ]
-            return tuple(one for one in found if any(each.limited or each.used for each in one.budgets))
-
-        found = await self._store.read(read)
-        total = Amounts()
-        for one in found:
-            wide = [each for each in one.budgets if each.scope is Scope.PROJECT] or one.budgets
-            for each in wide:
-                total += Amounts(**{unit.unit.value: unit.spent for unit in each.units})
-        return BudgetsView(at=now, projects=found, total=total)
+        return await self._store.read(
+            lambda conn: budgets_view(conn, self._terms, now, project=project, story_id=story_id)
+        )
 
 
 _NO_LIMITS = Limits()
-_SETTING = {
-    Unit.TOKENS: "tokens",
-    Unit.MICRODOLLARS: "dollars",
-    Unit.TURNS: "turns",
-    Unit.MILLISECONDS: "minutes",
-}
-
-
-def with_raises(limits: Limits, raised: Iterable[Raise]) -> Limits:
-    for one in raised:
-        if (limit := limits.of(one.unit)) is not None:
-            limits = replace(limits, **{one.unit.value: limit + one.amount})
-    return limits
 
 
 def _key(account: Account, one: UnitStanding) -> tuple[Account, Unit, int, Level]:
