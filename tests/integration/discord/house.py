@@ -22,6 +22,7 @@ import yaml
 from bot.app import App, loader, open_app
 from bot.localguild import Answer, GuildSettings, LocalGuild, Person, PostedMessage, RatePolicy, SeenChannel
 from bot.localguild.people import Where
+from tests.integration.nursery import forked_templates
 
 SECONDS = 45.0  # for anything to happen: two busy cores are slow
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -267,10 +268,11 @@ class House:
     async def running(self) -> AsyncIterator[App]:
         self.configure()
         load = loader(self.root, environ={**os.environ, **self.guild.environment})
-        async with open_app(load) as app:
-            await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
-            await until(self.guild.person("owner").commands, "registered commands")
-            yield app
+        with forked_templates():
+            async with open_app(load) as app:
+                await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
+                await until(self.guild.person("owner").commands, "registered commands")
+                yield app
 
     def user(self, name: str, project: str) -> User:
         return User(person=self.guild.person(name), project=project)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.discord.house import HANG, MANY, House, User, git, honest, plain, until
+from tests.integration.nursery import Forked
 
 pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(150)]
 
@@ -39,8 +40,9 @@ class Process:
 
     def _spawn(self) -> None:
         with (self._house.root / "orchard.log").open("a") as log:
-            self._process = subprocess.Popen(
+            self._process = Forked(
                 [sys.executable, "-P", str(CHILD), str(self._house.root)],
+                ("bot.app",),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

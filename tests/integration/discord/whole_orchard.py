@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bot.app import loader, open_app
+from tests.integration.nursery import forked_templates
 
 
 async def main(root: Path) -> None:
@@ -20,4 +21,5 @@ async def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    with forked_templates():
+        asyncio.run(main(Path(sys.argv[1])))
