@@ -419,6 +419,8 @@ class _Check:
         rungs = ", ".join(end.rungs) or "nothing more"
         if left:
             self._add(Step.CANCELS, Mark.FAILED, f"its command still runs: {left[0]}", _OURS)
+        elif end.kind is TurnKind.IDLE and self._subject.setup.kind == "command":
+            self._add(Step.CANCELS, Mark.NOTE, "it ended by itself before it could be stopped")
         elif end.kind is not TurnKind.CANCELLED:
             found = f"its turn ended before it was cancelled: {end.error or end.text[:160] or end.kind}"
             self._add(Step.CANCELS, Mark.FAILED, found, end.hint)

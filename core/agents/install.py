@@ -350,7 +350,7 @@ def _listed(packages: Mapping[str, str]) -> str:
 def _tail(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(npm )?(error|ERROR)\b", line)] or lines
-    return " ".join(errors[-6:])[-_SAID_CHARACTERS:]
+    return " ".join(errors[:4] if errors is not lines else lines[-4:])[:_SAID_CHARACTERS]
 
 
 def _megabytes(folder: Path) -> float:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from core.agents.presets import REPLAY, check_preset, load_rows, resolve
+from core.agents.presets import REPLAY, check_preset, load_rows, pointed, resolve
 from core.errors import InvalidInput, NotFound, Unavailable
 
 BUILT_IN = {
@@ -167,3 +169,73 @@ def test_doctor_hears_of_missing_programs_and_keys(tmp_path):
     assert "ANTHROPIC_API_KEY" in keyless.problem
     assert (good.found, good.problem, good.program) == (True, "", found["claude-agent-acp"])
     assert check_preset("nobody").found is False
+
+
+def test_at_the_gateway_an_agent_gets_a_token_and_none_of_our_keys(tmp_path):
+    found = {"claude-agent-acp": str(program(tmp_path / "claude-agent-acp"))}
+    environ = {
+        "ANTHROPIC_API_KEY": "secret",
+        "CLAUDE_CODE_OAUTH_TOKEN": "secret",
+        "ANTHROPIC_BASE_URL": "https://elsewhere",
+        "ANTHROPIC_MODEL": "m",
+    }
+
+    setup = resolve("claude-code", load_rows(), environ=environ, which=found.get, gateway=lambda _: True)
+    agent = pointed(setup, "http://127.0.0.1:1/anthropic/", "orch-1")
+
+    assert setup.gateway.provider == "anthropic"
+    assert "secret" not in str(setup)
+    assert agent.environment["ANTHROPIC_API_KEY"] == "orch-1"
+    assert agent.environment["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1/anthropic"
+    assert agent.environment["ANTHROPIC_MODEL"] == "m"
+    assert resolve("claude-code", load_rows(), environ=environ, which=found.get).gateway is None
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN - {"replay"}))
+def test_every_row_with_a_gateway_says_where_and_with_what(tmp_path, name):
+    rows = load_rows()
+    setup = resolve(
+        name,
+        rows,
+        environ={key: "secret" for key in rows[name].pass_environment if not key.endswith("_MODEL")},
+        which=lambda word: str(program(tmp_path / word)),
+        gateway=lambda _: True,
+    )
+    agent = pointed(setup, "http://127.0.0.1:1/p", "orch-1")
+    told = [*agent.environment.values(), *agent.home_files.values(), *agent.argv]
+
+    assert any("http://127.0.0.1:1/p" in text for text in told)
+    assert any("orch-1" in text for text in told)
+    assert not any("secret" in text or "{gateway}" in text or "{model}" in text for text in told)
+
+
+def test_files_of_a_row_that_are_data_can_be_read(tmp_path):
+    rows = load_rows()
+    for name in BUILT_IN - {"replay"}:
+        setup = resolve(name, rows, which=lambda word: str(program(tmp_path / word)), gateway=lambda _: True)
+        for file, text in pointed(setup, "http://x", "t").home_files.items():
+            {".json": json.loads, ".toml": tomllib.loads}[Path(file).suffix](text)
+
+
+def test_what_orchard_installed_comes_before_path(tmp_path):
+    own = program(tmp_path / "agents/gemini/v1/node_modules/.bin/gemini", "#!/usr/bin/env node\n")
+    node = program(own.with_name("node"))
+    record = {"folder": "v1", "versions": {"@google/gemini-cli": "1"}, "at": "now"}
+    (tmp_path / "agents/gemini/installed.json").write_text(json.dumps(record))
+    elsewhere = {"gemini": str(program(tmp_path / "bin/gemini"))}
+    rows = load_rows({"fast": {"like": "gemini"}})
+
+    for name in ("gemini", "fast"):
+        setup = resolve(name, rows, environ={}, which=elsewhere.get, installed=tmp_path / "agents")
+        assert setup.argv[0] == str(own)
+        assert tmp_path / "agents/gemini/v1" in setup.read_only_paths
+        assert setup.environment["PATH"].split(os.pathsep)[0] == str(node.parent)
+    assert resolve("gemini", rows, environ={}, which=elsewhere.get).argv[0] == elsewhere["gemini"]
+
+
+@pytest.mark.parametrize(
+    "package", [{}, {"npm": {"a": "1"}, "pypi": {"b": "1"}}, {"npm": {"a": "1"}, "main": "b"}]
+)
+def test_packages_are_of_one_registry(package):
+    with pytest.raises(InvalidInput, match=r"agents\.x\.package"):
+        load_rows({"x": {"argv": ["x"], "package": package}})
