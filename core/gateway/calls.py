@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -68,11 +68,12 @@ class MeteredCall:
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _TEXTS = ("call_id", "run_id", "project", "phase", "agent", "provider", "wire", "model")
-_FIELDS = frozenset(each.name for each in fields(MeteredCall))
+_FIELDS = tuple(each.name for each in fields(MeteredCall))
 
 
 def line_of(stage: Stage, call: MeteredCall) -> bytes:
-    value = {"stage": stage.value, **asdict(call), "at": call.at.isoformat(), "ending": call.ending.value}
+    value = {name: getattr(call, name) for name in _FIELDS}
+    value |= {"stage": stage.value, "at": call.at.isoformat(), "ending": call.ending.value}
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 
 import yaml
@@ -17,7 +17,7 @@ from core.domain.budget import MOST, Amounts
 from core.gateway.answer import Answer, AnswerReader
 from core.gateway.calls import Ending, MeteredCall
 from core.gateway.journal import JournalWriter
-from core.gateway.prices import PriceRow, cost_of, price_rows
+from core.gateway.prices import PriceRow, cost_of, price_rows, rows_of
 from core.gateway.runs import Run
 from core.gateway.usage import Usage
 from core.gateway.wire import Route
@@ -25,6 +25,7 @@ from core.gateway.wire import Route
 _BYTES_A_TOKEN = 4  # about; of JSON text
 _USUAL_OUTPUT = 2000  # tokens
 _TOLD_AGAIN_SECONDS = 1.0
+_MODELS_KEPT = 1000
 _HEAD, _TAIL = 16 << 10, 4 << 10
 _MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9][^"\\\x00-\x1f]{0,199})"')
 _MOST_OUTPUT = re.compile(
@@ -49,10 +50,17 @@ def model_in(body: bytes, route: Route) -> str:
 class Prices:
     def __init__(self, rows: Sequence[PriceRow]) -> None:
         self._rows = rows
+        self._of: dict[tuple[str, date], tuple[PriceRow, ...]] = {}
 
     def cost(self, usage: Usage, model: str, at: datetime) -> int:
         """Micro-dollars; 0 without a known price."""
-        return min(cost_of(usage, model, at.date(), self._rows).micro_dollars, MOST)
+        key = (model, at.date())
+        rows = self._of.get(key)
+        if rows is None:  # looking through all globs takes longer than all else about a call
+            if len(self._of) >= _MODELS_KEPT:
+                self._of.clear()
+            rows = self._of[key] = rows_of(model, key[1], self._rows)
+        return min(cost_of(usage, model, key[1], rows).micro_dollars, MOST) if rows else 0
 
     def estimate(self, body: bytes, model: str) -> Amounts:
         """About what a call takes: its words, and as much of an answer as is usual or asked for."""

@@ -161,16 +161,24 @@ def _day(value: object) -> date:
         raise ValueError(f"{value!r} is no day; write it as 2026-11-21.") from None
 
 
-def row_for(model: str, prompt_tokens: int, day: date, rows: Iterable[PriceRow]) -> PriceRow | None:
-    """The price of `model` on `day`: the closest glob's, of these the newest, of these the highest step."""
+def rows_of(model: str, day: date, rows: Iterable[PriceRow]) -> tuple[PriceRow, ...]:
+    """Those that may price a call to `model` on `day`, whatever its length."""
     name = model.lower()
-    valid = [
+    return tuple(
         row
         for row in rows
         if row.since <= day
         and (row.until is None or day <= row.until)
         and fnmatch.fnmatchcase(name, row.model)
-        and (row.above_prompt_tokens == 0 or prompt_tokens > row.above_prompt_tokens)
+    )
+
+
+def row_for(model: str, prompt_tokens: int, day: date, rows: Iterable[PriceRow]) -> PriceRow | None:
+    """The price of `model` on `day`: the closest glob's, of these the newest, of these the highest step."""
+    valid = [
+        row
+        for row in rows_of(model, day, rows)
+        if row.above_prompt_tokens == 0 or prompt_tokens > row.above_prompt_tokens
     ]
     return max(
         valid, key=lambda row: (_closeness(row.model), row.since, row.above_prompt_tokens), default=None

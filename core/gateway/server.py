@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import aiohttp
@@ -36,6 +37,7 @@ MOST_BODY = 32 << 20
 _MOST_BODIES = 512 << 20  # of all requests that are being read
 _MOST_REFUSAL = 1 << 20
 _MOST_PLAIN = 16 << 20
+_RIGHT_BEHIND_SECONDS = 0.02
 _NOT_PASSED_ON = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "upgrade", "trailer", "te", "proxy-connection",
      "content-length", "set-cookie", "date", "server", "alt-svc", "strict-transport-security"}
@@ -240,7 +242,11 @@ class Server:
         events = answer.content_type == "text/event-stream"
         flow.reader = reader = AnswerReader(READERS[route.format], streamed=events)
         unpacked = Unpacked(answer.headers.get("content-encoding", ""))
-        response = web.StreamResponse(status=answer.status, headers=_passed_on(answer))
+        ahead = await _ahead(answer)
+        # Headers and first piece are one packet where they came as one; else the agent learns at once that
+        # there will be an answer.
+        kind = _Together if ahead else web.StreamResponse
+        response = kind(status=answer.status, headers=_passed_on(answer))
         if answer.content_length is not None and not events:
             response.content_length = answer.content_length
         await response.prepare(call.request)
@@ -250,12 +256,13 @@ class Server:
             async with asyncio.timeout(self._times.first_byte) as limit:
                 while True:
                     try:
-                        piece = await answer.content.readany()
+                        piece = ahead or await answer.content.readany()
                     except (aiohttp.ClientError, OSError):
                         broken = "broke off"
                         break
                     if not piece:
                         break
+                    ahead = b""
                     came = loop.time()
                     flow.meter.first_byte()
                     limit.reschedule(came + self._times.idle)
@@ -326,6 +333,18 @@ class _Forward:
         if self.request.transport is not None:
             self.request.transport.close()
         return response
+
+
+class _Together(web.StreamResponse):
+    _send_headers_immediately = False
+
+
+async def _ahead(answer: aiohttp.ClientResponse) -> bytes:
+    """The first piece of an answer, if it comes right behind its headers."""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_RIGHT_BEHIND_SECONDS):
+            return await answer.content.readany()
+    return b""
 
 
 async def _limited(answer: aiohttp.ClientResponse, idle_seconds: float, most_bytes: int) -> bytes:

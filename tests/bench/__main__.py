@@ -13,6 +13,7 @@ from tests.bench import (
     cycle,
     dispatch,
     fenced,
+    gateway,
     interactions,
     launches,
     load,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "interactions": lambda options: interactions.measure(projects=options.busy, commands=options.commands),
     "launches": lambda options: launches.measure(launches=options.launches),
     "fences": lambda options: fenced.measure(launches=options.launches, seconds=options.window),
+    "gateway": lambda options: gateway.measure(calls=options.calls, streams=options.streams),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
@@ -65,6 +67,8 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--launches", type=int, default=60)
     parser.add_argument("--window", type=float, default=10.0, help="seconds that shares are watched")
     parser.add_argument("--claims", type=int, default=20000)
+    parser.add_argument("--calls", type=int, default=400, help="calls by the gateway, and as many without")
+    parser.add_argument("--streams", type=int, default=1000, help="streams by the gateway at once")
     parser.add_argument("--decisions", type=int, default=20000)
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
