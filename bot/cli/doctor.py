@@ -17,6 +17,7 @@ from bot.cli.findings import Check, Report
 from bot.cli.session import open_session, running_pid
 from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
+from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
 from core.domain.project import Project
@@ -237,7 +238,12 @@ def _agents(configuration: Configuration) -> list[Check]:
     chosen = {*users, *([settings.global_.default_agent] if settings.global_.default_agent else [])}
     checks = []
     for name in sorted(rows):
-        preset = check_preset(name, rows, environ=variables(configuration.root))
+        preset = check_preset(
+            name,
+            rows,
+            environ=variables(configuration.root),
+            installed=agents_folder(configuration.state_path),
+        )
         usable = preset.found and not preset.problem
         found = f"{preset.program}. {preset.problem}" if preset.found and preset.problem else ""
         checks.append(

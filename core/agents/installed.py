@@ -36,6 +36,11 @@ class Installed:
         return shutil.which(program, path=":".join(map(str, self.programs)))
 
 
+def agents_folder(state_path: Path) -> Path:
+    """Where agents are installed."""
+    return state_path / "agents"
+
+
 def installed_agent(folder: Path, name: str) -> Installed | None:
     """The agent as it was installed below `folder`; None when it is not, or not whole."""
     place = folder / name

@@ -14,7 +14,7 @@ from config.settings import ModelProvider
 from core.agents.check import Direct, Lane, OnOutcome, Subject, check_agent
 from core.agents.conformance import Conformance, Metered
 from core.agents.install import OnFetching, install_agent, uninstall_agent
-from core.agents.installed import Installed
+from core.agents.installed import Installed, agents_folder
 from core.agents.presets import Rows, check_preset, find_installed, load_rows, pointed, resolve
 from core.agents.roles import Role
 from core.agents.rows import AgentRow
@@ -53,11 +53,6 @@ class AgentView:
     @property
     def version(self) -> str:
         return next((each for name, each in self.versions.items() if name not in ("node", "python")), "")
-
-
-def agents_folder(state_path: Path) -> Path:
-    """Where agents are installed."""
-    return state_path / "agents"
 
 
 class AgentDesk:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
+from core.agents.installed import agents_folder
 from core.agents.presets import Ready, Rows, load_rows, never, resolve
 from core.agents.redaction import secrets_in
 from core.agents.roles import ROLE_OF, Role
@@ -122,7 +123,13 @@ class Setups:
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""
-        return resolve(agent, self._agents(), environ=self.environ, gateway=self.gateway_ready)
+        return resolve(
+            agent,
+            self._agents(),
+            environ=self.environ,
+            gateway=self.gateway_ready,
+            installed=agents_folder(self.state_path),
+        )
 
     def choice(
         self,
@@ -180,7 +187,7 @@ class Setups:
 
     def _can_start(self, agent: str) -> bool:
         try:
-            resolve(agent, self._agents(), environ=self.environ)
+            resolve(agent, self._agents(), environ=self.environ, installed=agents_folder(self.state_path))
         except OrchardError:
             return False
         return True

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from config.settings import ProjectSettings, Settings
+from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
 from core.clock import SystemClock
@@ -80,7 +81,7 @@ async def examine_project(
     configured = settings.projects[name]
     known = (registered or {}).get(name)
     isolation = _isolation(name, settings, machine, state_path)
-    findings = [isolation, _agent(name, settings, environ), *_prompts(configured.prompts_path)]
+    findings = [isolation, _agent(name, settings, environ, state_path), *_prompts(configured.prompts_path)]
     try:
         checkout = await inspect_checkout(
             Path(configured.path) if known is None else known.path,
@@ -369,7 +370,7 @@ def _prompts(folder: Path | None) -> list[Finding]:
     return [Finding(topic=topic, state=State.OK, found=f"its own in {folder}: {told}")]
 
 
-def _agent(name: str, settings: Settings, environ: Mapping[str, str]) -> Finding:
+def _agent(name: str, settings: Settings, environ: Mapping[str, str], state_path: Path) -> Finding:
     project: ProjectSettings = settings.projects[name]
     chosen = project.agent or settings.global_.default_agent
     if chosen is None:
@@ -381,7 +382,9 @@ def _agent(name: str, settings: Settings, environ: Mapping[str, str]) -> Finding
         )
     because = "the project's 'agent'" if project.agent else "'global.default_agent'"
     try:
-        preset = check_preset(chosen, load_rows(settings.agents), environ=environ)
+        preset = check_preset(
+            chosen, load_rows(settings.agents), environ=environ, installed=agents_folder(state_path)
+        )
     except OrchardError as error:
         return fault("agent", error)
     if preset.found and not preset.problem:

@@ -8,8 +8,9 @@ import yaml
 
 from config.loader import load
 from core.agents.conformance import Conformance
+from core.agents.installed import agents_folder
 from core.agents.rows import load_rows
-from core.orchestrator.agent_desk import AgentDesk, agents_folder
+from core.orchestrator.agent_desk import AgentDesk
 from tests.model_server.script import Book, parse_book
 
 FOLDER = Path(__file__).parents[2] / ".agents"  # kept between runs
