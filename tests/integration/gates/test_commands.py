@@ -95,7 +95,7 @@ async def test_a_command_with_a_report_passes_the_gates(lab, green_files, codes)
 
 
 async def test_exit_code_only_is_allowed_and_shown(lab, shop, green_files, codes):
-    lab.configure(test_command="{python} -m unittest discover -s tests -t .")
+    lab.configure(test_command="{python} -m unittest discover -s tests -t . 2>&1")
     base = lab.commit(
         {
             "tests/__init__.py": "",
