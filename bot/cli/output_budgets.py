@@ -32,8 +32,8 @@ def budgets(view: BudgetsView, *, in_shell: bool = False) -> RenderableType:
         parts.append(_table(project.project, shown))
         for one in shown:
             if one.waits:
-                said = translated(one.waits, in_shell=in_shell)
-                parts.append(indented(f"⏸ {_name(one)} {said}", "yellow"))
+                said = translated(one.waits.removeprefix("waits: "), in_shell=in_shell)
+                parts.append(indented(f"⏸ {said[:1].upper()}{said[1:]}", "yellow"))
         parts += _shares(shown)
         if any(one.limited for one in shown):
             parts.append(indented(f"Raised by: {project.raise_level} and higher.", "dim"))
