@@ -74,7 +74,7 @@ def js_runner(command: JsCommand, folder: Path, project: ProjectSetup, *, reason
 def _without_script(folder: Path, project: ProjectSetup, package: bytes) -> JsRunner | None:
     found: dict[str, str] = {}
     for tool in TOOLS:
-        names = sorted(path.name for path in folder.iterdir() if is_main_config(path.name, tool))
+        names = sorted(path.name for path in folder.glob("*") if is_main_config(path.name, tool))
         if names:
             found[tool] = f"there is a {names[0]} and no test script"
     for tool in () if found else installed_tools(package):
