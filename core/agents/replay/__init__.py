@@ -9,7 +9,7 @@ Orchard. It is an honest stand-in for demos and tests: each text that it says be
 A script:
 
     ask: [execute]              # kinds of tool call that ask permission first (edit, delete, execute, ...)
-    sessions: resume            # resume (and load) | load | none: what it offers. Default resume
+    sessions: resume            # fork (and resume) | resume (and load) | load | none. Default resume
     initialize: {protocolVersion: 1}    # changes its answer to `initialize`
     start: [...]                # steps before `initialize` is answered: sleep, exit, hang, flood, garbage ...
     stories:

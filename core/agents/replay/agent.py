@@ -85,7 +85,7 @@ class Agent:
             "agentInfo": {"name": "orchard-replay", "title": "Replay (no model)", "version": "1"},
             "agentCapabilities": {
                 "loadSession": offered != "none",
-                "sessionCapabilities": {"resume": {}, "close": {}} if offered == "resume" else {},
+                "sessionCapabilities": _SESSIONS.get(offered, {}),
             },
             "authMethods": [],
             **self._script.initialize,
@@ -116,6 +116,14 @@ class Agent:
     def resume_session(self, params: dict[str, Any], _id: Any) -> dict[str, Any]:
         self._take_up(params)
         return {"modes": _modes(asking=False)}
+
+    def fork_session(self, params: dict[str, Any], _id: Any) -> dict[str, Any]:
+        turns = list(self._sessions[self._take_up(params)]["turns"])
+        self._sessions.pop(params["sessionId"])
+        session = f"replay-{os.urandom(8).hex()}"
+        self._sessions[session] = {"cwd": _folder(params), "turns": turns, "asking": False, "resumed": True}
+        self._save(session)
+        return {"sessionId": session, "modes": _modes(asking=False)}
 
     def close_session(self, params: dict[str, Any], _id: Any) -> dict[str, Any]:
         self._sessions.pop(self._session(params), None)
@@ -228,12 +236,18 @@ class Agent:
             print(f"replay: the session cannot be kept: {error}", file=sys.stderr)
 
 
+_SESSIONS: dict[str, dict[str, Any]] = {
+    "resume": {"resume": {}, "close": {}},
+    "fork": {"resume": {}, "close": {}, "fork": {}},
+}
+
 _METHODS: dict[str, Any] = {
     "initialize": Agent.initialize,
     "authenticate": Agent.authenticate,
     "session/new": Agent.new_session,
     "session/load": Agent.load_session,
     "session/resume": Agent.resume_session,
+    "session/fork": Agent.fork_session,
     "session/close": Agent.close_session,
     "session/set_mode": Agent.set_mode,
     "session/prompt": Agent.prompt,

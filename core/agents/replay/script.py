@@ -106,8 +106,8 @@ class Script:
         self._known(top, _TOP, "key")
         self.ask: list[str] = list(self._typed(top, "ask", list, []))
         self.sessions: str = self._typed(top, "sessions", str, "resume")
-        if self.sessions not in ("resume", "load", "none"):
-            raise self._error(top, f"sessions is resume, load or none, not {self.sessions!r}")
+        if self.sessions not in ("fork", "resume", "load", "none"):
+            raise self._error(top, f"sessions is fork, resume, load or none, not {self.sessions!r}")
         self.initialize: dict[str, Any] = dict(self._typed(top, "initialize", dict, {}))
         self.start = self._steps(self._typed(top, "start", list, []), _line(top))
         stories = self._mapping(top.get("stories", Map()), _line(top), "stories")

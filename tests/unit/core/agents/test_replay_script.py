@@ -79,7 +79,7 @@ HEAD = "stories:\n  x:\n    design:\n      - say: a\n      "
         ("stories:\n  x:\n    design: []\n    design: []", 4, "'design' is there twice"),
         ("stories:\n  x: {design: 5}", 2, "a phase is a list of attempts, or of steps"),
         ("storys: {}", 1, "unknown key 'storys'"),
-        ("sessions: many", 1, "sessions is resume, load or none"),
+        ("sessions: many", 1, "sessions is fork, resume, load or none"),
         ("[]", 1, "the script is a mapping"),
         ("", 1, "the script is a mapping, not None"),
     ],
