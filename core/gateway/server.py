@@ -122,8 +122,8 @@ class Server:
                 body = await self._body(request)
                 return await self._plain(call, body)
             return await self._metered(call, run, route)
-        except (NotReached, Lost) as lost:
-            run.refused(lost.complaint.message)
+        except Complained as stopped:
+            run.refused(stopped.complaint.message)
             raise
         finally:
             run.tasks.discard(task)
@@ -134,6 +134,9 @@ class Server:
             raise Complained(_too_long())
         parts: list[bytes] = []
         size = 0
+        if request.headers.get("expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
         try:
             async with asyncio.timeout(self._times.request):
                 while piece := await request.content.readany():

@@ -46,10 +46,11 @@ TakeHold = Callable[[ProviderHold], Awaitable[object]]
 
 _BACKLOG = 4096
 _ASK_SECONDS = 10.0
+_LOOK_SECONDS = 15.0
 _PATIENCE_SECONDS = 20.0  # for a process that is just being started
 _STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each start after one that did not live long
 _CALM_SECONDS = 30.0
-_OLD_LIFE_SECONDS = 5.0
+_OLD_LIFE_SECONDS = 3.0
 _RECORD_AGAIN = (0.1, 1.0)  # seconds
 _NOT_RECORDED = (OSError, OrchardError, sqlite3.Error, ValueError)
 
@@ -255,7 +256,8 @@ class Gateway:
                     async with self._briefing:
                         await self._brief(started)
                         self._set(started, "")
-                    ended = await started.wait()
+                    started.note(self._lock_fd)
+                    ended = await self._watched(started)
                 problem = f"Its process ended ({ended})"
             except (OSError, OrchardError, TimeoutError) as error:
                 problem = f"Its process could not be started ({error})"
@@ -277,6 +279,21 @@ class Gateway:
             if (run := self._accounts.run(run_id)) is not None:
                 await ask("open_run", OpenedRun(run=run, token_hash=token_hash), timeout=_ASK_SECONDS)
         await ask("serve", timeout=_ASK_SECONDS)
+
+    async def _watched(self, started: child.Child) -> str:
+        """How it ended. One that lives and does not answer is ended by who started it."""
+        waiting = asyncio.create_task(started.wait(), name="wait for the model gateway")
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=_LOOK_SECONDS)
+                if not waiting.done():
+                    with contextlib.suppress(OrchardError):
+                        await started.peer.call("view", timeout=_ASK_SECONDS)
+            return waiting.result()
+        except TimeoutError:
+            return "it did not answer any more"
+        finally:
+            waiting.cancel()
 
     def _set(self, started: child.Child | None, problem: str) -> None:
         self._child, self._problem = started, problem
@@ -422,18 +439,27 @@ def _ledger_call(call: MeteredCall) -> Call:
 
 async def _lock(path: Path) -> int:
     """Held by this process and the gateway's: one of an earlier life, which outlived its control plane, has
-    ended when it is ours. Raises Unavailable."""
+    ended when it is ours; one that does not end is ended. Raises Unavailable."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        async with asyncio.timeout(_OLD_LIFE_SECONDS):
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for seconds in (_OLD_LIFE_SECONDS, _OLD_LIFE_SECONDS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while not _taken(fd):  # noqa: ASYNC110 - a lock of the kernel tells nobody
+                        await asyncio.sleep(0.02)
                     return fd
-                except BlockingIOError:
-                    await asyncio.sleep(0.02)
-    except TimeoutError:
-        os.close(fd)
+            child.end_noted(fd)
         raise Unavailable(
             "An old model gateway still runs.", hint=f"End whichever process holds {path} open."
-        ) from None
+        )
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _taken(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -145,3 +145,18 @@ async def test_what_cannot_be_recorded_now_is_recorded_later(front: Any) -> None
     await front.gateway.close_run(run_id)
     await front.until(lambda: len(front.calls) == 3)
     assert front.twice == []
+
+
+async def test_a_gateway_that_outlives_its_control_plane_is_ended_by_the_next(
+    tmp_path: Path, model: Any, open_front: Any
+) -> None:
+    async with _control_plane(tmp_path, model.url) as (process, told):
+        os.kill(told["pid"], signal.SIGSTOP)
+        process.kill()
+        await process.wait()
+        async with open_front(tmp_path) as front:
+            run_id, token = await front.run("anthropic")
+            assert await front.client("anthropic").ask("anthropic", key=token)
+            await front.gateway.close_run(run_id)
+            assert len(front.calls) == 1
+        assert not psutil.pid_exists(told["pid"]) or psutil.Process(told["pid"]).status() == "zombie"
