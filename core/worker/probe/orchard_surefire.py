@@ -20,9 +20,9 @@ _ROUNDS = 4  # of builds, each without the test files that do not compile
 _REPORT_BYTES = 16 << 20
 _SKIPPED = frozenset({".git", "target", "node_modules"})
 _TEST = {
-    "jupiter": ("org.junit.jupiter.api.Test", "org.junit.jupiter.api.Assertions"),
-    "junit4": ("org.junit.Test", "org.junit.Assert"),
-    "testng": ("org.testng.annotations.Test", "org.testng.Assert"),
+    "jupiter": ("org.junit.jupiter.", "org.junit.jupiter.api.Test", "org.junit.jupiter.api.Assertions"),
+    "junit4": ("org.junit.", "org.junit.Test", "org.junit.Assert"),
+    "testng": ("org.testng.", "org.testng.annotations.Test", "org.testng.Assert"),
 }
 _CANARY = """package {package};
 
@@ -93,12 +93,12 @@ class Maven:
 
     def _add_canaries(self, module: str, tests: list[str]) -> None:
         text = "\n".join(self.files.before(path) for path in tests)
-        kind = next((kind for kind, words in _TEST.items() if words[0].rpartition(".")[0] + "." in text), "")
+        kind = next((kind for kind, (begins, _, _) in _TEST.items() if begins in text), "")
         if not kind:
             return
         failing, passing = self.driver.canaries()
         package = f"zzz_{passing}"
-        test, asserts = _TEST[kind]
+        _, test, asserts = _TEST[kind]
         folder = os.path.join(module, "src", "test", "java", package)
         os.mkdir(folder)
         self.files.write(
@@ -140,6 +140,11 @@ class Maven:
                     self.driver.send("stopped", why=f"Maven could not run the tests: {goal[0][8:300]}")
                     return None
                 return ran
+            if all("/zzz_" in path for path in errors):
+                self.driver.send(
+                    "stopped", why="a test that Orchard adds does not compile beside the project's"
+                )
+                return None
             mine = {path: found for path, found in errors.items() if path in self.tests}
             for path, found in (mine or errors).items():
                 self.driver.send("broken", unit=self._local(path), errors=found[:20])

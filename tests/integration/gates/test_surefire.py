@@ -118,6 +118,13 @@ async def test_a_pom_that_skips_the_tests_or_ignores_failures_is_no_base(toolcha
     assert any("is missing" in sign for sign in run.tampering)
 
 
+async def test_what_maven_has_not_downloaded_is_named(toolchain_lab):
+    run = await toolchain_lab.run({**SHOP, "pom.xml": SHOP["pom.xml"].replace("3.2.5", "9.9.9")})
+    assert (run.state, run.results) == (RunState.CRASHED, ())
+    assert "Maven could not run the tests" in run.problem
+    assert "9.9.9" in run.problem
+
+
 async def test_a_run_names_each_test_and_tells_broken_files_from_those_of_names_to_come(toolchain_lab):
     folder = "src/test/java/shop"
     more = """
