@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from core.agents.roles import ROLE_OF, Role
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _IN_A_ROW = timedelta(hours=1)  # a hold that begins so soon after one has ended is the next in a row
 _PHASES = list(Phase)
+_TRIED_NOW = frozenset({EventKind.USAGE_RESET, EventKind.EPIC_ASKED, EventKind.PROJECT_STARTED})
 _SAID = {
     RefusalKind.CREDIT.value: "has no credit left",
     RefusalKind.AUTH.value: "refuses its key",
@@ -53,6 +54,7 @@ class ProviderHolds:
         self.provider_of = provider_of
         self._policy = policy
         self.wake = wake
+        self.on_lifted: Callable[[tuple[str, ...]], Awaitable[None]] = _nobody
         self._holds: Mapping[str, Hold] = {}
         self._agents: dict[tuple[str, Role], tuple[str, ...]] = {}  # while something is held
 
@@ -167,10 +169,10 @@ class ProviderHolds:
         self.wake()
 
     async def listen(self, bus: Bus) -> None:
-        """For ever: a person who lets a sprint go on wants its agents to be tried now."""
+        """For ever: a person who lets something go on, or asks for it, wants its agents to be tried now."""
         with bus.subscribe() as events:
             async for event in events:
-                if event.kind is EventKind.USAGE_RESET and event.actor != "orchard":
+                if event.kind in _TRIED_NOW and event.actor != "orchard":
                     await self._lift(event)
 
     async def _lift(self, event: Event) -> None:
@@ -182,7 +184,12 @@ class ProviderHolds:
         if lifted:
             await self._store.write(lambda tx: usage.lift(tx, lifted))
             await self.load()
+            await self.on_lifted(tuple(lifted))
             self.wake()
+
+
+async def _nobody(providers: tuple[str, ...]) -> None:
+    """Nobody else keeps back what asks these providers."""
 
 
 def _roles_to_come(conn: sqlite3.Connection) -> Mapping[str, frozenset[Role]]:
