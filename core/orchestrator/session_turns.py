@@ -219,25 +219,12 @@ def _cut_turn(folder: Path, project: str, story: str, generation: int) -> Sessio
     except OSError as error:
         log.warning("the transcript of %s.%d cannot be read: %s", story, generation, error)
         return None
-    notes: dict[str, Any] = {}
-    started = ended
-    for line in head.split("\n"):
-        if '"way": "note"' not in line and '"way":"note"' not in line:
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry.get("message"), Mapping):
-            if "turn" in entry["message"]:
-                started = min(started, datetime.fromisoformat(entry["at"]))
-            notes = {**entry["message"], **notes}
-        if "turn" in notes and "session" in notes:
-            break
+    notes = _notes_of(head)
     turn = notes.get("turn")
     if not isinstance(turn, Mapping):
         return None
     try:
+        started = min(ended, datetime.fromisoformat(notes["at"]))
         return SessionTurn(
             turn_id=turn_id_of(story, generation),
             project=project,
@@ -264,3 +251,20 @@ def _cut_turn(folder: Path, project: str, story: str, generation: int) -> Sessio
     except (KeyError, TypeError, ValueError) as error:
         log.warning("the transcript %s does not say which turn it is of: %r", path, error)
         return None
+
+
+def _notes_of(head: str) -> Mapping[str, Any]:
+    """What a transcript's first notes say, joined; `at`: when the first was written."""
+    notes: dict[str, Any] = {}
+    for line in head.split("\n"):
+        if '"way": "note"' not in line:
+            continue
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, Mapping) and isinstance(entry.get("message"), Mapping):
+            notes = {"at": entry.get("at"), **entry["message"], **notes}
+        if "turn" in notes and "session" in notes:
+            break
+    return notes
