@@ -359,6 +359,7 @@ async def _gateway(
         budgets.on_changed(gateway.set_accounts)
         gateway.on_reached(budgets.reached)
         gateway.on_held(holds.held)
+        holds.on_lifted = gateway.lift
         yield gateway
 
 

@@ -23,6 +23,7 @@ from core.agents.templates import read_own
 from core.domain.project import Project
 from core.errors import OrchardError
 from core.folder import variables
+from core.gateway.addresses import known_providers, providers_of
 from core.isolation.limits import Enforcement, Means, Resource
 from core.isolation.machine import probe_enforcement, probe_machine
 from core.isolation.plan import Level, Machine
@@ -46,7 +47,12 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     checks += [*_configuration(configuration), _folder(configuration)]
     store, registered = await _store(configuration, root)
     checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
-    checks += [*_agents(configuration), *_prompts(configuration), *await check_shares(configuration)]
+    checks += [
+        _providers(configuration),
+        *_agents(configuration),
+        *_prompts(configuration),
+        *await check_shares(configuration),
+    ]
     if project is not None:
         checks += await _project(configuration, machine, project.strip().lower(), registered)
     return Report(checks=tuple(checks))
@@ -223,6 +229,28 @@ def _port() -> Check:
                 mend="Nothing needs it yet; the web face will. Stop what holds it.",
             )
     return Check(name=f"port {WEB_PORT}", state="ok", found="free on 127.0.0.1, for the web face to come")
+
+
+def _providers(configuration: Configuration) -> Check:
+    """Which providers of models have a key for the gateway to add."""
+    settings = configuration.settings.global_.model_gateway
+    if not settings.enabled:
+        return Check(
+            name="model gateway", state="note", found="switched off: agents hold their keys themselves"
+        )
+    known = known_providers(settings)
+    keyed = [each.name for each in providers_of(known, variables(configuration.root))]
+    if keyed:
+        rest = sorted(known.keys() - set(keyed))
+        none = f"; none for {', '.join(rest)}" if rest else ""
+        return Check(name="model gateway", state="ok", found=f"keys for {', '.join(keyed)}{none}")
+    wanted = ", ".join(variable for each in known.values() for variable in each.key_variables)
+    return Check(
+        name="model gateway",
+        state="note",
+        found="no provider has a key: agents ask theirs directly, by their own login",
+        mend=f"Put a key into Orchard's environment or .env: {wanted}.",
+    )
 
 
 def _agents(configuration: Configuration) -> list[Check]:

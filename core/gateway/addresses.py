@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from config.fields import is_own_machine
+from config.settings import ModelGatewaySettings
 from core.gateway.contract import Provider
 from core.gateway.wire import WireFormat
 
@@ -46,6 +47,19 @@ def address_of(base_url: str, path: str, query: str) -> str:
     if _VERSIONED.fullmatch(base) and path.startswith("/v1/"):
         path = path.removeprefix("/v1")
     return f"{base}{path}" + (f"?{query}" if query else "")
+
+
+def known_providers(settings: ModelGatewaySettings) -> dict[str, Known]:
+    """The built-in ones, and what settings say instead or beside."""
+    said = {
+        name: Known(
+            base_url=each.base_url,
+            key_variables=each.key_variables,
+            speaks=BUILT_IN[name].speaks if name in BUILT_IN else WireFormat.CHAT,
+        )
+        for name, each in settings.providers.items()
+    }
+    return {**BUILT_IN, **said}
 
 
 def providers_of(known: Mapping[str, Known], environ: Mapping[str, str]) -> tuple[Provider, ...]:

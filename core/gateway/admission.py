@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -84,6 +84,13 @@ class Admission:
         self._money.tell()
         for change in self._changes.values():
             change.tell()
+
+    def lift(self, providers: Container[str]) -> None:
+        """A person says that these can be asked again: nobody waits any longer for what they said."""
+        for key in [key for key in self._states if key[0] in providers]:
+            self._states[key] = CLEAR
+            self._change(key).tell()
+        self._held = {known: told for known, told in self._held.items() if known[0] not in providers}
 
     def accepted(self, provider: Provider, sent_at: float) -> None:
         key = (provider.name, provider.key_id)

@@ -1,7 +1,7 @@
 """What the control plane and the gateway's process say to each other, as JSON-RPC 2.0 lines over stdio.
 
-    control plane -> gateway   configure(Configuration), open_run(OpenedRun), close_run({run_id}),
-                               set_accounts(AccountsSet), rotate({segment}), view() -> GatewayFacts
+    control plane -> gateway   configure(Configuration), serve(), open_run(OpenedRun), close_run({run_id}),
+                               set_accounts(AccountsSet), lift({providers}), view() -> GatewayFacts
     gateway -> control plane   written({}), reached(Reached), held(ProviderHold)
 
 Keys travel here alone, never in an argument or a variable of a process. PURE.

@@ -53,6 +53,7 @@ class Process:
                 "open_run": self._open_run,
                 "close_run": self._close_run,
                 "set_accounts": self._set_accounts,
+                "lift": self._lift,
                 "view": self._view,
             },
         )
@@ -119,6 +120,11 @@ class Process:
         self._accounts.set(decode(AccountsSet, params).accounts)
         if self._admission is not None:
             self._admission.changed()
+        return {}
+
+    async def _lift(self, params: dict[str, Any]) -> dict[str, Any]:
+        if self._admission is not None:
+            self._admission.lift([str(each) for each in params.get("providers", ())])
         return {}
 
     async def _view(self, params: dict[str, Any]) -> GatewayFacts:

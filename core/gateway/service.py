@@ -27,14 +27,13 @@ from core.domain.budget import Account, AccountLimit
 from core.errors import OrchardError, Unavailable
 from core.gateway import child
 from core.gateway.accounts import Accounts
-from core.gateway.addresses import BUILT_IN, Known, providers_of
+from core.gateway.addresses import known_providers, providers_of
 from core.gateway.calls import MeteredCall
 from core.gateway.contract import AccountsSet, Configuration, GatewayFacts, OpenedRun, Reached, Times
 from core.gateway.contract import ProviderHold as ProviderHold
 from core.gateway.contract import RunStart as RunStart
 from core.gateway.journal import JournalReader
 from core.gateway.runs import hash_of
-from core.gateway.wire import WireFormat
 from core.rpc import PeerGone, decode
 from core.store.ledger import Call, CallStatus, Source
 
@@ -117,18 +116,7 @@ class Gateway:
         Nothing is bound or started without a key of any provider. Raises Unavailable when the port or the
         folder cannot be used.
         """
-        known = {
-            **BUILT_IN,
-            **{
-                name: Known(
-                    base_url=each.base_url,
-                    key_variables=each.key_variables,
-                    speaks=BUILT_IN[name].speaks if name in BUILT_IN else WireFormat.CHAT,
-                )
-                for name, each in settings.providers.items()
-            },
-        }
-        providers = providers_of(known, environ) if settings.enabled else ()
+        providers = providers_of(known_providers(settings), environ) if settings.enabled else ()
         folder = state_path / "gateway"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = Configuration(providers=providers, times=times or Times())
@@ -193,6 +181,15 @@ class Gateway:
             await self._say("set_accounts", AccountsSet(accounts=accounts))
         except (OrchardError, TimeoutError) as error:
             log.info("the model gateway hears of budgets when it is back: %s", error)
+
+    async def lift(self, providers: tuple[str, ...]) -> None:
+        """A person says that these take work again: they are asked at once. Never raises."""
+        for name in providers:
+            self._holds.pop(name, None)
+        try:
+            await self._say("lift", {"providers": providers})
+        except (OrchardError, TimeoutError) as error:
+            log.info("the model gateway has not heard that a limit is lifted: %s", error)
 
     def run(self, run_id: str) -> RunStart | None:
         """An open run."""

@@ -135,6 +135,10 @@ async def _meet_quota(front: Any) -> None:
     assert (hold.provider, hold.kind) == ("openai", RefusalKind.QUOTA)
     assert hold.until is not None
     assert (await front.gateway.view()).holds["openai"] == hold
+    front.model.forget()
+    await front.gateway.lift(("openai",))  # a person says that it can be asked again
+    assert (await _post(front, "openai_chat", token))[0] == 200
+    assert (await front.gateway.view()).holds == {}
 
 
 async def test_a_key_that_is_refused_is_not_shown_to_the_agent(front: Any) -> None:
