@@ -39,6 +39,7 @@ from core.worker.contract import PermissionAnswer
 _TEXT_KEPT = 64 << 10  # characters of the closing words
 _CHUNK = 2_000  # characters after which gathered text is shown
 _TOOLS_KEPT = 5_000
+_ASKED_AT_ONCE = 20  # open questions to people; no agent needs more, and nobody answers more
 
 
 class Conversation:
@@ -184,6 +185,8 @@ class Conversation:
     ) -> RequestPermissionResponse:
         """Policy first, then people; `cancelled` when the turn is being ended or is not ours."""
         if session_id != self.session_id or not self.prompting or self._cancelled.is_set():
+            return _cancelled()
+        if self.asking >= _ASKED_AT_ONCE:
             return _cancelled()
         plain = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         tool = tools.merge(self._tools.get(tool_call.tool_call_id), plain)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,10 @@ _HANDLED = frozenset({"session/request_permission", "fs/write_text_file", "fs/re
 _STOP_REASONS = frozenset({"end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"})
 _OPTION_KINDS = frozenset({"allow_once", "allow_always", "reject_once", "reject_always"})
 _MALFORMED_LIMIT = 10_000
+_DEEPEST = 100  # levels of a message
+_UNANSWERED_LIMIT = 1_000
+_DEAF_SECONDS = 5.0
+_DEAF = "it asks and does not read the answers"
 _BREATH = 256  # messages after which other tasks get their turn, however fast the agent talks
 
 Listener = Callable[[Any], Awaitable[None]]
@@ -49,6 +54,7 @@ class Wire:
         self._room = output_limit_bytes
         self._sending = asyncio.Lock()
         self._since_breath = 0
+        self._unanswered = 0  # requests that the library has been given and not answered yet
         self.malformed = 0
         self.flooded = ""
         self.error: Exception | None = None  # raised by the listener: a fault of ours, not the agent's
@@ -61,6 +67,7 @@ class Wire:
             async with self._sending:
                 self._writer.write(line)
                 await self._writer.drain()
+            self._unanswered -= "method" not in message and self._unanswered > 0
         except (ConnectionError, RuntimeError) as gone:
             if "method" in message:
                 raise ConnectionError("the agent no longer reads") from gone
@@ -124,13 +131,15 @@ class Wire:
         if not line.strip():
             return None
         try:
-            message = json.loads(line)
+            message = json.loads(line, parse_constant=_no_number, parse_float=_finite)
         except (ValueError, RecursionError):
             self._bad(line[:200].decode(errors="replace"))
             return None
-        if not _is_message(message):
+        if not _is_message(message) or _is_too_deep(line, message):
             self._bad(line[:200].decode(errors="replace"))
             return None
+        if b"\\ud" in line or b"\\uD" in line:
+            message = _writable(message)
         self._transcript.add("in", message)
         return _mended(message)
 
@@ -151,10 +160,55 @@ class Wire:
         elif "id" not in message:
             return None  # a notification of some extension
         elif method in _HANDLED:
-            return message
+            self._unanswered += 1
+            if self._unanswered <= _UNANSWERED_LIMIT:
+                return message
+            self.flooded = _DEAF
+        if self.flooded:
+            return None
         refusal = {"code": _METHOD_NOT_FOUND, "message": "Method not found", "data": {"method": method}}
-        await self.send({"jsonrpc": "2.0", "id": message["id"], "error": refusal})
+        try:
+            async with asyncio.timeout(_DEAF_SECONDS):  # nothing is read meanwhile
+                await self.send({"jsonrpc": "2.0", "id": message["id"], "error": refusal})
+        except TimeoutError:
+            self.flooded = _DEAF
         return None
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _finite(word: str) -> float:
+    if not math.isfinite(number := float(word)):
+        raise ValueError(f"{word[:20]} is too large")
+    return number
+
+
+def _is_too_deep(line: bytes, message: dict[str, Any]) -> bool:
+    """What Python could read it may be unable to write again, some calls further down."""
+    if line.count(b"[") + line.count(b"{") <= _DEEPEST:
+        return False
+    level: list[Any] = [message]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _writable(value: Any) -> Any:
+    """Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, as question marks."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_writable(key): _writable(inner) for key, inner in value.items()}
+    return [_writable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _is_message(message: Any) -> bool:
