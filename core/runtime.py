@@ -63,7 +63,7 @@ from core.worker.worktree import taken_mark
 
 log = logging.getLogger(__name__)
 
-_TRANSCRIPTS_SECONDS = 5.0  # what was said can be searched so long after a turn
+_TRANSCRIPTS_SECONDS = 2.0  # what was said can be searched so long after a turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
