@@ -340,10 +340,13 @@ async def test_help_is_grouped_and_each_command_has_its_own(say):
     assert titles[1:] == [
         "Orchard and its projects:",
         "What projects share:",
+        "What agents may use:",
+        "Coding agents:",
         "Backlog:",
         "Epics:",
         "Sprints:",
         "Stories at work:",
+        "What agents were told and said:",
         "What waits for you:",
     ]
     assert (await say("help plan steer")).splitlines()[0] == "plan <project> [stories...]"
