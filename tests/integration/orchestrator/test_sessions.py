@@ -58,6 +58,10 @@ async def test_a_storys_turns_can_be_looked_up_with_the_prompts_that_they_had(qu
     assert [hit.turn.phase for hit in found.hits] == ["refactor"]
 
 
+def said(transcripts) -> bool:
+    return any("in the middle" in path.read_text() for path in transcripts.glob("test_red-*"))
+
+
 async def test_a_turn_whose_worker_is_killed_is_kept_and_its_session_taken_up(quick_farm):
     farm = quick_farm
     farm.add("calc")
@@ -68,7 +72,7 @@ async def test_a_turn_whose_worker_is_killed_is_kept_and_its_session_taken_up(qu
         (story,) = await orchard.sprint("calc", "Multiply")
         transcripts = farm.root / ".orch-global" / "transcripts" / "calc" / story
         async with asyncio.timeout(60):
-            while not [1 for path in transcripts.glob("test_red-*") if "in the middle" in path.read_text()]:
+            while not await asyncio.to_thread(said, transcripts):  # noqa: ASYNC110 - by another process
                 await asyncio.sleep(0.05)
         farm.script = honest
         farm.write()
