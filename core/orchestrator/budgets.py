@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -67,6 +68,7 @@ class Budgets:
         self._settings_of = settings_of
         self._tally = Tally()
         self._raises: dict[str, tuple[Raise, ...]] = {}  # by project; one without an entry is not read yet
+        self._made: dict[str, tuple[ProjectSettings | None, Terms]] = {}  # by project: of which settings
         self._days: dict[str, tuple[object, Day]] = {}  # by project: of which zone
         self._told: set[tuple[Account, Unit, int, Level]] = set()
         self._limits: dict[Account, Limits] = {}  # with what people added, as they were told on
@@ -87,7 +89,12 @@ class Budgets:
     # -- what counts where -------------------------------------------------------------------
 
     def _terms(self, project: str) -> Terms:
-        return terms_of(self._settings_of(project))
+        settings = self._settings_of(project)
+        known = self._made.get(project)
+        if known is None or known[0] is not settings:
+            known = (settings, terms_of(settings))
+            self._made[project] = known
+        return known[1]
 
     def _day(self, project: str, at: datetime) -> Day:
         zone = self._terms(project).zone
@@ -116,6 +123,11 @@ class Budgets:
     def _limit(self, account: Account) -> Limits:
         raised = in_force(self._raises.get(account.project, ()), account, self._clock.now())
         return with_raises(self._terms(account.project).limits[account.scope], raised)
+
+    def _is_used_up(self, account: Account) -> bool:
+        """As `_judged`, without its sentences: this is asked for each story in each pass."""
+        limits, spent = self._limit(account), self._tally.spent(account)
+        return any((limit := limits.of(unit)) is not None and spent.of(unit) >= limit for unit in Unit)
 
     async def _begin(self, accounts: Iterable[Account]) -> None:
         """Their sums out of the ledger. Only while nothing is added to it."""
@@ -180,7 +192,7 @@ class Budgets:
         """Why no agent may begin a turn for it now, as "waits: ..."; empty when one may, and for what was not
         prepared."""
         for account in self._known(project, story_id):
-            for one in self._judged(account).units:
+            for one in self._judged(account).units if self._is_used_up(account) else ():
                 if not one.may_send:
                     return budget_bar(account, one, self._terms(project).zone)
         return ""
@@ -206,12 +218,12 @@ class Budgets:
         ]
         return max(0.0, min(left)) if left else None
 
-    def barred_stories(self, project: str) -> int:
-        """How many stories of the project, as far as was looked, have used up what is their own."""
-        return sum(
-            1
+    def barred_stories(self) -> Mapping[str, int]:
+        """How many stories of each project, as far as was looked, have used up what is their own."""
+        return Counter(
+            account.project
             for account in self._tally.accounts()
-            if account.project == project and account.story_id is not None and self._judged(account).stops
+            if account.story_id is not None and self._is_used_up(account)
         )
 
     def _known(self, project: str, story_id: str | None) -> list[Account]:

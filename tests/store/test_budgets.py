@@ -294,7 +294,7 @@ async def test_a_story_s_budget_bars_that_story_alone(desk):
     await desk.ready()
     assert desk.budgets.why_not("shop", "shop-1").startswith("waits: the budget of shop-1 is used up: 1 turn")
     assert desk.budgets.why_not("shop", "shop-2") == ""
-    assert desk.budgets.barred_stories("shop") == 1
+    assert desk.budgets.barred_stories() == {"shop": 1}
     await desk.budgets.close()
     assert desk.stopped == [("shop", "shop-1")]
 

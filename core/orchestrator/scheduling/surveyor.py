@@ -54,7 +54,7 @@ class Purse(Protocol):
     async def prepare(self, wanted: Mapping[str, Iterable[str]]) -> None: ...
     def why_not(self, project: str, story_id: str | None) -> str: ...
     def turns_left(self, project: str) -> tuple[float, str]: ...
-    def barred_stories(self, project: str) -> int: ...
+    def barred_stories(self) -> Mapping[str, int]: ...
 
 
 class Providers(Protocol):
@@ -156,20 +156,19 @@ class Surveyor:
 
     async def _look(self, most: Mapping[str, tuple[int, int]]) -> Look:
         """Further than those whose budget is used up: they must not hide the others."""
-        barred = self._barred(most)
+        barred = self._purse.barred_stories()
         while True:
-            wider = {name: (stories + barred[name], merges) for name, (stories, merges) in most.items()}
+            wider = {
+                name: (stories + barred.get(name, 0), merges) for name, (stories, merges) in most.items()
+            }
             found = await self._store.read(functools.partial(look, most=wider))
             wanted = {name: [one.cycle.story_id for one in ready] for name, ready in found.ready.items()}
             for name in self._floor.extra_agents.wishes.values():
                 wanted.setdefault(name, [])
             await self._purse.prepare(wanted)
-            before, barred = barred, self._barred(most)
+            before, barred = barred, self._purse.barred_stories()
             if barred == before:
                 return found
-
-    def _barred(self, projects: Iterable[str]) -> Mapping[str, int]:
-        return {name: self._purse.barred_stories(name) for name in projects}
 
     def asked_to_park(self, story_id: str) -> None:
         now = self._clock.monotonic()
