@@ -49,7 +49,7 @@ _LOOK_SECONDS = 15.0
 _PATIENCE_SECONDS = 20.0  # for a process that is just being started
 _STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each start after one that did not live long
 _CALM_SECONDS = 30.0
-_OLD_LIFE_SECONDS = 3.0
+_OLD_LIFE_SECONDS = 2.0
 _RECORD_AGAIN = (0.1, 1.0)  # seconds
 _NOT_RECORDED = (OSError, OrchardError, sqlite3.Error, ValueError)
 

@@ -176,3 +176,17 @@ async def test_a_discord_that_is_down_is_no_fault_of_the_settings(asked):
 async def test_discord_switched_off_is_a_note(asked):
     (only,) = await asked({"DISCORD_TOKEN": "a"}, discord={"enabled": False})
     assert only.state == "note"
+
+
+async def test_providers_of_models_are_told_by_whether_they_have_a_key(tmp_path):
+    found, _ = await checks(tmp_path)
+    assert found["model gateway"][0].state == "note"
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-hidden\n")
+    found, _ = await checks(tmp_path)
+    (check,) = found["model gateway"]
+    assert check.state == "ok"
+    assert check.found.startswith("keys for openai; none for anthropic, gemini")
+    assert "sk-hidden" not in repr(check)
+    (tmp_path / "orch-config.yaml").write_text("global: {model_gateway: {enabled: false}}\n")
+    found, _ = await checks(tmp_path)
+    assert "switched off" in found["model gateway"][0].found
