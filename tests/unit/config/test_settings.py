@@ -64,6 +64,9 @@ def project(keys: str) -> str:
         ("dependencies: [shopp]", "there is no project 'shopp' (did you mean 'shop'?)"),
         ("name: bank", "should be 'shop' as its key, not 'bank'"),
         ("agent: claud-code", "there is no agent 'claud-code' (did you mean 'claude-code'?)"),
+        ("agents_by_role: {qa: claud-code}", "agents_by_role.qa: there is no agent 'claud-code'"),
+        ("agents_by_role: {tester: codex}", "should be 'design', 'qa', 'code' or 'data'"),
+        ("agent_fallbacks: [codex, nobody]", "agent_fallbacks[1]: there is no agent 'nobody'"),
     ],
 )
 def test_a_project_key_out_of_bounds_is_refused(refused, keys, expected):
