@@ -176,6 +176,7 @@ async def test_a_need_for_what_was_removed_meanwhile_is_left_out_and_said(farm):
         commands = orchard.runtime.commands
         await commands.import_state("calc", actor="cli")
         await commands.remove_story("calc-1", actor="cli")
+        await document(backlog, lambda found: found["stories"] == [])  # the picture has come to rest
         second = {"id": "s-2", "title": "Second", "dependencies": ["s-1"]}
         backlog.write_text(json.dumps({"stories": [first, second]}))
         taken = await commands.import_state("calc", actor="cli")
