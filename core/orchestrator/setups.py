@@ -176,14 +176,16 @@ class Setups:
         return given or (row.gateway is not None and self.gateway_ready(row.gateway.provider))
 
     def able_agents(self, name: str, role: Role) -> tuple[str, ...]:
-        """The agents of a project that could work in the role here, the one that is asked for first."""
+        """The agents of a project that could work in the role here, the one that is asked for first; that one
+        where none could, as with `choice`."""
         settings = self.configured(name)
         if settings is None:
             return ()
         agent = settings.agent or self._settings().global_.default_agent
         by_role = {str(each): named for each, named in settings.agents_by_role.items()}
         named = candidates(role, by_role, agent, settings.agent_fallbacks)
-        return tuple(each for each in named if self._can_start(each))
+        able = tuple(each for each in named if self._can_start(each) and self._has_key(each))
+        return able or named[:1]
 
     def _can_start(self, agent: str) -> bool:
         try:

@@ -174,6 +174,7 @@ async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_
         holds = commands._engine._dispatcher.holds
         assert holds.held_agent("other") == ""
         assert holds.held_agent("replay").startswith("replay is at its usage limit until ")
+    del stories["Subtract"]["test_red"][0]
     async with farm.running() as orchard:  # the next life knows it, too, and asks nobody anew
         commands = orchard.runtime.commands
         holds = commands._engine._dispatcher.holds
@@ -195,6 +196,11 @@ async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_
             "depot": WorkflowState.SPRINT_PAUSED,
             "bank": WorkflowState.SPRINT_ACTIVE,
         }
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="bank-1")
+        assert ended.kind is EventKind.STORY_MERGED
+        log = await commands.story_log("bank-1")
+        started = [event.data.get("agent") for event in log if event.kind is EventKind.PHASE_STARTED]
+        assert [agent for agent in started if agent][-3:] == ["other"] * 3
         await commands.resume_sprint("calc", actor=ME)  # a person wants it to be tried now
         ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
         assert ended.kind is EventKind.STORY_MERGED
