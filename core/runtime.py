@@ -77,6 +77,7 @@ class Runtime:
     commands: Commands
     machine: Machine
     progress: Mapping[str, Progress]  # story id to what happens inside its phase now
+    gateway: Gateway  # the way to the models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ async def open_runtime(
             commands=commands,
             machine=machine,
             progress=work.dispatcher.progress,
+            gateway=work.gateway,
         )
 
 

@@ -70,6 +70,8 @@ def providers_of(known: Mapping[str, Known], environ: Mapping[str, str]) -> tupl
         if variable is None:
             continue
         key = environ[variable].strip()
+        if not key.isascii() or not key.isprintable() or " " in key:
+            continue  # no header can hold it
         found.append(
             Provider(
                 name=name,

@@ -86,7 +86,10 @@ class Upstream:
                         skip_auto_headers=("User-Agent", "Content-Type"),
                     )
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                if pause is None or not isinstance(error, aiohttp.ClientConnectorError):
+                again = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(
+                    error, aiohttp.ClientSSLError
+                )
+                if pause is None or not again:
                     raise NotReached(_gone(provider, _reason(error))) from error
                 await asyncio.sleep(pause)
             except (aiohttp.ClientError, OSError) as error:
@@ -118,10 +121,14 @@ def _gone(provider: Provider, reason: str) -> Complaint:
 
 
 def _reason(error: BaseException) -> str:
-    """Without what a request holds: of the operating system's error, if there is one."""
+    """Without what a request holds."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not one that this machine trusts"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "it speaks no TLS that this machine knows"
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.os_error.strerror or type(error.os_error).__name__
-    return type(error).__name__
+    return "no connection in time" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 class Unpacked:

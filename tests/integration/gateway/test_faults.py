@@ -77,6 +77,14 @@ async def test_a_provider_that_is_gone_is_said_and_nothing_is_charged(
             assert (call.status, call.took.tokens) == (CallStatus.FAILED, 0)
 
 
+async def test_a_provider_without_tls_gets_no_key(tmp_path: Path, model: Any, open_front: Any) -> None:
+    async with open_front(tmp_path, base_url=model.url.replace("http://", "https://")) as front:
+        _, token = await front.run("openai")
+        status, body, _ = await _post(front, "openai_responses", token)
+        assert (status, model.seen.calls) == (502, [])
+        assert "it speaks no TLS" in json.loads(body)["error"]["message"]
+
+
 @pytest.mark.parametrize("wrong", [WrongUsage.MISSING, WrongUsage.NEGATIVE, WrongUsage.TEXT, WrongUsage.HUGE])
 async def test_figures_that_cannot_be_are_not_believed(front: Any, wrong: WrongUsage) -> None:
     for wire in WIRES:

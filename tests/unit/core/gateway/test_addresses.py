@@ -32,7 +32,9 @@ def test_paths_stand_below_the_base_with_one_version(base: str, path: str, query
 
 
 def test_only_providers_with_a_key_are_there_and_no_key_is_shown() -> None:
-    found = providers_of(BUILT_IN, {"GOOGLE_API_KEY": " secret ", "OPENAI_API_KEY": "  "})
+    found = providers_of(
+        BUILT_IN, {"GOOGLE_API_KEY": " secret ", "OPENAI_API_KEY": "  ", "MISTRAL_API_KEY": "a\nb"}
+    )
     assert [(each.name, each.key, each.speaks) for each in found] == [("gemini", "secret", WireFormat.GEMINI)]
     assert "secret" not in repr(found) + found[0].key_id
 
