@@ -14,8 +14,7 @@ import logging
 import os
 import secrets
 import socket
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,18 +27,15 @@ from core.errors import OrchardError, Unavailable
 from core.gateway import child
 from core.gateway.accounts import Accounts
 from core.gateway.addresses import known_providers, providers_of
-from core.gateway.calls import MeteredCall
 from core.gateway.contract import AccountsSet, Configuration, GatewayFacts, OpenedRun, Reached, Times
 from core.gateway.contract import ProviderHold as ProviderHold
 from core.gateway.contract import RunStart as RunStart
-from core.gateway.journal import JournalReader
+from core.gateway.intake import Intake, TakeCalls
 from core.gateway.runs import hash_of
 from core.rpc import PeerGone, decode
-from core.store.ledger import Call, CallStatus, Source
 
 log = logging.getLogger(__name__)
 
-TakeCalls = Callable[[tuple[Call, ...]], Awaitable[object]]
 TakeReached = Callable[[str, Account], Awaitable[object]]
 TakeHold = Callable[[ProviderHold], Awaitable[object]]
 
@@ -50,8 +46,6 @@ _PATIENCE_SECONDS = 20.0  # for a process that is just being started
 _STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each start after one that did not live long
 _CALM_SECONDS = 30.0
 _OLD_LIFE_SECONDS = 2.0
-_RECORD_AGAIN = (0.1, 1.0)  # seconds
-_NOT_RECORDED = (OSError, OrchardError, sqlite3.Error, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,27 +68,31 @@ class Gateway:
     """Use `open`; one event loop only."""
 
     def __init__(
-        self, folder: Path, configuration: Configuration, environ: Mapping[str, str], clock: Clock
+        self,
+        folder: Path,
+        configuration: Configuration,
+        environ: Mapping[str, str],
+        clock: Clock,
+        on_calls: TakeCalls,
     ) -> None:
         self._folder = folder
         self._configuration = configuration
         self._providers = {each.name: each for each in configuration.providers}
         self._environ = environ
         self._clock = clock
-        self._journal = JournalReader(folder)
-        self._reading = asyncio.Lock()
         self._briefing = asyncio.Lock()
         self._accounts = Accounts()
+        self._intake = Intake(
+            folder, on_calls, counted=lambda call: self._accounts.add(call.run_id, call.took)
+        )
         self._tokens: dict[str, str] = {}  # of open runs, hashed
         self._child: child.Child | None = None
         self._changed = asyncio.Event()
         self._restarts = 0
         self._problem = "It is being started."
         self._holds: dict[str, ProviderHold] = {}
-        self._take_calls: TakeCalls | None = None
         self._take_reached: TakeReached | None = None
         self._take_hold: TakeHold | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._address = ""
         self._sockets: tuple[socket.socket, ...] = ()
         self._lock_fd = -1
@@ -120,12 +118,11 @@ class Gateway:
         folder = state_path / "gateway"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = Configuration(providers=providers, times=times or Times())
-        gateway = cls(folder, configuration, environ, clock)
-        gateway._take_calls = on_calls
+        gateway = cls(folder, configuration, environ, clock, on_calls)
         async with contextlib.AsyncExitStack() as stack:
             gateway._lock_fd = await _lock(folder / "lock")
             stack.callback(os.close, gateway._lock_fd)
-            await gateway._take_leftovers()
+            await gateway._intake.take_leftovers()
             if providers:
                 gateway._bind(stack, state_path / "gateway.sock", settings.port)
                 living = asyncio.create_task(gateway._live(state_path / "logs"), name="the model gateway")
@@ -171,7 +168,7 @@ class Gateway:
             await self._say("close_run", {"run_id": run_id})
         except (OrchardError, TimeoutError) as error:
             log.info("%s was closed without the model gateway: %s", run_id, error)
-        await self._take_in()
+        await self._intake.take_in()
         self._accounts.close(run_id)
 
     async def set_accounts(self, accounts: tuple[AccountLimit, ...]) -> None:
@@ -260,7 +257,7 @@ class Gateway:
                 problem = f"Its process could not be started ({error})"
             finally:
                 self._set(None, "It is being started again.")
-            await self._take_leftovers()
+            await self._intake.take_leftovers()
             self._restarts += 1
             short = 0 if self._clock.monotonic() - began > _CALM_SECONDS else short + 1
             wait = _STARTS[min(short, len(_STARTS)) - 1] if short else 0.0
@@ -318,8 +315,8 @@ class Gateway:
     async def _close(self, living: asyncio.Task[None]) -> None:
         living.cancel()
         await asyncio.wait({living})
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._take_leftovers()
+        await self._intake.settle()
+        await self._intake.take_leftovers()
 
     def _bind(self, stack: contextlib.AsyncExitStack, path: Path, port: int) -> None:
         try:
@@ -351,7 +348,7 @@ class Gateway:
     # -- what it tells -------------------------------------------------------------------------
 
     async def _on_written(self, params: dict[str, Any]) -> None:
-        await self._take_in()
+        await self._intake.take_in()
 
     async def _on_reached(self, params: dict[str, Any]) -> None:
         told = decode(Reached, params)
@@ -363,75 +360,6 @@ class Gateway:
         self._holds[hold.provider] = hold
         if self._take_hold is not None:
             await self._take_hold(hold)
-
-    async def _take_in(self) -> None:
-        """All that stands in the journal now is recorded when this returns, or will be."""
-        await self._whole(self._take_in_now())
-
-    async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs to its end, also when nobody waits for it any more: a thread reads on regardless."""
-        task = asyncio.create_task(work, name="take in what calls took")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
-
-    async def _take_in_now(self) -> None:
-        async with self._reading:
-            try:
-                calls = await asyncio.to_thread(self._journal.ended)
-                await self._record(calls)
-                self._journal.taken(calls)
-            except _NOT_RECORDED as error:
-                log.error("what agents used is recorded later: %s", error)
-
-    async def _take_leftovers(self) -> None:
-        """As `_take_in`, once the process has ended: calls that it could not end are cut where they were.
-        What cannot be recorded now stays in the journal."""
-        await self._whole(self._take_leftovers_now())
-
-    async def _take_leftovers_now(self) -> None:
-        for wait in (*_RECORD_AGAIN, None):
-            async with self._reading:
-                try:
-                    calls = await asyncio.to_thread(self._journal.left)
-                    await self._record(calls)
-                    self._journal.taken(calls, over=True)
-                    return
-                except _NOT_RECORDED as error:
-                    log.error("what agents used is recorded later: %s", error)
-            if wait is not None:
-                await asyncio.sleep(wait)
-
-    async def _record(self, calls: tuple[MeteredCall, ...]) -> None:
-        if calls and self._take_calls is not None:
-            await self._take_calls(tuple(_ledger_call(each) for each in calls))
-            for each in calls:
-                self._accounts.add(each.run_id, each.took)
-
-
-def _ledger_call(call: MeteredCall) -> Call:
-    return Call(
-        call_id=call.call_id,
-        project=call.project,
-        story_id=call.story_id,
-        phase=call.phase,
-        agent=call.agent,
-        run_id=call.run_id,
-        provider=call.provider,
-        model=call.model,
-        wire=call.wire,
-        at=call.at,
-        input_tokens=call.input_tokens,
-        output_tokens=call.output_tokens,
-        cache_read_tokens=call.cache_read_tokens,
-        cache_write_tokens=call.cache_write_tokens,
-        reasoning_tokens=min(call.reasoning_tokens, call.output_tokens),
-        microdollars=call.microdollars,
-        first_byte_ms=call.first_byte_ms,
-        total_ms=call.total_ms,
-        source=Source.GATEWAY,
-        status=CallStatus(call.ending.value),
-    )
 
 
 async def _lock(path: Path) -> int:

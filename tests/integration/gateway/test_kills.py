@@ -128,14 +128,14 @@ async def test_the_control_plane_is_killed_and_the_next_one_records_what_was_lef
 
 async def test_what_cannot_be_recorded_now_is_recorded_later(front: Any) -> None:
     fails = [OSError("the disk"), OSError("the disk")]
-    take = front.gateway._take_calls
+    take = front.gateway._intake.take
 
     async def taking(calls: Any) -> None:
         if fails:
             raise fails.pop()
         await take(calls)
 
-    front.gateway._take_calls = taking
+    front.gateway._intake.take = taking
     _, token = await front.run("openai")
     client = front.client("openai")
     for _ in range(3):
