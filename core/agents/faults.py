@@ -50,8 +50,9 @@ _RATE = re.compile(
 )
 _HTTP = re.compile(
     r"(?:last status:?|status(?: code)?:?|API Error:?|HTTP) [45]\d\d\b|exceeded retry limit|"
-    r"stream (?:error|disconnected)|overloaded|connection (?:error|refused|reset)",
-    re.IGNORECASE,
+    r"stream (?:error|disconnected)|overloaded|connection (?:error|refused|reset)|"
+    r"^API Error\b|request timed out|error sending request",
+    re.IGNORECASE | re.MULTILINE,
 )
 _PROVIDERS_WORDS = re.compile(
     r"(?:\[replay\] )?(?:(?:Claude|Codex|Gemini|OpenAI)(?: \w+)? usage limit reached|"

@@ -45,6 +45,7 @@ from core.worker.steps import PhaseSteps
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
 from core.worker.workshop import OnStart, Services, Workshop
 
+_LINE_BYTES = 16 << 20  # of one message; twice as much of an agent's output is ever held
 _PROGRESS_SECONDS = 0.5  # between two pieces of an agent's text
 
 
@@ -109,7 +110,7 @@ class AgentTurn:
                 self.end = await self._run(environment, runner, level, ending)
             found = []
             if job.agent.kind == "command" and not worktrees.is_swapped(worktree):
-                # Some commit by themselves and cannot be told otherwise: what they committed stays as changes.
+                # Some commit by themselves, whatever they are told: what they committed stays as changes.
                 await worktrees.attach(worktree, self._start)
             foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
             if foreign is not None:
@@ -250,7 +251,7 @@ class AgentTurn:
             },
         )
         plan = plan_launch(argv, sandbox, self._services.machine)
-        process = await launch(plan, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        process = await launch(plan, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=_LINE_BYTES)
         await self._child("agent")(process)
         return process
 
