@@ -13,7 +13,7 @@ from core.errors import NotAllowed
 class Right(StrEnum):
     LOOK = "look"  # see what is there
     STEER = "steer"  # change what is worked on
-    DECIDE = "decide"  # answer a question: the question itself says who may, and the core asks it
+    DECIDE = "decide"  # the question, or the project's budgets, say who may, and the core asks them
 
 
 def control(verb: str) -> str:
@@ -27,6 +27,13 @@ _LOOKING = (
     "project_status",
     "resource_status",
     "why",
+    "budget",
+    "budget show",
+    "session",
+    "session list",
+    "session show",
+    "session search",
+    "agents",
     "insights",
     "backlog",
     "backlog view",
@@ -58,6 +65,9 @@ _STEERING = (
     "project_pause",
     "project_resume",
     "resource_optimize",
+    "session fork",
+    "session link",
+    "session unlink",
     "epic",
     "approve",
     "backlog add_story",
@@ -105,7 +115,16 @@ _STEERING = (
     ),
     *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),
 )
-_DECIDING = map(control, ("approve", "reject"))
+_DECIDING = (*map(control, ("approve", "reject", "raise", "raise_by")), "budget raise")
+
+# What a level is in Discord: see `standing`.
+LEVEL_WORDS = {
+    AccessLevel.VIEWER: "everybody here",
+    AccessLevel.CONTRIBUTOR: "who may steer Orchard",
+    AccessLevel.MAINTAINER: "who may steer Orchard",
+    AccessLevel.ADMIN: "who manages this server",
+    AccessLevel.OWNER: "the owner of this server",
+}
 
 RIGHTS: Mapping[str, Right] = {
     **dict.fromkeys(_LOOKING, Right.LOOK),

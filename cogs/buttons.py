@@ -14,6 +14,7 @@
 | `why` | story id | why it waits or is blocked |
 | `optimize` | strategy, or `-` | shares resources anew, should this strategy still be the configured one |
 | `steer`, `hand_back`, `fix` | story id | the same, with words, by a form |
+| `raise`, `raise_by` | see `cogs.raises` | more for a budget: half of it, or by a form |
 | `state` | `commands`, `diagram` or `project`, `:`, project | another look at a project's state |
 """
 

@@ -80,13 +80,17 @@ class Desk:
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
         return standing(policy, person(interaction.user, interaction.guild, interaction.guild_id))
 
+    def standing_of(self, ctx: Context) -> Standing:
+        """As `standing`, of whoever ran a command."""
+        policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
+        return standing(policy, person(ctx.author, ctx.guild, _guild_id(ctx)))
+
     async def check(self, ctx: Context) -> bool:
         """The bot's global check: no command runs without it."""
         if ctx.command is None:
             return False
-        guild_id = ctx.interaction.guild_id if ctx.interaction else ctx.guild.id if ctx.guild else None
         try:
-            self.admit(ctx.author, ctx.guild, guild_id, ctx.command.qualified_name)
+            self.admit(ctx.author, ctx.guild, _guild_id(ctx), ctx.command.qualified_name)
         except OrchardError as error:
             raise NotAdmitted(error) from error
         return True
@@ -161,6 +165,10 @@ class Desk:
     def implied(self, channel: Any) -> str | None:
         """The project of this channel, or of the channel that this thread hangs off."""
         return self.channels.project_of(channel) if channel is not None else None
+
+
+def _guild_id(ctx: Context) -> int | None:
+    return ctx.interaction.guild_id if ctx.interaction else ctx.guild.id if ctx.guild else None
 
 
 def actor(user: discord.abc.User) -> str:

@@ -56,7 +56,7 @@ def resources(
         *_under("**Limits are held by**", (f"• {told(one)}" for one in view.enforcement)),
     ]
     tone = Tone.BAD if view.problems else Tone.ASK if view.pressure else Tone.NEUTRAL
-    made = _pages("Resources", "\n".join(head), lines, page, what="resources", argument="-", tone=tone)
+    made = long_pages("Resources", "\n".join(head), lines, page, what="resources", argument="-", tone=tone)
     return made if page > 0 else _with_picture(made, picture)
 
 
@@ -69,7 +69,7 @@ def project_resources(
     drawing: bool = False,
 ) -> Message:
     """All that is known of one project's share. The picture stands on the first page."""
-    held = f"{_bar(one.share, one.entitled)} holds {_percent(one.share)} of its {_percent(one.entitled)}"
+    held = f"{bar(one.share, one.entitled)} holds {_percent(one.share)} of its {_percent(one.entitled)}"
     head = "\n".join(
         [
             f"{_TIERS[one.tier]} {one.tier} · weight {one.quota.priority_weight:g} · strategy "
@@ -91,7 +91,7 @@ def project_resources(
     ]
     tone = Tone.BAD if one.problems else Tone.ASK if one.barred else Tone.NEUTRAL
     heading = f"Resources of {title(one.project, 100)}"
-    made = _pages(heading, head, lines, page, what="resources", argument=one.project, tone=tone)
+    made = long_pages(heading, head, lines, page, what="resources", argument=one.project, tone=tone)
     return made if page > 0 else _with_picture(made, picture)
 
 
@@ -121,9 +121,9 @@ def _capacity(view: ResourceView) -> str:
     if view.limit is None or not math.isfinite(view.limit):
         return f"{_label(view.resource)} **{_amount(view.resource, taken)}**, no limit"
     if view.resource == Resource.CPU:  # processes that want a core, which may be more than there are
-        return f"{_bar(taken, view.limit)} load **{_tenths(taken)} on {_amount(view.resource, view.limit)}**"
+        return f"{bar(taken, view.limit)} load **{_tenths(taken)} on {_amount(view.resource, view.limit)}**"
     shown = _amounts(view.resource, taken, view.limit)
-    return f"{_bar(taken, view.limit)} {_label(view.resource)} **{shown}**"
+    return f"{bar(taken, view.limit)} {_label(view.resource)} **{shown}**"
 
 
 def _project_line(one: ProjectResources) -> str:
@@ -131,7 +131,7 @@ def _project_line(one: ProjectResources) -> str:
     waiting = f" · {one.waiting} wait{'s' if one.waiting == 1 else ''}" if one.waiting else ""
     parts = [
         f"{_TIERS[one.tier]} **{title(one.project, 60)}** {agents} {_agents(one)}{waiting}",
-        f"  {_bar(one.share, one.entitled)} {_percent(one.share)} of its {_percent(one.entitled)}",
+        f"  {bar(one.share, one.entitled)} {_percent(one.share)} of its {_percent(one.entitled)}",
     ]
     if one.barred:
         parts.append(f"  🚧 {_barred(one)}")
@@ -197,7 +197,7 @@ def optimization(done: Optimization, page: int = 0, *, kept: str = "", may_do: b
     ]
     heading = "🔧 Resource Optimization " + ("(dry run: nothing was changed)" if done.dry_run else "Results")
     tone = Tone.BAD if done.problems else Tone.QUIET if done.dry_run else Tone.GOOD
-    made = _pages(heading, head, lines, page, what="optimized", argument=kept, tone=tone)
+    made = long_pages(heading, head, lines, page, what="optimized", argument=kept, tone=tone)
     if not may_do:
         return made
     return Message(cards=made.cards, buttons=(*made.buttons, do_it(done.strategy)))
@@ -249,7 +249,7 @@ def why(view: WhyView) -> Message:
 # -- figures and pages -----------------------------------------------------------------------
 
 
-def _pages(
+def long_pages(
     heading: str, head: str, lines: Sequence[str], page: int, *, what: str, argument: str, tone: Tone
 ) -> Message:
     """`paged`, with room for the head, and each line short enough to be on a page whole."""
@@ -274,7 +274,7 @@ def _under(heading: str, lines: Iterable[str]) -> list[str]:
     return [f"{heading}\n{found[0]}", *found[1:]] if found else []
 
 
-def _bar(part: float, whole: float) -> str:
+def bar(part: float, whole: float) -> str:
     """How much of the whole: filled cells, and an arrow for what is above it."""
     ratio = part / whole if whole > 0 else math.inf if part > 0 else 0.0
     filled = CELLS if ratio >= 1 else min(round(ratio * CELLS), CELLS - 1)

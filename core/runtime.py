@@ -26,7 +26,7 @@ from core.errors import OrchardError, Unavailable
 from core.executors.local import LocalExecutor
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
-from core.gateway.service import Gateway
+from core.gateway.service import Gateway, GatewayView
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
 from core.monitoring.machine import read_machine
@@ -98,6 +98,7 @@ class _Engine:
         self._dispatcher = work.dispatcher
         self._designs = work.designs
         self._resources = work.resources
+        self._gateway = work.gateway
         self._setups = setups
 
     def why(self, story_id: str) -> str:
@@ -106,6 +107,9 @@ class _Engine:
     @property
     def budgets(self) -> Budgets:
         return self._dispatcher.budgets
+
+    async def gateway(self) -> GatewayView:
+        return await self._gateway.view()
 
     async def resources(self) -> ResourcesView:
         return await self._resources.view()

@@ -12,7 +12,9 @@ import discord
 from discord.ext import commands
 
 from cogs.access import control
+from cogs.agents import Agents
 from cogs.backlog import Backlog
+from cogs.budget import Budget
 from cogs.desk import Desk
 from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
@@ -22,6 +24,7 @@ from cogs.outgoing import CUSTOM_ID, OrchardControl
 from cogs.projects import Projects
 from cogs.rescue import Rescue
 from cogs.resources import Resources
+from cogs.session import Session
 from cogs.sprint import Sprint
 from cogs.state import State
 from cogs.status import Status
@@ -44,6 +47,9 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Story,
     Rescue,
     Resources,
+    Budget,
+    Session,
+    Agents,
     Insights,
     Notifications,
 )

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from bot.discord import board, notices, render
+from bot.discord.budget_notices import budget_key
 from bot.discord.notice import Notice, number, text, texts
 from bot.discord.resource_notices import BREACH_HOURS, breached_again
 from cogs.message import Message
@@ -67,6 +68,8 @@ class Composer:
                 return await self._question(event, plain, title)
             case EventKind.USAGE_LIMITED if event.project:
                 return Composed(notice=plain, known_as=("usage", event.project))
+            case EventKind.BUDGET_REACHED:
+                return await self._used_up(event, plain)
             case EventKind.LIMIT_BREACHED if number(event.data, "ended"):
                 return Composed(notice=breached_again(plain, await self._breaches(event)))
             case EventKind.EPIC_PROPOSED:
@@ -75,6 +78,16 @@ class Composer:
                 return Composed(notice=await self._finished(event, plain))
             case _:
                 return Composed(notice=plain)
+
+    async def _used_up(self, event: Event, plain: Notice) -> Composed:
+        """Nobody is called for a limit that was raised before this could be posted."""
+        key = budget_key(event)
+        raised = await self._store.read(
+            partial(events.latest, project=event.project, kinds=(EventKind.BUDGET_RAISED,), limit=50)
+        )
+        if any(one.seq > event.seq and budget_key(one) == key for one in raised):
+            return Composed(notice=replace(plain, ping=None, message=replace(plain.message, buttons=())))
+        return Composed(notice=plain, known_as=("budget", key))
 
     async def _breaches(self, event: Event) -> int:
         """How often something of the project was ended for a limit, lately and up to this one."""

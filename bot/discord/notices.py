@@ -1,7 +1,7 @@
 """Events as posts: where each goes, what it says, whom it calls. PURE.
 
 What an epic, a hold, an overlap or a usage limit says stands in `scrum_notices`, what limits and shares say
-in `resource_notices`.
+in `resource_notices`, what budgets say in `budget_notices`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bot.discord.budget_notices import BUDGETS
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
 from bot.discord.render import approval, who
 from bot.discord.resource_notices import RESOURCES
@@ -129,7 +130,9 @@ def _sprint_finished(event: Event, data: Data, _: str) -> Notice:
 def _phase_started(event: Event, data: Data, _: str) -> Notice:
     attempt = f", try {text(data, 'attempt')}" if text(data, "attempt") not in {"", "1"} else ""
     agent = f" by {code(text(data, 'agent'), 60)}" if text(data, "agent") else ""
-    return say(f"▶️ {code(text(data, 'phase'))}{attempt} started{agent}.", tone=Tone.QUIET)
+    instead = text(data, "why")  # another agent than the one asked for
+    because = f"\n🔁 {plain(instead[:1].upper() + instead[1:], 800)}" if instead else ""
+    return say(f"▶️ {code(text(data, 'phase'))}{attempt} started{agent}.{because}", tone=Tone.QUIET)
 
 
 def _gate_passed(event: Event, data: Data, _: str) -> Notice:
@@ -349,6 +352,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     EventKind.WORKER_QUARANTINED: _quarantined,
     **SCRUM,
     **RESOURCES,
+    **BUDGETS,
 }
 
 _END_SIGNS = {"done": "✅", "skipped": "⏭️", "aborted": "🛑"}

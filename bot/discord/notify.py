@@ -15,6 +15,7 @@ import discord
 
 from bot.discord import notices, render
 from bot.discord.audience import Call, called_in
+from bot.discord.budget_notices import budget_key, raised_line
 from bot.discord.channels import GENERAL, ProjectChannels
 from bot.discord.composing import Composer
 from bot.discord.crier import Crier
@@ -242,6 +243,9 @@ class Notifier:
             await self._replace(
                 guild, ("usage", event.project), lambda posted: answered(posted, f"Resumed by {by}.")
             )
+        elif event.kind is EventKind.BUDGET_RAISED:
+            line = raised_line(event)
+            await self._replace(guild, ("budget", budget_key(event)), lambda posted: answered(posted, line))
         elif event.kind in _UNBLOCKING and event.story_id:
             words = _how_unblocked(event)
             await self._replace(guild, ("blocked", event.story_id), lambda posted: answered(posted, words))
@@ -256,7 +260,7 @@ class Notifier:
                 await posted.edit(**editing(change(posted), keep_files=True))
         except (discord.NotFound, discord.Forbidden) as gone:
             _log.info("the question %s is gone: %s", known_as, gone)
-        if known_as[0] in {"blocked", "usage"}:  # it may come again, and that is another post
+        if known_as[0] in {"blocked", "usage", "budget"}:  # it may come again, and that is another post
             await self._store.write(lambda tx: posts.forget(tx, *known_as))
 
     # -- small things ------------------------------------------------------------------------

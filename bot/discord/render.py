@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from cogs.access import LEVEL_WORDS
 from cogs.buttons import answer_buttons
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone
 from cogs.text import code, fence, length, one_line, plain, title, visible
-from core.domain.access import AccessLevel
 from core.domain.approval import Approval, ApprovalKind, ApprovalState, Circle, Lapse, lapse
 
 DETAIL_SHOWN = 2500  # characters of a diff that stand in the message; the whole is attached
@@ -80,17 +80,7 @@ def _circle(circle: Circle) -> list[str]:
     shown += [f"<@{person}>" for person in circle.people[:20]]
     if (left := len(circle.roles) + len(circle.people) - len(shown)) > 0:
         shown.append(f"{left} more")
-    return [*shown, _LEVELS[circle.enough]]
-
-
-# What a level is in Discord: see cogs.access.
-_LEVELS = {
-    AccessLevel.VIEWER: "everybody here",
-    AccessLevel.CONTRIBUTOR: "who may steer Orchard",
-    AccessLevel.MAINTAINER: "who may steer Orchard",
-    AccessLevel.ADMIN: "who manages this server",
-    AccessLevel.OWNER: "the owner of this server",
-}
+    return [*shown, LEVEL_WORDS[circle.enough]]
 
 
 def _until(asked: Approval) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.discord import render
+from bot.discord.budgetpresses import BudgetPresses
 from bot.discord.client import Fill, Press, Submit
 from bot.discord.form import LOOK_SECONDS, form, over
 from bot.discord.reviewpresses import ReviewPresses
@@ -40,11 +41,12 @@ class Counter:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._commands: Commands = desk.commands
-        stories, reviews = StoryPresses(desk), ReviewPresses(desk)
+        stories, reviews, budgets = StoryPresses(desk), ReviewPresses(desk), BudgetPresses(desk)
         self.fills: Mapping[str, Fill] = stories.fills
         self.presses: Mapping[str, Press] = {
             **stories.presses,
             **reviews.presses,
+            **budgets.presses,
             "approve": self._approve,
             "reject": self._ask_reason,
             "fix": form(
@@ -62,6 +64,7 @@ class Counter:
         self.submits: Mapping[str, Submit] = {
             **stories.submits,
             **reviews.submits,
+            **budgets.submits,
             "reject": self._reject,
             "fix": self._fix,
         }

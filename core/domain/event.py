@@ -119,6 +119,9 @@ POSTED = frozenset(
         EventKind.STRATEGY_REFUSED,
         EventKind.LIMIT_BREACHED,
         EventKind.STORY_PARKED,
+        EventKind.BUDGET_WARNED,
+        EventKind.BUDGET_REACHED,
+        EventKind.BUDGET_RAISED,
     }
 )
 

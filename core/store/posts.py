@@ -1,7 +1,7 @@
 """Discord objects that stand for ours, so that a restart edits them instead of posting again.
 
 Kinds: "category" (ref: the guild's id), "channel" (ref: project), "thread" (ref: story id),
-"approval" (ref: approval id).
+"approval" (ref: approval id), "budget" (ref: scope, unit and whose, of a limit that is used up).
 """
 
 from __future__ import annotations

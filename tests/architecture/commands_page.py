@@ -22,6 +22,9 @@ TITLES = {
     "Story": "A story at work",
     "Rescue": "When a story needs help",
     "Resources": "Shares of the machine",
+    "Budget": "What agents may use",
+    "Session": "What agents were told and said",
+    "Agents": "Coding agents",
     "Notifications": "Who is called, and when",
 }
 

@@ -17,6 +17,7 @@ from core.domain.machine import allowed_commands, next_state
 from core.domain.project import Project
 from core.domain.wording import TEXT_CHARACTERS, cleaned
 from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
+from core.gateway.service import GatewayView
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import Optimization, ResourcesView
@@ -35,6 +36,7 @@ class Engine(Protocol):
 
     @property
     def budgets(self) -> Budgets: ...
+    async def gateway(self) -> GatewayView: ...
     def why(self, story_id: str) -> str: ...
     def worker_view(self, project: str) -> WorkerView: ...
     async def prepare(self, project: Project) -> None:

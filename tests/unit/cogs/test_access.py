@@ -61,9 +61,10 @@ def test_with_roles_everybody_may_look_and_be_asked(command: str) -> None:
     require(CLOSED, somebody(), command)
 
 
-def test_only_answers_to_questions_are_left_to_the_core() -> None:
+def test_only_answers_to_questions_and_raises_are_left_to_the_core() -> None:
     deciding = {name for name, right in RIGHTS.items() if right is Right.DECIDE}
-    assert deciding == {control("approve"), control("reject")}
+    questions = {control("approve"), control("reject")}
+    assert deciding == questions | {"budget raise", control("raise"), control("raise_by")}
     assert RIGHTS["approve"] is Right.STEER  # the command of that name is about stories
 
 

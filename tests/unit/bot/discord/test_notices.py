@@ -88,6 +88,33 @@ DATA: dict[EventKind, dict[str, Any]] = {
         "kept": "the shares of before",
     },
     EventKind.STORY_PARKED: {"phase": "code_green", "taker": "calc", "reason": "calc has 2 of its 3 agents"},
+    EventKind.BUDGET_WARNED: {
+        "scope": "story",
+        "day": None,
+        "unit": "tokens",
+        "spent": 80_000,
+        "limit": 100_000,
+        "percent": 80,
+        "text": "shop-1 has used 80 % of its 100,000 tokens; agents stop at 100 %",
+    },
+    EventKind.BUDGET_REACHED: {
+        "scope": "day",
+        "day": "2026-11-21",
+        "unit": "microdollars",
+        "spent": 5_100_000,
+        "limit": 5_000_000,
+        "percent": 102,
+        "text": "shop has used all of its 5.00 USD for today and 0.10 USD more; agents stop until tomorrow",
+    },
+    EventKind.BUDGET_RAISED: {
+        "raise": "click_1",
+        "scope": "day",
+        "unit": "microdollars",
+        "amount": 2_500_000,
+        "until": "2026-11-22T00:00:00+00:00",
+        "by": "discord:123",
+        "text": "shop may use 2.50 USD more a day",
+    },
 }
 
 
@@ -152,6 +179,11 @@ def test_other_kinds_are_history_only(kind: EventKind) -> None:
         (EventKind.LIMIT_BREACHED, "`max_memory_mb` in the project's settings is the limit"),
         (EventKind.STRATEGY_REFUSED, "it gave 12 of 10 agents\nMeanwhile: the shares of before."),
         (EventKind.STORY_PARKED, "Parked in `code_green` to make room for **calc**."),
+        (EventKind.BUDGET_WARNED, "Shop-1 has used 80 % of its 100,000 tokens; agents stop at 100 %."),
+        (EventKind.BUDGET_WARNED, "▰▰▰▰▰▰▱▱ 80 % · **80,000 tokens** of 100,000 tokens"),
+        (EventKind.BUDGET_REACHED, "💸 The budget of shop-1 for today is used up"),
+        (EventKind.BUDGET_REACHED, "▰▰▰▰▰▰▰▰▸ 102 % · **5.10 USD** of 5.00 USD"),
+        (EventKind.BUDGET_RAISED, "💰 Raised by <@123>: +$2.50 for today. It ends with the day."),
     ],
 )
 def test_a_post_says_what_matters(kind: EventKind, told: str) -> None:
@@ -167,6 +199,7 @@ def test_people_are_called_only_for_done_blocked_and_questions() -> None:
         EventKind.PROJECT_UNAVAILABLE: Ping.BLOCKED,
         EventKind.EPIC_FAILED: Ping.BLOCKED,
         EventKind.USAGE_LIMITED: Ping.BLOCKED,
+        EventKind.BUDGET_REACHED: Ping.BLOCKED,
         EventKind.APPROVAL_REQUESTED: Ping.QUESTION,
         EventKind.APPROVAL_ESCALATED: Ping.QUESTION,
         EventKind.APPROVAL_OVERDUE: Ping.QUESTION,
@@ -200,6 +233,28 @@ def test_a_limit_that_ended_nothing_promises_no_further_try() -> None:
     assert "shop used 9 MB of its 8 MB of disk." in text
     assert "tried again" not in text
     assert "`max_disk_mb`" in text
+
+
+def test_a_budget_that_is_used_up_is_raised_by_one_button_or_a_form() -> None:
+    made = notice(replace(event(EventKind.BUDGET_REACHED, DATA[EventKind.BUDGET_REACHED]), story_id=None))
+    assert made is not None
+    assert [(button.label, button.verb, button.target) for button in made.message.buttons] == [
+        ("Raise by half: +$2.50 for today", "raise", "d:$:2500000:20261121:shop"),
+        ("Raise by …", "raise_by", "d:$:0:20261121:shop"),
+    ]
+    nothing = {**DATA[EventKind.BUDGET_REACHED], "limit": 0}
+    made = notice(event(EventKind.BUDGET_REACHED, nothing))
+    assert made is not None
+    assert made.message.buttons == ()  # only the settings allow something where nothing is allowed
+
+
+def test_another_agent_than_the_one_asked_for_says_why() -> None:
+    why = "claude cannot work: anthropic is at its usage limit until 14:00 UTC"
+    text = words(EventKind.PHASE_STARTED, {"phase": "design", "agent": "codex", "why": why})
+    assert text.endswith(
+        "▶️ `design` started by `codex`.\n🔁 Claude cannot work: anthropic is at its usage limit "
+        "until 14:00 UTC"
+    )
 
 
 def test_a_parked_story_says_why_by_a_button() -> None:
@@ -237,6 +292,7 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         EventKind.USAGE_RESET,
         EventKind.LIMIT_BREACHED,
         EventKind.STRATEGY_REFUSED,
+        EventKind.BUDGET_REACHED,
     }
 
 
