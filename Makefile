@@ -9,7 +9,7 @@ ARGS ?=
 # stay together, since many share what took long to make.
 PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
-.PHONY: help setup demo run test test-tools lint compiled real bench lock clean
+.PHONY: help setup demo run test test-tools agents-for-tests agents lint compiled real bench lock clean
 
 help:
 	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you approve)"
@@ -30,7 +30,7 @@ run: setup
 	@"$(BIN)/python" -m bot run $(ARGS)
 
 test: setup
-	@"$(MAKE)" --no-print-directory -j2 lint compiled test-tools
+	@"$(MAKE)" --no-print-directory -j3 lint compiled test-tools agents-for-tests
 	"$(BIN)/python" -m pytest -q $(PYTEST_ARGS) $(ARGS)
 
 # What the tests of other languages' runners run for real.
