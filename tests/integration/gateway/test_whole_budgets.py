@@ -1,0 +1,122 @@
+"""The whole of Orchard: agents that ask by the gateway meet budgets and providers that take no work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from core.domain.budget import Account, Scope, Unit
+from core.domain.event import EventKind
+from core.store import ledger
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = "sk-real-0123456789"
+RESUMED = 'prompt contains "interrupted to make place"'
+HALF = {"write": {"path": "half.py", "text": "HALF = 1\n"}}
+REST = {
+    "write": {
+        "path": "multiply.py",
+        "text": "from half import HALF\n\n\ndef multiply(a, b):\n    return HALF * a * b\n",
+    }
+}
+_ASK = """
+import json, os, sys, urllib.error, urllib.request
+said = {"model": "gpt-5.4", "messages": [{"role": "user", "content": "MODEL-SCRIPT:" + sys.argv[1]}]}
+asked = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+    json.dumps(said).encode(),
+    {"authorization": "Bearer " + os.environ["OPENAI_API_KEY"], "content-type": "application/json"},
+)
+try:
+    urllib.request.urlopen(asked).read()
+except urllib.error.HTTPError as error:
+    sys.exit(error.read().decode())
+"""
+
+
+def asks(tokens: int, *faults: dict[str, Any]) -> dict[str, Any]:
+    """A step in which the agent asks its model, which takes so many tokens at 2.50 USD a million."""
+    steps = [*faults, {"text": "ok", "tokens": {"fresh": tokens, "output": 0}}]
+    return {"run": {"command": [sys.executable, "-I", "-c", _ASK, json.dumps(steps)], "timeout_seconds": 60}}
+
+
+@pytest.fixture
+def asking_farm(quick_farm: Any, model: Any) -> Any:
+    quick_farm.add("calc")
+    (quick_farm.root / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
+    quick_farm.global_settings["model_gateway"] = {
+        "providers": {"openai": {"base_url": model.url, "key_variables": ["OPENAI_API_KEY"]}}
+    }
+    quick_farm.agent_row = {
+        "pass_environment": ["OPENAI_API_KEY"],
+        "key_variables": ["OPENAI_API_KEY"],
+        "gateway": {
+            "provider": "openai",
+            "environment": {"OPENAI_BASE_URL": "{gateway}/v1", "OPENAI_API_KEY": "{token}"},
+        },
+    }
+    return quick_farm
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(40):
+        while not await condition():  # noqa: ASYNC110 - set from outside
+            await asyncio.sleep(0.02)
+
+
+async def kinds(orchard: Any, *wanted: EventKind) -> list[EventKind]:
+    found = await orchard.runtime.commands.events(limit=1000)
+    return [event.kind for event in found if event.kind in wanted]
+
+
+async def is_exact(orchard: Any, model: Any) -> None:
+    """Each call once, with what the model itself says that it took."""
+    spent = await orchard.runtime.store.read(lambda conn: ledger.spent(conn, Account(project="calc")))
+    told = model.seen.usage()
+    assert spent.amounts.tokens == told.fresh + told.cache_read + told.cache_write + told.output
+    assert spent.on_agents_word.tokens == 0
+
+
+async def test_a_held_call_parks_its_turn_which_goes_on_after_a_raise(
+    asking_farm: Any, model: Any, git_in: Any
+) -> None:
+    asking_farm.settings = {"budgets": {"story": {"dollars": 0.25}}}
+    asking_farm.script["stories"]["Multiply"]["code_green"] = [
+        {"when": RESUMED, "then": [asks(1000), REST], "else": [HALF, asks(99_000), asks(2000), asks(5000)]}
+    ]
+    async with asking_farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("calc", "Multiply")
+        parked = await orchard.until(EventKind.STORY_PARKED, story="calc-1")
+        assert parked.data["reason"] == (
+            "calc-1 has used all of its 0.25 USD and 0.0025 USD more; agents stop until a person raises it."
+        )
+
+        async def waits() -> bool:
+            return "budget of calc-1 is used up" in (await commands.why("calc-1")).sentence
+
+        await until(waits)
+        assert len(model.seen.calls) == 2
+        await commands.raise_budget(
+            "calc-1", scope=Scope.STORY, unit=Unit.MICRODOLLARS, amount=1_000_000, actor="cli"
+        )
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
+        assert ended.kind is EventKind.STORY_MERGED
+        told = [EventKind.BUDGET_WARNED, EventKind.BUDGET_REACHED, EventKind.BUDGET_RAISED]
+        assert await kinds(orchard, *told, EventKind.STORY_PARKED) == [
+            EventKind.BUDGET_WARNED,
+            EventKind.BUDGET_REACHED,
+            EventKind.STORY_PARKED,
+            EventKind.BUDGET_RAISED,
+        ]
+        log = await commands.story_log("calc-1")
+        assert {one.data["attempt"] for one in log if one.kind is EventKind.PHASE_STARTED} == {1}
+        assert len(model.seen.calls) == 3
+        await is_exact(orchard, model)
+    assert git_in(asking_farm.projects["calc"], "show", "main:half.py") == "HALF = 1"
