@@ -10,7 +10,7 @@ from core.store.agent_sessions import AgentSession, SessionFork, SessionLink, Se
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """`id` is what `show` takes: that of the session's last turn. Tokens by the ledger; 0 where it has none."""
+    """`id` is what `show` takes: that of the session's last turn. Tokens by the ledger, else 0."""
 
     id: str
     session: AgentSession
