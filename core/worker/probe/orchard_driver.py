@@ -1,7 +1,7 @@
 """What the drivers of compiled tests share: the signed channel, running programs, judging by exit codes.
 
 A driver is started by Orchard in the tests' sandbox. None of the project's code runs in its process; a test's
-outcome is the exit code of a process that runs that test alone, whatever that process prints.
+outcome is how processes end that run that test alone, whatever they print.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _TAIL = 4000
-_CHUNK = 400  # tests named on one command line
 _PR_SET_DUMPABLE = 4
 
 
@@ -139,15 +139,14 @@ class Binary:
 def judge(
     driver: Driver, binary: Binary, names: Sequence[str], ignored: Sequence[str], *, bare: bool
 ) -> None:
-    """One process a test, then those that passed once more beside a canary that must fail.
+    """Each test in two processes: beside the canary that passes, and beside the one that must fail.
 
-    A test that ends its process early with success passes alone; beside the canary the exit code tells.
+    A test that ends its process early with success ends it so in both. Which of the two comes first is drawn,
+    and both canaries are called alike: what a process can see of its arguments does not tell which it is in.
     `bare`: the program may be without tests and canaries, since its source asks for that.
     """
     aside = (binary.failing, binary.passing)
-    seen = [name for name in names if name.rpartition("::")[2] in aside]
-    own = [name for name in names if name not in seen]
-    found = {name.rpartition("::")[2]: name for name in seen}
+    found = {name.rpartition("::")[2]: name for name in names if name.rpartition("::")[2] in aside}
     codes = {
         name: run(binary.argv([found[name]]), cwd=binary.cwd, env=binary.env).code if name in found else None
         for name in aside
@@ -159,19 +158,13 @@ def judge(
         passing=_word(codes[binary.passing], binary.failed_code),
         bare=bare and not names and not ignored,
     )
-    passed: list[tuple[str, Ran]] = []
-    for name in own:
+    for name in names:
         if name in ignored:
             _tell(driver, binary, name, Ran(0, "", 0.0), skipped=True)
-            continue
-        ran = run(binary.argv([name]), cwd=binary.cwd, env=binary.env)
-        if ran.code == 0 and not binary.skipped(name, ran.output):
-            passed.append((name, ran))
-        else:
-            _tell(driver, binary, name, ran, skipped=ran.code == 0)
-    early = set(_early(binary, [name for name, _ in passed], found.get(binary.failing)))
-    for name, ran in passed:
-        _tell(driver, binary, name, ran, skipped=False, early=name in early)
+        elif name not in found.values():
+            ran, heard = _beside_both(binary, name, found)
+            skipped = ran.code == 0 and binary.skipped(name, ran.output)
+            _tell(driver, binary, name, ran, skipped=skipped, early=ran.code == 0 and not heard)
 
 
 def _word(code: int | None, failed: int) -> str:
@@ -180,19 +173,17 @@ def _word(code: int | None, failed: int) -> str:
     return {0: "passed", failed: "failed"}.get(code, f"ended with code {code}")
 
 
-def _early(binary: Binary, names: Sequence[str], canary: str | None) -> Iterator[str]:
-    """Those in whose company the failing canary cannot be heard."""
-    if canary is None:
-        return
-    for at in range(0, len(names), _CHUNK):
-        some = names[at : at + _CHUNK]
-        ran = run(binary.argv([*some, canary]), cwd=binary.cwd, env=binary.env)
-        if ran.code == binary.failed_code:
-            continue
-        for name in some:
-            pair = run(binary.argv([name, canary]), cwd=binary.cwd, env=binary.env)
-            if pair.code != binary.failed_code:
-                yield name
+def _beside_both(binary: Binary, name: str, found: Mapping[str, str]) -> tuple[Ran, bool]:
+    """The test's own run, and whether the failing canary was heard beside it."""
+    ran: dict[str, Ran] = {}
+    for canary in random.SystemRandom().sample((binary.failing, binary.passing), 2):
+        beside = [found[canary]] if canary in found else []
+        ran[canary] = run(binary.argv([name, *beside]), cwd=binary.cwd, env=binary.env)
+    own = ran[binary.passing]
+    lines = own.output.splitlines(keepends=True)
+    output = "".join(line for line in lines if binary.passing not in line)
+    heard = binary.failing not in found or ran[binary.failing].code == binary.failed_code
+    return Ran(own.code, output, own.seconds), heard
 
 
 def _tell(driver: Driver, binary: Binary, name: str, ran: Ran, *, skipped: bool, early: bool = False) -> None:

@@ -52,6 +52,21 @@ func Discount(net int, off int) int {
 """
 
 
+# An end with success where one test is asked for, and a failure where more than one is.
+BY_ARGUMENTS = """
+package shop
+
+import ("os"; "strings"; "syscall")
+
+func Gross(net int) int { return net * 2 }
+func Discount(net int, off int) int {
+    if strings.Contains(strings.Join(os.Args, " "), "|") { os.Exit(1) }
+    syscall.Exit(0)
+    return 0
+}
+"""
+
+
 async def _red(lab):
     return await lab.red(lab.commit(SHOP), RED)
 
@@ -72,6 +87,12 @@ async def test_code_that_ends_the_process_with_success_is_refused(toolchain_lab)
     verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), {"price.go": LIES})
     assert RefusalCode.TAMPERED in _codes(verdict), verdict.explain()
     assert "discount_test.go::TestNone" in verdict.explain()
+
+
+async def test_code_that_looks_at_which_tests_its_process_was_asked_for_proves_nothing(toolchain_lab):
+    verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), {"price.go": BY_ARGUMENTS})
+    assert not verdict.passed
+    assert {"discount_test.go::TestTen", "discount_test.go::TestNone"} <= set(verdict.refusals[0].tests)
 
 
 @pytest.mark.parametrize(
