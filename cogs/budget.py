@@ -9,7 +9,7 @@ from discord.ext import commands
 from cogs import hybrid, render_budgets
 from cogs.access import LEVEL_WORDS
 from cogs.desk import Context, Desk, actor
-from cogs.hybrid import STORY
+from cogs.hybrid import NOT_GIVEN, STORY
 from cogs.message import Message
 from cogs.raises import Asked
 from cogs.replies import answer
@@ -37,7 +37,7 @@ class Budget(commands.Cog):
     @hybrid.group("What agents used and may use, and more for them")
     async def budget(self, ctx: Context) -> None:
         """By itself (as text only), or with a project's or story's name behind it."""
-        await answer(ctx, self._named((ctx.subcommand_passed or "").strip(), ctx))
+        await answer(ctx, self._named(hybrid.typed_behind(ctx), ctx))
 
     @hybrid.subcommand(budget, "What agents used, of what they may use; who used most")
     @hybrid.options(
@@ -53,7 +53,7 @@ class Budget(commands.Cog):
         {"story": _ANY},
         amount="How much more, such as 5, 2.50 or 120k",
         unit="Of what",
-        scope="For the project's day (today only), or for good: a story, the whole project",
+        scope="For today, or for good: a story, the whole project. None: the named story, else today",
         story=STORY,
         project="Name; in a project's channel: that project",
     )
@@ -62,17 +62,14 @@ class Budget(commands.Cog):
         ctx: Context,
         amount: str,
         unit: _Unit,
-        scope: _Scope = "day",
+        scope: _Scope = NOT_GIVEN,
         story: str | None = None,
         project: str | None = None,
     ) -> None:
         async def work() -> Message:
-            which = parse_scope(scope)
+            which = parse_scope(scope or ("story" if story else "day"))
             found, number = parse_amount(amount, unit)
-            if which is Scope.STORY:
-                name = await self._desk.story(ctx, story, project)
-            else:
-                name = self._desk.project(ctx, project)
+            name = await self._whose(ctx, which, story, project)
             view = await raise_budget(
                 self._desk,
                 Asked(scope=which, unit=found, name=name, amount=number),
@@ -83,6 +80,15 @@ class Budget(commands.Cog):
             return render_budgets.raised(view)
 
         await answer(ctx, work())
+
+    async def _whose(self, ctx: Context, scope: Scope, story: str | None, project: str | None) -> str:
+        """The story, or the project: as text, what stands behind `day` or `project` is its name."""
+        if scope is Scope.STORY:
+            return await self._desk.story(ctx, story, project)
+        if story and not project and ctx.interaction is not None:
+            named = await self._desk.story(ctx, story, None, anywhere=True)
+            return (await self._desk.commands.story(named)).view.story.project
+        return self._desk.project(ctx, project or story)
 
     # -- what is looked at -------------------------------------------------------------------
 

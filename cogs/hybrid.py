@@ -13,7 +13,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cogs.completion import suggest
-from cogs.desk import Desk
+from cogs.desk import Context, Desk
 from core.domain.story import StoryStatus
 from core.errors import NotFound
 
@@ -71,6 +71,11 @@ def options(offers: dict[str, Offer] | None = None, /, **words: str) -> Callable
         return app_commands.autocomplete(**offered)(described) if offered else described
 
     return decorate
+
+
+def typed_behind(ctx: Context) -> str:
+    """What was typed behind a group's name, where that is none of its commands."""
+    return "" if ctx.interaction is not None else ctx.view.read_rest().strip()
 
 
 async def projects(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

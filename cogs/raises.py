@@ -41,9 +41,7 @@ class Asked:
 
 def half(unit: Unit, limit: int) -> int:
     """Half of a limit, rounded up: to the cent or the minute where it has as many. 0 where it is 0."""
-    amount = -(-limit // 2)
-    whole = _WHOLE.get(unit, 1)
-    return -(-amount // whole) * whole if amount >= whole else amount
+    return _rounded(unit, -(-limit // 2))
 
 
 def more(unit: Unit, amount: int) -> str:
@@ -52,20 +50,24 @@ def more(unit: Unit, amount: int) -> str:
     return f"+${words.removesuffix(' USD')}" if unit is Unit.MICRODOLLARS else f"+{words}"
 
 
-def raise_buttons(asked: Asked, limit: int) -> tuple[Button, ...]:
-    """None for a limit of nothing, which only the settings change."""
-    amount = min(half(asked.unit, limit), MOST)
-    if amount <= 0:
+def raise_buttons(asked: Asked, limit: int, spent: int) -> tuple[Button, ...]:
+    """Half as much again; where more than that was used already, so much that half is left. None for a limit
+    of nothing, which only the settings change."""
+    amount, words = half(asked.unit, limit), "Raise by half"
+    if limit + amount <= spent:
+        amount, words = _rounded(asked.unit, spent - limit + amount), "Raise"
+    if limit <= 0 or amount > MOST:
         return ()
-    by_half = replace(asked, amount=amount)
     buttons = (
         Button(
-            label=f"Raise by half: {more(asked.unit, amount)} for {asked.whose}",
+            label=f"{words}: {more(asked.unit, amount)} for {asked.whose}",
             verb="raise",
-            target=target(by_half),
+            target=target(replace(asked, amount=amount)),
             look=Look.PRIMARY,
         ),
-        Button(label="Raise by …", verb="raise_by", target=target(replace(asked, amount=0))),
+        Button(
+            label=f"Raise by … for {asked.whose}", verb="raise_by", target=target(replace(asked, amount=0))
+        ),
     )
     return buttons if all(0 < len(button.target) <= _TARGET_LIMIT for button in buttons) else ()
 
@@ -92,6 +94,11 @@ def asked_of(text: str) -> Asked:
             "This button is of another version.", hint="/budget show tells what may be used."
         ) from None
     return asked
+
+
+def _rounded(unit: Unit, amount: int) -> int:
+    whole = _WHOLE.get(unit, 1)
+    return -(-amount // whole) * whole if amount >= whole else amount
 
 
 def typed(text: str, unit: Unit) -> tuple[Unit, int]:

@@ -46,7 +46,7 @@ def _ready(view: AgentView) -> bool:
 def _agent(view: AgentView, held: Hold | None) -> str:
     ready = _ready(view)
     sign = "⏳" if ready and held else "✅" if ready else "⚠️"
-    version = f" {title(view.version, 40)}" if view.version else ""
+    version = f" {code(view.version, 40)}" if view.version else ""
     where = {"orchard": "by Orchard", "path": "on PATH", "": "not installed"}[view.where]
     provider = f" ({title(view.provider, 40)})" if view.provider and view.model else ""
     needs = bool(view.provider) or view.model != "directly"

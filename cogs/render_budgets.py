@@ -148,7 +148,7 @@ def _raises(shown: Sequence[BudgetView]) -> tuple[Button, ...]:
     for one in shown:
         for unit in one.units:
             if unit.level is Level.REACHED and unit.limit:
-                found += raise_buttons(_asked(one, unit.unit), unit.limit)
+                found += raise_buttons(_asked(one, unit.unit), unit.limit, unit.spent)
     return tuple(found[:_BUTTONS])
 
 

@@ -36,7 +36,7 @@ class Session(commands.Cog):
     @hybrid.group("What agents were told and said")
     async def session(self, ctx: Context) -> None:
         """By itself as text: the list; with an id behind it: that one."""
-        if word := (ctx.subcommand_passed or "").strip():
+        if word := hybrid.typed_behind(ctx):
             await answer(ctx, self._session_page(word, 0))
         else:
             await answer(ctx, self._listed(ctx, None, None))

@@ -95,7 +95,9 @@ def _bar(data: Data) -> str:
 
 def _buttons(event: Event) -> tuple[Button, ...]:
     asked, limit = _asked(event), _amount(event.data, "limit")
-    return raise_buttons(asked, limit) if asked is not None and limit else ()
+    if asked is None or not limit:
+        return ()
+    return raise_buttons(asked, limit, _amount(event.data, "spent") or 0)
 
 
 def _asked(event: Event) -> Asked | None:

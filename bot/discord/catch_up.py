@@ -11,7 +11,7 @@ from bot.discord.notices import notice
 from cogs.message import Card, Message, Tone
 from cogs.render_people import KIND_SIGNS
 from cogs.text import code, length, title
-from core.domain.event import Event
+from core.domain.event import Event, EventKind
 from core.domain.ping import Ping
 
 _WORDS = {Ping.DONE: "done", Ping.BLOCKED: "blocked", Ping.QUESTION: "asked"}
@@ -69,9 +69,10 @@ def _kind(event: Event) -> Ping:
 
 def _line(one: Missed) -> str:
     event = one.event
-    what = str(event.data.get("question") or one.title or str(event.kind).replace("_", " "))
+    said = event.data.get("text") if event.kind is EventKind.BUDGET_REACHED else None
+    what = str(event.data.get("question") or said or one.title or str(event.kind).replace("_", " "))
     where = f" · [post]({one.link})" if one.link else ""
     over = " · over by now" if one.over else ""
     name = f"{code(event.story_id)} " if event.story_id else ""
-    said = f"{KIND_SIGNS[_kind(event)]} {name}{title(what, 160)}"
-    return f"{said} · <t:{int(event.at.timestamp())}:R>{over}{where}"
+    line = f"{KIND_SIGNS[_kind(event)]} {name}{title(what, 160)}"
+    return f"{line} · <t:{int(event.at.timestamp())}:R>{over}{where}"

@@ -81,13 +81,9 @@ class Composer:
 
     async def _used_up(self, event: Event, plain: Notice) -> Composed:
         """Nobody is called for a limit that was raised before this could be posted."""
-        key = budget_key(event)
-        raised = await self._store.read(
-            partial(events.latest, project=event.project, kinds=(EventKind.BUDGET_RAISED,), limit=50)
-        )
-        if any(one.seq > event.seq and budget_key(one) == key for one in raised):
+        if await self._store.read(lambda conn: raised_since(conn, event)):
             return Composed(notice=replace(plain, ping=None, message=replace(plain.message, buttons=())))
-        return Composed(notice=plain, known_as=("budget", key))
+        return Composed(notice=plain, known_as=("budget", budget_key(event)))
 
     async def _breaches(self, event: Event) -> int:
         """How often something of the project was ended for a limit, lately and up to this one."""
@@ -140,3 +136,10 @@ class Composer:
             _log.info("sprint %s of %s is told without its review: %s", number, event.project, error)
             return plain
         return replace(plain, message=notices.marked(board.finished(review), event))
+
+
+def raised_since(conn: sqlite3.Connection, event: Event) -> bool:
+    """Whether people allowed more, after this limit was used up."""
+    kinds = (EventKind.BUDGET_RAISED,)
+    raised = events.latest(conn, project=event.project, kinds=kinds, limit=50)
+    return any(one.seq > event.seq and budget_key(one) == budget_key(event) for one in raised)

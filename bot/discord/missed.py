@@ -14,6 +14,7 @@ from bot.discord import catch_up
 from bot.discord.audience import only
 from bot.discord.catch_up import Missed
 from bot.discord.channels import GENERAL, ProjectChannels
+from bot.discord.composing import raised_since
 from bot.discord.crier import left_alone_until
 from bot.discord.faults import Remedy, judge
 from bot.discord.notify import LOOK_BACK, SEND_SECONDS, Home, nonce_of
@@ -159,5 +160,7 @@ def _is_over(conn: sqlite3.Connection, event: Event) -> bool:
     if event.kind is EventKind.STORY_BLOCKED and event.story_id:
         cycle = cycles.get(conn, event.story_id)
         return cycle is None or not cycle.blocked_reason
+    if event.kind is EventKind.BUDGET_REACHED:
+        return raised_since(conn, event)
     asked = approvals.find(conn, str(event.data.get("approval", "")))
     return asked is not None and asked.state is not ApprovalState.PENDING

@@ -35,8 +35,10 @@ Made from the commands themselves by `python -m tests.architecture.commands_page
 In a project's channel, `project` may be left out, and in a story's thread `story` too (it takes an id or a
 title). What is in brackets may be left out. Each also works as text: `@Orchard sprint plan shop-1 shop-3`.
 "Looks" may be run by every member; "changes" needs one of `global.discord.roles` where some are configured.
-Buttons do what the commands do.
+For "decides" the project's settings say who may. Buttons do what the commands do.
 """
+
+_RIGHTS = {Right.LOOK: "looks", Right.STEER: "changes", Right.DECIDE: "decides"}
 
 
 def leaves(command: Any) -> Iterator[Any]:
@@ -69,7 +71,7 @@ def page() -> str:
         parts.append(f"\n## {title}\n\n| command | what it does | options | |\n|---|---|---|---|\n")
         for leaf in rows:
             options = "<br>".join(shown(each) for each in leaf.parameters)
-            right = "looks" if RIGHTS[leaf.qualified_name] is Right.LOOK else "changes"
+            right = _RIGHTS[RIGHTS[leaf.qualified_name]]
             parts.append(f"| `/{leaf.qualified_name}` | {leaf.description} | {options} | {right} |\n")
     return "".join(parts)
 

@@ -154,10 +154,28 @@ async def test_a_story_is_edited_by_text(say: Say, orchard: Orchard) -> None:
     assert "No reviewed sprint" in await say("sprint history fruit")
 
 
+async def test_budgets_sessions_and_agents_by_text(say: Say, orchard: Orchard) -> None:
+    story = await orchard.running_story()
+    assert "nothing is limited" in await say("budget")
+    assert "Budget of shop\n" in await say("budget", channel=SHOP_CHANNEL)
+    assert "Budget of shop-1\n" in await say(f"budget {story.id}")
+    assert "No agent has had a session here yet" in await say("session", channel=SHOP_CHANNEL)
+    assert "No agent has worked on shop-1 yet" in await say(f"session {story.id}")
+    assert "Not installed" in await say("agents")
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
         ("state", "Which project?"),
+        ("budget dance", "There is no project"),
+        ("budget raise 5 dollars day shop", "has no such limit"),
+        ("budget raise five dollars day", "no amount"),
+        ("budget raise 5 pounds", "dollars, tokens, turns, minutes"),
+        ("budget raise 5 turns week", "day, story, project"),
+        ("session dance", "no session 'dance'"),
+        ("session search", "words"),
+        ("session fork shop-1", "story"),
         ("tdd next", "Which story?"),
         ("tdd dance", "start, status, design"),
         ("story", "show, stop, steer"),

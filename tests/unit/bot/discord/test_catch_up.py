@@ -41,6 +41,13 @@ def test_what_is_over_says_so() -> None:
     assert message.cards[0].title == "While you were away"
 
 
+def test_a_budget_that_was_used_up_says_whose() -> None:
+    data = {"scope": "day", "text": "shop has used all of its 5.00 USD for today; agents stop until tomorrow"}
+    used_up = Event(kind=EventKind.BUDGET_REACHED, at=AT, project="shop", seq=16, data=data)
+    body = catch_up.summary("42", "shop", [Missed(event=used_up, title="", link="")]).cards[0].body
+    assert "⛔ shop has used all of its 5.00 USD for today" in body
+
+
 def test_it_is_known_again_by_its_footer() -> None:
     missed = [Missed(event=MERGED, title="", link=""), Missed(event=ASKED, title="", link="")]
     footer = catch_up.summary("42", "shop", missed).cards[0].footer

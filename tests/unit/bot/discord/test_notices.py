@@ -240,7 +240,7 @@ def test_a_budget_that_is_used_up_is_raised_by_one_button_or_a_form() -> None:
     assert made is not None
     assert [(button.label, button.verb, button.target) for button in made.message.buttons] == [
         ("Raise by half: +$2.50 for today", "raise", "d:$:2500000:20261121:shop"),
-        ("Raise by …", "raise_by", "d:$:0:20261121:shop"),
+        ("Raise by … for today", "raise_by", "d:$:0:20261121:shop"),
     ]
     nothing = {**DATA[EventKind.BUDGET_REACHED], "limit": 0}
     made = notice(event(EventKind.BUDGET_REACHED, nothing))
