@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.agents import confined, ending, ladder, opening
+from core.agents import confined, ending, ladder, model_traffic, opening
 from core.agents.acp_adapter import AcpAdapter
 from core.agents.adapter import Adapter
 from core.agents.command import CommandAdapter
@@ -303,6 +303,8 @@ class _Run:
                 last_words=self._stderr.last_words(),
                 now=self._now(),
             )
+        if climb.left is None and outcome.kind in (TurnKind.FAILED, TurnKind.BLOCKED):
+            outcome = await self._provider_stopped() or outcome
         return TurnEnd(
             kind=outcome.kind,
             text=told["text"],
@@ -319,6 +321,13 @@ class _Run:
             malformed=adapter.malformed,
             began=adapter.stage == "prompt" and not outcome.at_once,
         )
+
+    async def _provider_stopped(self) -> Ended | None:
+        """By the gateway's word, where the agent asks it."""
+        traffic = await model_traffic.ask(self._turn.model) if self._turn.model is not None else None
+        if traffic is None or not traffic.stopped:
+            return None
+        return ending.provider_stopped(self._agent, traffic)
 
     def _now(self) -> datetime:
         return self._clock.now().astimezone()  # agents say times of day in the machine's zone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.agents.faults import Fault, closing_limit, fault_of, hidden_fault
+from core.agents.model_traffic import Traffic
 from core.agents.turn import (
     TurnBlocked,
     TurnCancelled,
@@ -92,6 +93,14 @@ def retrying_silently(agent: AgentSetup, times: int, said: str, now: datetime) -
     why = " ".join(said.split())[:500]
     error = f"{agent.name} was silent while its model refused {times} calls in a row: {why}"
     return Ended(fault.kind, error, fault.hint, fault.until)
+
+
+def provider_stopped(agent: AgentSetup, traffic: Traffic) -> Ended:
+    """The turn failed because the agent's provider takes no more work: no fault of the story, and whatever
+    the agent makes of it, the gateway knows better."""
+    provider = agent.gateway.provider if agent.gateway is not None else "its provider"
+    error = f"{provider} takes no more work: {traffic.last_refusal}"
+    return Ended(TurnKind.LIMITED, error, until=traffic.until)
 
 
 def command_failed(agent: AgentSetup, code: int, said: str, printed: bool, now: datetime) -> Ended:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,8 @@ _SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Of one run. `held`: "" | "budget" | "back-off", for `held_seconds` now."""
+    """Of one run. `held`: "" | "budget" | "rate" | "back-off", for `held_seconds` now. `stopped`: "" |
+    "quota" | "credit" | "auth": the provider takes no more work with its key, `until` (aware) if it said."""
 
     calls: int = 0
     in_flight: int = 0
@@ -27,6 +29,8 @@ class Traffic:
     last_refusal: str = ""
     held: str = ""
     held_seconds: float = 0.0
+    stopped: str = ""
+    until: datetime | None = None
 
 
 async def ask(access: ModelAccess) -> Traffic | None:
@@ -81,4 +85,14 @@ def _read(told: dict[str, Any]) -> Traffic:
         last_refusal=text("last_refusal"),
         held=text("held"),
         held_seconds=float(number("held_seconds")),
+        stopped=text("stopped"),
+        until=_moment(text("until")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

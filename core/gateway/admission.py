@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 
 from core.domain.budget import Account, Amounts, Standing
 from core.gateway.accounts import Accounts
-from core.gateway.back_off import CLEAR, BackOff, answered, ask, refused
+from core.gateway.back_off import CLEAR, HOLDS_BACK, BackOff, answered, ask, refused
 from core.gateway.complaint import Complained, Complaint
 from core.gateway.contract import Provider, ProviderHold, Reached, Times
-from core.gateway.refusal import Refusal, RefusalKind
+from core.gateway.refusal import HOLDS, Refusal
 from core.gateway.runs import Run
 
-_HOLDS = frozenset({RefusalKind.QUOTA, RefusalKind.CREDIT, RefusalKind.AUTH})
 _TOLD_AGAIN_SECONDS = 60.0  # the same hold is news again after so long
 _CLOSED = Complaint(status=403, message="This run of Orchard has ended; its token is no longer good.")
 
@@ -48,7 +47,7 @@ class Admission:
         self._times = times
         self._tell = tell
         self._states: dict[tuple[str, str], BackOff] = {}  # by provider and key
-        self._why: dict[tuple[str, str], str] = {}
+        self._why: dict[tuple[str, str], Refusal] = {}
         self._changes: dict[tuple[str, str], Change] = {}
         self._money = Change()
         self._reached: set[tuple[str, Account]] = set()
@@ -115,9 +114,10 @@ class Admission:
             jitter=random.random(),  # noqa: S311 - spreads calls, keeps no secret
             retry_after_seconds=wait,
         )
-        self._why[key] = refusal.message
+        if refusal.kind in HOLDS_BACK:
+            self._why[key] = refusal
         self._change(key).tell()
-        if refusal.kind in _HOLDS:
+        if refusal.kind in HOLDS:
             self._tell_hold(provider, refusal, now)
 
     def waits(self) -> dict[str, float]:
@@ -155,13 +155,15 @@ class Admission:
                 return
             left = until - loop.time()
             if state.until - loop.time() > left or left <= 0:
-                why = self._why.get(key, "")
+                why = self._why.get(key)
+                said = "" if why is None else f": {why.message.replace(provider.key, '[key]')}"
                 raise Complained(
                     Complaint(
                         status=429,
-                        message=f"{provider.name} takes no calls for {max(wait, 1):.0f} s more: {why}",
+                        message=f"{provider.name} takes no calls for {max(wait, 1):.0f} s more{said}",
                         retry_after=wait,
-                    )
+                    ),
+                    why,
                 )
             _note_wait(run, call_id, "back-off", loop.time())
             await self._change(key).within(min(wait, left))

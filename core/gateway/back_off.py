@@ -13,7 +13,7 @@ from core.gateway.refusal import LONGEST, RefusalKind
 FIRST_SECONDS = 1.0
 CAP_SECONDS = 60.0
 PROBE_SECONDS = 10.0  # for so long one call goes ahead alone, to see whether the provider answers again
-_HOLDS_BACK = frozenset(
+HOLDS_BACK = frozenset(
     {RefusalKind.RATE_LIMITED, RefusalKind.OVERLOADED, RefusalKind.QUOTA}
 )  # other refusals say nothing of the next call
 
@@ -56,7 +56,7 @@ def refused(
     The wait is what the provider said, never less, and 1, 2, 4 ... up to 60 seconds when it said nothing.
     Many calls under way are refused together: only the first of them makes the wait longer.
     """
-    if kind not in _HOLDS_BACK:
+    if kind not in HOLDS_BACK:
         return state
     together = sent_at <= state.since
     refusals = state.refusals if together and state.refusals else state.refusals + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from core.gateway.refusal import Refusal
 from core.gateway.wire import WireFormat
 
 _ANTHROPIC = {
@@ -57,8 +58,9 @@ class Complaint:
 
 
 class Complained(Exception):
-    """A call ends with this complaint."""
+    """A call ends with this complaint. `refusal`: what its provider has said to another call."""
 
-    def __init__(self, complaint: Complaint) -> None:
+    def __init__(self, complaint: Complaint, refusal: Refusal | None = None) -> None:
         super().__init__(complaint.message)
         self.complaint = complaint
+        self.refusal = refusal

@@ -29,6 +29,9 @@ class RefusalKind(StrEnum):
     FAILED = "failed"  # the provider's own error; another try may help
 
 
+HOLDS = frozenset({RefusalKind.QUOTA, RefusalKind.CREDIT, RefusalKind.AUTH})  # all that depends on the key
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """`retry_after_seconds`: what the provider said, None when it did not; `until`: aware UTC, of a quota."""

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from core.gateway.contract import GatewayFacts, RunStart
+from core.gateway.refusal import HOLDS, Refusal
 
 _ADDED_KEPT = 1000
 
@@ -18,12 +19,14 @@ def hash_of(token: str) -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Run:
-    """`waits`: by call, why it is held and since when (monotonic)."""
+    """`waits`: by call, why it is held and since when (monotonic). `stopped`: why the provider
+    takes no more work with the key, when its last call was refused so."""
 
     start: RunStart
     calls: int = 0
     refused_in_a_row: int = 0
     last_refusal: str = ""
+    stopped: Refusal | None = None
     waits: dict[str, tuple[str, float]] = field(default_factory=dict)
     tasks: set[asyncio.Task[object]] = field(default_factory=set)
     closed: bool = False
@@ -31,19 +34,25 @@ class Run:
     def answered(self) -> None:
         self.refused_in_a_row = 0
         self.last_refusal = ""
+        self.stopped = None
 
-    def refused(self, why: str) -> None:
+    def refused(self, why: str, refusal: Refusal | None = None) -> None:
         self.refused_in_a_row += 1
         self.last_refusal = why
+        holds = refusal is not None and refusal.kind in HOLDS
+        self.stopped = refusal if holds else None
 
     def facts(self, now: float) -> dict[str, object]:
         """For who wonders why the agent is silent: see docs/gateway.md."""
+        until = self.stopped.until if self.stopped is not None else None
         held, since = min(self.waits.values(), key=lambda each: each[1], default=("", now))
         return {
             "calls": self.calls,
             "in_flight": len(self.tasks),
             "refused_in_a_row": self.refused_in_a_row,
             "last_refusal": self.last_refusal,
+            "stopped": self.stopped.kind.value if self.stopped is not None else "",
+            "until": until.isoformat() if until is not None else None,
             "held": held,
             "held_seconds": round(now - since, 3),
         }

@@ -123,7 +123,7 @@ class Server:
                 return await self._plain(call, body)
             return await self._metered(call, run, route)
         except Complained as stopped:
-            run.refused(stopped.complaint.message)
+            run.refused(stopped.complaint.message, stopped.refusal)
             raise
         finally:
             run.tasks.discard(task)
@@ -222,13 +222,15 @@ class Server:
         flow.whole = True
         plain = Unpacked(answer.headers.get("content-encoding", ""))(body)
         refusal = refusal_of(call.speaks, answer.status, answer.headers, plain, datetime.now(UTC))
-        run.refused(refusal.message.replace(call.provider.key, "[key]"))
+        told = _key_refused(call.provider) if refusal.kind is RefusalKind.AUTH else None
+        said = refusal.message.replace(call.provider.key, "[key]")
+        run.refused(said if told is None else told.message, refusal)
         if refusal.kind is RefusalKind.BAD_REQUEST:
             self._admission.accepted(call.provider, sent)
         else:
             self._admission.refused(call.provider, refusal, sent)
-        if refusal.kind is RefusalKind.AUTH:  # providers repeat parts of the key in such answers
-            return _answer(_key_refused(call.provider), call.speaks)
+        if told is not None:  # providers repeat parts of the key in such answers
+            return _answer(told, call.speaks)
         body = body.replace(call.provider.key.encode(), b"[key]")
         return web.Response(status=answer.status, headers=_passed_on(answer), body=body)
 
@@ -297,7 +299,7 @@ class Server:
         """An answer that came to its end, which may still be an error."""
         if found.error is not None:
             refusal = refusal_amid(call.speaks, found.error, datetime.now(UTC))
-            run.refused(refusal.message.replace(call.provider.key, "[key]"))
+            run.refused(refusal.message.replace(call.provider.key, "[key]"), refusal)
             self._admission.refused(call.provider, refusal, sent)
         elif events and not (found.complete or found.stop_reason):
             run.refused(f"{call.provider.name} ended an answer before it was complete.")

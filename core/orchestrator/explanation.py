@@ -305,7 +305,7 @@ def _paused(facts: StoryFacts) -> tuple[str, str]:
         since = f" by {changed.actor} at {_moment(changed.at, facts.now)}" if changed else ""
         return f"the sprint of {name} is paused{since}.", f"Let it go on: /sprint resume {name}."
     reason = limit.reason.strip().partition("\n")[0].rstrip(".")
-    said = f"{limit.agent} is at its usage limit since {_moment(limit.since, facts.now)}"
+    said = f"{limit.agent} takes no more work since {_moment(limit.since, facts.now)}"
     said += f": {reason}." if reason else "."
     until = "" if limit.until is None else _moment(limit.until, facts.now)
     if limit.resumes and until:

@@ -147,9 +147,12 @@ class ProviderHolds:
         tries = known.tries + 1 if known is not None and tx.now - known.until < _IN_A_ROW else 1
         if known is not None and known.until > tx.now:
             tries = known.tries  # the same one, met once more
+            if known.kind in _SAID:  # what the gateway saw: an agent does not know a limit from a wrong key
+                kind, reason, said = known.kind, known.reason, said or known.until
         until = next_try(tx.now, said, tries)
         usage.hold(tx, provider, kind=kind, reason=reason, until=until, tries=tries)
         others = f"All that depends on {_name(provider)} waits with it."
+        reason = _to_people(provider, kind, reason)
         for one in by:
             pause_for_usage(
                 tx,
@@ -211,6 +214,18 @@ def _roles_to_come(conn: sqlite3.Connection) -> Mapping[str, frozenset[Role]]:
         if roles:
             found[project.name] = roles
     return found
+
+
+def _to_people(provider: str, kind: str, reason: str) -> str:
+    """What the provider said, and what is to be done where waiting does not help."""
+    said = f": {reason.rstrip('. ')}." if reason else "."
+    if kind == RefusalKind.AUTH.value:
+        return (
+            f"{_name(provider)} refuses Orchard's key{said} Put a good one into .env and start Orchard anew."
+        )
+    if kind == RefusalKind.CREDIT.value:
+        return f"{_name(provider)} has no credit left{said} Pay, or raise its limit with the provider."
+    return reason
 
 
 def _name(provider: str) -> str:

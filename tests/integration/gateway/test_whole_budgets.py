@@ -12,7 +12,8 @@ import pytest
 
 from core.domain.budget import Account, Scope, Unit
 from core.domain.event import EventKind
-from core.store import ledger
+from core.store import ledger, usage
+from tests.model_server.script import parse_fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -120,3 +121,52 @@ async def test_a_held_call_parks_its_turn_which_goes_on_after_a_raise(
         assert len(model.seen.calls) == 3
         await is_exact(orchard, model)
     assert git_in(asking_farm.projects["calc"], "show", "main:half.py") == "HALF = 1"
+
+
+_STOPPED = {
+    "quota": ({"http": 429, "retry_after": 3600, "message": "Too much."}, "429 Too much.", "Too much."),
+    "credit": (
+        {"http": 402, "message": "No money."},
+        "insufficient_quota",
+        "openai has no credit left: No money. Pay, or raise its limit with the provider.",
+    ),
+    "auth": (
+        {"http": 401, "message": f"Incorrect API key provided: {KEY}"},
+        "API Error: 401",
+        "openai refuses Orchard's key: Incorrect API key provided: [key]. Put a good one into .env and start "
+        "Orchard anew.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _STOPPED)
+async def test_a_turn_that_fails_as_its_provider_takes_no_work_costs_no_try_and_is_said_once(
+    asking_farm: Any, model: Any, kind: str
+) -> None:
+    fault, agents_words, said = _STOPPED[kind]
+    model.fail_next(parse_fault(fault))
+    story = asking_farm.script["stories"]["Multiply"]
+    failing = [*story["test_red"], asks(1000), {"error": {"message": agents_words}}]
+    story["test_red"] = [{"when": "resumed", "then": [asks(1000)], "else": failing}]
+    async with asking_farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("calc", "Multiply")
+        limited = await orchard.until(EventKind.USAGE_LIMITED)
+        assert limited.data["reason"] == said
+
+        async def is_over() -> bool:
+            return "calc-1" not in orchard.runtime.commands._engine._dispatcher._floor.starting
+
+        await until(is_over)
+        assert said.rstrip(".") in (await commands.why("calc-1")).sentence
+        held = await orchard.runtime.store.read(usage.holds)
+        assert [(one.provider, one.kind) for one in held] == [("openai", kind)]
+        await commands.resume_sprint("calc", actor="cli")
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
+        assert ended.kind is EventKind.STORY_MERGED
+        news = (EventKind.USAGE_LIMITED, EventKind.AGENT_FAILED, EventKind.USAGE_RESET)
+        assert await kinds(orchard, *news) == [EventKind.USAGE_LIMITED, EventKind.USAGE_RESET]
+        log = await commands.story_log("calc-1")
+        assert {one.data["attempt"] for one in log if one.kind is EventKind.PHASE_STARTED} == {1}
+        assert len(model.seen.calls) == 2
+        await is_exact(orchard, model)

@@ -274,7 +274,7 @@ EXPECTED = {
     "proposed": ("is proposed: nobody has approved it yet.", "", "Approve it: /approve shop-17."),
     "planned": ("is chosen for sprint 1, which has not started.", "", "Start it: /sprint start later."),
     "sprint paused": ("waits: the sprint of calm is paused by discord:7 at ", "", "/sprint resume calm."),
-    "usage limit": ("waits: claude is at its usage limit since ", "", "The sprint goes on by itself at "),
+    "usage limit": ("waits: claude takes no more work since ", "", "The sprint goes on by itself at "),
     "project paused": ("waits: halted is paused since ", "", "Start it: /project_start halted."),
     "project blocked": ("waits: stuck stands still", "", "/suggest_fix or /skip_task"),
     "outside hours": (
