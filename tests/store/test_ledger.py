@@ -293,8 +293,8 @@ def test_a_raise_of_one_scope_repeats_nothing_of_another(tx, story):
     assert ledger.tell(tx, standing(tx, 100, account=mine)) == ()
 
 
-def test_budget_events_are_history_until_they_have_a_post():
-    assert POSTED.isdisjoint(KINDS)
+def test_people_are_told_of_each_budget_event():
+    assert set(KINDS) <= POSTED
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
