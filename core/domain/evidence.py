@@ -68,6 +68,7 @@ class SuiteRun:
     exit_code: int | None
     results: tuple[TestResult, ...] = ()
     tampering: tuple[str, ...] = ()  # sentences: canary out of place, report rewritten, ...
+    rewritten: tuple[str, ...] = ()  # tests and configuration written over while they ran, from the top
     seconds: float = 0.0
     output_tail: str = ""
     problem: str = ""  # why there is no usable result, as the rest of a sentence

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.domain.evidence import Failure, Outcome, RunState, SuiteRun, TestResult
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT = 500  # files; the oldest go
 
 Runs = tuple[SuiteRun, ...]
@@ -113,6 +113,7 @@ def _run_from(entry: dict[str, Any]) -> SuiteRun:
     fields["results"] = tuple(_result_from(result) for result in fields["results"])
     fields["command"] = tuple(fields["command"])
     fields["tampering"] = tuple(fields["tampering"])
+    fields["rewritten"] = tuple(fields["rewritten"])
     return SuiteRun(**fields)
 
 

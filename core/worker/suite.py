@@ -28,6 +28,7 @@ from core.worker.channel import ChannelReader
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
 from core.worker.report import LIMIT_BYTES
+from core.worker.rewriting import Look, look, written_over
 from core.worker.runners.contract import Ended, Place, Plan, Runner
 from core.worker.runs import RunCache, run_key
 
@@ -104,12 +105,14 @@ class Suite:
         """One run a selection, all in one checkout."""
         runs: list[SuiteRun] = []
         async with fresh_checkout(self._repository, tree, self.bench.setup.state_path) as checkout:
+            made = await asyncio.to_thread(look, checkout, self.runner)
             for select in selections:
                 # What hangs or crashes once need not be waited for again.
                 usable = not runs or (runs[-1].state is RunState.COMPLETED and not runs[-1].tampering)
-                runs.append(
-                    await run_suite(self.bench, tree, checkout, select=select) if usable else runs[-1]
-                )
+                if usable:
+                    runs.append(await run_suite(self.bench, tree, checkout, select=select, made=made))
+                else:
+                    runs.append(runs[-1])
         return tuple(runs)
 
     def _key(self, tree: str, *, second: tuple[str, ...] = ()) -> str:
@@ -160,8 +163,11 @@ def _drop_compiled(checkout: Path) -> None:
             shutil.rmtree(Path(folder) / "__pycache__", ignore_errors=True)
 
 
-async def run_suite(bench: Bench, tree: str, checkout: Path, *, select: tuple[str, ...] = ()) -> SuiteRun:
-    """One run in a checkout. What goes wrong with the tests is in the run's state.
+async def run_suite(
+    bench: Bench, tree: str, checkout: Path, *, select: tuple[str, ...] = (), made: Look | None = None
+) -> SuiteRun:
+    """One run in a checkout. What goes wrong with the tests is in the run's state. `made`: the checkout when
+    it was new, where other runs have been in it.
 
     Raises Unavailable when the environment or the machine cannot run them, InvalidInput when the project's
     folder is not in the tree.
@@ -178,9 +184,14 @@ async def run_suite(bench: Bench, tree: str, checkout: Path, *, select: tuple[st
         plan = runner.plan(place, bench.environment)
         for path, text in plan.files.items():
             path.write_text(text)
+        before = await asyncio.to_thread(look, checkout, runner, since=made)
         completed, channel = await _launch(bench, place, plan)
         report = await asyncio.to_thread(_read_report, place.report)
-    return _run_of(bench, tree, place, plan, completed, channel, report)
+        found, put_back = _run_of(bench, tree, place, plan, completed, channel, report)
+        if found.state is not RunState.COMPLETED:
+            return found
+        over = await asyncio.to_thread(written_over, place, runner, before, put_back)
+    return replace(found, rewritten=tuple(sorted({*found.rewritten, *over})))
 
 
 def _place(bench: Bench, own: Path, checkout: Path, cwd: Path, select: tuple[str, ...]) -> Place:
@@ -261,7 +272,8 @@ def _run_of(
     completed: Completed,
     channel: bytes,
     report: bytes | None,
-) -> SuiteRun:
+) -> tuple[SuiteRun, frozenset[str]]:
+    """The run, and what of the checkout its runner changed and answers for."""
     runner, setup = bench.runner, bench.setup
     output = _clean(completed.output, plan, place)
 
@@ -279,9 +291,11 @@ def _run_of(
         )
 
     if completed.timed_out:
-        return made(RunState.TIMED_OUT, f"it was still running after {setup.test_timeout_seconds:g} seconds")
+        said = f"it was still running after {setup.test_timeout_seconds:g} seconds"
+        return made(RunState.TIMED_OUT, said), frozenset()
     if completed.flooded:
-        return made(RunState.FLOODED, f"it printed more than {bench.output_limit_bytes >> 20} MiB")
+        said = f"it printed more than {bench.output_limit_bytes >> 20} MiB"
+        return made(RunState.FLOODED, said), frozenset()
     assert completed.exit_code is not None
     if completed.exit_code == _UNAVAILABLE and _SAID in output:
         raise Unavailable(
@@ -294,7 +308,14 @@ def _run_of(
         plan, place, Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)
     )
     results = tuple(_at_home(result, place) for result in reading.results)
-    return made(reading.state, reading.problem, results=results, tampering=reading.tampering)
+    run = made(
+        reading.state,
+        reading.problem,
+        results=results,
+        tampering=reading.tampering,
+        rewritten=reading.rewritten,
+    )
+    return run, frozenset(reading.put_back)
 
 
 def _at_home(result: TestResult, place: Place) -> TestResult:

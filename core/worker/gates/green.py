@@ -10,7 +10,18 @@ from functools import cached_property
 from core.domain.evidence import Evidence, Outcome, Refusal, RefusalCode, SuiteRun, TestResult, Verdict
 from core.domain.lifecycles import Phase
 from core.domain.risk import FileChange
-from core.worker.gates.runs import BAD, SILENT, by_id, files_of, flips, histories, ids, judge_run, renamed
+from core.worker.gates.runs import (
+    BAD,
+    SILENT,
+    by_id,
+    files_of,
+    flips,
+    histories,
+    ids,
+    judge_rewriting,
+    judge_run,
+    renamed,
+)
 from core.worker.gates.wording import some, with_reasons
 
 
@@ -77,6 +88,7 @@ def judge_green(facts: GreenFacts) -> Verdict:
     unusable = judge_run(facts.now) or tuple(
         refusal for run in facts.again if run.tampering for refusal in judge_run(run)
     )
+    unusable = unusable or judge_rewriting(facts.runs, facts.base)
     if unusable:
         return Verdict(phase=facts.phase, refusals=(*refusals, *unusable), evidence=_basics(facts))
     results = _Results(facts)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from core.domain.evidence import Outcome, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import Phase
 from core.domain.risk import FileChange
-from core.worker.gates.runs import SILENT, files_of, ids, judge_run
+from core.worker.gates.runs import SILENT, files_of, ids, judge_rewriting, judge_run
 from core.worker.gates.sorting import RedFacts, SortedRed, basics_of, suspects
 from core.worker.gates.wording import some, with_reasons
 
@@ -45,6 +45,8 @@ def judge_red(facts: RedFacts) -> Verdict:
     refusals = judge_changes(facts.changes)
     if not refusals:
         refusals = judge_run(facts.first) or judge_run(facts.second)
+    if not refusals:
+        refusals = judge_rewriting((facts.first, facts.second), facts.base)
     if refusals:
         return Verdict(phase=Phase.TEST_RED, refusals=refusals, evidence=basics_of(facts))
     if facts.first.exit_code_only:

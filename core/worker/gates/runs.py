@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from core.domain.evidence import Outcome, Refusal, RefusalCode, RunState, SuiteRun, TestResult
+from core.worker.gates.wording import some
 
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR})
 SILENT = frozenset({Outcome.SKIPPED, Outcome.XFAILED})
@@ -38,6 +39,18 @@ def judge_run(run: SuiteRun) -> tuple[Refusal, ...]:
         return ()
     sentence = f"The test command gave no usable result: {run.problem or run.state}. {_HINTS[run.state]}"
     return (Refusal(code=_CODES[run.state], sentence=sentence),)
+
+
+def judge_rewriting(runs: Iterable[SuiteRun], base: SuiteRun) -> tuple[Refusal, ...]:
+    """Refuses runs that write over files of the tests. What the run at the base does, too, is a habit."""
+    found = {path for run in runs for path in run.rewritten} - set(base.rewritten)
+    if not found:
+        return ()
+    sentence = (
+        f"These files of the tests were written over while the tests ran: {some(sorted(found))}. Tests must "
+        "mean what is in the repository: let what has to write work on a copy in a temporary folder."
+    )
+    return (Refusal(code=RefusalCode.TAMPERED, sentence=sentence, files=tuple(sorted(found))),)
 
 
 def by_id(run: SuiteRun) -> Mapping[str, TestResult]:

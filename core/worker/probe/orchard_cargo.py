@@ -300,5 +300,5 @@ if __name__ == "__main__":
     try:
         cargo.main()
     finally:
-        cargo.files.back()
+        cargo.files.back(driver)
     driver.send("ended")

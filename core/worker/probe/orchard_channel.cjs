@@ -3,7 +3,6 @@
 'use strict';
 const { createHash, createHmac, randomBytes } = require('node:crypto');
 const { readFileSync, writeSync } = require('node:fs');
-const { basename, dirname, join } = require('node:path');
 
 const told = JSON.parse(readFileSync(0, 'utf8'));
 const channel = Number(process.env.ORCHARD_PROBE);
@@ -56,25 +55,6 @@ function ended(success) {
   process.exit(code);
 }
 
-// What a test file and its snapshots hold before any test has run.
-const before = new Map();
-
-function digest(path) {
-  const hash = createHash('sha256');
-  for (const part of [path, join(dirname(path), '__snapshots__', `${basename(path)}.snap`)]) {
-    try {
-      hash.update(readFileSync(part));
-    } catch {
-      hash.update('none');
-    }
-  }
-  return hash.digest('hex');
-}
-
-function remember(paths) {
-  for (const path of paths) before.set(path, digest(path));
-}
-
 function shown(record) {
   const word = { passed: 'ok', failed: 'not ok' }[record.status] ?? 'skipped';
   process.stdout.write(`${word} ${record.names.join(' > ')}\n`);
@@ -91,8 +71,7 @@ function file(path, tests, error) {
     if (![names.failing, names.passing].includes(record.names.at(-1))) shown(record);
   }
   if (error) process.stdout.write(`not ok\n  ${error.message}\n`);
-  const changed = before.get(path) !== digest(path);
-  send({ kind: 'file ended', file: path, stderr: '', error, changed });
+  send({ kind: 'file ended', file: path, stderr: '', error });
 }
 
 function missing(what) {
@@ -100,4 +79,4 @@ function missing(what) {
   process.exit(77);
 }
 
-module.exports = { canaries, cause, ended, file, missing, remember, seed, send, short, told };
+module.exports = { canaries, cause, ended, file, missing, seed, send, short, told };

@@ -32,15 +32,18 @@ class Put:
 
     def __init__(self) -> None:
         self._before: dict[str, bytes | None] = {}
+        self._left: dict[str, tuple[int, ...]] = {}  # as our own last change of them left them
 
     def write(self, path: str, text: str, *, add: bool = False) -> None:
         self._keep(path)
         with open(path, "ab" if add else "wb") as file:
             file.write(text.encode(errors="surrogateescape"))
+        self._left[path] = _stamp(path)
 
     def remove(self, path: str) -> None:
         self._keep(path)
         os.unlink(path)
+        self._left[path] = ()
 
     def before(self, path: str) -> str:
         """What is written there, or was before it was touched; "" for nothing."""
@@ -57,13 +60,30 @@ class Put:
             known = os.path.isfile(path)
             self._before[path] = self.before(path).encode(errors="surrogateescape") if known else None
 
-    def back(self) -> None:
+    def back(self, driver: Driver) -> None:
+        """Tells what was changed, and what of it somebody else has changed since."""
+        top = driver.told["checkout"]
+        changed = [path for path, stamp in self._left.items() if _stamp(path) != stamp]
+        driver.send(
+            "put back",
+            files=[os.path.relpath(path, top) for path in self._before],
+            changed=[os.path.relpath(path, top) for path in changed],
+        )
         for path, content in self._before.items():
             if content is not None:
                 with open(path, "wb") as file:
                     file.write(content)
             elif os.path.lexists(path):
                 os.unlink(path)
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Empty for a file that is not there."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Driver:

@@ -177,5 +177,5 @@ if __name__ == "__main__":
     try:
         go.main()
     finally:
-        go.files.back()
+        go.files.back(driver)
     driver.send("ended")

@@ -1,7 +1,7 @@
 // jest-runner, made to run every file in a worker process, with two tests more.
 'use strict';
 const { join } = require('node:path');
-const { canaries, remember, send } = require('./orchard_channel.cjs');
+const { canaries, send } = require('./orchard_channel.cjs');
 
 const CIRCUS = join(__dirname, 'orchard_jest_circus.cjs');
 
@@ -27,7 +27,6 @@ module.exports.from = (require_) => {
   const Theirs = found.default ?? found;
   const Ours = class extends Theirs {
     runTests(tests, watcher, options) {
-      remember(tests.map((test) => test.path));
       return super.runTests(tests.map(marked), watcher, { ...options, serial: false });
     }
   };

@@ -108,7 +108,7 @@ class Maven:
         self.canaries[module] = (f"{package}.CanaryTest", failing, passing)
 
     def back(self) -> None:
-        self.files.back()
+        self.files.back(self.driver)
         for module, (name, _, _) in self.canaries.items():
             shutil.rmtree(os.path.join(module, "src/test/java", name.partition(".")[0]), ignore_errors=True)
 

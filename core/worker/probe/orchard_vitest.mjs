@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const own = createRequire(import.meta.url);
-const { cause, ended, file, missing, remember, seed, send, short, told } = own('./orchard_channel.cjs');
+const { cause, ended, file, missing, seed, send, short, told } = own('./orchard_channel.cjs');
 const RUNNER = join(dirname(fileURLToPath(import.meta.url)), 'orchard_vitest_runner.mjs');
 
 // The installed packages are read-only here, or shared: vite then puts its short-lived file elsewhere.
@@ -49,6 +49,7 @@ function record([test, names, broken]) {
     names,
     status,
     passed: status === 'passed',
+    unreached: in_hook,
     skip: status === 'skipped' && !in_hook && test.mode !== 'todo',
     todo: (status === 'skipped' && test.mode === 'todo') || (status === 'passed' && test.fails === true),
     seconds: (duration ?? 0) / 1000,
@@ -121,7 +122,6 @@ for (const project of vitest.projects) {
   }
 }
 const filters = told.select.length > 0 ? told.select : told.filters;
-remember((await vitest.globTestSpecifications(filters)).map((found) => found.moduleId));
 await vitest.start(filters);
 await vitest.close();
 ended(!failed && process.exitCode !== 1);

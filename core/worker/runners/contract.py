@@ -66,6 +66,8 @@ class Reading:
     results: tuple[TestResult, ...] = ()
     tampering: tuple[str, ...] = ()
     problem: str = ""
+    put_back: tuple[str, ...] = ()  # files that the runner's own driver changed and answers for, from the top
+    rewritten: tuple[str, ...] = ()  # those of them that something else changed meanwhile
 
 
 class Runner(Protocol):

@@ -41,8 +41,13 @@ def read_programs(
             result = _result(record, why_failed)
             results[result.id] = result
     signs = [sign for record in records for sign in _signs(record)]
+    put = [record for record in records if record["kind"] == "put back"]
     return Reading(
-        state=RunState.COMPLETED, results=tuple(results.values()), tampering=tuple(dict.fromkeys(signs))
+        state=RunState.COMPLETED,
+        results=tuple(results.values()),
+        tampering=tuple(dict.fromkeys(signs)),
+        put_back=tuple(path for record in put for path in record["files"]),
+        rewritten=tuple(path for record in put for path in record["changed"]),
     )
 
 

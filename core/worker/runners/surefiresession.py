@@ -46,9 +46,7 @@ def read_surefire(ended: Ended, secret: Secret) -> Reading:
         )
     aside = {f"{module['name']}::{module[which]}" for module in modules for which in ("failing", "passing")}
     own = [_result(case, known) for case in cases if case.id not in aside]
-    return Reading(
-        state=RunState.COMPLETED, results=(*read.results, *own), tampering=(*read.tampering, *signs)
-    )
+    return replace(read, results=(*read.results, *own), tampering=(*read.tampering, *signs))
 
 
 def _never(output: str, code: int) -> Failure:
