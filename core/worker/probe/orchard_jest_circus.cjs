@@ -4,6 +4,7 @@
 const assert = require('node:assert');
 const { blunted } = require('./orchard_asserts.cjs');
 
+const FIXED = { configurable: false, enumerable: true, writable: false };
 const NAMES = ['test', 'it', 'describe', 'expect'];
 
 function path_of(test) {
@@ -35,12 +36,29 @@ class Details {
   seen = [];
   #hooks = new Map();
   #bodies = new Map();
+  #written = new Map();
 
   on(event, state) {
-    if (event.name === 'run_start') state.hasFocusedTests = false; // `.only` hides no other test
+    if (event.name === 'run_start') {
+      state.hasFocusedTests = false; // `.only` hides no other test
+      this.#hold(state.rootDescribeBlock);
+    }
+    if (event.name === 'test_fn_start') {
+      this.#bodies.delete(event.test); // of an earlier try
+      if (this.#written.has(event.test)) event.test.fn = this.#written.get(event.test);
+    }
     if (event.name === 'hook_failure') this.#below(event.test ?? event.describeBlock, event.error);
     if (event.name === 'test_fn_failure') this.#bodies.set(event.test, cause(event.error, ''));
     if (event.name === 'test_done') this.#done(event.test);
+  }
+
+  // What was written is what runs, whatever was put in its place since. Concurrent ones run already.
+  #hold(entry) {
+    if (entry.type === 'test') {
+      Object.defineProperty(entry, 'failing', { ...FIXED, value: entry.failing });
+      if (!entry.concurrent) this.#written.set(entry, entry.fn);
+    }
+    for (const child of entry.children ?? []) this.#hold(child);
   }
 
   #below(entry, error) {
@@ -51,7 +69,9 @@ class Details {
   #done(test) {
     const thrown = this.#bodies.get(test) ?? this.#hooks.get(test);
     const error = thrown ?? (test.errors.length > 0 ? cause(test.errors[0], '') : null);
-    this.seen.push({ names: path_of(test), failing: test.failing === true, error });
+    const failing = test.failing === true;
+    const lied = this.#bodies.has(test) && test.errors.length === 0 && !failing;
+    this.seen.push({ names: path_of(test), failing, error, lied });
   }
 }
 

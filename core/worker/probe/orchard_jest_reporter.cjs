@@ -16,6 +16,7 @@ function record(said, details) {
     passed: status === 'passed',
     skip: status === 'skipped' && said.status !== 'todo',
     todo: said.status === 'todo' || (status === 'passed' && known?.failing === true),
+    lied: status === 'passed' && known?.lied === true,
     seconds: (said.duration ?? 0) / 1000,
     error: status === 'failed' ? error : null,
   };

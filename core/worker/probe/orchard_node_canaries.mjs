@@ -2,9 +2,26 @@
 // that fails and one that passes.
 import assert from 'node:assert';
 import { readFileSync, unlinkSync } from 'node:fs';
-import { test } from 'node:test';
+import { createRequire } from 'node:module';
+import { Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
+
+// Node's runner takes the standard output that is there when it is loaded: it gets one that keeps to the way of
+// writing of now, whatever the project puts in place of `process.stdout.write`. Its functions stay as they are.
+async function load_runner() {
+  const described = Object.getOwnPropertyDescriptor(process, 'stdout');
+  const write = process.stdout.write.bind(process.stdout);
+  const own = new Writable({ write: (chunk, encoding, done) => void write(chunk, done) });
+  Object.defineProperty(process, 'stdout', { configurable: true, enumerable: true, get: () => own });
+  const { test } = await import('node:test');
+  Object.defineProperty(process, 'stdout', described);
+  const all = createRequire(import.meta.url)('node:test');
+  for (const one of [all, all.test, all.it, all.describe, all.suite]) {
+    if (one) Object.freeze(one);
+  }
+  return test;
+}
 
 const place = process.env.ORCHARD_CANARIES;
 delete process.env.ORCHARD_CANARIES;
@@ -14,6 +31,7 @@ if (isMainThread && place !== undefined) {
   if (options === '') delete process.env.NODE_OPTIONS;
   else process.env.NODE_OPTIONS = options;
 
+  const test = await load_runner();
   await import(pathToFileURL(process.argv[1]).href);
 
   test(failing, () => {

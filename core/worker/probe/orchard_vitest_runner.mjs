@@ -8,10 +8,21 @@ import * as vitest from 'vitest';
 const { blunted } = createRequire(import.meta.url)('./orchard_asserts.cjs');
 // Where vitest has its runner depends on the version.
 const Theirs = vitest.TestRunner ?? (await import('vitest/runners')).VitestTestRunner;
+const getFn = Theirs.getTestFn ?? (await import('vitest/suite')).getFn;
 const { expect, test } = vitest;
+const FIXED = { configurable: false, enumerable: true, writable: false };
 const NAMES = ['test', 'it', 'describe', 'expect'];
 
 const look = () => NAMES.map((name) => globalThis[name]);
+
+function tests(task) {
+  return task.type === 'test' ? [task] : (task.tasks ?? []).flatMap(tests);
+}
+
+// Whether an object's values are still values, and none that somebody works out when it is asked.
+function plain(one) {
+  return Object.values(Object.getOwnPropertyDescriptors(one ?? {})).every((said) => 'value' in said);
+}
 
 export default class extends Theirs {
   #secret;
@@ -21,6 +32,21 @@ export default class extends Theirs {
     const given = globalThis.__vitest_worker__.providedContext;
     this.#secret = given.orchard;
     delete given.orchard; // before any code of the project runs here
+  }
+
+  #bodies = new Map();
+
+  async onCollected(files) {
+    await super.onCollected?.(files);
+    for (const test of files.flatMap(tests)) {
+      this.#bodies.set(test, getFn(test));
+      Object.defineProperty(test, 'fails', { ...FIXED, value: test.fails });
+    }
+  }
+
+  // What was collected is what runs, whatever was put in its place since.
+  runTask(test) {
+    return this.#bodies.get(test)();
   }
 
   async importFile(path, source) {
@@ -34,7 +60,8 @@ export default class extends Theirs {
     const add = globalThis.test ?? test;
     add(`${failing}${end}`, () => {
       const changed = at_end.some((one, index) => one !== before[index]);
-      if (changed || blunted(expects)) return; // it then passes, and gives that away
+      const honest = [...this.#bodies.keys()].every((one) => plain(one) && plain(one.result));
+      if (changed || !honest || blunted(expects)) return; // it then passes, and gives that away
       throw new assert.AssertionError({ message: 'as it must' });
     });
     add(`${passing}${end}`, () => {

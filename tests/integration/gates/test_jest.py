@@ -74,17 +74,23 @@ BROKEN = {
     "test/set_up.test.js": ("beforeAll(() => { throw new Error('no'); }); test('x', () => {});", "set-up"),
 }
 # Each module lies about the tests of a file that would otherwise fail.
+STATE = """
+    const all = Object.getOwnPropertySymbols(globalThis);
+    const key = all.find((one) => globalThis[one]?.currentDescribeBlock);
+    const running = () => globalThis[key].currentlyRunningTest;
+    """
+# These lie about their own test only, and leave Orchard's alone.
+OWN_LIES = {
+    "errors": STATE + "exports.f = () => { running().errors.push = () => 0; };",
+    "bodies": STATE + "beforeEach(() => { if (running().name === 'told') running().fn = () => {}; });",
+    "failing": STATE + "exports.f = () => { running().failing = true; };",
+}
 LIES = {
     "globals": "Object.is = () => true;",
     "matchers": "expect.extend({ toBe: () => ({ pass: true, message: () => '' }) });",
     "expect": "globalThis.expect = () => ({ toBe: () => {} });",
     "tests": "const real = test; globalThis.test = (name) => real(name, () => {});",
     "core": "require('node:assert').equal = () => {};",
-    "symbols": """
-        const all = Object.getOwnPropertySymbols(globalThis);
-        const key = all.find((one) => globalThis[one]?.currentDescribeBlock);
-        beforeEach(() => { globalThis[key].currentlyRunningTest.fn = () => {}; });
-        """,
 }
 
 
@@ -156,12 +162,24 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     assert why_broken(found["test/more.test.js::wrong"], project) == ""
 
     told = " ".join(run.tampering)
-    assert "test/over.test.js or its snapshots were changed while the tests ran" in told
+    assert run.rewritten == ("test/over.test.js",)
     for what in LIES:
         assert found[f"test/{what}.lie.test.js::told"].outcome is Outcome.PASSED  # the lie works
         assert f"test/{what}.lie.test.js and that must be reported failed is passed" in told, (what, told)
     assert "more.test.js" not in told
     assert "canary" not in run.output_tail
+
+
+async def test_lies_that_leave_orchards_tests_alone_are_told_or_in_vain(js_lab):
+    files = {f"src/{what}.js": f"exports.f = () => {{}};\n{text}" for what, text in OWN_LIES.items()}
+    for what in OWN_LIES:
+        body = f"const {{ f }} = require('../src/{what}'); test('told', () => {{ f(); expect(1).toBe(2); }});"
+        files[f"test/{what}.test.js"] = body
+    _, run = await _run(js_lab, {"package.json": PACKAGE, **files})
+    assert run.tampering == ("test/errors.test.js::told raised an error and was reported as passed.",)
+    outcomes = {result.file: result.outcome for result in run.results}
+    assert outcomes["test/bodies.test.js"] is Outcome.FAILED
+    assert outcomes["test/failing.test.js"] is Outcome.FAILED
 
 
 async def test_an_honest_story_passes_and_what_is_not_done_or_hidden_does_not(js_lab):

@@ -48,6 +48,19 @@ process.stdout.write = (said, ...rest) =>
 """
 
 
+# These leave alone what Orchard adds.
+OWN_REWRITES = REWRITES.replace(
+    "  write(", "  String(said).includes('canary') ? write(said, ...rest) : write("
+)
+REPLACES = """
+import module, { createRequire } from 'node:module';
+const runner = createRequire(import.meta.url)('node:test');
+const { test } = runner;
+try { runner.test = (name, body) => test(name, name.includes('canary') ? body : () => {}); } catch {}
+module.syncBuiltinESMExports();
+"""
+
+
 @pytest.fixture
 def node_lab(lab):
     """The lab, with runs by node and without the environment of Python."""
@@ -157,27 +170,21 @@ async def test_a_broken_test_is_no_red(node_lab, test):
         ({"src/price.js": "import { beforeEach } from 'node:test'; beforeEach((t) => t.skip?.());\n" + WRONG},
          RefusalCode.TAMPERED),
         ({"src/price.js": "process.stdout.write = () => true;\n" + WRONG}, RefusalCode.STILL_RED),
-        ({"src/price.js": REWRITES + WRONG}, RefusalCode.TAMPERED),
+        ({"src/price.js": REWRITES + WRONG}, RefusalCode.STILL_RED),
+        ({"src/price.js": OWN_REWRITES + WRONG}, RefusalCode.STILL_RED),
+        ({"src/price.js": REPLACES + WRONG}, RefusalCode.STILL_RED),
         ({"src/price.js": "import fs from 'node:fs';\nfor (let fd = 3; fd < 64; fd++) {"
           " try { fs.writeSync(fd, 'x\\n'); } catch {} }\n" + WRONG}, None),
     ],
     ids=["weakened", "focused", "exit code hidden", "fewer files", "ends the process", "exit code set",
          "assertions blunted", "skips from a hook", "report kept back", "report rewritten",
+         "report rewritten but for the canaries", "tests replaced but for the canaries",
          "writes to what it inherits"],
 )  # fmt: skip
 async def test_lies_are_refused(node_lab, change, code):
     verdict = await node_lab.judge_green(await _red(node_lab), change)
     assert not verdict.passed
     assert code is None or code in _codes(verdict), verdict.explain()
-
-
-async def test_a_rewritten_report_would_have_passed_without_the_canaries(node_lab):
-    """Shows that the rewriting works: the lie is refused for the canary, not for a report that broke."""
-    red = await _red(node_lab)
-    run = await _run(node_lab, {**SHOP, **RED, "src/price.js": REWRITES + WRONG})
-    assert red.evidence.red_files
-    assert {result.outcome for result in run.results} == {Outcome.PASSED}
-    assert any("must be reported failed is passed" in sign for sign in run.tampering)
 
 
 async def test_a_test_may_start_node_itself(node_lab):

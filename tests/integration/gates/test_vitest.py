@@ -97,6 +97,21 @@ LIES = {
 }
 
 
+# These lie about their own test only, and leave Orchard's alone.
+CURRENT = "const running = () => (globalThis as any).__vitest_worker__.current;\n"
+OWN_LIES = {
+    "fails": CURRENT + "export const f = () => { running().fails = true; };",
+    "bodies": "import { beforeEach } from 'vitest'; import { setFn } from 'vitest/suite';"
+    "beforeEach(({ task }) => { if (task.name === 'told') setFn(task as any, async () => {}); });"
+    "export const f = () => {};",
+    "result": CURRENT + "export const f = () => { for (const name of ['state', 'errors'])"
+    " Object.defineProperty(running().result, name,"
+    " { get: () => (name === 'state' ? 'pass' : undefined), set: () => {}, enumerable: true }); };",
+    "state": CURRENT + "export const f = () => { Object.defineProperty(running().result, 'state',"
+    " { get: () => 'pass', set: () => {}, enumerable: true }); };",
+}
+
+
 def _lying(what):
     own = "assert.equal(1, 2)" if what == "core" else "expect(1).toBe(2)"
     return (
@@ -150,7 +165,7 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
     assert why_broken(found["test/more.test.ts::wrong"], project) == ""
 
     told = " ".join(run.tampering)
-    assert "test/over.test.ts or its snapshots were changed while the tests ran" in told
+    assert run.rewritten == ("test/over.test.ts",)
     for what in LIES:
         worked = Outcome.SKIPPED if what == "hook" else Outcome.PASSED
         assert found[f"test/{what}.lie.test.ts::told"].outcome is worked  # the lie works
@@ -158,6 +173,23 @@ async def test_a_run_names_each_test_and_tells_broken_tests_and_lies_from_failur
         assert f"test/{what}.lie.test.ts and that must be reported failed is {got}" in told, (what, told)
     assert "more.test.ts" not in told
     assert "canary" not in run.output_tail
+
+
+async def test_lies_that_leave_orchards_tests_alone_are_told_or_in_vain(js_lab):
+    files = {f"src/{what}.ts": text for what, text in OWN_LIES.items()}
+    for what in OWN_LIES:
+        body = "test('told', () => { f(); expect(1).toBe(2); });"
+        files[f"test/{what}.test.ts"] = f"{USE} import {{ f }} from '../src/{what}';\n{body}"
+    commit = js_lab.commit({"package.json": PACKAGE, **files})
+    suite, repository = await js_lab.suite(commit)
+    run = await suite.run(await repository.tree_of(commit))
+    outcomes = {result.file: result.outcome for result in run.results}
+    assert outcomes["test/fails.test.ts"] is Outcome.FAILED
+    assert outcomes["test/bodies.test.ts"] is Outcome.FAILED
+    told = " ".join(run.tampering)
+    assert "test/result.test.ts" in told
+    assert "test/state.test.ts" in told
+    assert "fails.test.ts" not in told
 
 
 async def test_an_honest_story_passes_and_what_is_not_done_or_hidden_does_not(js_lab):
