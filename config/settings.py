@@ -139,8 +139,12 @@ class GlobalSettings(Section):
         gt=0,
         le=10000,
     )
-    max_tokens_per_minute: Int | None = _later(
-        None, "Tokens a minute for all projects; null: no limit.", ge=1, le=10**12
+    max_tokens_per_minute: Int | None = Field(
+        None,
+        description="Tokens a minute for all projects; calls at the model gateway wait for them; "
+        "null: no limit.",
+        ge=1,
+        le=10**12,
     )
     shared_resources: Mapping[ResourceName, Places] = Field(
         {},
@@ -268,7 +272,12 @@ class ResourceLimits(Section):
         None, description="Processor cores, also while others are idle; null: no limit.", gt=0, le=4096
     )
     max_processes: Int = Field(4096, description="Processes at once.", ge=16, le=1000000)
-    max_tokens_per_minute: Int | None = _later(None, "Tokens a minute; null: no limit.", ge=1, le=10**12)
+    max_tokens_per_minute: Int | None = Field(
+        None,
+        description="Tokens a minute; calls at the model gateway wait for them; null: no limit.",
+        ge=1,
+        le=10**12,
+    )
     agent_memory_mb: Int | None = Field(
         None,
         description="Memory that is kept free for each agent before it starts, in MB; null: max_memory_mb "

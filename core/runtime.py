@@ -102,6 +102,8 @@ class _Engine:
         self._setups = setups
 
     def why(self, story_id: str) -> str:
+        if slow := self._gateway.why_slow(story_id):
+            return f"its next call to a model waits: {slow}."
         return self._designs.why(story_id) or self._dispatcher.why(story_id)
 
     @property
@@ -226,6 +228,7 @@ async def open_runtime(
         )
         registry.on_changed(work.dispatcher.wake)
         registry.on_changed(work.fencing.apply)
+        registry.on_changed(lambda: work.gateway.set_rates(setups.rates()))
         reconciler = Reconciler(store, work.dispatcher, state_path=state_path)
         await stack.enter_async_context(
             _scheduled(
@@ -360,6 +363,7 @@ async def _gateway(
         setups.environ,
         clock,
         on_calls=budgets.record,
+        rates=setups.rates(),
     ) as gateway:
         setups.gateway_ready = gateway.ready
         budgets.on_changed(gateway.set_accounts)

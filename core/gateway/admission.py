@@ -12,11 +12,13 @@ from core.domain.budget import Account, Amounts, Standing
 from core.gateway.accounts import Accounts
 from core.gateway.back_off import CLEAR, HOLDS_BACK, BackOff, answered, ask, refused
 from core.gateway.complaint import Complained, Complaint
-from core.gateway.contract import Provider, ProviderHold, Reached, Times
+from core.gateway.contract import Provider, ProviderHold, Reached, Slowed, Times
+from core.gateway.rate import Buckets, Rates
 from core.gateway.refusal import HOLDS, Refusal
 from core.gateway.runs import Run
 
 _TOLD_AGAIN_SECONDS = 60.0  # the same hold is news again after so long
+_SLOW_SECONDS = 2.0  # a shorter wait is not worth a word
 _CLOSED = Complaint(status=403, message="This run of Orchard has ended; its token is no longer good.")
 
 Tell = Callable[[str, object], None]
@@ -50,7 +52,9 @@ class Admission:
         self._why: dict[tuple[str, str], Refusal] = {}
         self._changes: dict[tuple[str, str], Change] = {}
         self._money = Change()
-        self._reached: set[tuple[str, Account]] = set()
+        self._buckets = Buckets()
+        self._reached: dict[tuple[str, Account], float] = {}  # when it was told
+        self._slowed: dict[str, float] = {}  # by run, likewise
         self._held: dict[tuple[str, str, str], tuple[datetime | None, float]] = {}
 
     async def enter(self, run: Run, provider: Provider, call_id: str, estimate: Amounts) -> float:
@@ -64,17 +68,27 @@ class Admission:
         try:
             while True:
                 await self._budget(run, call_id, until)
+                await self._rate(run, call_id, until)
                 await self._turn(run, provider, call_id, until)
                 # Nothing happens between this and its reservation; while it waited its turn, others went.
-                if self.accounts.stop(run.start.run_id, datetime.now(UTC)) is None:
-                    self.accounts.reserve(run.start.run_id, call_id, estimate)
-                    return loop.time() - began
+                start, now = run.start, loop.time()
+                if self._buckets.wait(start.project, now)[0] > 0:
+                    continue
+                if self.accounts.stop(start.run_id, datetime.now(UTC)) is None:
+                    self.accounts.reserve(start.run_id, call_id, estimate)
+                    self._buckets.reserve(call_id, start.project, estimate.tokens)
+                    return now - began
         finally:
             run.waits.pop(call_id, None)
 
     def leave(self, call_id: str, took: Amounts) -> None:
         """The call has ended."""
         self.accounts.settle(call_id, took)
+        self._buckets.settle(call_id, took.tokens, asyncio.get_running_loop().time())
+        self._money.tell()
+
+    def set_rates(self, rates: Rates) -> None:
+        self._buckets.set(rates, asyncio.get_running_loop().time())
         self._money.tell()
 
     def changed(self) -> None:
@@ -143,6 +157,23 @@ class Admission:
             _note_wait(run, call_id, "budget", loop.time())
             await self._money.within(min(left, 60.0))  # a day may have ended
 
+    async def _rate(self, run: Run, call_id: str, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if run.closed:
+                raise Complained(_CLOSED)
+            wait, whose = self._buckets.wait(run.start.project, loop.time())
+            if wait <= 0:
+                self._say_slowed(run, "")
+                return
+            sentence = f"{self._buckets.worded(whose)}, and they are used up"
+            if (left := until - loop.time()) <= 0:
+                raise Complained(Complaint(status=429, message=f"{sentence}.", retry_after=wait))
+            if wait >= _SLOW_SECONDS:
+                self._say_slowed(run, sentence)
+            _note_wait(run, call_id, "rate", loop.time())
+            await self._money.within(min(left, wait))
+
     async def _turn(self, run: Run, provider: Provider, call_id: str, until: float) -> None:
         loop = asyncio.get_running_loop()
         key = (provider.name, provider.key_id)
@@ -172,12 +203,24 @@ class Admission:
         return self._changes.setdefault(key, Change())
 
     def _say_reached(self, run: Run, stop: Standing) -> None:
-        known = (run.start.run_id, stop.account)
-        if stop.reached and known not in self._reached:
-            self._reached.add(known)
+        known, now = (run.start.run_id, stop.account), asyncio.get_running_loop().time()
+        # Again while the call waits: whoever was to stop the turn may have missed it.
+        if stop.reached and now - self._reached.get(known, float("-inf")) >= _TOLD_AGAIN_SECONDS:
+            self._reached[known] = now
             sentence = ". ".join(stop.stops)
             said = Reached(run_id=run.start.run_id, account=stop.account, sentence=sentence)
             self._tell("reached", said)
+
+    def _say_slowed(self, run: Run, sentence: str) -> None:
+        now, known = asyncio.get_running_loop().time(), run.start.run_id
+        told_at = self._slowed.get(known)
+        if not sentence and told_at is not None:
+            del self._slowed[known]
+        elif sentence and (told_at is None or now - told_at >= _TOLD_AGAIN_SECONDS):
+            self._slowed[known] = now
+        else:
+            return
+        self._tell("slowed", Slowed(run_id=known, sentence=sentence))
 
     def _tell_hold(self, provider: Provider, refusal: Refusal, now: float) -> None:
         known = (provider.name, provider.key_id, refusal.kind.value)

@@ -1,8 +1,9 @@
 """What the control plane and the gateway's process say to each other, as JSON-RPC 2.0 lines over stdio.
 
     control plane -> gateway   configure(Configuration), serve(), open_run(OpenedRun), close_run({run_id}),
-                               set_accounts(AccountsSet), lift({providers}), view() -> GatewayFacts
-    gateway -> control plane   written({}), reached(Reached), held(ProviderHold)
+                               set_accounts(AccountsSet), set_rates(Rates), lift({providers}),
+                               view() -> GatewayFacts
+    gateway -> control plane   written({}), reached(Reached), held(ProviderHold), slowed(Slowed)
 
 Keys travel here alone, never in an argument or a variable of a process. PURE.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.domain.budget import Account, AccountLimit
+from core.gateway.rate import Rates
 from core.gateway.refusal import RefusalKind
 from core.gateway.wire import WireFormat
 
@@ -45,6 +47,7 @@ class Provider:
 class Configuration:
     providers: tuple[Provider, ...]
     times: Times = Times()
+    rates: Rates = field(default_factory=Rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,14 @@ class AccountsSet:
 class Reached:
     run_id: str
     account: Account
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slowed:
+    """Calls of the run wait for its tokens a minute; told again every so often. `sentence` empty: no more."""
+
+    run_id: str
     sentence: str
 
 

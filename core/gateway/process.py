@@ -15,6 +15,7 @@ from core.gateway.admission import Admission
 from core.gateway.contract import AccountsSet, Configuration, GatewayFacts, OpenedRun, Provider
 from core.gateway.journal import JournalWriter
 from core.gateway.metering import Prices, load_prices
+from core.gateway.rate import Rates
 from core.gateway.runs import Runs
 from core.gateway.server import Server
 from core.gateway.upstream import Upstream
@@ -53,6 +54,7 @@ class Process:
                 "open_run": self._open_run,
                 "close_run": self._close_run,
                 "set_accounts": self._set_accounts,
+                "set_rates": self._set_rates,
                 "lift": self._lift,
                 "view": self._view,
             },
@@ -82,6 +84,7 @@ class Process:
                 self._providers,
                 given.times,
             )
+        self._admission.set_rates(given.rates)
         return {}
 
     async def _serve(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +123,11 @@ class Process:
         self._accounts.set(decode(AccountsSet, params).accounts)
         if self._admission is not None:
             self._admission.changed()
+        return {}
+
+    async def _set_rates(self, params: dict[str, Any]) -> dict[str, Any]:
+        if self._admission is not None:
+            self._admission.set_rates(decode(Rates, params))
         return {}
 
     async def _lift(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,19 @@ from core.errors import OrchardError, Unavailable
 from core.gateway import child
 from core.gateway.accounts import Accounts
 from core.gateway.addresses import known_providers, providers_of
-from core.gateway.contract import AccountsSet, Configuration, GatewayFacts, OpenedRun, Reached, Times
+from core.gateway.contract import (
+    AccountsSet,
+    Configuration,
+    GatewayFacts,
+    OpenedRun,
+    Reached,
+    Slowed,
+    Times,
+)
 from core.gateway.contract import ProviderHold as ProviderHold
 from core.gateway.contract import RunStart as RunStart
 from core.gateway.intake import Intake, TakeCalls
+from core.gateway.rate import Rates
 from core.gateway.runs import hash_of
 from core.rpc import PeerGone, decode
 
@@ -91,6 +100,8 @@ class Gateway:
         self._restarts = 0
         self._problem = "It is being started."
         self._holds: dict[str, ProviderHold] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slowed: dict[str, str] = {}  # by run: why its calls wait
         self._take_reached: TakeReached | None = None
         self._take_hold: TakeHold | None = None
         self._address = ""
@@ -108,6 +119,7 @@ class Gateway:
         *,
         on_calls: TakeCalls,
         times: Times | None = None,
+        rates: Rates | None = None,
     ) -> AsyncIterator[Gateway]:
         """Binds its addresses, takes in what an earlier life left in the journal, and starts the process.
 
@@ -117,7 +129,7 @@ class Gateway:
         providers = providers_of(known_providers(settings), environ) if settings.enabled else ()
         folder = state_path / "gateway"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        configuration = Configuration(providers=providers, times=times or Times())
+        configuration = Configuration(providers=providers, times=times or Times(), rates=rates or Rates())
         gateway = cls(folder, configuration, environ, clock, on_calls)
         async with contextlib.AsyncExitStack() as stack:
             gateway._lock_fd = await _lock(folder / "lock")
@@ -170,6 +182,7 @@ class Gateway:
             log.info("%s was closed without the model gateway: %s", run_id, error)
         await self._intake.take_in()
         self._accounts.close(run_id)
+        self._slowed.pop(run_id, None)
 
     async def set_accounts(self, accounts: tuple[AccountLimit, ...]) -> None:
         """Other limits, or more that was spent. Never raises."""
@@ -178,6 +191,21 @@ class Gateway:
             await self._say("set_accounts", AccountsSet(accounts=accounts))
         except (OrchardError, TimeoutError) as error:
             log.info("the model gateway hears of budgets when it is back: %s", error)
+
+    def set_rates(self, rates: Rates) -> None:
+        """Other tokens a minute; it hears of them soon."""
+        if rates == self._configuration.rates:
+            return
+        self._configuration = replace(self._configuration, rates=rates)
+        task = asyncio.create_task(self._say_rates(rates), name="tokens a minute")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _say_rates(self, rates: Rates) -> None:
+        try:
+            await self._say("set_rates", rates)
+        except (OrchardError, TimeoutError) as error:
+            log.info("the model gateway hears of tokens a minute when it is back: %s", error)
 
     async def lift(self, providers: tuple[str, ...]) -> None:
         """A person says that these take work again: they are asked at once. Never raises."""
@@ -191,6 +219,14 @@ class Gateway:
     def run(self, run_id: str) -> RunStart | None:
         """An open run."""
         return self._accounts.run(run_id)
+
+    def why_slow(self, story_id: str) -> str:
+        """Why the story's calls wait for tokens a minute, as "shop may use ..."; empty when they do not."""
+        for run_id, sentence in self._slowed.items():
+            run = self._accounts.run(run_id)
+            if run is not None and run.story_id == story_id:
+                return sentence
+        return ""
 
     def on_reached(self, take: TakeReached) -> None:
         """Calls `take(run_id, account)` when a call is held because a budget is used up."""
@@ -234,7 +270,12 @@ class Gateway:
 
     async def _live(self, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        handlers = {"written": self._on_written, "reached": self._on_reached, "held": self._on_held}
+        handlers = {
+            "written": self._on_written,
+            "reached": self._on_reached,
+            "held": self._on_held,
+            "slowed": self._on_slowed,
+        }
         short = 0
         while True:
             began = self._clock.monotonic()
@@ -291,6 +332,7 @@ class Gateway:
 
     def _set(self, started: child.Child | None, problem: str) -> None:
         self._child, self._problem = started, problem
+        self._slowed.clear()
         if started is not None:
             self._changed.set()
         else:
@@ -314,7 +356,7 @@ class Gateway:
 
     async def _close(self, living: asyncio.Task[None]) -> None:
         living.cancel()
-        await asyncio.wait({living})
+        await asyncio.wait({living, *self._tasks})
         await self._intake.settle()
         await self._intake.take_leftovers()
 
@@ -354,6 +396,13 @@ class Gateway:
         told = decode(Reached, params)
         if self._take_reached is not None:
             await self._take_reached(told.run_id, told.account)
+
+    async def _on_slowed(self, params: dict[str, Any]) -> None:
+        told = decode(Slowed, params)
+        if told.sentence and told.run_id in self._tokens:
+            self._slowed[told.run_id] = told.sentence
+        else:
+            self._slowed.pop(told.run_id, None)
 
     async def _on_held(self, params: dict[str, Any]) -> None:
         hold = decode(ProviderHold, params)

@@ -16,6 +16,7 @@ from core.domain.approval import Asking, Circle
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
+from core.gateway.rate import Rates
 from core.isolation.plan import Level, Machine
 from core.orchestrator.agent_choice import Choice, Kept, candidates, choose, no_starts, unheld
 from core.orchestrator.project_terms import project_terms
@@ -240,6 +241,15 @@ class Setups:
 
     def global_settings(self) -> GlobalSettings:
         return self._settings().global_
+
+    def rates(self) -> Rates:
+        """Tokens a minute."""
+        settings = self._settings()
+        said = {name: each.resource_limits.max_tokens_per_minute for name, each in settings.projects.items()}
+        return Rates(
+            together=settings.global_.max_tokens_per_minute,
+            projects={name: most for name, most in said.items() if most is not None},
+        )
 
     def terms(self) -> Mapping[str, Terms]:
         """What each configured project may have; made anew only when the settings are others."""

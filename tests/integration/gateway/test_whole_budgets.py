@@ -170,3 +170,31 @@ async def test_a_turn_that_fails_as_its_provider_takes_no_work_costs_no_try_and_
         assert {one.data["attempt"] for one in log if one.kind is EventKind.PHASE_STARTED} == {1}
         assert len(model.seen.calls) == 2
         await is_exact(orchard, model)
+
+
+async def test_a_project_s_tokens_a_minute_hold_its_calls_and_why_says_so(
+    asking_farm: Any, model: Any
+) -> None:
+    """Settings that change while a call waits hold at once."""
+    asking_farm.settings = {"resource_limits": {"max_tokens_per_minute": 1000}}
+    asking_farm.script["stories"]["Multiply"]["test_red"].insert(0, asks(5000))
+    asking_farm.script["stories"]["Multiply"]["code_green"].insert(0, asks(10))
+    async with asking_farm.running() as orchard:
+        commands = orchard.runtime.commands
+        await orchard.sprint("calc", "Multiply")
+
+        async def waits() -> bool:
+            return "waits: calc may use" in (await commands.why("calc-1")).sentence
+
+        await until(waits)
+        sentence = (await commands.why("calc-1")).sentence
+        assert sentence.endswith(
+            ": its next call to a model waits: calc may use 1,000 tokens a minute, and they are used up."
+        )
+        assert len(model.seen.calls) == 1
+        asking_farm.settings["resource_limits"]["max_tokens_per_minute"] = None
+        asking_farm.write()
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
+        assert ended.kind is EventKind.STORY_MERGED
+        assert len(model.seen.calls) == 2
+        await is_exact(orchard, model)
