@@ -57,7 +57,15 @@ _SHELL = {
     "resource_status": "resources",
     "resource_optimize": "optimize",
     "why": "why",
-    "budget": "budget",
+    "budget show": "budget",
+    "budget raise": "raise",
+    "session list": "sessions",
+    "session show": "session",
+    "session search": "search",
+    "session fork": "fork",
+    "session link": "link",
+    "session unlink": "unlink",
+    "agents": "agents",
     "insights": "insights",
 }
 # Whom Discord calls, and when, is a person's own affair there.
@@ -71,6 +79,17 @@ PROGRAM = frozenset(
         *("resources", "optimize", "why", "reload", "budget"),
     }
 )
+# What stands in groups there.
+_PROGRAM_WORDS = {
+    "budget raise": "orchard budget --raise",
+    "session list": "orchard sessions list",
+    "session show": "orchard sessions show",
+    "session search": "orchard sessions search",
+    "session fork": "orchard sessions fork",
+    "session link": "orchard sessions link",
+    "session unlink": "orchard sessions unlink",
+    "agents": "orchard agents list",
+}
 SLASH = re.compile(r"(?<![\w/.-])/(" + "|".join(sorted(KNOWN, key=len, reverse=True)) + r")\b(?![/_])")
 _LIST = re.compile(r"Possible now: (?P<names>/[^.]*)\.")
 
@@ -100,4 +119,6 @@ def typed(line: str, *, in_shell: bool) -> str:
 def _word(name: str, in_shell: bool) -> str:
     if name in _DISCORD_ONLY:
         return f"/{name} in Discord"
+    if not in_shell and name in _PROGRAM_WORDS:
+        return _PROGRAM_WORDS[name]
     return typed(_SHELL[name], in_shell=in_shell)

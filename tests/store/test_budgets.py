@@ -240,6 +240,21 @@ async def test_calls_recorded_at_once_with_a_first_look_are_counted_once(desk):
     assert spent == {Scope.STORY: 20_000, Scope.DAY: 20_000, Scope.PROJECT: 20_000}
 
 
+async def test_calls_that_are_recorded_at_once_share_a_commit(desk, monkeypatch):
+    groups = []
+    commit = Store._commit_group
+
+    async def counted(store, jobs):
+        groups.append(len(jobs))
+        await commit(store, jobs)
+
+    monkeypatch.setattr(Store, "_commit_group", counted)
+    await asyncio.gather(*(desk.budgets.record([call(f"c{number}", input_tokens=1, output_tokens=0)]) for number in range(60)))
+    assert len(groups) < 10
+    (story, *_) = await desk.budgets.accounts("shop", "shop-1")
+    assert story.spent.tokens == 60
+
+
 async def test_a_call_that_belongs_nowhere_keeps_no_other_from_being_counted(desk):
     strange = [call("a", project="gone"), call("b", "shop-99"), call("c")]
     assert await desk.budgets.record(strange) == 2
@@ -272,7 +287,7 @@ async def test_people_are_warned_and_told_once_and_agents_are_stopped(desk):
     assert ("shop", None) in desk.stopped
     assert desk.budgets.why_not("shop", "shop-2") == (
         "waits: the budget of shop's day is used up: 1.31 USD of 1.00 USD; next at 00:00 UTC, or raise it "
-        "with /budget."
+        "with /budget raise."
     )
     desk.open()
     await desk.budgets.load()

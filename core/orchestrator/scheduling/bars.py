@@ -47,13 +47,13 @@ def budget_bar(account: Account, one: UnitStanding, zone: tzinfo) -> str:
     limit, spent = worded(one.unit, one.limit), worded(one.unit, one.spent)
     if one.limit == 0:
         return f"waits: {whose} may use {limit}, which is nothing; next when its settings allow more."
-    then = "or raise it with /budget"
+    then = "or raise it with /budget raise"
     if one.spent < one.limit:
         said = f"what runs may use the rest of the budget of {whose}, {spent} of {limit} being used"
         return f"waits: {said}; next when that has ended, {then}."
     if account.day is None:
         return (
-            f"waits: the budget of {whose} is used up: {spent} of {limit}; next when it is raised: /budget."
+            f"waits: the budget of {whose} is used up: {spent} of {limit}; next when it is raised: /budget raise."
         )
     ends = f"{account.day.end.astimezone(zone):%H:%M} {zone}"
     return f"waits: the budget of {whose} is used up: {spent} of {limit}; next at {ends}, {then}."

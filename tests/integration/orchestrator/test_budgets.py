@@ -61,7 +61,7 @@ async def test_a_story_that_used_its_budget_up_waits_is_raised_and_is_merged(far
         await until(waits)
         assert (await commands.why("calc-1")).sentence == (
             "waits: the budget of calc-1 is used up: 1,200 tokens of 1,000 tokens; next when it is raised: "
-            "/budget."
+            "/budget raise."
         )
         more = {"scope": Scope.STORY, "unit": Unit.TOKENS, "amount": 5000, "actor": ME, "click": "button-1"}
         first = await commands.raise_budget("calc-1", **more)
@@ -112,7 +112,7 @@ async def test_a_day_that_one_story_uses_up_parks_the_other_at_once(farm, git_in
 
         await until(at_rest)
         why = await commands.why("calc-1")
-        assert "next at 00:00 UTC, or raise it with /budget" in why.sentence
+        assert "next at 00:00 UTC, or raise it with /budget raise" in why.sentence
         assert (folder / "half.py").read_text() == "HALF = 1\n"
         await commands.raise_budget("calc", scope=Scope.DAY, unit=Unit.TOKENS, amount=9000, actor=ME)
         merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")

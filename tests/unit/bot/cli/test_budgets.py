@@ -34,7 +34,7 @@ DAY = BudgetView(
         unit(Unit.TURNS, 0, None),
     ),
     waits="waits: the budget of shop's day is used up: 5.00 USD of 5.00 USD; next at 00:00 Europe/Berlin, or "
-    "raise it with /budget.",
+    "raise it with /budget raise.",
     shares=(
         ShareView(
             story_id="shop-1",
@@ -64,7 +64,7 @@ def test_what_is_used_up_and_by_whom_is_seen_in_80_columns(shown):
     assert "by the agents' own word" in text
     assert "5.00 USD ↑" in text
     assert "turns" not in text  # neither limited nor used
-    assert "or raise it with orchard budget." in " ".join(text.split())
+    assert "or raise it with orchard budget --raise." in " ".join(text.split())
     assert "\x1b[31m" not in text
     assert "12" in text
 

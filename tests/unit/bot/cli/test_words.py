@@ -115,6 +115,11 @@ def test_what_the_command_line_has_of_its_own_is_there():
             "orchard do steer shop-1 says something to its agent.",
         ),
         (
+            "Raise it with /budget raise, or look: /session list.",
+            "Raise it with raise, or look: sessions.",
+            "Raise it with orchard budget --raise, or look: orchard sessions list.",
+        ),
+        (
             "/subscriptions shows what you are called for.",
             "/subscriptions in Discord shows what you are called for.",
             None,
