@@ -37,6 +37,7 @@ from core.worker.toolchains import with_toolchains
 
 _PROBE_SECONDS = 30.0
 _OLDEST_PYTEST = 7
+_OLDEST_IN_MODULES = {"jest": 28, "vitest": 3}
 _HEAD_DIGITS = 10
 # Prints pytest's version, or the reason why there is none, as the last line.
 _PYTEST_VERSION = """\
@@ -168,9 +169,11 @@ async def _tests(
     except OrchardError as error:
         return [*findings, fault("tests", error)]
     findings.append(_runner(runner, setup))
-    if absent := _absent_program(runner, environment or _stand_in(setup), setup):
-        findings.append(absent)
-    elif environment is not None and runner.name in ("jest", "vitest"):
+    programs = _programs(runner, environment or _stand_in(setup), setup)
+    findings += programs
+    if any(finding.state is State.MISSING for finding in programs):
+        return findings
+    if environment is not None and runner.name in ("jest", "vitest"):
         findings.append(_installed_in_modules(runner, environment))
     if environment is not None and runner.name == "pytest" and _is_direct(setup):
         findings.append(await _pytest(environment, setup, machine))
@@ -253,43 +256,50 @@ def _runner(runner: Runner, setup: ProjectSetup) -> Finding:
     elif setup.test_command:
         found = f"pytest, as test_command says: `{command}`"
     else:
-        found = f"pytest: `{command}`, since no test_command is set and the project looks like Python"
+        found = f"pytest: `{command}`, since no test_command is set and no file says another language"
     return Finding(topic="tests", state=State.OK, found=found)
 
 
 # What a runner's tests are built and run with, and where to get it.
 _PROGRAMS = {
-    "node": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
-    "jest": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
-    "vitest": ("node", "Install Node.js 20 or newer where all users see it, as in /usr/local."),
-    "cargo": ("cargo", "Install Rust with rustup, or a package of your system (Debian: cargo)."),
-    "go": ("go", "Install Go (Debian: golang-go)."),
-    "surefire": ("mvn", "Install Maven and a JDK (Debian: maven and default-jdk-headless)."),
+    "node": (("node",), "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "jest": (("node",), "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "vitest": (("node",), "Install Node.js 20 or newer where all users see it, as in /usr/local."),
+    "cargo": (("cargo",), "Install Rust with rustup, or a package of your system (Debian: cargo)."),
+    "go": (("go",), "Install Go (Debian: golang-go)."),
+    "surefire": (("mvn", "javac"), "Install Maven and a JDK (Debian: maven and default-jdk-headless)."),
 }
 
 
-def _absent_program(runner: Runner, environment: Environment, setup: ProjectSetup) -> Finding | None:
-    program, mend = _PROGRAMS.get(runner.name, ("", ""))
+def _programs(runner: Runner, environment: Environment, setup: ProjectSetup) -> list[Finding]:
+    """Where each is, as the tests would find it."""
+    programs, mend = _PROGRAMS.get(runner.name, ((), ""))
     path = environment.variables_at(setup.path)["PATH"]
-    if not program or shutil.which(program, path=path) is not None:
-        return None
-    return Finding(
-        topic="tests",
-        state=State.MISSING,
-        found=f"{program} is not found on the tests' PATH",
-        mend=mend,
-    )
+    found = {program: shutil.which(program, path=path) for program in programs}
+    if absent := [program for program, place in found.items() if place is None]:
+        said = f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not found on the tests' PATH"
+        return [Finding(topic="tests", state=State.MISSING, found=said, mend=mend)]
+    said = ", ".join(str(place) for place in found.values())
+    return [Finding(topic="tests", state=State.OK, found=f"run with {said}")] if found else []
 
 
 def _installed_in_modules(runner: Runner, environment: Environment) -> Finding:
+    oldest = _OLDEST_IN_MODULES[runner.name]
     for modules, _ in environment.modules:
         if version := _version_in(modules / runner.name / "package.json"):
             found = f"{runner.name} {version} in {modules}"
-            return Finding(topic="tests", state=State.OK, found=found)
+            major = version.partition(".")[0]
+            if major.isdigit() and int(major) >= oldest:
+                return Finding(topic="tests", state=State.OK, found=found)
+            old = f"{found} is too old: {oldest} or newer is needed"
+            mend = f"Raise {runner.name} in package.json and install it, or set 'test_command'."
+            return Finding(topic="tests", state=State.MISSING, found=old, mend=mend)
+    where = " or ".join(str(modules) for modules, _ in environment.modules)
+    why = f"it is not in {where}" if where else "there is no node_modules"
     return Finding(
         topic="tests",
         state=State.MISSING,
-        found=f"{runner.name} is not installed: {environment.description} does not have it",
+        found=f"{runner.name} is not installed: {why}",
         mend="Run npm install in the checkout, commit a lock file, or set 'setup_command'.",
     )
 

@@ -88,8 +88,9 @@ def detect(folder: Path, project: ProjectSetup, environment: Environment) -> Run
             if (folder / name).is_file():
                 raise Unavailable(
                     f"No test runner found for {project.name}.",
-                    why=f"It has a {name}, and only pytest is found without being told.",
-                    hint=f"Set `test_command`, as in `{example}`; {{junit}} is the report's path.",
+                    why=f"It has a {name}, for which Orchard has no runner of its own.",
+                    hint=f"Set `test_command`, as in `{example}`"
+                    + ("; {junit} is the report's path." if "{junit}" in example else "."),
                 )
     if environment.python is not None and lacks_pytest(environment) and uses_unittest(folder):
         reason = "its environment has no pytest, and its tests are unittest's"

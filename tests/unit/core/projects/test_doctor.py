@@ -146,7 +146,7 @@ async def test_a_project_of_another_language_is_told_to_set_its_command(examine,
 @pytest.mark.parametrize(
     ("file", "runner", "program"),
     [("go.mod", "go: `go test ./...`", "go"), ("Cargo.toml", "cargo: `cargo test", "cargo"),
-     ("pom.xml", "surefire: `mvn --offline test`", "mvn")],
+     ("pom.xml", "surefire: `mvn --offline test`", "mvn and javac")],
 )  # fmt: skip
 async def test_a_compiled_project_is_told_why_it_is_run_so(
     examine, make_repository, tmp_path, monkeypatch, file, runner, program
@@ -157,13 +157,15 @@ async def test_a_compiled_project_is_told_why_it_is_run_so(
     assert finding.state is State.OK
     assert finding.found.startswith(runner)
     assert finding.found.endswith(f"since it has a {file}")
-    assert (absent.state, absent.found) == (State.MISSING, f"{program} is not found on the tests' PATH")
+    are = "are" if " and " in program else "is"
+    assert (absent.state, absent.found) == (State.MISSING, f"{program} {are} not found on the tests' PATH")
 
 
 async def test_a_node_project_is_told_why_it_is_run_so(examine, make_repository, tmp_path):
     package = '{"scripts": {"test": "node --test"}}'
     path = make_repository(tmp_path / "node", {"package.json": package, "a.test.js": ""})
-    finding, *_ = (await examine(path=path))["tests"]
+    finding, place = (await examine(path=path))["tests"]
+    assert (place.state is State.OK) == place.found.startswith("run with /")
     assert finding.state is State.OK
     assert finding.found.startswith("node --test: `node --test`, since package.json's test script is")
     hiding = package.replace("--test", "--test || true")
@@ -177,14 +179,21 @@ async def test_a_jest_or_vitest_project_is_told_what_is_missing(examine, make_re
     package = '{"devDependencies": {"vitest": "4"}}'
     files = {"package.json": package, "vitest.config.ts": "", ".gitignore": "node_*"}
     path = make_repository(tmp_path / "web", files)
-    why, missing = (await examine(path=path))["tests"]
+    why, _, missing = (await examine(path=path))["tests"]
     assert why.found == "vitest: `vitest run`, since there is a vitest.config.ts and no test script"
-    assert (missing.state, "vitest is not installed" in missing.found) == (State.MISSING, True)
+    assert (missing.state, missing.found) == (
+        State.MISSING,
+        "vitest is not installed: there is no node_modules",
+    )
     installed = path / "node_modules" / "vitest"
     installed.mkdir(parents=True)
     (installed / "package.json").write_text('{"version": "4.1.12"}')
-    _, there = (await examine(path=path))["tests"]
+    *_, there = (await examine(path=path))["tests"]
     assert (there.state, there.found) == (State.OK, f"vitest 4.1.12 in {path}/node_modules")
+    (installed / "package.json").write_text('{"version": "2.1.9"}')
+    *_, old = (await examine(path=path))["tests"]
+    assert old.state is State.MISSING
+    assert old.found.endswith("is too old: 3 or newer is needed")
 
 
 async def test_isolation_that_is_not_to_be_had_does_not_hide_the_rest(examine):
