@@ -38,6 +38,7 @@ from core.domain.budget import (
 from core.domain.budget import Standing as BudgetStanding
 from core.domain.tally import Tally
 from core.errors import NotFound, OrchardError
+from core.orchestrator.budget_order import Order
 from core.orchestrator.budget_raises import check_raise, raise_view, with_raises
 from core.orchestrator.budget_reading import Terms, budgets_view, terms_of
 from core.orchestrator.budget_views import BudgetsView, RaiseView
@@ -72,7 +73,7 @@ class Budgets:
         self._days: dict[str, tuple[object, Day]] = {}  # by project: of which zone
         self._told: set[tuple[Account, Unit, int, Level]] = set()
         self._limits: dict[Account, Limits] = {}  # with what people added, as they were told on
-        self._in_order = asyncio.Lock()  # what is added to the ledger is in the tally before a sum is read
+        self._order = Order()  # what is added to the ledger is in the tally before a sum is read
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tell: list[Told] = []
         self._stop: list[Stop] = []
@@ -148,6 +149,11 @@ class Budgets:
         for account, spent in zip(missing, sums, strict=True):
             self._tally.begin(account, spent)
 
+    async def _begin_new(self, accounts: Sequence[Account]) -> None:
+        if any(not self._tally.knows(each) or each.project not in self._raises for each in accounts):
+            async with self._order.alone():
+                await self._begin(accounts)
+
     # -- asked before work begins ------------------------------------------------------------
 
     async def load(self) -> None:
@@ -173,15 +179,13 @@ class Budgets:
             )
             if terms.limits[account.scope] != _NO_LIMITS
         ]
-        if any(not self._tally.knows(account) for account in accounts):
-            async with self._in_order:
-                await self._begin(accounts)
+        await self._begin_new(accounts)
 
     async def accounts(self, project: str, story_id: str | None) -> tuple[AccountLimit, ...]:
         """What a run of the story (None: of no story, as an epic's design) counts for, with or without limit:
         the story, the day, the project."""
         found = self._of(project, story_id, self._clock.now())
-        async with self._in_order:
+        async with self._order.alone():
             await self._begin(found)
             return tuple(self._account_limit(account) for account in found)
 
@@ -266,7 +270,7 @@ class Budgets:
 
         used: list[Call | TurnTaken] = [*calls, *turns]
         touched: dict[Account, bool] = {}  # whether the gateway has seen all of it itself
-        async with self._in_order:
+        async with self._order.adding():
             try:
                 value, new = await self._store.write(both)
             except BaseException:
@@ -277,8 +281,8 @@ class Budgets:
                 of = self._of(one.project, one.story_id, one.at)
                 self._tally.add(of, one.took)
                 touched |= {account: touched.get(account, True) and seen for account in of}
-            with suppress(OrchardError):  # what is not known yet is begun by whoever asks next
-                await self._begin(account for account in touched if self._is_limited(account))
+        with suppress(OrchardError):  # what is not known yet is begun by whoever asks next
+            await self._begin_new([account for account in touched if self._is_limited(account)])
         await self._settle(tuple(touched), unseen=[each for each, seen in touched.items() if not seen])
         return value, new
 
@@ -323,8 +327,7 @@ class Budgets:
 
     async def reached(self, run_id: str, account: Account) -> None:
         """The gateway holds a call of the run: the account's work is to stop, wherever it works."""
-        async with self._in_order:
-            await self._begin((account,))
+        await self._begin_new((account,))
         stops = self._judged(account).stops
         log.info("run %s has reached the budget of %s", run_id, account.whose)
         self._stop_work(account, stops[0] if stops else f"{account.whose} has used all of its budget")
@@ -410,7 +413,7 @@ class Budgets:
             new = ledger.add_raise(tx, raised)
             return new, ledger.get_raise(tx.conn, click), ledger.raises(tx.conn, project, tx.now)
 
-        async with self._in_order:
+        async with self._order.alone():
             new, kept, raises = await self._store.write(add)
             self._raises[project] = raises
             await self._begin((account,))

@@ -249,7 +249,9 @@ async def test_calls_that_are_recorded_at_once_share_a_commit(desk, monkeypatch)
         await commit(store, jobs)
 
     monkeypatch.setattr(Store, "_commit_group", counted)
-    await asyncio.gather(*(desk.budgets.record([call(f"c{number}", input_tokens=1, output_tokens=0)]) for number in range(60)))
+    await asyncio.gather(
+        *(desk.budgets.record([call(f"c{number}", input_tokens=1, output_tokens=0)]) for number in range(60))
+    )
     assert len(groups) < 10
     (story, *_) = await desk.budgets.accounts("shop", "shop-1")
     assert story.spent.tokens == 60
