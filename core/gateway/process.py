@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from contextlib import AsyncExitStack
@@ -102,6 +103,8 @@ class Process:
         loop = asyncio.get_running_loop()
         for each in self._sockets:
             self._servers.append(await loop.create_server(web_server, sock=each, backlog=_BACKLOG))
+        gc.collect()
+        gc.freeze()  # what was loaded stays: looking through all of it again and again delays calls
         return {}
 
     async def _open_run(self, params: dict[str, Any]) -> dict[str, Any]:
