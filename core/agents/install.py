@@ -40,6 +40,7 @@ _NO_VERSION = re.compile(
     r"ETARGET|E404|404 Not Found|No matching version|No matching distribution|Could not find a version",
     re.IGNORECASE,
 )
+_NO_LIST = "from versions: none"  # pip's word also where no registry answered
 _OTHER_PYTHON = re.compile(r"Requires-Python|requires a different Python", re.IGNORECASE)
 
 
@@ -196,6 +197,8 @@ class _Fetch:
             npm, "install", "--prefix", str(self._folder), "--no-audit", "--no-fund", "--no-progress",
             "--no-update-notifier", "--ignore-scripts", "--save-exact", "--engine-strict=false",
             "--loglevel=error",
+            # Its own pauses are 10 and 60 s for each of some hundred packages: an hour without a network.
+            "--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
             *(f"{each}@{version}" for each, version in every.items()),
         ]  # fmt: skip
         await self._run(argv, f"fetching {_listed(every)}")
@@ -280,16 +283,17 @@ class _Fetch:
                 why=tail,
                 hint="Choose another version, or install the Python that it names.",
             )
-        if _NO_VERSION.search(said):
+        unheard = _NO_ANSWER.search(said)
+        if _NO_VERSION.search(said) and not (unheard and _NO_LIST in said):
             return _Failed(
                 f"{self._name} could not be installed: its registry has no such version.",
                 why=tail,
                 hint="Leave --version away to take the one that was tried.",
             )
-        if _NO_ANSWER.search(said):
+        if unheard:
             return _Failed(
                 f"{self._name} could not be installed: its registry did not answer.",
-                why=tail,
+                why=_line_of(unheard),
                 hint="Check the network, a proxy, and how npm or pip is configured; then try again.",
             )
         what = f"{Path(program).name} ended with status {code} ({step})"
@@ -351,6 +355,12 @@ def _tail(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(npm )?(error|ERROR)\b", line)] or lines
     return " ".join(errors[:4] if errors is not lines else lines[-4:])[:_SAID_CHARACTERS]
+
+
+def _line_of(found: re.Match[str]) -> str:
+    said = found.string
+    begin, end = said.rfind("\n", 0, found.start()) + 1, said.find("\n", found.end())
+    return said[begin : end if end >= 0 else None].strip()[:_SAID_CHARACTERS]
 
 
 def _megabytes(folder: Path) -> float:

@@ -72,6 +72,19 @@ async def test_install_scripts_are_never_run(tmp_path, npm):
     [
         ("npm error code ETARGET", "no such version", "Leave --version away"),
         ("npm error code ENOTFOUND\nnpm error request failed", "registry did not answer", "network"),
+        (
+            "WARNING: Retrying after connection broken by 'ProxyError: Connection refused': /greeter/\n"
+            "ERROR: Could not find a version that satisfies greeter==1.0.0 (from versions: none)\n"
+            "ERROR: No matching distribution found for greeter==1.0.0",
+            "registry did not answer",
+            "network",
+        ),
+        (
+            "ERROR: Could not find a version that satisfies greeter==1.0.0 (from versions: 0.9.0)\n"
+            "WARNING: Retrying after connection broken by 'ReadTimeoutError': /greeter/",
+            "no such version",
+            "Leave --version away",
+        ),
         ("npm error code ENOSPC\nnpm error no space left on device", "disk is full", "Make room"),
         ("npm error code EWHATEVER", "npm ended with status 7", "Nothing was changed"),
     ],
