@@ -98,7 +98,7 @@ def _holding(value: ProjectReport, *, in_shell: bool) -> list[str]:
     if (limit := value.workflow.limit) is not None:
         until = f"until {when(limit.until)}" if limit.until else "nobody knows until when"
         then = "it goes on by itself then" if limit.resumes else f"go on with: {say(f'resume {name}')}"
-        lines.append(f"{clean(limit.agent)} is at its usage limit, {until}; {then}.")
+        lines.append(f"{clean(limit.agent)} takes no more work, {until}; {then}.")
         if limit.reason:
             lines.append(f"It said: {one_line(limit.reason)}")
     elif value.workflow.state is WorkflowState.SPRINT_PAUSED:

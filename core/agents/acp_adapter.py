@@ -22,7 +22,7 @@ from core.agents.ending import Ended
 from core.agents.faults import request_fault
 from core.agents.steering import Steering
 from core.agents.transcript import Transcript
-from core.agents.turn import OnEvent, Turn, TurnStarted, TurnSteered
+from core.agents.turn import OnEvent, Turn, TurnKind, TurnStarted, TurnSteered
 from core.agents.wire import Wire
 from core.isolation.launch import ContainedProcess
 from core.worker.contract import AgentSetup
@@ -165,7 +165,9 @@ class AcpAdapter:
     def meaning(self, error: Exception, now: datetime, last_words: str) -> Ended | None:
         if isinstance(error, RequestError):
             fault = request_fault(self._agent.name, error.code, str(error), error.data, now)
-            return ending.from_fault(fault, f" It was asked to {self.stage}.{last_words}")
+            # What people have to mend is said; what it wrote besides helps only where nothing is known.
+            more = f" It was asked to {self.stage}.{last_words}" if fault.kind is TurnKind.FAILED else ""
+            return ending.from_fault(fault, more)
         if isinstance(error, ValidationError):
             problem = error.errors(include_url=False, include_input=False)[0]["msg"]
             return ending.no_message(self._agent, self.stage, problem)

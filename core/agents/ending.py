@@ -44,7 +44,8 @@ def failed(error: str, hint: str = "See the transcript.") -> Ended:
 
 
 def from_fault(fault: Fault, more: str = "") -> Ended:
-    return Ended(fault.kind, fault.error, fault.hint + more, fault.until)
+    error = fault.error if fault.error.endswith((".", "!", "?")) else f"{fault.error}."
+    return Ended(fault.kind, error, fault.hint + more, fault.until)
 
 
 def missing(agent: AgentSetup) -> Ended:

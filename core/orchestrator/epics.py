@@ -246,14 +246,14 @@ class EpicDesigns:
         tries = epic.limits + 1
         if not policy.resumes or tries > policy.tries:
             ends = f" It ends at {_utc(report.limited_until)}." if report.limited_until else ""
-            error = f"{agent} is at its usage limit.{ends} {reason}"
+            error = f"{agent} takes no more work.{ends} {reason}"
             await self._store.write(lambda tx: fail_design(tx, epic, error))
             return
         until = next_try(self._clock.now(), report.limited_until, tries)
         session = report.session_id or epic.session_id
 
         def wait(tx: Transaction) -> None:
-            said = f"{agent} is at its usage limit; tried again at {_utc(until)}. {reason}"
+            said = f"{agent} takes no more work; tried again at {_utc(until)}. {reason}"
             epics.wait(tx, epic, said, until=until, session_id=session)
             tx.emit(
                 EventKind.USAGE_LIMITED,

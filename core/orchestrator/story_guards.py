@@ -52,7 +52,9 @@ def check_may_run(conn: sqlite3.Connection, project: str) -> None:
     if found.workflow in (WorkflowState.SPRINT_ACTIVE, WorkflowState.BLOCKED):
         return
     pause = usage.find(conn, found.name)
-    why = f"{pause.agent} is at its usage limit." if pause else "No phase starts before the sprint goes on."
+    why = "No phase starts before the sprint goes on."
+    if pause is not None:
+        why = f"{pause.agent} takes no more work: {pause.reason}"
     commands = ", ".join(f"/{command}" for command in allowed_commands(found.workflow))
     raise NotAllowed(
         f"{found.name} is {found.workflow}: no phase can start now.",

@@ -241,7 +241,7 @@ async def test_a_usage_limit_asks_people_where_waiting_was_not_asked_for(farm):
         await commands.begin_epic("calc", "Limited", actor="cli")
         failed = await orchard.until(EventKind.USAGE_LIMITED, EventKind.EPIC_FAILED)
         assert failed.kind is EventKind.EPIC_FAILED
-        assert "replay is at its usage limit. It ends at 20" in failed.data["error"]
+        assert "replay takes no more work. It ends at 20" in failed.data["error"]
         await commands.revise_epic("calc-e1", "Go on.", actor="cli")
         await settled(orchard, "calc-e1", EpicState.PROPOSED)
 

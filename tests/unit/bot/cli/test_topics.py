@@ -204,10 +204,10 @@ async def test_a_usage_limit_is_told_with_its_end(sprint, write):
 
     await write(limit)
     text = await sprint("status shop")
-    assert "claude is at its usage limit, until 2030-01-02 03:04 UTC; go on with: resume shop." in text
+    assert "claude takes no more work, until 2030-01-02 03:04 UTC; go on with: resume shop." in text
     assert "It said: 5-hour limit" in text
     assert "✓ shop is SPRINT_ACTIVE." in await sprint("resume shop")
-    assert "usage limit" not in await sprint("status shop")
+    assert "no more work" not in await sprint("status shop")
 
 
 # -- stories at work ---------------------------------------------------------------------------------

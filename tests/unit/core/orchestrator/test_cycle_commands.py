@@ -528,7 +528,7 @@ async def test_nothing_starts_in_a_sprint_that_waits_for_its_agent(play, command
     with pytest.raises(NotAllowed) as refused:
         await say(play, command)
     assert "SPRINT_PAUSED" in refused.value.message
-    assert "claude is at its usage limit" in refused.value.why
+    assert "claude takes no more work" in refused.value.why
     assert "/sprint resume" in refused.value.hint
     limit = (await play.commands.workflow("shop")).limit
     assert (limit.agent, limit.until) == ("claude", None)
