@@ -133,7 +133,7 @@ class EpicDesigns:
             epic.not_before is not None
             and (left := (epic.not_before - self._clock.now()).total_seconds()) > 0
         ):
-            self._pauses.begin(epic.id, left, "its agent is at its usage limit.")  # also in the next life
+            self._pauses.begin(epic.id, left, "its agent takes no more work.")  # also in the next life
         why = self._pauses.why(epic.id)
         if why:
             waits[epic.id] = why

@@ -257,7 +257,7 @@ async def test_the_next_life_waits_for_a_usage_limit_too_until_a_person_asks_for
         commands = orchard.runtime.commands
 
         async def waits() -> bool:
-            return "usage limit" in commands._engine.why("calc-e1")
+            return "no more work" in commands._engine.why("calc-e1")
 
         await eventually(waits)
         view = await commands.epic("calc-e1")
