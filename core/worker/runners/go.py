@@ -18,6 +18,11 @@ from core.worker.toolchains import go_modules
 
 _PATTERNS = ("*_test.go", "*.golden", "*.snap")
 _CONFIGS = frozenset({"go.mod", "go.work", "go.env", ".gotestsum.yaml", ".gotestsum.yml"})
+# Packages whose functions judge, where the project has copies of what it needs: they count as tests' own.
+_LIBRARIES = re.compile(
+    r"(?:.*/)?vendor/(?:github\.com/(?:stretchr|onsi|google/go-cmp|smartystreets|frankban|matryer/is)|gotest\.tools"
+    r"|go\.uber\.org/mock|gopkg\.in/check\.v1)(?:/.*)?"
+)
 _PLAIN = re.compile(r"(?:go\s+test|gotestsum)(?P<rest>(?:\s+\S+)*)\s*")
 _DROPPED = frozenset({"./...", "-v", "-race", "-count=1", "-cover", "-json", "--"})
 _BLOCK = re.compile(r"^require\s*\(.*?^\)|^require\s+[^(\n]*$", re.MULTILINE | re.DOTALL)
@@ -49,7 +54,7 @@ class GoRunner:
         return is_test_path(path, patterns=_PATTERNS, extra=self._extra)
 
     def is_runner_config(self, path: str) -> bool:
-        return PurePosixPath(path).name in _CONFIGS
+        return PurePosixPath(path).name in _CONFIGS or _LIBRARIES.fullmatch(path) is not None
 
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."

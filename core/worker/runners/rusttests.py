@@ -27,7 +27,14 @@ _MACROS = re.compile(
     r"\bmacro_rules\s*!\s*(?:assert\w*|debug_assert\w*|panic|test)\b|\bmacro\s+(?:assert\w*|panic)\b"
 )
 _TESTED_KEYS = ("test", "bench")
-_OF_RUNS = ("profile", "lib", "bin", "test", "bench", "example", "features", "workspace", "lints")
+_OF_RUNS = ("profile", "lib", "bin", "test", "bench", "example", "features", "workspace", "lints",
+            "patch", "replace")  # fmt: skip
+# Crates whose macros judge: from where they come is a part of the tests.
+_LIBRARIES = frozenset(
+    {"pretty_assertions", "similar-asserts", "assert_matches", "assert_cmd", "predicates", "claims", "approx",
+     "insta", "expect-test", "googletest", "rstest", "test-case", "proptest", "quickcheck", "mockall"}
+)  # fmt: skip
+_SOURCES = ("path", "git", "branch", "rev", "tag", "registry", "package")
 _OF_PACKAGE = (
     "autotests",
     "autobins",
@@ -110,7 +117,18 @@ def manifest_digest(content: bytes) -> str:
         }
     if isinstance(package, dict):
         kept["package"] = {name: package[name] for name in _OF_PACKAGE if name in package}
+    kept["libraries"] = [
+        (name, [(key, crate[key]) for key in _SOURCES if key in crate])
+        for table in (document, document.get("workspace"))
+        for kind in ("dependencies", "dev-dependencies")
+        for name, crate in sorted(_table(_table(table).get(kind)).items())
+        if name in _LIBRARIES and isinstance(crate, dict) and any(key in crate for key in _SOURCES)
+    ]
     return hashlib.sha256(repr(_sorted(kept)).encode()).hexdigest()
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _sorted(value: Any) -> Any:

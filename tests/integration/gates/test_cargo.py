@@ -130,12 +130,16 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(toolchain_
         ({"Cargo.toml": SHOP["Cargo.toml"] + '[[test]]\nname = "discount"\nharness = false\n'},
          RefusalCode.TESTS_CHANGED),
         ({"Cargo.toml": SHOP["Cargo.toml"] + '[lib]\ntest = false\n'}, RefusalCode.TESTS_CHANGED),
+        ({"Cargo.toml": SHOP["Cargo.toml"] + '[dev-dependencies]\npretty_assertions = { path = "mine" }\n'},
+         RefusalCode.TESTS_CHANGED),
+        ({"Cargo.toml": SHOP["Cargo.toml"] + '[patch.crates-io]\nx = { path = "mine" }\n'},
+         RefusalCode.TESTS_CHANGED),
         ({".cargo/config.toml": "[build]\nrustflags = ['--cfg', 'quiet']\n"}, RefusalCode.TESTS_CHANGED),
         ({".config/nextest.toml": "[profile.default]\ndefault-filter = 'x'\n"}, RefusalCode.TESTS_CHANGED),
         ({"build.rs": "fn main() {}"}, RefusalCode.TESTS_CHANGED),
     ],
     ids=["weakened", "skipped", "snapshot rewritten", "weakened inside", "skipped inside", "macro",
-         "harness", "left out", "flags", "filter", "build script"],
+         "harness", "left out", "a library of its own", "patched", "flags", "filter", "build script"],
 )  # fmt: skip
 async def test_changed_tests_are_refused_without_a_run(toolchain_lab, change, code):
     verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), change)

@@ -105,8 +105,10 @@ async def test_code_that_looks_at_which_tests_its_process_was_asked_for_proves_n
         {"testdata/discount.golden": "0\n"},
         {"go.mod": SHOP["go.mod"] + "replace example.com/shop => ./other\n"},
         {"go.work": "go 1.19\n"},
+        {"vendor/github.com/stretchr/testify/assert/assert.go": "package assert\n"},
     ],
-    ids=["weakened", "skipped", "build tag", "a main of tests", "snapshot", "replaced", "workspace"],
+    ids=["weakened", "skipped", "build tag", "a main of tests", "snapshot", "replaced", "workspace",
+         "a library's copy"],
 )  # fmt: skip
 async def test_changed_tests_are_refused_without_a_run(toolchain_lab, change):
     verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), change)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.domain.evidence import Evidence, Outcome, RefusalCode, RunState
+from core.domain.lifecycles import Phase
 from core.worker.gates.honesty import Project, why_broken
 from core.worker.toolchains import maven_repository
 
@@ -69,13 +70,18 @@ def _codes(verdict):
     return {refusal.code for refusal in verdict.refusals}
 
 
-async def test_code_that_is_right_passes_and_code_that_ends_the_process_does_not(toolchain_lab):
-    right = {**SHOP, **RED, "src/main/java/shop/Price.java": _price("return net * (100 - off) / 100;")}
-    run = await toolchain_lab.run(right)
-    assert (run.state, run.tampering) == (RunState.COMPLETED, ()), run.problem
-    assert {result.outcome for result in run.results} == {Outcome.PASSED}
-    lie = {**right, "src/main/java/shop/Price.java": _price("Runtime.getRuntime().halt(0); return 0;")}
-    run = await toolchain_lab.run(lie)
+async def test_red_for_a_name_that_is_to_come_is_honest_and_its_green_passes(toolchain_lab):
+    red = await toolchain_lab.red(toolchain_lab.commit(SHOP), RED)
+    assert red.evidence.red_files == ("src/test/java/shop/DiscountTest.java",)
+    right = {"src/main/java/shop/Price.java": _price("return net * (100 - off) / 100;")}
+    verdict = await toolchain_lab.judge_green(red, right, phase=Phase.REFACTOR)
+    assert verdict.passed, verdict.explain()
+    assert verdict.evidence.green == ("shop.DiscountTest::ten",)
+
+
+async def test_code_that_ends_the_process_is_told(toolchain_lab):
+    ends = _price("Runtime.getRuntime().halt(0); return 0;")
+    run = await toolchain_lab.run({**SHOP, **RED, "src/main/java/shop/Price.java": ends})
     assert any("must be reported failed is missing" in sign for sign in run.tampering), run.output_tail
 
 
@@ -91,9 +97,11 @@ async def test_code_that_is_right_passes_and_code_that_ends_the_process_does_not
         {"pom.xml": (_POM % "").replace("<properties>", "<properties><skipTests>true</skipTests>")},
         {".mvn/maven.config": "-DskipTests\n"},
         {"src/main/resources/junit-platform.properties": "junit.jupiter.conditions.deactivate=*\n"},
+        {"src/main/resources/META-INF/services/javax.annotation.processing.Processor": "shop.Lie\n"},
+        {"src/main/java/org/junit/jupiter/api/Assertions.java": "package org.junit.jupiter.api;\n"},
     ],
     ids=["weakened", "skipped", "snapshot", "failures ignored", "excluded", "skipped by the pom", "options",
-         "platform"],
+         "platform", "a processor of tests", "a library's class"],
 )  # fmt: skip
 async def test_changed_tests_are_refused_without_a_run(toolchain_lab, change):
     base = toolchain_lab.commit(SHOP)
