@@ -306,7 +306,11 @@ class Budgets:
                 log.warning("people could not be told of budgets: %s", error)
             else:
                 self._told |= {_key(one.account, unit) for one in news for unit in one.units}
-        changed = tuple(self._account_limit(each) for each in unseen if self._tally.knows(each))
+        # Of a day that has just begun the gateway may not have seen the calls that midnight came over.
+        over = [one.account for one in news if one.reached]
+        changed = tuple(
+            self._account_limit(each) for each in dict.fromkeys((*unseen, *over)) if self._tally.knows(each)
+        )
         for tell in self._tell if changed else ():
             self._keep(tell(changed))
         for one in standings:
@@ -336,11 +340,13 @@ class Budgets:
         """On a timer: what time has changed. `under_way`: milliseconds of turns that have not ended, by
         project and story."""
         now = self._clock.now()
-        accounts = self._tally.accounts()
-        for account in accounts:
+        for account in self._tally.accounts():
             if account.day is not None and account.day.end <= now:
                 self._tally.forget(account)
-        known = [account for account in accounts if self._tally.knows(account)]
+                today = Account(project=account.project, day=self._day(account.project, now))
+                if self._is_limited(today):  # turns that go on count for it, though nothing begins
+                    await self._begin_new((today,))
+        known = self._tally.accounts()
         limited = [account for account in known if self._is_limited(account)]
         changed = [each for each in known if self._limits.get(each, _NO_LIMITS) != self._limit(each)]
         self._limits = {each: self._limit(each) for each in known}

@@ -334,6 +334,19 @@ async def test_a_new_day_has_a_new_budget_and_a_late_call_of_the_old_one_stops_n
     assert desk.budgets.why_not("shop", "shop-1") == ""
 
 
+async def test_midnight_gives_turns_that_go_on_the_new_day_s_budget(desk, clock):
+    desk.limit(day={"tokens": 100, "minutes": 60})
+    await desk.budgets.accounts("shop", "shop-1")  # a run begins, and nothing else
+    await desk.budgets.check()
+    await desk.budgets.close()
+    desk.changed.clear()
+    clock.advance(13 * 3600)
+    await desk.budgets.check({("shop", "shop-1"): 61 * 60_000})
+    await desk.budgets.close()
+    assert [account.day.start for account in desk.changed] == [NOON + timedelta(hours=12)]
+    assert desk.stopped == [("shop", None)]
+
+
 async def test_the_turns_that_are_left_are_counted(desk):
     desk.limit(day={"turns": 3})
     await desk.budgets.record_turn(turn("t1"))

@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.domain.budget import Account, AccountLimit, Amounts, Limits
+from core.domain.budget import Account, AccountLimit, Amounts, Day, Limits
 from core.gateway.contract import Times
+from tests.model_server.script import Fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -81,3 +83,30 @@ async def test_calls_that_ask_at_once_do_not_pass_the_limit_together(front: Any)
     await front.gateway.close_run(run_id)
     assert len(front.calls) == 8
     assert sum(call.took.tokens for call in front.calls.values()) < 2_500
+
+
+async def test_a_call_that_outlives_its_day_counts_once_and_the_next_meets_the_new_day(front: Any) -> None:
+    """Midnight comes while its run's call is under way; the new day's account comes a little later."""
+    now = datetime.now(UTC)
+    old = Day(date=now.date(), start=now - timedelta(hours=1), end=now + timedelta(seconds=0.5))
+    new = Day(date=now.date() + timedelta(days=1), start=old.end, end=old.end + timedelta(days=1))
+    limits = Limits(tokens=1)
+    yesterday, today = (Account(project="shop", day=day) for day in (old, new))
+    first = AccountLimit(account=yesterday, spent=Amounts(), limits=limits)
+    run_id, token = await front.run("anthropic", (first,))
+    client = front.client("anthropic")
+    front.model.fail_next(Fault(first_byte_seconds=0.7))
+    asked = asyncio.create_task(client.ask("anthropic", key=token))
+    await front.model.until(lambda seen: len(seen.calls) == 1)
+    assert await asked
+    await front.gateway.set_accounts((AccountLimit(account=today, spent=Amounts(tokens=7), limits=limits),))
+    held = asyncio.create_task(client.ask("anthropic", key=token))
+    await front.until(lambda: front.reached)
+    assert front.reached[-1] == (run_id, today)
+    assert [each.account for each in front.gateway.run(run_id).accounts] == [today]
+    raised = AccountLimit(account=today, spent=Amounts(tokens=7), limits=Limits(tokens=10**6))
+    await front.gateway.set_accounts((raised,))
+    assert await held
+    await front.gateway.close_run(run_id)
+    assert len(front.calls) == 2
+    assert front.twice == []
