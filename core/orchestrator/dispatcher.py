@@ -8,65 +8,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from core.agents.roles import ROLE_OF, Role
 from core.bus import Bus
 from core.clock import Clock
-from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.executors.local import LocalExecutor
-from core.gateway.refusal import RefusalKind
+from core.orchestrator.agent_runs import AgentRuns
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.budget_stops import BudgetStops
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.floor import Floor
-from core.orchestrator.jobs import phase_job, run_job
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.model_runs import ModelRuns
 from core.orchestrator.parking import Parking
+from core.orchestrator.phase_runs import PhaseRuns
 from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reception import Reception
-from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.scheduling.candidates import Candidate, Kind
 from core.orchestrator.scheduling.engine import ResourceEngine
-from core.orchestrator.session_turns import record_turn, recover_turns, remembering
 from core.orchestrator.setups import Setups
-from core.orchestrator.spending import turn_of
-from core.orchestrator.spent import used_by
 from core.orchestrator.staffing import Staffed, Staffing, past_of
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone
 from core.scheduler.decision import Preemption
-from core.store import approvals, cycles, leases
+from core.store import cycles, leases
 from core.store.database import Store, Transaction
 from core.store.leases import Claim, Claimed, Lease
 from core.wake import Wake
 from core.worker.contract import (
-    PhaseEnd,
-    PhaseJob,
-    PhaseReport,
     Progress,
     ProjectSetup,
     RemoveWorktree,
 )
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_PUT_OFF_SECONDS = 10.0
-_LATE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +90,6 @@ class Dispatcher:
         self.clock = clock
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
-        self._back_off = back_off
         self._reception = Reception(
             store,
             lease_seconds=lease_seconds,
@@ -125,8 +109,25 @@ class Dispatcher:
         self.holds = holds
         self.staffing = Staffing(setups, holds.held_agent)
         holds.wake = self.wake
-        self.models = models
         self.budget_stops = BudgetStops(budgets, floor, self.parking, self._reception.progress, clock)
+        self.agents = AgentRuns(
+            store,
+            setups,
+            self.supervisor,
+            clock=clock,
+            models=models,
+            budgets=budgets,
+            stops=self.budget_stops,
+        )
+        self._phases = PhaseRuns(
+            store,
+            setups,
+            self.agents,
+            staffing=self.staffing,
+            holds=holds,
+            back_off=back_off,
+            pauses=floor.pauses,
+        )
         floor.is_parking = self.parking.is_parking
         floor.worker_ready_in = self.supervisor.ready_in
         self._pauses = floor.pauses
@@ -236,7 +237,7 @@ class Dispatcher:
                 return None
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
-            self._put_off(cycles_of, error)
+            self._pauses.put_off(cycles_of, error)
             return None
 
         def claim(tx: Transaction) -> Claimed:
@@ -263,7 +264,7 @@ class Dispatcher:
         for story, why in claimed.lost.items():
             log.info("%s lost its race: %s", story, why)
             if not isinstance(why, LostRace):
-                self._pauses.begin(story, _PUT_OFF_SECONDS, str(why))
+                self._pauses.put_off([story], why)
             elif any(candidate.wants for candidate in chosen):
                 self._pauses.begin(story, 1.0, str(why))
         return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, staff=staff)
@@ -277,7 +278,7 @@ class Dispatcher:
             try:
                 found[story] = self.staffing.choose(project, role, past, session_id=cycle.session_id)
             except OrchardError as error:
-                self._put_off([story], error)
+                self._pauses.put_off([story], error)
         return found
 
     async def _drive(self, cycle: Cycle, claims: asyncio.Task[_Claims | None]) -> None:
@@ -286,7 +287,13 @@ class Dispatcher:
             return
         began = self.clock.monotonic()
         try:
-            end = await self._run_phase(cycle, lease, claimed.setup, claimed.staff[cycle.story_id])
+            end = await self._phases.run(
+                cycle,
+                lease,
+                claimed.setup,
+                claimed.staff[cycle.story_id],
+                is_cancelled=lambda: cycle.story_id in self._cancelled,
+            )
             self._engine.observe_phase(cycle.project, self.clock.monotonic() - began, end)
         except PeerGone:
             log.info("%s: the worker ended during %s", cycle.story_id, lease.phase)
@@ -301,7 +308,7 @@ class Dispatcher:
             policy = self._setups.review_policy(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
-            self._put_off([cycle.story_id for cycle in ready], error)
+            self._pauses.put_off([cycle.story_id for cycle in ready], error)
             return
         try:
             batch = await self._store.write(
@@ -317,7 +324,7 @@ class Dispatcher:
         except LostRace:
             return
         except OrchardError as error:  # a shared resource that is smaller now, or gone
-            self._put_off([cycle.story_id for cycle in ready], error)
+            self._pauses.put_off([cycle.story_id for cycle in ready], error)
             return
         try:
             await self._merges.merge(batch)
@@ -327,119 +334,6 @@ class Dispatcher:
             log.info("%s: an old report of a merge was refused", project)
         for member in batch.members:
             await self._clean(project, member.story_id)
-
-    def _put_off(self, stories: Collection[str], error: OrchardError) -> None:
-        """What keeps them from starting is no fault of theirs: they are looked at again soon."""
-        log.warning("%s cannot start: %s", ", ".join(stories), error)
-        for story in stories:
-            self._pauses.begin(story, _PUT_OFF_SECONDS, str(error))
-
-    async def _run_phase(self, cycle: Cycle, lease: Lease, setup: ProjectSetup, staffed: Staffed) -> PhaseEnd:
-        job = await self._store.read(lambda conn: phase_job(conn, lease, setup, staffed.agent))
-        if not staffed.goes_on:  # another agent's conversation, in another agent's HOME
-            job = dataclasses.replace(job, session_id=None)
-        if cycle.story_id in self._cancelled:  # the worker would hear of the phase after its cancel
-            await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
-            return PhaseEnd.CANCELLED
-        try:
-            job = await remembering(self._store, self._setups, await self.models.begin(self._in_time(job)))
-        except OrchardError as error:
-            await self._store.write(lambda tx: leases.release(tx, cycle.story_id, lease.generation))
-            self._put_off([cycle.story_id], error)
-            return PhaseEnd.CANCELLED
-        try:
-            report = await run_job(self.supervisor, lease.owner, job)
-        except PeerGone:
-            await self.count_lost(job)
-            raise
-        finally:
-            await self.models.end(job)
-        if report.generation != lease.generation:
-            raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
-        policy = self._setups.review_policy(cycle.project)
-        if report.end is PhaseEnd.AGENT_FAILED and not report.began:
-            past = await self._store.read(lambda conn: past_of(conn, cycle.story_id))
-            role, name = ROLE_OF.get(job.phase, Role.CODE), job.agent.name
-            other = self.staffing.has_other(cycle.project, role, name, past)
-            policy = dataclasses.replace(policy, starts_again=other)
-        if report.end is PhaseEnd.LIMITED:
-            after = await self._meet_limit(job, report, policy)
-        else:
-            after = await self.keep(job, report, lambda tx: self._record(tx, job, report, policy))
-        if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
-            refused = report.end is PhaseEnd.REFUSED
-            reason = "the gate said no" if refused else "the agent failed"
-            self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
-        return report.end
-
-    def _in_time(self, job: PhaseJob) -> PhaseJob:
-        """With no more time than its budget has. It is parked when that is over; should nobody be there to
-        do so, its turn ends by itself a little later."""
-        minutes = self.budgets.minutes_left(job.project.name, None if job.epic else job.story.id)
-        seconds = job.project.turn_timeout_seconds
-        if minutes is None or minutes * 60 + _LATE_SECONDS >= seconds:
-            return job
-        project = dataclasses.replace(job.project, turn_timeout_seconds=minutes * 60 + _LATE_SECONDS)
-        return dataclasses.replace(job, project=project)
-
-    async def keep(self, job: PhaseJob, report: PhaseReport, work: Callable[[Transaction], T]) -> T:
-        """`work`, and what the turn took, in one transaction; that it took it is kept also where `work` comes
-        too late."""
-        calls, turns = await used_by(self._store, job, report, self.clock.now())
-
-        def both(tx: Transaction) -> T:
-            record_turn(tx, job, report)
-            return work(tx)
-
-        try:
-            value, _ = await self.budgets.write(both, calls=calls, turns=turns)
-        except LostRace:
-            await self.budgets.write(lambda tx: record_turn(tx, job, report), calls=calls, turns=turns)
-            raise
-        return value
-
-    async def _meet_limit(self, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
-        """Its provider's limit is that of all who depend on it."""
-        provider = self.holds.provider_of(job.agent.name)
-        dependents = await self.holds.dependents(provider)
-        policy = dataclasses.replace(policy, pauses=False)
-
-        def record(tx: Transaction) -> Cycle:
-            after = self._record(tx, job, report, policy)
-            self.holds.meet(
-                tx,
-                provider,
-                kind=RefusalKind.QUOTA.value,
-                reason=f"{report.error} {report.hint}".strip(),
-                said=report.limited_until,
-                by=dependents,
-            )
-            return after
-
-        after = await self.keep(job, report, record)
-        await self.holds.settle()
-        return after
-
-    async def count_lost(self, job: PhaseJob) -> None:
-        """The worker ended while the agent worked: a turn all the same, as long as was seen."""
-        await recover_turns(self._store, self._setups.state_path, job)
-        seconds = self.budget_stops.worked(job.story.id, job.generation)
-        if seconds is not None:
-            await self.budgets.record_turn(turn_of(job, seconds, self.clock.now()))
-
-    @staticmethod
-    def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:
-        approvals.cancel_of_story(tx, report.story_id, ApprovalKind.PERMISSION)
-        after = record_phase(tx, job, report, policy)
-        if report.agent_text:
-            tx.emit(
-                EventKind.AGENT_SAID,
-                project=after.project,
-                story_id=report.story_id,
-                actor="agent",
-                data={"phase": str(report.phase), "text": report.agent_text[:1500]},
-            )
-        return after
 
     async def _clean(self, project: str, story_id: str) -> None:
         """Removes the worktree of a story that is over; what fails here is found again by the reconciler."""

@@ -23,10 +23,8 @@ from core.errors import LostRace, OrchardError, Unavailable
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
-from core.orchestrator.jobs import run_job
 from core.orchestrator.pauses import Pauses
 from core.orchestrator.reports import ReviewPolicy
-from core.orchestrator.session_turns import remembering
 from core.orchestrator.setups import Setups
 from core.orchestrator.staffing import Past
 from core.orchestrator.usage_limit import UsagePolicy, next_try
@@ -152,7 +150,7 @@ class EpicDesigns:
     # -- one epic ----------------------------------------------------------------------------
 
     async def _drive(self, epic: Epic) -> None:
-        models = self._dispatcher.models
+        agents = self._dispatcher.agents
         try:
             setup = self._setups.project(epic.project)
             past = Past(failed_starts=self._failed_starts.get(epic.id, {}))
@@ -161,29 +159,23 @@ class EpicDesigns:
             policy = self._setups.review_policy(epic.project)
             owner = await self._dispatcher.supervisor.ensure(epic.project)
         except OrchardError as error:
-            log.warning("%s cannot be designed: %s", epic.id, error)
-            self._pauses.begin(epic.id, 10.0, str(error))
+            self._pauses.put_off([epic.id], error)
             return
         try:
             begun, job = await self._store.write(lambda tx: begin_design(tx, epic.id, setup, agent))
-            job = await remembering(self._store, self._setups, await models.begin(job))
-            try:
-                report = await run_job(self._dispatcher.supervisor, owner, job)
-            finally:
-                await models.end(job)
-            await self._dispatcher.keep(job, report, lambda tx: None)
+            job = await agents.equipped(job)
+            report = await agents.run(owner, job)
+            await agents.keep(job, report, lambda tx: None)
             self._note_start(epic.id, agent.name, report)
             await self._record(begun, report, agent.name, policy)
         except PeerGone:
-            await self._dispatcher.count_lost(job)
             log.info("%s: the worker ended while its agent worked", epic.id)
             self._pauses.begin(epic.id, 0.5, "the project's worker ended.")
             return
         except LostRace as error:
             log.info("%s: %s", epic.id, error)
         except Unavailable as error:  # the model gateway is down
-            log.warning("%s is not designed yet: %s", epic.id, error)
-            self._pauses.begin(epic.id, 10.0, str(error))
+            self._pauses.put_off([epic.id], error)
             return
         await self._clean(epic)
 

@@ -3,12 +3,17 @@ each may be tried a little early, which is what a restart is often for."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.clock import Clock
 
+log = logging.getLogger(__name__)
+
 _SHORTEST_SECONDS = 0.01
+_PUT_OFF_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,12 @@ class Pauses:
 
     def begin(self, name: str, seconds: float, reason: str) -> None:
         self._pauses[name] = _Pause(until=self._clock.monotonic() + seconds, reason=reason)
+
+    def put_off(self, names: Collection[str], error: Exception) -> None:
+        """What keeps them from starting is no fault of theirs: they are looked at again soon."""
+        log.warning("%s cannot start: %s", ", ".join(names), error)
+        for name in names:
+            self.begin(name, _PUT_OFF_SECONDS, str(error))
 
     def why(self, name: str) -> str:
         """What it waits for, in one sentence; empty when it waits no longer."""
