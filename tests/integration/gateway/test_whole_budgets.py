@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -198,3 +200,34 @@ async def test_a_project_s_tokens_a_minute_hold_its_calls_and_why_says_so(
         assert ended.kind is EventKind.STORY_MERGED
         assert len(model.seen.calls) == 2
         await is_exact(orchard, model)
+
+
+@pytest.mark.parametrize("killed", ["gateway", "worker"])
+async def test_two_stories_race_for_the_last_cents_while_a_process_is_killed(
+    asking_farm: Any, model: Any, killed: str
+) -> None:
+    asking_farm.settings = {"budgets": {"day": {"dollars": 0.5}}, "resource_limits": {"agent_memory_mb": 64}}
+    for story in asking_farm.script["stories"].values():
+        asked = [asks(60_000)] * 6  # 0.15 USD each
+        story["test_red"] = [{"when": RESUMED, "then": [asks(1000), *story["test_red"]], "else": asked}]
+    model.fail_next(parse_fault({"first_byte_seconds": 30, "times": 2}))
+    async with asking_farm.running() as orchard:
+        commands = orchard.runtime.commands
+        stories = await orchard.sprint("calc", "Multiply", "Subtract")
+        await model.until(lambda seen: len(seen.calls) >= 2)
+        engine = commands._engine
+        pid = engine._gateway.pid if killed == "gateway" else engine.worker_view("calc").pid
+        os.kill(pid, signal.SIGKILL)
+        for story in stories:
+            await orchard.until(EventKind.STORY_PARKED, story=story)
+        await commands.raise_budget(
+            "calc", scope=Scope.DAY, unit=Unit.MICRODOLLARS, amount=2_000_000, actor="cli"
+        )
+        for story in stories:
+            ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story=story)
+            assert ended.kind is EventKind.STORY_MERGED
+        told = (EventKind.BUDGET_REACHED, EventKind.STORY_PARKED, EventKind.AGENT_FAILED)
+        assert sorted(await kinds(orchard, *told)) == ["budget_reached", "story_parked", "story_parked"]
+        await is_exact(orchard, model)
+        assert 0.5 <= sum(call.told for call in model.seen.calls if call.used.fresh > 9000) * 0.15 <= 0.8
+        assert (await commands.models()).gateway.restarts == (killed == "gateway")
