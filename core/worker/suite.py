@@ -290,12 +290,8 @@ def _run_of(
             **rest,  # type: ignore[arg-type]
         )
 
-    if completed.timed_out:
-        said = f"it was still running after {setup.test_timeout_seconds:g} seconds"
-        return made(RunState.TIMED_OUT, said), frozenset()
-    if completed.flooded:
-        said = f"it printed more than {bench.output_limit_bytes >> 20} MiB"
-        return made(RunState.FLOODED, said), frozenset()
+    if completed.timed_out or completed.flooded:
+        return made(*_cut_short(bench, completed)), frozenset()
     assert completed.exit_code is not None
     if completed.exit_code == _UNAVAILABLE and _SAID in output:
         raise Unavailable(
@@ -316,6 +312,13 @@ def _run_of(
         rewritten=reading.rewritten,
     )
     return run, frozenset(reading.put_back)
+
+
+def _cut_short(bench: Bench, completed: Completed) -> tuple[RunState, str]:
+    if completed.timed_out:
+        seconds = bench.setup.test_timeout_seconds
+        return RunState.TIMED_OUT, f"it was still running after {seconds:g} seconds"
+    return RunState.FLOODED, f"it printed more than {bench.output_limit_bytes >> 20} MiB"
 
 
 def _at_home(result: TestResult, place: Place) -> TestResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, driver_argv, files_below, secret_told, shown
+from core.worker.runners.driver import driven, files_below
 from core.worker.runners.programs import read_programs
 from core.worker.runners.rustfailure import why_broken, why_failed
 from core.worker.runners.rusttests import manifest_digest, source_digests
@@ -80,23 +79,14 @@ class CargoRunner:
         return found
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("canary_")
-        told = {
-            **secret_told(secret),
-            "cwd": str(place.cwd),
-            "checkout": str(place.checkout),
-            "cache": str(place.cache),
-            "cargo_home": str(cargo_home()),
-            "tests": [path for path in files_below(place, (".rs",)) if self._is_test(place, path)],
-            "select": [str(place.checkout / path) for path in place.select],
-        }
-        return Plan(
-            argv=driver_argv("orchard_cargo.py"),
-            variables=environment.variables_at(place.checkout),
-            stdin=json.dumps(told).encode(),
-            read_only=shown(),
-            channel=CHANNEL,
-            secret=secret,
+        return driven(
+            "orchard_cargo.py",
+            place,
+            environment,
+            prefix="canary_",
+            cache=str(place.cache),
+            cargo_home=str(cargo_home()),
+            tests=[path for path in files_below(place, (".rs",)) if self._is_test(place, path)],
         )
 
     def _is_test(self, place: Place, path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -9,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.isolation.machine import program_folders
+from core.worker.environment import Environment
 from core.worker.probe import FOLDER
-from core.worker.runners.contract import Place, Secret
+from core.worker.runners.contract import Place, Plan, Secret
 
 CHANNEL = "ORCHARD_PROBE"
 _PASSED_OVER = frozenset({".git", "node_modules", "target", ".venv", "venv", "vendor"})
@@ -29,14 +31,27 @@ def secret_told(secret: Secret) -> dict[str, str]:
     return {"key": secret.key.hex(), "failing": secret.failing, "passing": secret.passing}
 
 
-def driver_argv(name: str) -> tuple[str, ...]:
-    """A driver in Orchard's own interpreter, without anything of the project or the user on its path."""
-    return (sys.executable, "-I", "-B", str(FOLDER / name))
+def driven(name: str, place: Place, environment: Environment, *, prefix: str, **told: object) -> Plan:
+    """A run by the driver in that file, which is told all it needs by standard input.
 
-
-def shown() -> tuple[Path, ...]:
-    """What a sandbox must show for it."""
-    return (FOLDER, *program_folders(Path(sys.executable)))
+    It runs in Orchard's own interpreter, without anything of the project or the user on its path.
+    """
+    secret = draw_secret(prefix)
+    all_told = {
+        **secret_told(secret),
+        "cwd": str(place.cwd),
+        "checkout": str(place.checkout),
+        "select": [str(place.checkout / path) for path in place.select],
+        **told,
+    }
+    return Plan(
+        argv=(sys.executable, "-I", "-B", str(FOLDER / name)),
+        variables=environment.variables_at(place.checkout),
+        stdin=json.dumps(all_told).encode(),
+        read_only=(FOLDER, *program_folders(Path(sys.executable))),
+        channel=CHANNEL,
+        secret=secret,
+    )
 
 
 def files_below(place: Place, ends: Sequence[str]) -> list[str]:

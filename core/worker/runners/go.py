@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, driver_argv, secret_told, shown
+from core.worker.runners.driver import driven
 from core.worker.runners.gofailure import why_broken, why_failed
 from core.worker.runners.programs import read_programs
 from core.worker.runners.testpaths import is_test_path
@@ -67,22 +66,13 @@ class GoRunner:
         }
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("TestCanary_")
-        told = {
-            **secret_told(secret),
-            "cwd": str(place.cwd),
-            "checkout": str(place.checkout),
-            "cache": str(place.cache),
-            "modules": str(go_modules()),
-            "select": [str(place.checkout / path) for path in place.select],
-        }
-        return Plan(
-            argv=driver_argv("orchard_go.py"),
-            variables=environment.variables_at(place.checkout),
-            stdin=json.dumps(told).encode(),
-            read_only=shown(),
-            channel=CHANNEL,
-            secret=secret,
+        return driven(
+            "orchard_go.py",
+            place,
+            environment,
+            prefix="TestCanary_",
+            cache=str(place.cache),
+            modules=str(go_modules()),
         )
 
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:

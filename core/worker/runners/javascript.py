@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.probe import FOLDER
-from core.worker.runners.contract import Ended, Place, Plan, Reading, Secret
+from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.driver import CHANNEL, draw_secret, secret_told
 from core.worker.runners.jscommand import JsCommand
 from core.worker.runners.jsconfig import is_config_name, js_package_digest, named_files, without_end
 from core.worker.runners.jssession import read_js_session
 from core.worker.runners.testpaths import is_test_path
 
-_CHANNEL = "ORCHARD_PROBE"
 _PATTERNS = ("*.snap", "test.[cm][jt]s", "test.[jt]s", "test.[jt]sx", "spec.[jt]s")
 _PROGRAMS = {"jest": "orchard_jest.cjs", "vitest": "orchard_vitest.mjs"}
 
@@ -85,15 +84,9 @@ class JsRunner:
         }
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = Secret(
-            failing=f"canary {secrets.token_hex(8)} ",
-            passing=f"canary {secrets.token_hex(8)} ",
-            key=secrets.token_bytes(32),
-        )
+        secret = draw_secret("canary ")
         told = {
-            "key": secret.key.hex(),
-            "failing": secret.failing,
-            "passing": secret.passing,
+            **secret_told(secret),
             "cache": str(place.cache),
             "report": str(place.report),
             "options": dict(self._command.options),
@@ -112,7 +105,7 @@ class JsRunner:
             variables=variables,
             stdin=json.dumps(told).encode(),
             read_only=(FOLDER,),
-            channel=_CHANNEL,
+            channel=CHANNEL,
             secret=secret,
         )
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.probe import FOLDER
-from core.worker.runners.contract import Ended, Place, Plan, Reading, Secret
+from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.driver import CHANNEL, draw_secret, secret_told
 from core.worker.runners.nodecommand import NodeCommand, is_node_test, package_digest
 from core.worker.runners.nodesession import read_node_session
 from core.worker.runners.testpaths import is_test_path
 
-_CHANNEL = "ORCHARD_PROBE"
 _CONFIGS = frozenset({"package.json", "node.config.json", ".npmrc", ".mocharc.json", "tsconfig.json"})
 _PATTERNS = tuple(
     f"{name}.{end}"
@@ -62,15 +61,9 @@ class NodeRunner:
         }
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = Secret(
-            failing=f"canary {secrets.token_hex(8)} ",
-            passing=f"canary {secrets.token_hex(8)} ",
-            key=secrets.token_bytes(32),
-        )
+        secret = draw_secret("canary ")
         told = {
-            "key": secret.key.hex(),
-            "failing": secret.failing,
-            "passing": secret.passing,
+            **secret_told(secret),
             "cache": str(place.cache),
             "folder": str(FOLDER),
             "options": " ".join(self._command.options),
@@ -81,7 +74,7 @@ class NodeRunner:
             variables={**environment.variables_at(place.checkout), "FORCE_COLOR": "0"},
             stdin=json.dumps(told).encode(),
             read_only=(FOLDER,),
-            channel=_CHANNEL,
+            channel=CHANNEL,
             secret=secret,
         )
 

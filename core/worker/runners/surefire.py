@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -14,7 +13,7 @@ from defusedxml.ElementTree import fromstring
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, driver_argv, secret_told, shown
+from core.worker.runners.driver import driven
 from core.worker.runners.surefiresession import read_surefire
 from core.worker.runners.testpaths import is_test_path
 from core.worker.toolchains import maven_repository
@@ -70,21 +69,8 @@ class SurefireRunner:
         return found
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("canary_")
-        told = {
-            **secret_told(secret),
-            "cwd": str(place.cwd),
-            "checkout": str(place.checkout),
-            "repository": str(maven_repository()),
-            "select": [str(place.checkout / path) for path in place.select],
-        }
-        return Plan(
-            argv=driver_argv("orchard_surefire.py"),
-            variables=environment.variables_at(place.checkout),
-            stdin=json.dumps(told).encode(),
-            read_only=shown(),
-            channel=CHANNEL,
-            secret=secret,
+        return driven(
+            "orchard_surefire.py", place, environment, prefix="canary_", repository=str(maven_repository())
         )
 
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:

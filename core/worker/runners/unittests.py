@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment, is_venv
 from core.worker.probe import FOLDER
-from core.worker.runners.contract import Ended, Place, Plan, Reading, Secret
-from core.worker.runners.driver import CHANNEL, files_below
+from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.driver import CHANNEL, draw_secret, files_below, secret_told
 from core.worker.runners.testpaths import is_test_path
 from core.worker.runners.unittestsession import read_unittest
 
@@ -82,15 +81,9 @@ class UnittestRunner:
         return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = Secret(
-            failing=f"canary_{secrets.token_hex(8)}",
-            passing=f"canary_{secrets.token_hex(8)}",
-            key=secrets.token_bytes(32),
-        )
+        secret = draw_secret("canary_")
         told = {
-            "key": secret.key.hex(),
-            "failing": secret.failing,
-            "passing": secret.passing,
+            **secret_told(secret),
             "checkout": str(place.checkout),
             "files": list(self._files(place)),
         }
