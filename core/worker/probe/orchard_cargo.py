@@ -99,6 +99,8 @@ class Cargo:
         for _, target in targets:
             self._add_canaries(target["src_path"], plain=id(target) in plain)
         built = self._build()
+        for (_, name, _), path in built.items():
+            self.driver.hold(name, path)
         for package, target in targets:
             if not self._is_wanted(target["src_path"]):
                 continue
@@ -109,6 +111,7 @@ class Cargo:
                 self._run_plain(package, target, program)
             else:
                 self._run(package, target, program)
+        self.driver.tell_swapped()
 
     def _cargo(self, *words: str) -> Ran:
         return run(["cargo", *words, "--offline"], cwd=self.cwd, env=self.env, apart=True)

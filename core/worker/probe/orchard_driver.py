@@ -97,6 +97,7 @@ class Driver:
         self._channel = int(os.environ.pop("ORCHARD_PROBE"))
         os.set_inheritable(self._channel, False)
         self._last = b""
+        self._held: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def send(self, kind: str, **facts: object) -> None:
         payload = json.dumps({"kind": kind, **facts}).encode()
@@ -104,6 +105,15 @@ class Driver:
         line = self._last + b" " + payload + b"\n"
         while line:
             line = line[os.write(self._channel, line) :]
+
+    def hold(self, unit: str, program: str) -> None:
+        """Call it at once when the program was built: tests of others run between that and its own."""
+        self._held[program] = (unit, _stamp(program))
+
+    def tell_swapped(self) -> None:
+        for program, (unit, stamp) in self._held.items():
+            if _stamp(program) != stamp:
+                self.send("swapped", unit=unit)
 
     def canaries(self) -> tuple[str, str]:
         """Names of one unit's canaries: (failing, passing)."""

@@ -54,6 +54,7 @@ class Go:
             paths = [os.path.join(package["Dir"], name) for name in dict.fromkeys(tests)]
             if paths and (not self.select or self.select & set(paths)):
                 self._package(package, paths, os.path.join(self.cache, f"program-{number}"))
+        self.driver.tell_swapped()
 
     def _package(self, package: Any, paths: list[str], program: str) -> None:
         failing, passing = self.driver.canaries()
@@ -64,6 +65,7 @@ class Go:
         self.files.write(canary, _CANARY.format(package=name, failing=failing, passing=passing))
         if not self._build(package, paths, program):
             return
+        self.driver.hold(self._local(package["Dir"]), program)
         files = {
             test: self._local(path) for path in paths for test in _FUNCTION.findall(self.files.before(path))
         }

@@ -88,6 +88,8 @@ def _signs(record: Record) -> Iterable[str]:
                     f"A test that Orchard added to {record['unit']} and that must be reported {wanted} is "
                     f"{got}: something ends the test process early, hides tests, or changes how they run."
                 )
+    elif record["kind"] == "swapped":
+        yield f"The program of {record['unit']}'s tests was written over after Orchard had built it."
     elif record["kind"] == "test" and record["early"]:
         yield (
             f"{record['unit']}::{record['name']} ends its process with success although another test in it "

@@ -176,6 +176,33 @@ async def test_code_that_ends_the_process_with_success_or_forges_a_report_is_ref
     assert "tests/discount.rs::none" in verdict.explain()
 
 
+async def test_a_program_that_another_replaces_is_told(toolchain_lab):
+    """The library's tests run before those of `tests/discount.rs`, which then always pass."""
+    swaps = """
+        pub fn gross(net: i64) -> i64 { net * 2 }
+        pub fn discount(_net: i64, _off: i64) -> i64 { 0 }
+        #[cfg(test)]
+        mod tests {
+            #[test] fn inner() {
+                let folder = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+                for found in std::fs::read_dir(folder).unwrap() {
+                    let path = found.unwrap().path();
+                    let name = path.file_name().unwrap().to_str().unwrap();
+                    if name.starts_with("discount-") && !name.contains('.') {
+                        let aside = path.with_extension("aside");
+                        std::fs::rename(&path, &aside).unwrap();
+                        std::fs::copy(&aside, &path).unwrap();
+                    }
+                }
+            }
+        }
+        """
+    run = await toolchain_lab.run({**SHOP, **RED, "src/lib.rs": swaps})
+    assert run.tampering == (
+        "The program of discount's tests was written over after Orchard had built it.",
+    ), run.output_tail
+
+
 async def test_a_panic_hook_that_ends_the_process_is_refused(toolchain_lab):
     hook = "std::panic::set_hook(Box::new(|_| std::process::exit(0)));"
     verdict = await toolchain_lab.judge_green(await _red(toolchain_lab), {"src/lib.rs": WRONG % hook})
