@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from config.settings import WorkHours
 from core.agents.roles import Role
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.gateway.contract import ProviderHold
 from core.gateway.refusal import RefusalKind
+from core.orchestrator.project_terms import hours_of
 from core.orchestrator.provider_holds import ProviderHolds
+from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.usage_limit import UsagePolicy
+from core.scheduler.workhours import work_time
 from core.store import cycles, events, projects, stories, usage
 
 PROVIDERS = {"claude": "anthropic", "codex": "openai", "vibe": "mistral"}
@@ -172,3 +176,61 @@ async def test_a_project_that_a_person_paused_is_left_alone(house):
     await house.hold()
     assert await house.told() == ["bank", "depot"]
     assert await house.store.read(lambda conn: usage.find(conn, "shop")) is None
+
+
+async def test_a_sprint_goes_on_by_itself_within_its_work_hours_only(house, clock, tmp_path):
+    """Bank works around the clock, shop by day in Berlin; both waited for the same limit, until midnight."""
+    hours = {"shop": hours_of(WorkHours(timezone="Europe/Berlin", start="09:00", end="17:00"))}
+
+    class Floor:
+        """Of the dispatcher, what the reconciler asks here."""
+
+        def __init__(self) -> None:
+            self.clock = clock
+
+        def in_work_hours(self, project, now):
+            return work_time(now, hours.get(project)).allowed
+
+    reconciler = Reconciler(house.store, Floor(), state_path=tmp_path)
+    resumes = UsagePolicy(resumes=True)
+    house.policies = {"bank": resumes, "shop": resumes}
+    midnight = datetime(2026, 3, 11, 0, 0, tzinfo=UTC)  # a Wednesday
+    clock.advance((midnight - timedelta(hours=4) - clock.now()).total_seconds())
+    await house.hold(hours=4)
+    assert await house.paused() == ["bank", "depot", "shop"]
+    passed = {}
+    for hour in (3.9, 4.1, 8, 11.9, 12.1):
+        clock.advance((midnight + timedelta(hours=hour - 4) - clock.now()).total_seconds())
+        await reconciler._end_usage_pauses()
+        passed[hour] = await house.paused()
+    assert passed == {
+        3.9: ["bank", "depot", "shop"],
+        4.1: ["depot", "shop"],
+        8: ["depot", "shop"],
+        11.9: ["depot", "shop"],
+        12.1: ["depot"],  # that one's people have to say so
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            RefusalKind.AUTH,
+            "anthropic refuses Orchard's key: invalid x-api-key. Put a good one into .env and start Orchard "
+            "anew.",
+        ),
+        (
+            RefusalKind.CREDIT,
+            "anthropic has no credit left: invalid x-api-key. Pay, or raise its limit with the provider.",
+        ),
+    ],
+)
+async def test_what_the_gateway_saw_is_not_taken_for_a_limit_when_the_agent_says_so(house, kind, said):
+    await house.hold(hours=None, kind=kind, reason="invalid x-api-key.")
+    before = await house.store.read(usage.holds)
+    await house.holds.met("claude", reason="claude ran into a usage limit", said=None)
+    assert await house.store.read(usage.holds) == before
+    found = await house.store.read(lambda conn: events.latest(conn, kinds=[EventKind.USAGE_LIMITED]))
+    assert {event.data["reason"] for event in found} == {said}
+    assert len(found) == 3
