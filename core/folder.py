@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -33,3 +35,22 @@ def variables(root: Path) -> Mapping[str, str]:
     """The process's environment over `.env`: where agents find their keys."""
     from_file = {key: value for key, value in dotenv_values(root / ".env").items() if value is not None}
     return {**from_file, **os.environ}
+
+
+@contextmanager
+def only_one(state_path: Path) -> Iterator[None]:
+    """One running Orchard a state folder; the lock dies with the process, however that ends."""
+    with (state_path / "orchard.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise Unavailable(
+                f"Orchard already runs with the folder {state_path} (pid {pid}).",
+                hint="Stop it first, or use another global_state_path.",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

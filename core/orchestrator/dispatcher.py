@@ -105,7 +105,6 @@ class Dispatcher:
         self.on_grant: Callable[[], None] = lambda: None
         self._engine = engine
         self._floor = floor
-        self.budgets = budgets
         self.holds = holds
         self.staffing = Staffing(setups, holds.held_agent)
         holds.wake = self.wake

@@ -1,0 +1,60 @@
+"""What looks after things every few seconds, be there news or not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from core.folder import state_folder as state_folder
+from core.folder import variables as variables
+from core.offline import open_commands as open_commands
+from core.orchestrator.reconciler import Reconciler
+from core.orchestrator.registry import Registry
+from core.orchestrator.scheduling.engine import ResourceEngine
+from core.orchestrator.settings_watch import SettingsWatch
+from core.orchestrator.transcript_keeping import TranscriptKeeping
+
+_TRANSCRIPTS_SECONDS = 2.0  # what was said can be searched so long after a turn
+
+
+@asynccontextmanager
+async def ticking(
+    reconciler: Reconciler,
+    watch: SettingsWatch,
+    resources: ResourceEngine,
+    registry: Registry,
+    transcripts: TranscriptKeeping,
+) -> AsyncIterator[None]:
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
+    scheduler = AsyncIOScheduler()
+    one_at_a_time = {"max_instances": 1, "coalesce": True}
+    scheduler.add_job(reconciler.tick, "interval", seconds=2, **one_at_a_time)
+    scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
+    scheduler.add_job(transcripts.tick, "interval", seconds=_TRANSCRIPTS_SECONDS, **one_at_a_time)
+    seconds = _rebalance_seconds(registry)
+    job = scheduler.add_job(resources.tick, "interval", seconds=seconds, **one_at_a_time)
+
+    def follow() -> None:
+        nonlocal seconds
+        if (wanted := _rebalance_seconds(registry)) != seconds:
+            seconds = wanted
+            job.reschedule("interval", seconds=wanted)
+
+    registry.on_changed(follow)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.pause()
+        await watch.settle()
+        await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
+        await resources.settle()
+        await transcripts.settle()
+        scheduler.shutdown(wait=False)
+
+
+def _rebalance_seconds(registry: Registry) -> float:
+    return registry.configuration.settings.global_.resource_rebalance_interval_seconds
