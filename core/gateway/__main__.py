@@ -13,6 +13,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from core.gateway.discretion import Discretion
 from core.gateway.journal import JournalWriter
 from core.gateway.process import Process
 
@@ -25,7 +26,10 @@ async def _serve(folder: Path, sockets: list[socket.socket], stdio: socket.socke
 
 
 def main(arguments: list[str]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    said = logging.StreamHandler()
+    said.addFilter(Discretion())
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, handlers=[said])
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a call
     stdio = socket.socket(fileno=0)

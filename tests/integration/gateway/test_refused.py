@@ -82,6 +82,41 @@ async def test_headers_and_bodies_without_measure(front: Any) -> None:
     assert (await client.post(path, asked, token))[0] == 200  # 0.9 MB is a long conversation
 
 
+_LENGTH, _CHUNKED = "content-length: 2", "transfer-encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (_LENGTH, _CHUNKED),
+        (_CHUNKED, _LENGTH),
+        (_LENGTH, "content-length: 3"),
+        ("content-length: +2",),
+        ("content-length: -2",),
+        ("transfer-encoding: xchunked",),
+        (_CHUNKED, "transfer-encoding: identity"),
+        (_LENGTH, "x-a: b\r\n folded"),
+        (_LENGTH, "x-a: b\rx-admin: c"),
+        (_LENGTH, "x-a: b\nx-admin: c"),
+        (_LENGTH, "x-a: b\0c"),
+        (_LENGTH, f"x-a: {'x' * 20_000}"),
+    ],
+)
+async def test_requests_that_two_readers_may_read_otherwise_are_none(
+    front: Any, headers: tuple[str, ...]
+) -> None:
+    """And what they hold stands in no log: the library's own complaints repeat it."""
+    _, token = await front.run("openai")
+    bearer = f"authorization: Bearer {token}"
+    line = "POST /openai/v1/chat/completions HTTP/1.1"
+    assert (await _raw(front, line, bearer, *headers, body=b"{}"))[0] == 400
+    assert (await _raw(front, line, f"{bearer}\0", *headers, body=b"{}"))[0] == 400
+    assert front.model.seen.calls == []
+    log = (front.state / "logs" / "gateway.log").read_text()
+    assert token not in log
+    assert "Traceback" not in log
+
+
 async def test_what_costs_nothing_is_passed_on_and_not_counted(front: Any) -> None:
     run_id, token = await front.run("anthropic")
     client = front.client("anthropic")
