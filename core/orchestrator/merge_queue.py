@@ -18,13 +18,13 @@ from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.orchestrator.blocking import block
 from core.orchestrator.jobs import brief_of
-from core.orchestrator.overlaps import mark_rebases
-from core.orchestrator.reports import (
+from core.orchestrator.merge_reports import (
     record_candidate,
     record_conflict,
     record_merge_refused,
     record_merged,
 )
+from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from core.agents import prompts
-from core.domain.approval import ApprovalKind, ApprovalState, Asking
+from core.domain.approval import ApprovalKind, Asking
 from core.domain.event import EventKind
-from core.domain.evidence import Refusal, Verdict
-from core.domain.lifecycles import CycleEvent, CycleState, Phase
+from core.domain.lifecycles import CycleEvent, Phase
 from core.domain.risk import RiskLimits, assess
-from core.domain.story import Cycle, Hold, StoryState
+from core.domain.story import Cycle
 from core.orchestrator.blocking import block
 from core.orchestrator.conflicts import start_again
-from core.orchestrator.sent_back import tell_sent_back
-from core.orchestrator.sprint_end import settle_sprint
+from core.orchestrator.gate_events import emit_passed, emit_refused
+from core.orchestrator.meanwhile import told_meanwhile, words_meanwhile
+from core.orchestrator.single_step import stop_after_step
 from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
-from core.store import approvals, cycles, events, gates, leases, merges, projects, stories
+from core.store import approvals, cycles, gates, leases, merges, stories
 from core.store.database import Transaction
-from core.worker.contract import MergeReport, PhaseEnd, PhaseJob, PhaseReport
-
-_REFUSALS = TypeAdapter(tuple[Refusal, ...])
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +115,7 @@ def _rebased(tx: Transaction, cycle: Cycle, job: PhaseJob, report: PhaseReport) 
 
 def _parked(tx: Transaction, cycle: Cycle, report: PhaseReport) -> Cycle:
     """The same attempt goes on later, in its files and its session, with all that was said to it so far."""
-    words = _words_meanwhile(tx, cycle, only_unheard=False)
+    words = words_meanwhile(tx, cycle, only_unheard=False)
     unkept = [word for word in words if word not in cycle.feedback]
     tx.emit(
         EventKind.STORY_PARKED,
@@ -143,49 +137,6 @@ def _parked(tx: Transaction, cycle: Cycle, report: PhaseReport) -> Cycle:
         base_commit=cycle.base_commit or report.base_commit,
         feedback="\n\n".join(part for part in (cycle.feedback, *unkept) if part),
     )
-
-
-def stop_after_step(tx: Transaction, cycle: Cycle, phase: Phase) -> Cycle:
-    """A person asked for one phase only: it is over, so the story waits for them."""
-    if cycle.hold is not Hold.STEP or cycle.state.phase is None:
-        return cycle
-    stopped = cycles.patch(tx, cycle.story_id, state=cycle.state, hold=Hold.STOPPED.value)
-    tx.emit(
-        EventKind.STORY_STOPPED,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={"by": cycle.held_by, "after": str(phase)},
-    )
-    settle_sprint(tx, cycle.project)
-    return stopped
-
-
-def told_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool = False) -> str:
-    """What people said to the story since its phase began, for the next prompt: words to its turn, and why
-    something was not allowed (an agent's protocol carries the refusal, and seldom its reason)."""
-    return "\n\n".join(_words_meanwhile(tx, cycle, only_unheard=only_unheard))
-
-
-def _words_meanwhile(tx: Transaction, cycle: Cycle, *, only_unheard: bool) -> list[str]:
-    lines: list[str] = []
-    kinds = (EventKind.PHASE_STARTED, EventKind.STORY_STEERED, EventKind.APPROVAL_ANSWERED)
-    for event in reversed(events.latest(tx.conn, story_id=cycle.story_id, kinds=kinds, limit=50)):
-        if event.kind is EventKind.PHASE_STARTED:
-            break
-        if event.kind is EventKind.APPROVAL_ANSWERED:
-            if not only_unheard and (denied := _denied(event.data)):
-                lines.append(denied)
-        elif not (only_unheard and event.data["reached"]):
-            lines.append(prompts.said(event.data["text"]))
-    return lines[::-1]
-
-
-def _denied(answer: Mapping[str, Any]) -> str:
-    """A refused permission as the agent should read it; empty for every other answer."""
-    refused = answer.get("state") == ApprovalState.REJECTED and answer.get("kind") == ApprovalKind.PERMISSION
-    if not refused or not answer.get("reason"):
-        return ""
-    return prompts.not_allowed(answer.get("question", ""), answer["reason"])
 
 
 def _agent_failed(
@@ -269,148 +220,3 @@ def _retry_or_block(
     return cycles.retry(
         tx, cycle.story_id, state=cycle.state, feedback=feedback, session_id=report.session_id
     )
-
-
-def emit_passed(tx: Transaction, cycle: Cycle, phase: Phase, verdict: Verdict, commit: str | None) -> None:
-    evidence = verdict.evidence
-    tx.emit(
-        EventKind.GATE_PASSED,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor="gate",
-        data={
-            "phase": str(phase),
-            "attempt": cycle.attempt,
-            "summary": summarise(phase, verdict),
-            "commit": commit,
-            "red": list(evidence.red[:20]) + list(evidence.red_files[:5]),
-            "green": list(evidence.green[:20]),
-            "exit_code_only": evidence.exit_code_only,
-        },
-    )
-
-
-def emit_refused(tx: Transaction, cycle: Cycle, phase: Phase, verdict: Verdict) -> None:
-    tx.emit(
-        EventKind.GATE_REFUSED,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        actor="gate",
-        data={
-            "phase": str(phase),
-            "attempt": cycle.attempt,
-            "summary": verdict.refusals[0].sentence,
-            "refusals": _REFUSALS.dump_python(verdict.refusals, mode="json"),
-        },
-    )
-
-
-def summarise(phase: Phase, verdict: Verdict) -> str:
-    """One line for people: what the gate saw."""
-    if not verdict.passed:
-        return verdict.refusals[0].sentence
-    evidence = verdict.evidence
-    match phase:
-        case Phase.DESIGN:
-            return "the spec has acceptance criteria"
-        case Phase.TEST_RED:
-            red = len(evidence.red)
-            parts = [f"{red} test{'s' if red != 1 else ''} failed honestly"] if red else []
-            parts += [f"{name} cannot be collected yet" for name in evidence.red_files[:3]]
-            return ", ".join(parts) or "red"
-        case _ if evidence.exit_code_only:
-            return "the test command succeeded (exit code only)"
-        case _:
-            return f"{len(evidence.green)} red now pass, {evidence.passed_count} passed in all"
-
-
-def record_conflict(
-    tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport, *, max_conflicts: int
-) -> Cycle:
-    """The main branch moved under the story: it starts again at red, on the new main branch."""
-    leases.release(tx, cycle.story_id, report.generation)
-    merges.finish(tx, merge_id, "conflict")
-    again = start_again(tx, cycle, report.conflicts, report.conflict_detail, max_conflicts=max_conflicts)
-    return stop_after_step(tx, again, Phase.COMMIT)
-
-
-def record_merge_refused(
-    tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport, *, max_conflicts: int
-) -> Cycle:
-    """The gate refused the rebased tree: the agent goes on from there.
-
-    It counts as a conflict does: without that, agents and a broken main branch could go on for ever.
-    """
-    assert report.verdict is not None
-    leases.release(tx, cycle.story_id, report.generation)
-    merges.finish(tx, merge_id, "refused")
-    gates.add(
-        tx, cycle.story_id, phase=Phase.COMMIT, attempt=cycle.attempt, verdict=report.verdict, commit=None
-    )
-    emit_refused(tx, cycle, Phase.COMMIT, report.verdict)
-    count, said = cycle.conflicts + 1, report.verdict.explain()
-    back = cycles.move(
-        tx,
-        cycle.story_id,
-        CycleEvent.SENT_BACK,
-        state=CycleState.COMMIT,
-        base_commit=report.main_commit,
-        red_commit=report.rebased_red,
-        head_commit=report.rebased_head,
-        conflicts=count,
-        feedback=said,
-        rebase_onto=None,
-    )
-    reason = "the gate refused it on top of the main branch"
-    tell_sent_back(tx, back, cycle.state, reason, conflicts=count)
-    if count >= max_conflicts:
-        times = "once" if count == 1 else f"{count} times"
-        back = block(
-            tx, back, f"It did not fit on the main branch {times}. The gate said of it there:\n{said}"
-        )
-    return stop_after_step(tx, back, Phase.COMMIT)
-
-
-def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> None:
-    """The candidate passed. It is stored before the main branch moves, so a crash in between is seen."""
-    assert report.verdict is not None
-    assert report.candidate is not None
-    assert report.main_commit is not None
-    leases.check(tx.conn, cycle.story_id, report.generation)
-    merges.set_candidate(tx, merge_id, report.candidate, report.main_commit)
-    gates.add(
-        tx,
-        cycle.story_id,
-        phase=Phase.COMMIT,
-        attempt=cycle.attempt,
-        verdict=report.verdict,
-        commit=report.candidate,
-    )
-    emit_passed(tx, cycle, Phase.COMMIT, report.verdict, report.candidate)
-
-
-def record_merged(
-    tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, generation: int | None
-) -> Cycle:
-    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it."""
-    if generation is not None:
-        leases.release(tx, cycle.story_id, generation)
-    merges.finish(tx, merge_id, "merged")
-    done = cycles.move(
-        tx,
-        cycle.story_id,
-        CycleEvent.PASSED,
-        state=CycleState.COMMIT,
-        merge_commit=candidate,
-        feedback="",
-        hold="",
-    )
-    stories.move(tx, cycle.story_id, StoryState.ACTIVE, StoryState.DONE)
-    tx.emit(
-        EventKind.STORY_MERGED,
-        project=cycle.project,
-        story_id=cycle.story_id,
-        data={"commit": candidate, "branch": projects.get(tx.conn, cycle.project).main_branch},
-    )
-    settle_sprint(tx, cycle.project)
-    return done

@@ -10,8 +10,8 @@ from core.domain.burndown import Share, points_of, remaining
 from core.domain.lifecycles import Phase
 from core.domain.story import OVER, Cycle, Sprint, StoryState
 from core.orchestrator import overview
+from core.orchestrator.gate_events import summarise
 from core.orchestrator.overview import Why
-from core.orchestrator.reports import summarise
 from core.orchestrator.views import Burndown, BurndownPoint, ReviewView, StoryResult, StoryView
 from core.store import gates, sprints
 

@@ -12,8 +12,9 @@ from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowComman
 from core.domain.risk import RiskLimits
 from core.domain.story import Hold, StoryState
 from core.errors import LostRace
+from core.orchestrator.merge_reports import record_merged
 from core.orchestrator.parking import parked_sentence, takers_of
-from core.orchestrator.reports import ReviewPolicy, record_merged, record_phase
+from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy
 from core.store import approvals, cycles, events, leases, merges, projects, sprints, stories, usage
