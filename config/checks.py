@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from config.document import KeyPath, dotted
 from config.fields import near
 from config.problems import Mark, Problem
-from config.settings import LATER, GlobalSettings, ProjectSettings
+from config.section import LATER
+from config.settings import GlobalSettings, ProjectSettings
 
 Marks = Mapping[KeyPath, Mark]
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from config.checks import sections_of
-from config.settings import LATER, GlobalSettings, ProjectSettings
+from config.section import LATER
+from config.settings import GlobalSettings, ProjectSettings
 
 _OPENING = """\
 # Every setting with its default. Made by `python -m config.reference`; do not edit.
