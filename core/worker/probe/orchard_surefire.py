@@ -52,6 +52,11 @@ _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;", re.MULTILINE)
 _FAILED_GOAL = re.compile(
     r"^\[ERROR\] (?:Failed to execute goal [^\n]*|The goal you [^\n]*|[^\n]*offline mode[^\n]*)", re.MULTILINE
 )
+# What Maven's own process says when a class is done: tests can add to what it prints, and take nothing back.
+_FAILED_CLASS = re.compile(
+    r"^\[[A-Z]+\] Tests run: \d+, Failures: \d+, Errors: \d+, [^\n]*<<< (?:FAILURE|ERROR)![^\n]*? in (\S+)$",
+    re.MULTILINE,
+)
 _RAN = re.compile(
     r"surefire[^\n]*:test \(|T E S T S|There are test failures|Tests are skipped|forked VM|No tests to run"
 )
@@ -198,8 +203,8 @@ class Maven:
                 if file.startswith("TEST-") and file.endswith(".xml") and not os.path.islink(path):
                     with open(path, "rb") as report:
                         text = report.read(_REPORT_BYTES).decode(errors="replace")
-                    self.driver.send("report", text=text)
-        self.driver.send("maven", code=ran.code)
+                    self.driver.send("report", text=text, of=file[len("TEST-") : -len(".xml")])
+        self.driver.send("maven", code=ran.code, failed=sorted(set(_FAILED_CLASS.findall(ran.output))))
 
     def _local(self, path: str) -> str:
         return os.path.relpath(path, self.cwd)

@@ -30,15 +30,19 @@ def read_surefire(ended: Ended, secret: Secret) -> Reading:
     if known is None or maven is None:  # nothing compiled: all is said
         return read
     cases: list[TestResult] = []
+    failed: list[str] = []  # reports with a failure
     for record in records:
         if record["kind"] == "report":
             try:
-                cases += parse_junit(str(record["text"]).encode(), merge=True)
+                found = parse_junit(str(record["text"]).encode(), merge=True)
             except InvalidInput as error:
                 said = f"A report of surefire cannot be read: {error.message} {error.why}".rstrip()
                 return replace(read, tampering=(said,))
+            cases += found
+            failed += [str(record["of"])] if any(case.outcome in _BAD for case in found) else []
     modules = [record for record in records if record["kind"] == "module"]
     signs = [sign for module in modules for sign in _signs(module, cases)]
+    signs += _kept_back(maven, failed)
     if any(module["name"] for module in modules) and maven["code"] == 0:
         signs.append(
             "Maven ended with exit code 0 although it was given a test that fails: something skips the tests "
@@ -64,6 +68,16 @@ def _signs(module: Record, cases: Sequence[TestResult]) -> Iterable[str]:
                 f"A test that Orchard added to {module['unit']} and that must be reported "
                 f"{'failed' if which == 'failing' else 'passed'} is {got}: something ends the test process "
                 "early, hides tests, or changes how they run or are reported."
+            )
+
+
+def _kept_back(maven: Record, failed: Sequence[str]) -> Iterable[str]:
+    """A class of which Maven said that it failed has a failure in its report, whose name may go on."""
+    for name in maven["failed"]:
+        if not any(report.startswith(name) for report in failed):
+            yield (
+                f"Maven said that tests of {name} failed, and its report has no failure: something wrote the "
+                "report over."
             )
 
 

@@ -85,6 +85,25 @@ async def test_code_that_ends_the_process_is_told(toolchain_lab):
     assert any("must be reported failed is missing" in sign for sign in run.tampering), run.output_tail
 
 
+# Waits beside Maven until a report has a failure, and takes it out.
+_OVER = """
+for i in $(seq 400); do
+  report=target/surefire-reports/TEST-shop.DiscountTest.xml
+  if grep -q '</testsuite>' $report 2>/dev/null; then sed -i -e '/<failure/,/<.failure>/d' $report; exit; fi
+  sleep 0.01
+done
+"""
+
+
+async def test_a_report_that_is_written_over_after_a_test_is_told(toolchain_lab):
+    starts = 'try { new ProcessBuilder("setsid", "sh", "over.sh").start(); } catch (Exception e) {} return 0;'
+    lie = {"src/main/java/shop/Price.java": _price(starts), "over.sh": _OVER}
+    run = await toolchain_lab.run({**SHOP, **RED, **lie})
+    told = [sign for sign in run.tampering if "Maven said that tests of shop.DiscountTest failed" in sign]
+    seen = {result.id: result.outcome for result in run.results}["shop.DiscountTest::ten"]
+    assert told or seen is Outcome.FAILED, run.output_tail  # the lie may come too late
+
+
 @pytest.mark.parametrize(
     "change",
     [
