@@ -64,3 +64,20 @@ class Complained(Exception):
         super().__init__(complaint.message)
         self.complaint = complaint
         self.refusal = refusal
+
+
+def too_long(most_bytes: int) -> Complaint:
+    return Complaint(status=413, message=f"The request is longer than {most_bytes >> 20} MB.")
+
+
+def no_books(error: OSError) -> Complaint:
+    return Complaint(
+        status=503,
+        message=f"Orchard's gateway cannot write down what calls take ({error.strerror or error}), so none "
+        "is sent until it can.",
+        retry_after=10,
+    )
+
+
+def key_refused(provider: str) -> Complaint:
+    return Complaint(status=401, message=f"{provider} does not take Orchard's key. People were told.")

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 
 from core.gateway.admission import Admission
 from core.gateway.answer import Answer, AnswerReader
 from core.gateway.calls import Ending
 from core.gateway.chat import asking_for_usage
-from core.gateway.complaint import Complained, Complaint
+from core.gateway.complaint import Complained, Complaint, key_refused, no_books, too_long
 from core.gateway.contract import Provider, Times
 from core.gateway.journal import JournalWriter
 from core.gateway.metering import Meter, Prices, model_in
+from core.gateway.passing import Together, ahead_of, complaining, limited, passed_on
 from core.gateway.refusal import RefusalKind, refusal_amid, refusal_of
 from core.gateway.runs import Run, Runs
-from core.gateway.upstream import Lost, NotReached, Unpacked, Upstream
+from core.gateway.upstream import NotReached, Unpacked, Upstream
 from core.gateway.wire import (
     READERS,
     Route,
@@ -37,11 +36,6 @@ MOST_BODY = 32 << 20
 _MOST_BODIES = 512 << 20  # of all requests that are being read
 _MOST_REFUSAL = 1 << 20
 _MOST_PLAIN = 16 << 20
-_RIGHT_BEHIND_SECONDS = 0.02
-_NOT_PASSED_ON = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "upgrade", "trailer", "te", "proxy-connection",
-     "content-length", "set-cookie", "date", "server", "alt-svc", "strict-transport-security"}
-)  # fmt: skip
 _OWN_PATH = "/_orchard/run"
 
 
@@ -101,7 +95,7 @@ class Server:
                 )
             return await self._within(request, run, provider, route, speaks, path, without_key(query))
         except Complained as stopped:
-            return _answer(stopped.complaint, speaks)
+            return complaining(stopped.complaint, speaks)
 
     async def _within(
         self,
@@ -131,7 +125,7 @@ class Server:
     async def _body(self, request: web.BaseRequest) -> bytes:
         """Raises Complained for one that is too long, or does not come."""
         if (request.content_length or 0) > MOST_BODY:
-            raise Complained(_too_long())
+            raise Complained(too_long(MOST_BODY))
         parts: list[bytes] = []
         size = 0
         if request.headers.get("expect", "").lower() == "100-continue":
@@ -143,7 +137,7 @@ class Server:
                     size += len(piece)
                     self._bodies += len(piece)
                     if size > MOST_BODY:
-                        raise Complained(_too_long())
+                        raise Complained(too_long(MOST_BODY))
                     if self._bodies > _MOST_BODIES:
                         raise Complained(
                             Complaint(
@@ -166,10 +160,10 @@ class Server:
         answer = await self._upstream.send(
             call.provider, call.request.method, call.path, call.query, call.headers(), body or None
         )
-        whole = await _limited(answer, self._times.idle, _MOST_PLAIN)
+        whole = await limited(answer, self._times.idle, _MOST_PLAIN)
         if answer.status in (401, 403):
-            return _answer(_key_refused(call.provider), call.speaks)
-        return web.Response(status=answer.status, headers=_passed_on(answer), body=whole)
+            return complaining(key_refused(call.provider.name), call.speaks)
+        return web.Response(status=answer.status, headers=passed_on(answer), body=whole)
 
     async def _metered(self, call: _Forward, run: Run, route: Route) -> web.StreamResponse:
         body = await self._body(call.request)
@@ -191,7 +185,7 @@ class Server:
             try:
                 meter.begin()
             except OSError as error:
-                raise Complained(_no_books(error)) from error
+                raise Complained(no_books(error)) from error
             sent = asyncio.get_running_loop().time()
             flow.before = sent - received - waited
             answer = await self._upstream.send(
@@ -218,11 +212,11 @@ class Server:
         self, call: _Forward, run: Run, flow: _Flow, answer: aiohttp.ClientResponse, sent: float
     ) -> web.StreamResponse:
         flow.ending = Ending.FAILED
-        body = await _limited(answer, self._times.idle, _MOST_REFUSAL)
+        body = await limited(answer, self._times.idle, _MOST_REFUSAL)
         flow.whole = True
         plain = Unpacked(answer.headers.get("content-encoding", ""))(body)
         refusal = refusal_of(call.speaks, answer.status, answer.headers, plain, datetime.now(UTC))
-        told = _key_refused(call.provider) if refusal.kind is RefusalKind.AUTH else None
+        told = key_refused(call.provider.name) if refusal.kind is RefusalKind.AUTH else None
         said = refusal.message.replace(call.provider.key, "[key]")
         run.refused(said if told is None else told.message, refusal)
         if refusal.kind is RefusalKind.BAD_REQUEST:
@@ -230,9 +224,9 @@ class Server:
         else:
             self._admission.refused(call.provider, refusal, sent)
         if told is not None:  # providers repeat parts of the key in such answers
-            return _answer(told, call.speaks)
+            return complaining(told, call.speaks)
         body = body.replace(call.provider.key.encode(), b"[key]")
-        return web.Response(status=answer.status, headers=_passed_on(answer), body=body)
+        return web.Response(status=answer.status, headers=passed_on(answer), body=body)
 
     async def _stream(
         self,
@@ -247,14 +241,8 @@ class Server:
         events = answer.content_type == "text/event-stream"
         flow.reader = reader = AnswerReader(READERS[route.format], streamed=events)
         unpacked = Unpacked(answer.headers.get("content-encoding", ""))
-        ahead = await _ahead(answer)
-        # Headers and first piece are one packet where they came as one; else the agent learns at once that
-        # there will be an answer.
-        kind = _Together if ahead else web.StreamResponse
-        response = kind(status=answer.status, headers=_passed_on(answer))
-        if answer.content_length is not None and not events:
-            response.content_length = answer.content_length
-        await response.prepare(call.request)
+        ahead = await ahead_of(answer)
+        response = await call.begin(answer, together=bool(ahead), sized=not events)
         kept = b""  # of what is no stream of events the last piece goes when all is written down
         broken = ""
         try:
@@ -333,75 +321,20 @@ class _Forward:
     def headers(self) -> list[tuple[str, str]]:
         return with_key(self.speaks, self.request.headers.items(), self.provider.key)
 
+    async def begin(
+        self, answer: aiohttp.ClientResponse, *, together: bool, sized: bool
+    ) -> web.StreamResponse:
+        """Headers and first piece are one packet where they came as one; else the agent learns at once that
+        there will be an answer."""
+        kind = Together if together else web.StreamResponse
+        response = kind(status=answer.status, headers=passed_on(answer))
+        if answer.content_length is not None and sized:
+            response.content_length = answer.content_length
+        await response.prepare(self.request)
+        return response
+
     def broken(self, response: web.StreamResponse) -> web.StreamResponse:
         """The agent sees the same that we saw: an answer without its end."""
         if self.request.transport is not None:
             self.request.transport.close()
         return response
-
-
-class _Together(web.StreamResponse):
-    _send_headers_immediately = False
-
-
-async def _ahead(answer: aiohttp.ClientResponse) -> bytes:
-    """The first piece of an answer, if it comes right behind its headers."""
-    with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_RIGHT_BEHIND_SECONDS):
-            return await answer.content.readany()
-    return b""
-
-
-async def _limited(answer: aiohttp.ClientResponse, idle_seconds: float, most_bytes: int) -> bytes:
-    """The whole of an answer that is no stream; it is closed. Raises Lost."""
-    found = bytearray()
-    try:
-        async with asyncio.timeout(idle_seconds) as limit:
-            while piece := await answer.content.readany():
-                found += piece
-                if len(found) > most_bytes:
-                    break
-                limit.reschedule(asyncio.get_running_loop().time() + idle_seconds)
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        answer.close()
-        complaint = Complaint(status=502, message="The provider broke off its answer.", retry_after=1)
-        raise Lost(complaint) from error
-    if len(found) > most_bytes:
-        answer.close()
-        raise Lost(Complaint(status=502, message=f"The provider's answer is longer than {most_bytes} bytes."))
-    return bytes(found)
-
-
-def _passed_on(answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
-    kept = CIMultiDict(
-        (name, each) for name, each in answer.headers.items() if name.lower() not in _NOT_PASSED_ON
-    )
-    for name in answer.headers.get("connection", "").split(","):
-        kept.popall(name.strip(), None)
-    return kept
-
-
-def _answer(complaint: Complaint, speaks: WireFormat) -> web.Response:
-    return web.Response(
-        status=complaint.status,
-        headers=complaint.headers(),
-        body=complaint.body(speaks),
-        content_type="application/json",
-    )
-
-
-def _too_long() -> Complaint:
-    return Complaint(status=413, message=f"The request is longer than {MOST_BODY >> 20} MB.")
-
-
-def _no_books(error: OSError) -> Complaint:
-    return Complaint(
-        status=503,
-        message=f"Orchard's gateway cannot write down what calls take ({error.strerror or error}), so none "
-        "is sent until it can.",
-        retry_after=10,
-    )
-
-
-def _key_refused(provider: Provider) -> Complaint:
-    return Complaint(status=401, message=f"{provider.name} does not take Orchard's key. People were told.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import secrets
@@ -24,7 +23,7 @@ from config.settings import ModelGatewaySettings
 from core.clock import Clock
 from core.domain.budget import Account, AccountLimit
 from core.errors import OrchardError, Unavailable
-from core.gateway import child
+from core.gateway import child, doors
 from core.gateway.accounts import Accounts
 from core.gateway.addresses import known_providers, providers_of
 from core.gateway.contract import (
@@ -48,13 +47,11 @@ log = logging.getLogger(__name__)
 TakeReached = Callable[[str, Account], Awaitable[object]]
 TakeHold = Callable[[ProviderHold], Awaitable[object]]
 
-_BACKLOG = 4096
 _ASK_SECONDS = 10.0
 _LOOK_SECONDS = 15.0
 _PATIENCE_SECONDS = 20.0  # for a process that is just being started
 _STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each start after one that did not live long
 _CALM_SECONDS = 30.0
-_OLD_LIFE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +101,6 @@ class Gateway:
         self._slowed: dict[str, str] = {}  # by run: why its calls wait
         self._take_reached: TakeReached | None = None
         self._take_hold: TakeHold | None = None
-        self._address = ""
         self._sockets: tuple[socket.socket, ...] = ()
         self._lock_fd = -1
 
@@ -132,11 +128,11 @@ class Gateway:
         configuration = Configuration(providers=providers, times=times or Times(), rates=rates or Rates())
         gateway = cls(folder, configuration, environ, clock, on_calls)
         async with contextlib.AsyncExitStack() as stack:
-            gateway._lock_fd = await _lock(folder / "lock")
+            gateway._lock_fd = await doors.lock(folder / "lock")
             stack.callback(os.close, gateway._lock_fd)
             await gateway._intake.take_leftovers()
             if providers:
-                gateway._bind(stack, state_path / "gateway.sock", settings.port)
+                gateway._sockets = doors.bind(stack, state_path / "gateway.sock", settings.port)
                 living = asyncio.create_task(gateway._live(state_path / "logs"), name="the model gateway")
                 stack.push_async_callback(gateway._close, living)
             yield gateway
@@ -149,7 +145,7 @@ class Gateway:
 
     def base_url(self, provider: str) -> str:
         """For agents; without a slash at the end."""
-        return f"{self._address}/{provider}"
+        return f"http://127.0.0.1:{self._sockets[0].getsockname()[1]}/{provider}"
 
     async def open_run(self, run: RunStart) -> str:
         """The token for the run. Raises Unavailable while there is no gateway."""
@@ -360,29 +356,6 @@ class Gateway:
         await self._intake.settle()
         await self._intake.take_leftovers()
 
-    def _bind(self, stack: contextlib.AsyncExitStack, path: Path, port: int) -> None:
-        try:
-            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind(("127.0.0.1", port))
-            tcp.listen(_BACKLOG)
-            unix = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            path.unlink(missing_ok=True)
-            unix.bind(os.fspath(path))
-            path.chmod(0o600)
-            unix.listen(_BACKLOG)
-        except OSError as error:
-            raise Unavailable(
-                f"The model gateway cannot listen on port {port} of 127.0.0.1 and at {path}.",
-                why=str(error),
-                hint="Set global.model_gateway.port to 0, which takes any free one.",
-            ) from error
-        stack.callback(path.unlink, missing_ok=True)
-        for each in (tcp, unix):
-            each.setblocking(False)
-        self._sockets = (tcp, unix)
-        self._address = f"http://127.0.0.1:{tcp.getsockname()[1]}"
-
     def _forget(self, run_id: str) -> None:
         self._tokens.pop(run_id, None)
         self._accounts.close(run_id)
@@ -409,31 +382,3 @@ class Gateway:
         self._holds[hold.provider] = hold
         if self._take_hold is not None:
             await self._take_hold(hold)
-
-
-async def _lock(path: Path) -> int:
-    """Held by this process and the gateway's: one of an earlier life, which outlived its control plane, has
-    ended when it is ours; one that does not end is ended. Raises Unavailable."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        for seconds in (_OLD_LIFE_SECONDS, _OLD_LIFE_SECONDS):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    while not _taken(fd):  # noqa: ASYNC110 - a lock of the kernel tells nobody
-                        await asyncio.sleep(0.02)
-                    return fd
-            child.end_noted(fd)
-        raise Unavailable(
-            "An old model gateway still runs.", hint=f"End whichever process holds {path} open."
-        )
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _taken(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
