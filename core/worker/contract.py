@@ -448,3 +448,31 @@ class PermissionQuestion:
 class PermissionAnswer:
     allowed: bool
     reason: str = ""
+
+
+# What a line can carry.
+MESSAGES = (
+    BatchJob,
+    BatchReport,
+    ChildProcess,
+    FastForwardJob,
+    FastForwardReport,
+    Heartbeat,
+    OpenWorktree,
+    OpenedWorktree,
+    Park,
+    Parked,
+    PermissionAnswer,
+    PermissionQuestion,
+    PhaseJob,
+    PhaseReport,
+    Progress,
+    RemoveWorktree,
+    Salvage,
+    Stalled,
+    Steer,
+    Steered,
+    SuiteJob,
+    SuiteReport,
+    Touched,
+)

@@ -1,0 +1,58 @@
+"""The control plane, as its worker speaks to it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from core.rpc import Peer, PeerGone
+from core.worker.contract import (
+    ChildProcess,
+    Heartbeat,
+    PermissionAnswer,
+    PermissionQuestion,
+    Progress,
+    Salvage,
+    Stalled,
+    Touched,
+)
+
+
+class ToControlPlane:
+    """What the worker says.
+
+    Notifications are lost with the control plane, which is no loss: it asks again.
+    """
+
+    def __init__(self) -> None:
+        self.peer: Peer | None = None
+
+    async def progress(self, progress: Progress) -> None:
+        await self._notify("progress", progress)
+
+    async def salvaged(self, salvage: Salvage) -> None:
+        await self._notify("salvaged", salvage)
+
+    async def process_started(self, process: ChildProcess) -> None:
+        await self._notify("process_started", process)
+
+    async def process_ended(self, pid: int) -> None:
+        await self._notify("process_ended", {"pid": pid})
+
+    async def touched(self, touched: Touched) -> None:
+        await self._notify("touched", touched)
+
+    async def stalled(self, stalled: Stalled) -> None:
+        await self._notify("stalled", stalled)
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> None:
+        await self._notify("heartbeat", heartbeat)
+
+    async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
+        """Waits for people, as long as it takes."""
+        assert self.peer is not None
+        return await self.peer.request(PermissionAnswer, "ask", question)
+
+    async def _notify(self, method: str, params: object) -> None:
+        if self.peer is not None:
+            with suppress(PeerGone):
+                await self.peer.notify(method, params)
