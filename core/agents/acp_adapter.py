@@ -20,12 +20,12 @@ from core.agents import ending, ladder, opening, prompts
 from core.agents.conversation import Conversation
 from core.agents.ending import Ended
 from core.agents.faults import request_fault
+from core.agents.setup import AgentSetup
 from core.agents.steering import Steering
 from core.agents.transcript import Transcript
 from core.agents.turn import OnEvent, Turn, TurnKind, TurnStarted, TurnSteered
 from core.agents.wire import Wire
 from core.isolation.launch import ContainedProcess
-from core.worker.contract import AgentSetup
 
 
 class AcpAdapter:

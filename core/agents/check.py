@@ -20,6 +20,7 @@ from typing import Protocol
 from core.agents import conformance, remains
 from core.agents.conformance import Conformance, Mark, Metered, Outcome, Step
 from core.agents.roles import Rights, Role
+from core.agents.setup import AgentSetup
 from core.agents.turn import (
     PermissionAsked,
     PermissionDecided,
@@ -30,11 +31,12 @@ from core.agents.turn import (
     TurnStarted,
 )
 from core.clock import Clock, SystemClock
+from core.domain.approval import PermissionAnswer
 from core.errors import Unavailable
 from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.plan import Level, Machine, plan_launch
 from core.worker.agentbox import agent_sandbox
-from core.worker.contract import AgentSetup, PermissionAnswer, ProjectSetup
+from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
 
 _STORY = "check-1"

@@ -19,11 +19,11 @@ from typing import Any
 
 from core.agents import confined, ending, ladder, opening, prompts
 from core.agents.ending import Ended
+from core.agents.setup import AgentSetup
 from core.agents.steering import Steering
 from core.agents.transcript import Transcript
 from core.agents.turn import AgentText, OnEvent, Turn, TurnKind, TurnStarted, TurnSteered
 from core.isolation.launch import ContainedProcess
-from core.worker.contract import AgentSetup
 
 _PROMPT, _PROMPT_FILE = "{prompt}", "{prompt_file}"
 _FILE = ".orchard-prompt.md"  # in its private HOME

@@ -32,9 +32,9 @@ from core.agents.turn import (
     ToolStarted,
     Turn,
 )
+from core.domain.approval import PermissionAnswer
 from core.errors import OrchardError
 from core.isolation.plan import Level
-from core.worker.contract import PermissionAnswer
 
 _TEXT_KEPT = 64 << 10  # characters of the closing words
 _CHUNK = 2_000  # characters after which gathered text is shown

@@ -24,6 +24,7 @@ from core.agents.command import CommandAdapter
 from core.agents.conversation import Conversation
 from core.agents.ending import Ended
 from core.agents.roles import Rights
+from core.agents.setup import AgentSetup
 from core.agents.silence import Silence
 from core.agents.stderr import StderrLog
 from core.agents.steering import Steering
@@ -34,7 +35,6 @@ from core.domain.session import How
 from core.errors import OrchardError
 from core.isolation.launch import ContainedProcess
 from core.isolation.plan import DEFAULT_PATH, Level
-from core.worker.contract import AgentSetup
 
 _LOOK_SECONDS = 1.0
 

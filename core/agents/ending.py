@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.agents.faults import Fault, closing_limit, fault_of, hidden_fault
 from core.agents.model_traffic import Traffic
+from core.agents.setup import AgentSetup
 from core.agents.turn import (
     TurnBlocked,
     TurnCancelled,
@@ -16,7 +17,6 @@ from core.agents.turn import (
     TurnKind,
     TurnLimited,
 )
-from core.worker.contract import AgentSetup
 
 
 class Ended(Exception):

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.worker.contract import ModelAccess
+from core.agents.setup import ModelAccess
 
 _ANSWER_BYTES = 64 << 10
 _SECONDS = 2.0

@@ -13,10 +13,10 @@ from acp.schema import Implementation
 from pydantic import ValidationError
 
 from core.agents import ending, prompts
+from core.agents.setup import AgentSetup
 from core.agents.transcript import Transcript
 from core.agents.turn import Turn, TurnStarted
 from core.domain.session import How
-from core.worker.contract import AgentSetup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from core.agents.installed import Installed, installed_agent
 from core.agents.rows import AgentRow, Rows, load_rows
+from core.agents.setup import AgentSetup, GatewayUse
 from core.errors import InvalidInput, NotFound, OrchardError, Unavailable
 from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH
-from core.worker.contract import AgentSetup, GatewayUse
 
 __all__ = [
     "AgentRow",

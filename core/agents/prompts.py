@@ -14,7 +14,7 @@ from core.agents.roles import Rights, spec_path
 from core.agents.templates import PromptTemplate, built_in
 from core.domain.evidence import Evidence
 from core.domain.lifecycles import Phase
-from core.worker.contract import StoryBrief
+from core.domain.story import StoryBrief
 
 _LONGEST = 60_000  # characters of one piece of data
 _TESTS_SHOWN = 100

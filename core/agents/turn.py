@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from core.agents.redaction import Redactor
+from core.agents.setup import ModelAccess
 from core.agents.templates import PromptTemplate
+from core.domain.approval import PermissionAnswer
 from core.domain.session import How
-from core.worker.contract import ModelAccess, PermissionAnswer
 
 Seed = Callable[[], Awaitable[str]]  # "" where there is nothing before this turn
 

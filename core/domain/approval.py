@@ -158,3 +158,11 @@ def plan_lapse(approval: Approval, now: datetime) -> Lapse | None:
     if approval.state is not ApprovalState.PENDING or approval.due_at is None or approval.due_at > now:
         return None
     return lapse(approval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAnswer:
+    """What came of an agent's request."""
+
+    allowed: bool
+    reason: str = ""

@@ -173,3 +173,14 @@ def status_from(
     if leased:
         return StoryStatus.RUNNING
     return StoryStatus.STOPPED if hold is Hold.STOPPED else StoryStatus.WAITING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryBrief:
+    """What an agent is told of a story."""
+
+    id: str
+    title: str
+    body: str
+    acceptance_criteria: tuple[str, ...]
+    spec: str = ""  # the design so far, markdown

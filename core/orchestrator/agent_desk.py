@@ -18,6 +18,7 @@ from core.agents.installed import Installed, agents_folder
 from core.agents.presets import Rows, check_preset, find_installed, load_rows, pointed, resolve
 from core.agents.roles import Role
 from core.agents.rows import AgentRow
+from core.agents.setup import AgentSetup
 from core.clock import SystemClock
 from core.errors import InvalidInput, NotFound
 from core.gateway.addresses import BUILT_IN
@@ -26,7 +27,6 @@ from core.gateway.service import Gateway
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
 from core.store.ledger import Call
-from core.worker.contract import AgentSetup
 
 _STAND_IN_KEY = "orchard-check"  # for an upstream on this machine that wants no real one
 

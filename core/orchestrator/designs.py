@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from core.agents import prompts
+from core.agents.setup import AgentSetup
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.domain.proposals import Proposal, render_proposals
-from core.domain.story import Epic, Story, StoryState
+from core.domain.story import Epic, Story, StoryBrief, StoryState
 from core.orchestrator.backlogs import settle_backlog
 from core.store import epics, needs, stories
 from core.store.database import Transaction
-from core.worker.contract import AgentSetup, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+from core.worker.contract import PhaseJob, PhaseReport, ProjectSetup
 
 TITLE_CHARACTERS = 100  # of the first line of an epic's text, in its agent's prompt
 FAULTS_TOLD = 20

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 
+from core.agents.setup import AgentSetup
 from core.domain.lifecycles import Phase
-from core.domain.story import Cycle, Story
+from core.domain.story import Cycle, Story, StoryBrief
 from core.errors import OrchardError
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone
 from core.store import cycles, gates, leases, stories
 from core.store.leases import Lease
-from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
 log = logging.getLogger(__name__)
 

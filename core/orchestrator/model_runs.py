@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from core.agents.presets import pointed
+from core.agents.setup import ModelAccess
 from core.domain.budget import AccountLimit
 from core.gateway.service import Gateway, RunStart
 from core.ids import new_id
-from core.worker.contract import ModelAccess, PhaseJob
+from core.worker.contract import PhaseJob
 
 AccountsOf = Callable[[str, str | None], Awaitable[tuple[AccountLimit, ...]]]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.domain.approval import ApprovalKind, ApprovalState, Asking
+from core.domain.approval import ApprovalKind, ApprovalState, Asking, PermissionAnswer
 from core.domain.event import Event, EventKind
 from core.domain.story import EpicState
 from core.errors import LostRace
@@ -20,7 +20,6 @@ from core.store.database import Store, Transaction
 from core.worker.contract import (
     ChildProcess,
     Heartbeat,
-    PermissionAnswer,
     PermissionQuestion,
     Progress,
     Salvage,

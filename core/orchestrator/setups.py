@@ -11,6 +11,7 @@ from core.agents.installed import agents_folder
 from core.agents.presets import Ready, Rows, load_rows, never, resolve
 from core.agents.redaction import secrets_in
 from core.agents.roles import ROLE_OF, Role
+from core.agents.setup import AgentSetup
 from core.domain.access import AccessLevel
 from core.domain.approval import Asking, Circle
 from core.domain.project import Project
@@ -25,7 +26,7 @@ from core.orchestrator.scheduling.demand import Terms
 from core.orchestrator.usage_limit import UsagePolicy
 from core.projects.registration import not_configured
 from core.scheduler.workhours import work_time
-from core.worker.contract import AgentSetup, ProjectSetup
+from core.worker.contract import ProjectSetup
 
 
 class Setups:

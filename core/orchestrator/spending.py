@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.agents.setup import AgentSetup
 from core.domain.budget import MOST
 from core.gateway.prices import PriceRow, cost_of
 from core.gateway.usage import Counts, Usage
 from core.store.ledger import Call, Source, TurnTaken
-from core.worker.contract import AgentSetup, PhaseJob, PhaseReport
+from core.worker.contract import PhaseJob, PhaseReport
 
 _MODEL_VARIABLES = ("ANTHROPIC_MODEL", "GEMINI_MODEL", "OPENAI_MODEL")
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.agents.roles import ROLE_OF, Role
+from core.agents.setup import AgentSetup
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
 from core.orchestrator.agent_choice import STARTS, Choice, Kept
 from core.orchestrator.setups import Setups
 from core.store import events
-from core.worker.contract import AgentSetup
 
 _LOOKED_AT = 50
 _KINDS = (

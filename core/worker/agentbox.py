@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from core.agents.roles import Rights, Role, spec_path
+from core.agents.setup import AgentSetup
 from core.isolation.plan import DEFAULT_PATH, Level, Limits, Sandbox
-from core.worker.contract import AgentSetup, ProjectSetup
+from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
 
 # Files that hold more than the runner's configuration: writable, and the gate compares the runner's own part.

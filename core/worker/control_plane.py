@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from core.domain.approval import PermissionAnswer
 from core.rpc import Peer, PeerGone
 from core.worker.contract import (
     ChildProcess,
     Heartbeat,
-    PermissionAnswer,
     PermissionQuestion,
     Progress,
     Salvage,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from core.domain.lifecycles import Phase
-from core.worker.contract import MergeJob, StoryBrief
+from core.domain.story import StoryBrief
+from core.worker.contract import MergeJob
 from core.worker.git import GitFailed, MergeResult, Repository
 
 _SIDE_CHARACTERS = 4000  # of one file that conflicts

@@ -27,6 +27,7 @@ from core.agents.turn import (
     TurnSteered,
 )
 from core.clock import SystemClock
+from core.domain.approval import PermissionAnswer
 from core.domain.evidence import Refusal
 from core.domain.lifecycles import Phase
 from core.domain.session import How
@@ -34,7 +35,7 @@ from core.errors import NotAllowed, NotFound
 from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.plan import Level, plan_launch
 from core.worker.agentbox import agent_sandbox, protected_paths
-from core.worker.contract import PermissionAnswer, PermissionQuestion, PhaseJob, Stalled, TurnFacts
+from core.worker.contract import PermissionQuestion, PhaseJob, Stalled, TurnFacts
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.parking import either

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from core.domain.approval import PermissionAnswer
 from core.domain.evidence import Evidence, Verdict
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.errors import InvalidInput, Unavailable
 from core.isolation.launch import ContainedProcess
 from core.isolation.plan import Level, Machine
 from core.worker.contract import (
     ChildProcess,
-    PermissionAnswer,
     PermissionQuestion,
     Progress,
     ProjectSetup,
     RemoveWorktree,
     Salvage,
     Stalled,
-    StoryBrief,
     Touched,
 )
 from core.worker.environment import Environment

@@ -22,11 +22,12 @@ from acp.schema import (
 from core.agents.driver import run_turn
 from core.agents.presets import REPLAY
 from core.agents.roles import Rights, Role
+from core.agents.setup import AgentSetup
 from core.agents.turn import ToolStarted, Turn, TurnKind
+from core.domain.approval import PermissionAnswer
 from core.isolation.launch import PIPE, launch
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Sandbox, plan_launch
-from core.worker.contract import AgentSetup, PermissionAnswer
 
 PROMPT = "Orchard-Story: s-1\nOrchard-Phase: design\n\nGo."
 SENT = {

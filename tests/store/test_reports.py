@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from core.agents import prompts
+from core.agents.setup import AgentSetup
 from core.domain.event import EventKind
 from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import CycleEvent, CycleState, Phase, WorkflowCommand, WorkflowState
 from core.domain.risk import RiskLimits
-from core.domain.story import Hold, StoryState
+from core.domain.story import Hold, StoryBrief, StoryState
 from core.errors import LostRace
 from core.orchestrator.merge_reports import record_merged
 from core.orchestrator.parking import parked_sentence, takers_of
@@ -18,7 +19,7 @@ from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.sprint_end import settle_sprint
 from core.orchestrator.usage_limit import UsagePolicy
 from core.store import approvals, cycles, events, leases, merges, projects, sprints, stories, usage
-from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, StoryBrief
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
 POLICY = ReviewPolicy(
     max_auto_retry=1,

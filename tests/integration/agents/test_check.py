@@ -9,8 +9,8 @@ import pytest
 
 from core.agents.check import Subject, check_agent
 from core.agents.conformance import Mark, Step
+from core.agents.setup import AgentSetup
 from core.isolation.machine import probe_machine
-from core.worker.contract import AgentSetup
 
 pytestmark = pytest.mark.bwrap
 

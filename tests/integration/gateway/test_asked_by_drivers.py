@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.agents.model_traffic import Traffic, ask
-from core.worker.contract import ModelAccess
+from core.agents.setup import ModelAccess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from core.agents.setup import AgentSetup, GatewayUse
 from core.domain.budget import AccountLimit
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.errors import Unavailable
 from core.gateway.service import RunStart
 from core.orchestrator.model_runs import ModelRuns
-from core.worker.contract import AgentSetup, GatewayUse, PhaseJob, ProjectSetup, StoryBrief
+from core.worker.contract import PhaseJob, ProjectSetup
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

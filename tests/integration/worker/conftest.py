@@ -15,20 +15,20 @@ from pathlib import Path
 import pytest
 
 from core.agents.presets import REPLAY
+from core.agents.setup import AgentSetup
+from core.domain.approval import PermissionAnswer
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.isolation.machine import Machine, probe_machine, program_folders
 from core.isolation.plan import Level
 from core.worker.contract import (
-    AgentSetup,
     ChildProcess,
-    PermissionAnswer,
     PermissionQuestion,
     PhaseJob,
     Progress,
     ProjectSetup,
     Salvage,
     Stalled,
-    StoryBrief,
     Touched,
 )
 from core.worker.git import Repository

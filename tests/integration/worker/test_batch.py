@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.domain.evidence import Evidence, RefusalCode
+from core.domain.story import StoryBrief
 from core.rpc import PeerGone
 from core.worker.contract import (
     BatchJob,
@@ -21,7 +22,6 @@ from core.worker.contract import (
     MergeEnd,
     MergeJob,
     MergeReport,
-    StoryBrief,
 )
 from core.worker.forward import fast_forward
 from core.worker.git import Repository

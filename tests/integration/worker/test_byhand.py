@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from core.agents.setup import AgentSetup
 from core.domain.evidence import RefusalCode
 from core.domain.lifecycles import Phase
-from core.worker.contract import AgentSetup, OpenWorktree, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
+from core.worker.contract import OpenWorktree, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 from core.worker.opening import open_worktree
 from core.worker.phases import run_phase
 from core.worker.workshop import Services

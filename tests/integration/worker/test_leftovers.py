@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.agents.setup import AgentSetup
 from core.isolation.machine import program_folders
-from core.worker.contract import AgentSetup, PhaseEnd
+from core.worker.contract import PhaseEnd
 from core.worker.phases import run_phase
 
 pytestmark = pytest.mark.timeout(60)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.approval import PermissionAnswer
 from core.domain.evidence import RefusalCode
 from core.domain.lifecycles import Phase
 from core.isolation.plan import Level
-from core.worker.contract import Park, PermissionAnswer, PhaseEnd, PhaseReport, RemoveWorktree
+from core.worker.contract import Park, PhaseEnd, PhaseReport, RemoveWorktree
 from core.worker.parking import ParkWish
 from core.worker.phases import run_phase
 from core.worker.workshop import remove_story

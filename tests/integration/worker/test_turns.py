@@ -9,9 +9,11 @@ from itertools import pairwise
 
 import pytest
 
+from core.domain.approval import PermissionAnswer
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.worker import touching
-from core.worker.contract import PermissionAnswer, PhaseEnd, PhaseReport, StoryBrief
+from core.worker.contract import PhaseEnd, PhaseReport
 from core.worker.phases import run_phase
 
 pytestmark = pytest.mark.timeout(120)

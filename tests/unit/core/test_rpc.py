@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.agents.setup import AgentSetup
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.errors import LostRace, OrchardError
 from core.rpc import (
     CANCELLED,
@@ -28,7 +30,7 @@ from core.rpc import (
     decode,
     encode,
 )
-from core.worker.contract import AgentSetup, PhaseJob, ProjectSetup, Salvage, StoryBrief
+from core.worker.contract import PhaseJob, ProjectSetup, Salvage
 from core.worker.gitcommand import GitFailed
 
 

@@ -15,12 +15,13 @@ import pytest
 from core.agents.driver import run_turn
 from core.agents.presets import REPLAY
 from core.agents.roles import Rights, Role
+from core.agents.setup import AgentSetup
 from core.agents.turn import PermissionAsked, Turn, TurnEnd, TurnEvent
+from core.domain.approval import PermissionAnswer
 from core.domain.lifecycles import Phase
 from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.machine import probe_machine, program_folders
 from core.isolation.plan import Launch, Level, Machine, Sandbox, plan_launch
-from core.worker.contract import AgentSetup, PermissionAnswer
 
 HEADER = (
     "Orchard-Story: demo-1\nOrchard-Title: A story\nOrchard-Phase: {phase}\nOrchard-Attempt: {attempt}\n\n"

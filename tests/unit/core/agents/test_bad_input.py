@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from core.agents.turn import AgentText, PermissionAsked, TurnKind
-from core.worker.contract import PermissionAnswer
+from core.domain.approval import PermissionAnswer
 
 AGENT = """
 import json, os, sys, time

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from core.agents.setup import AgentSetup
 from core.agents.transcript import read_transcript
 from core.agents.turn import AgentText, Rung, TurnIdle, TurnKind, TurnStarted, TurnSteered
 from core.isolation.plan import Level
-from core.worker.contract import AgentSetup
 
 FILE = "{prompt_file}"
 

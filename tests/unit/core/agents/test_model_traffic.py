@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from core.agents.model_traffic import Traffic, ask
+from core.agents.setup import ModelAccess
 from core.agents.turn import TurnKind
-from core.worker.contract import ModelAccess
 
 
 class Teller:

@@ -23,8 +23,8 @@ from core.agents.replay.script import feedback_of, steering_of
 from core.agents.roles import ROLE_OF, Rights
 from core.domain.evidence import Evidence
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.errors import InvalidInput
-from core.worker.contract import StoryBrief
 
 
 def brief(**changes) -> StoryBrief:

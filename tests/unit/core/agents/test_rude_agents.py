@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from core.agents.setup import AgentSetup
 from core.agents.turn import AgentText, Rung, ToolEnded, ToolStarted, TurnFailed, TurnKind, TurnStarted
-from core.worker.contract import AgentSetup
 
 SHORT = (0.3, 0.3, 0.3)
 WRITE = {"write": {"path": "a", "text": "x"}}

@@ -11,7 +11,7 @@ import pytest
 
 from core.agents.silence import processor_seconds
 from core.agents.turn import PermissionAsked, ToolEnded, TurnFailed, TurnKind
-from core.worker.contract import PermissionAnswer
+from core.domain.approval import PermissionAnswer
 
 
 class Told(list[tuple[float, str]]):

@@ -22,7 +22,7 @@ from core.agents.turn import (
     TurnStarted,
     TurnSteered,
 )
-from core.worker.contract import PermissionAnswer
+from core.domain.approval import PermissionAnswer
 
 CHOICE = [
     {

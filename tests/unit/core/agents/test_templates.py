@@ -11,7 +11,7 @@ from core.agents.prompts import Linked, earlier_session, render_prompt, said, st
 from core.agents.roles import Rights, Role
 from core.agents.templates import KNOWN, BadTemplate, built_in, choose_template, parse_template, read_own
 from core.domain.lifecycles import Phase
-from core.worker.contract import StoryBrief
+from core.domain.story import StoryBrief
 
 GOOD = "---\nversion: 7\n---\nOurs. $context\n"
 

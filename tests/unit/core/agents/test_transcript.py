@@ -13,7 +13,7 @@ from core.agents.reading import readable, since_last_prompt
 from core.agents.transcript import Transcript, last_transcript, read_transcript
 from core.agents.turn import PermissionDecided, TurnKind
 from core.clock import SystemClock
-from core.worker.contract import PermissionAnswer
+from core.domain.approval import PermissionAnswer
 
 
 def test_long_messages_are_cut_and_the_file_is_bounded(tmp_path):

@@ -20,7 +20,7 @@ from core.agents.turn import (
     TurnKind,
     TurnStarted,
 )
-from core.worker.contract import PermissionAnswer
+from core.domain.approval import PermissionAnswer
 
 HONEST = """
 stories:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.agents import prompts
+from core.agents.setup import AgentSetup
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase, WorkflowState
 from core.domain.proposals import parse_proposals
@@ -17,7 +18,7 @@ from core.errors import InvalidInput, LostRace, NotAllowed, NotFound
 from core.orchestrator.commands import Commands
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.store import epics
-from core.worker.contract import AgentSetup, PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
 TWO = """\
 ## Pay by card

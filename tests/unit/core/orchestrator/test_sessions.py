@@ -13,13 +13,14 @@ import pytest_asyncio
 
 from config.loader import load
 from core.agents.redaction import Redactor
+from core.agents.setup import AgentSetup, ModelAccess
 from core.bus import Bus
 from core.clock import SystemClock
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.session import How, TurnOutcome
-from core.domain.story import Priority, StoryState
+from core.domain.story import Priority, StoryBrief, StoryState
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
@@ -28,16 +29,7 @@ from core.orchestrator.transcript_keeping import TranscriptKeeping
 from core.store import agent_sessions, cycles, events, leases, projects, stories
 from core.store.agent_sessions import Kept
 from core.store.database import Store
-from core.worker.contract import (
-    AgentSetup,
-    ModelAccess,
-    PhaseEnd,
-    PhaseJob,
-    PhaseReport,
-    ProjectSetup,
-    StoryBrief,
-    TurnFacts,
-)
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup, TurnFacts
 
 KEY = "sk-ant-api03-" + "Zz9_" * 12
 

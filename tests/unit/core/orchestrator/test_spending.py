@@ -10,20 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.agents.setup import AgentSetup, ModelAccess
 from core.domain.budget import MOST
 from core.domain.lifecycles import Phase
+from core.domain.story import StoryBrief
 from core.gateway.prices import PriceRow
 from core.orchestrator.spending import call_of, session_of, turn_taken, word_of
 from core.store.ledger import Source
-from core.worker.contract import (
-    AgentSetup,
-    ModelAccess,
-    PhaseEnd,
-    PhaseJob,
-    PhaseReport,
-    ProjectSetup,
-    StoryBrief,
-)
+from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRICES = (

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from core.agents.roles import Rights, Role
+from core.agents.setup import AgentSetup
 from core.isolation.plan import Level
 from core.worker.agentbox import agent_sandbox, protected_paths
-from core.worker.contract import AgentSetup, ProjectSetup
+from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
 from core.worker.runners.testpaths import is_test_path
 

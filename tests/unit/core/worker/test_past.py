@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core.agents.setup import AgentSetup
 from core.domain.lifecycles import Phase
-from core.worker.contract import AgentSetup, LinkedStory, PastTurn, PhaseJob, ProjectSetup, StoryBrief
+from core.domain.story import StoryBrief
+from core.worker.contract import LinkedStory, PastTurn, PhaseJob, ProjectSetup
 from core.worker.past import Past, bring_home
 
 KEY = "sk-ant-api03-" + "Zz9_" * 12
