@@ -14,7 +14,8 @@ from core.domain.evidence import Verdict
 from core.errors import OrchardError
 from core.rpc import PeerGone
 from core.worker.contract import BatchJob, BatchReport, MergeEnd, MergeJob, MergeReport
-from core.worker.git import MergeResult, Repository
+from core.worker.git import Repository
+from core.worker.gitobjects import MergeResult
 from core.worker.merge import Candidate, Keep, both_sides, stand_on
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.worker.found import Worktree, remove_tree
-from core.worker.git import NO_OID, Repository
+from core.worker.git import Repository
+from core.worker.gitobjects import NO_OID
 
 HANDS = "refs/orchard/hands"
 

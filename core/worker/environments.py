@@ -34,7 +34,8 @@ from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH, Level, Limits, Machine, Sandbox, plan_launch
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, installed_in, of_python
-from core.worker.git import Entry, Repository
+from core.worker.git import Repository
+from core.worker.gitobjects import Entry
 from core.worker.toolchains import with_toolchains
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from core.ids import branch_of
 from core.worker.contract import Salvage
-from core.worker.git import GitFailed, Repository, Staged
+from core.worker.git import GitFailed, Repository
+from core.worker.gitobjects import Staged
 
 SALVAGE = "refs/orchard/salvage"
 MADE = "refs/orchard/made"

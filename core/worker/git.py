@@ -15,64 +15,14 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InvalidInput
 from core.worker.gitcommand import Answer, GitFailed, git_version, run_git, silence_programs
+from core.worker.gitobjects import NO_OID, Change, Entry, Identity, MergeResult, Staged, parse_changes
 from core.worker.remembered import Remembered
 
-__all__ = ["Change", "Entry", "GitFailed", "Identity", "MergeResult", "Repository", "Staged", "find_git_dir"]
-
-GITLINK = "160000"
-SYMLINK = "120000"
-NO_OID = "0" * 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One name in a tree."""
-
-    path: str
-    mode: str  # "100644" | "100755" | "120000" (symlink) | "160000" (submodule)
-    oid: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One path that differs between two trees; renames are a deletion and an addition."""
-
-    path: str
-    status: str  # "A" | "M" | "D" | "T" (its type changed)
-    old_mode: str
-    new_mode: str
-    old_oid: str
-    new_oid: str
-    added: int = 0  # lines; 0 for binary files
-    removed: int = 0
-    binary: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
-    """A folder's content as a tree."""
-
-    tree: str
-    nested: tuple[str, ...] = ()  # folders that are git repositories of their own: their content is not in it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeResult:
-    tree: str  # with conflict markers in the files that conflict
-    conflicts: tuple[str, ...] = ()
-    messages: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    name: str = "Orchard"
-    email: str = "orchard@localhost"
-
+__all__ = ["GitFailed", "Repository", "find_git_dir"]
 
 _HALF_MADE = re.compile(r"failed to read .*/worktrees/.*commondir")
 _HALF_MADE_ATTEMPTS = 6
@@ -292,7 +242,7 @@ class Repository:
     async def _changes(self, old: str, new: str) -> tuple[Change, ...]:
         arguments = ["diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv"]
         answer = await self.git(*arguments, "--raw", "--numstat", old, new)
-        return _parse_changes(answer.stdout)
+        return parse_changes(answer.stdout)
 
     async def diff(self, old: str, new: str, *paths: str, limit_bytes: int = 1 << 20) -> str:
         """The change as text for people, cut at `limit_bytes` with a word about it."""
@@ -407,37 +357,3 @@ def find_git_dir(path: Path) -> Path:
     if not (found / "HEAD").is_file():
         raise InvalidInput(f"{path} points to a git folder that is not there.", why=f"{found} has no HEAD.")
     return found
-
-
-def _parse_changes(output: bytes) -> tuple[Change, ...]:
-    found: dict[str, Change] = {}
-    parts = iter(output.split(b"\0"))
-    for part in parts:
-        if part.startswith(b":"):
-            old_mode, new_mode, old_oid, new_oid, status = part[1:].decode().split(" ")
-            path = os.fsdecode(next(parts))
-            found[path] = Change(
-                path=path,
-                status=status[0],
-                old_mode=old_mode,
-                new_mode=new_mode,
-                old_oid=old_oid,
-                new_oid=new_oid,
-            )
-        elif part:
-            added, removed, name = part.split(b"\t", 2)
-            path = os.fsdecode(name)
-            seen = found[path]
-            binary = added == b"-"
-            found[path] = Change(
-                path=path,
-                status=seen.status,
-                old_mode=seen.old_mode,
-                new_mode=seen.new_mode,
-                old_oid=seen.old_oid,
-                new_oid=seen.new_oid,
-                added=0 if binary else int(added),
-                removed=0 if binary else int(removed),
-                binary=binary,
-            )
-    return tuple(found.values())

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from core.domain.lifecycles import Phase
 from core.domain.story import StoryBrief
 from core.worker.contract import MergeJob
-from core.worker.git import GitFailed, MergeResult, Repository
+from core.worker.git import GitFailed, Repository
+from core.worker.gitobjects import MergeResult
 
 _SIDE_CHARACTERS = 4000  # of one file that conflicts
 _SIDES_CHARACTERS = 16000

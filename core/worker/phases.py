@@ -29,7 +29,7 @@ from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport
 from core.worker.environment import Environment
 from core.worker.found import Worktree
 from core.worker.gates.evaluate import file_changes
-from core.worker.git import Staged
+from core.worker.gitobjects import Staged
 from core.worker.merge import Rebased, message_of, rebase_story
 from core.worker.parking import ParkWish
 from core.worker.runners import Runner

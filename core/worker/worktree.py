@@ -24,7 +24,8 @@ from core.ids import branch_of
 from core.worker.byhand import end_operations, keep_commits, show_as_changes, staged_elsewhere, with_file
 from core.worker.contract import Salvage
 from core.worker.found import KEPT, MADE, Finder, Found, Worktree, remove_tree
-from core.worker.git import GitFailed, Repository, Staged
+from core.worker.git import GitFailed, Repository
+from core.worker.gitobjects import Staged
 from core.worker.left import Left, write_whole
 
 _EXCLUDED = ".orch-state/"

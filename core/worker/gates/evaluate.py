@@ -22,7 +22,7 @@ from core.worker.gates.design import judge_design
 from core.worker.gates.green import GreenFacts, judge_green
 from core.worker.gates.project import describe_project
 from core.worker.gates.red import RedFacts, judge_red
-from core.worker.git import SYMLINK, Change, Entry
+from core.worker.gitobjects import SYMLINK, Change, Entry
 from core.worker.runners.contract import Runner
 from core.worker.suite import Suite
 

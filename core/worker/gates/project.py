@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from core.worker.gates.honesty import Project, normal
-from core.worker.git import Entry
+from core.worker.gitobjects import Entry
 from core.worker.suite import Suite
 
 _DECLARING = ("pyproject.toml", "setup.cfg", "setup.py", "Pipfile", "tox.ini")

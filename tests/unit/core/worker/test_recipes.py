@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.worker.environments import depends_on, plan_recipe
-from core.worker.git import Entry
+from core.worker.gitobjects import Entry
 
 
 def _here(*names: str, oid: str = "1") -> dict[str, Entry]:
