@@ -13,7 +13,6 @@ from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
 from core.errors import OrchardError
 from core.orchestrator.views import (
-    Candidate,
     ProjectView,
     Registration,
     SprintView,
@@ -21,6 +20,7 @@ from core.orchestrator.views import (
     SystemView,
     WorkflowView,
 )
+from core.projects.discovery import FoundFolder
 
 PROJECT_SIGNS = {
     ProjectStatus.INITIALIZING: "⚪",
@@ -138,7 +138,7 @@ def project_moved(project: Project) -> Message:
     )
 
 
-def candidates(found: Sequence[Candidate]) -> Message:
+def candidates(found: Sequence[FoundFolder]) -> Message:
     """All in one card: folders have no short name to page by; what is too long is attached."""
     lines = [
         f"{'✅' if c.registered_as else '🔎'} **{title(c.name, 60)}** {code(c.path, 300)}\n  "

@@ -15,7 +15,6 @@ from core.errors import InvalidInput, NotFound, OrchardError
 from core.orchestrator.commands import Commands
 from core.orchestrator.resource_views import ProjectResources
 from core.orchestrator.views import (
-    Candidate,
     CyclesView,
     EpicView,
     ProjectView,
@@ -23,6 +22,7 @@ from core.orchestrator.views import (
     StoryView,
     WorkflowView,
 )
+from core.projects.discovery import FoundFolder
 
 _STORY_OR_EPIC = re.compile(r"-e?[0-9]+$")
 
@@ -56,7 +56,7 @@ async def project_report(commands: Commands, name: str) -> ProjectReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[FoundFolder, ...]
     registered: tuple[str, ...]
     refused: tuple[str, ...]
 

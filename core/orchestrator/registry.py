@@ -19,8 +19,8 @@ from core.domain.story import Priority
 from core.errors import InvalidInput, NotAllowed, OrchardError
 from core.orchestrator.resource_views import ReloadView
 from core.orchestrator.settings_diff import differences
-from core.orchestrator.views import Candidate, Registration
-from core.projects.discovery import discover
+from core.orchestrator.views import Registration
+from core.projects.discovery import FoundFolder, discover
 from core.projects.registration import Checkout, check_name, inspect_checkout, not_configured
 from core.store import projects
 from core.store.database import Store, Transaction
@@ -226,7 +226,7 @@ class Registry:
             await self.refresh()
             raise
 
-    async def discover(self, paths: Sequence[Path]) -> tuple[Candidate, ...]:
+    async def discover(self, paths: Sequence[Path]) -> tuple[FoundFolder, ...]:
         known = {project.name: project.path for project in await self._store.read(projects.every)}
         return await discover(paths, known, state_path=self.configuration.state_path)
 

@@ -114,16 +114,6 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A folder that discovery found."""
-
-    path: str
-    name: str  # proposed
-    reasons: tuple[str, ...]  # "has .orch-state", "git repository, 42 commits in 30 days", "pyproject.toml"
-    registered_as: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EpicView:
     epic: Epic
     stories: tuple[StoryView, ...]  # those that came of it, in every state

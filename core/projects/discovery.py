@@ -14,7 +14,6 @@ from pathlib import Path
 
 from core.clock import Clock, SystemClock
 from core.errors import InvalidInput, OrchardError
-from core.orchestrator.views import Candidate
 from core.projects.registration import free_name
 from core.projects.shape import FOREIGN, MARKERS, kinds
 from core.worker.git import Repository, find_git_dir
@@ -26,6 +25,16 @@ _RECENT_DAYS = 30
 _PARALLEL = 4
 _PSEUDO = frozenset({"/proc", "/sys", "/dev", "/run"})
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFolder:
+    """A folder that discovery found."""
+
+    path: str
+    name: str  # proposed
+    reasons: tuple[str, ...]  # "has .orch-state", "git repository, 42 commits in 30 days", "pyproject.toml"
+    registered_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,7 @@ async def discover(
     state_path: Path | None = None,
     clock: Clock | None = None,
     seconds: float = _SECONDS,
-) -> tuple[Candidate, ...]:
+) -> tuple[FoundFolder, ...]:
     """Folders at or below `paths` with a `.orch-state`, a git repository or a project's usual files.
 
     `registered`: the checkouts of the projects that are there, by name. `state_path`: Orchard's own folder,
@@ -70,7 +79,7 @@ async def discover(
         name = owner or free_name(find.path.name, taken)
         taken.add(name)
         reasons = (*(("has .orch-state",) if find.orchestrated else ()), reason, *_described(find.markers))
-        candidates.append(Candidate(path=str(find.path), name=name, reasons=reasons, registered_as=owner))
+        candidates.append(FoundFolder(path=str(find.path), name=name, reasons=reasons, registered_as=owner))
     return tuple(candidates)
 
 

@@ -14,9 +14,9 @@ from core.domain.project import Project
 from core.errors import NotAllowed, NotFound
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.views import (
-    Candidate,
     Registration,
 )
+from core.projects.discovery import FoundFolder
 from core.store import epics, projects
 from core.store.database import Transaction
 
@@ -25,7 +25,7 @@ class Projects(Topic):
     async def register_project(self, name: str, path: Path, *, actor: str) -> Registration:
         return await self._registry.register(name, path, actor=actor)
 
-    async def discover_projects(self, paths: Sequence[Path]) -> tuple[Candidate, ...]:
+    async def discover_projects(self, paths: Sequence[Path]) -> tuple[FoundFolder, ...]:
         return await self._registry.discover(paths)
 
     async def start_project(self, name: str, *, actor: str) -> Project:

@@ -21,7 +21,6 @@ from core.orchestrator.resource_views import Metrics
 from core.orchestrator.views import (
     Burndown,
     BurndownPoint,
-    Candidate,
     CyclesView,
     Digest,
     EpicView,
@@ -41,6 +40,7 @@ from core.orchestrator.views import (
     WorkerView,
     WorkflowView,
 )
+from core.projects.discovery import FoundFolder
 from core.worker.contract import SuiteReport
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -251,8 +251,8 @@ def imported(**changes):
 
 def discovered():
     candidates = (
-        Candidate(path=str(project().path), name=LONG, reasons=(NASTY, "pyproject.toml (Python)")),
-        Candidate(path="/srv/shop", name="shop", reasons=("git repository",), registered_as="shop"),
+        FoundFolder(path=str(project().path), name=LONG, reasons=(NASTY, "pyproject.toml (Python)")),
+        FoundFolder(path="/srv/shop", name="shop", reasons=("git repository",), registered_as="shop"),
     )
     return Discovered(candidates=candidates, registered=(), refused=(NASTY,))
 
