@@ -237,40 +237,13 @@ class Server:
         route: Route,
         sent: float,
     ) -> web.StreamResponse:
-        loop = asyncio.get_running_loop()
         events = answer.content_type == "text/event-stream"
         flow.reader = reader = AnswerReader(READERS[route.format], streamed=events)
-        unpacked = Unpacked(answer.headers.get("content-encoding", ""))
         ahead = await ahead_of(answer)
         response = await call.begin(answer, together=bool(ahead), sized=not events)
-        kept = b""  # of what is no stream of events the last piece goes when all is written down
-        broken = ""
         try:
-            async with asyncio.timeout(self._times.first_byte) as limit:
-                while True:
-                    try:
-                        piece = ahead or await answer.content.readany()
-                    except (aiohttp.ClientError, OSError):
-                        broken = "broke off"
-                        break
-                    if not piece:
-                        break
-                    ahead = b""
-                    came = loop.time()
-                    flow.meter.first_byte()
-                    limit.reschedule(came + self._times.idle)
-                    reader.feed(unpacked(piece))
-                    if events:
-                        flow.meter.heard(reader)
-                    else:
-                        piece, kept = kept, piece
-                    if piece:
-                        await response.write(piece)
-                    if flow.added is None:
-                        flow.added = flow.before + loop.time() - came
-        except TimeoutError:
-            broken = "said nothing more"
-        if broken:
+            kept = await self._pieces(flow, answer, response, ahead, events=events)
+        except _Broken as broken:
             run.refused(f"{call.provider.name} {broken} in the middle of an answer.")
             return call.broken(response)
         flow.whole = True
@@ -280,6 +253,38 @@ class Server:
             await response.write(kept)
         await response.write_eof()
         return response
+
+    async def _pieces(
+        self,
+        flow: _Flow,
+        answer: aiohttp.ClientResponse,
+        response: web.StreamResponse,
+        ahead: bytes,
+        *,
+        events: bool,
+    ) -> bytes:
+        """Passes on each as it comes, `ahead` first. Gives back the last one of what is no stream of events,
+        which goes when all is written down. Raises _Broken."""
+        loop = asyncio.get_running_loop()
+        unpacked = Unpacked(answer.headers.get("content-encoding", ""))
+        assert flow.reader is not None
+        kept, patience = b"", self._times.first_byte
+        while piece := ahead or await _next(answer, patience):
+            ahead, patience = b"", self._times.idle
+            came = loop.time()
+            flow.meter.first_byte()
+            flow.reader.feed(unpacked(piece))
+            if events:
+                flow.meter.heard(flow.reader)
+            else:
+                piece, kept = kept, piece
+            if piece:
+                await response.write(
+                    piece
+                )  # however slowly the agent reads: that is not the provider's silence
+            if flow.added is None:
+                flow.added = flow.before + loop.time() - came
+        return kept
 
     def _judge(
         self, call: _Forward, run: Run, flow: _Flow, found: Answer, *, events: bool, sent: float
@@ -294,6 +299,21 @@ class Server:
         else:
             run.answered()
             flow.ending = Ending.ANSWERED
+
+
+class _Broken(Exception):
+    """What the provider did."""
+
+
+async def _next(answer: aiohttp.ClientResponse, seconds: float) -> bytes:
+    """Raises _Broken."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer.content.readany()
+    except TimeoutError:
+        raise _Broken("said nothing more") from None
+    except (aiohttp.ClientError, OSError):
+        raise _Broken("broke off") from None
 
 
 class _Flow:

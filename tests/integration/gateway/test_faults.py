@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,39 @@ async def test_a_provider_that_says_nothing_is_given_up(tmp_path: Path, open_fro
             await _post(front, "anthropic", token)
         await front.gateway.close_run(run_id)
         assert [call.status for call in front.calls.values()] == [CallStatus.CUT] * 2
+
+
+async def test_an_agent_that_reads_slowly_is_not_its_provider_s_silence(
+    tmp_path: Path, open_front: Any
+) -> None:
+    piece = b"data: {}" + b" " * 100_000 + b"\n\n"
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        writer.write(head)
+        with suppress(ConnectionError):
+            for _ in range(200):
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(talk, "127.0.0.1", 0) as provider,
+        open_front(
+            tmp_path,
+            times=Times(idle=1.0),
+            base_url=f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}",
+        ) as front,
+    ):
+        _, token = await front.run("anthropic")
+        url = f"{front.gateway.base_url('anthropic')}/v1/messages"
+        async with front.http.post(url, json={}, headers={"x-api-key": token}) as answer:
+            await answer.content.readany()
+            await asyncio.sleep(1.5)  # 20 MB are more than the kernel keeps for it
+            left = await answer.read()
+        assert len(left) > 15_000_000
+        assert (await front.facts("anthropic", token))["last_refusal"].endswith("before it was complete.")
 
 
 async def test_a_provider_that_is_gone_is_said_and_nothing_is_charged(
