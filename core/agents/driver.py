@@ -223,6 +223,8 @@ class _Run:
 
     async def _stuck(self, silence: Silence) -> Ended | None:
         """Why there is nothing to wait for any longer; None while there is."""
+        if (stopped := silence.stopped()) is not None:
+            return ending.provider_stopped(self._agent, stopped)
         if (refused := silence.refused()) is not None:
             return ending.retrying_silently(self._agent, *refused, self._now())
         if silence.seconds() >= self._turn.stall_cancel_seconds:

@@ -54,6 +54,14 @@ class Silence:
             return None
         return traffic.refused_in_a_row, traffic.last_refusal or "it did not say why"
 
+    def stopped(self) -> Traffic | None:
+        """What the gateway says when the agent is silent since its provider takes no more work: some agents
+        wait for as long as the provider said, be it hours."""
+        traffic = self._traffic
+        if traffic is None or not traffic.stopped or traffic.in_flight or not self.seconds():
+            return None
+        return traffic
+
     def next_look(self) -> float:
         """Seconds until something is to be done about this silence, if it lasts."""
         turn, silent = self._turn, self.seconds()

@@ -87,6 +87,18 @@ async def test_what_people_must_mend_is_told_apart(stage, refusal, kind) -> None
     assert end.kind is kind
 
 
+async def test_an_agent_that_waits_in_silence_for_its_provider_s_limit_is_not_waited_for(stage) -> None:
+    """Codex does as a provider says that asks to be tried again in five hours."""
+    said = {"refused_in_a_row": 1, "last_refusal": "usage limit reached", "stopped": "quota"}
+    async with telling(lambda: said) as teller:
+        agent = stage.replay(stage.steps({"silent": 600}))
+        end = await stage.play(agent, stage.turn(stall_seconds=1, model=teller.access))
+
+    assert end.kind is TurnKind.LIMITED
+    assert end.error == "its provider takes no more work: usage limit reached"
+    assert end.seconds < 30
+
+
 async def test_a_held_call_is_no_silence_and_its_time_is_not_the_agent_s(stage) -> None:
     """It would be ended twice over: by the silence, and by the turn's time-out."""
     told: list[float] = []
