@@ -53,6 +53,7 @@ agents-for-tests: setup
 
 agents: setup
 	@"$(BIN)/python" -m tests.agents_real $(ARGS)
+	ORCHARD_TEST_AGENTS=1 "$(BIN)/python" -m pytest -q tests/agents_real/test_whole_orchard.py
 
 real: setup
 	@"$(BIN)/python" -m tests.real $(ARGS)
