@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ACTOR = "cli"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 _MISUSED = 2  # the exit code of a line that fits no form, as of other bad usage
 
