@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,8 @@ def sleeper():
     def start(**options):
         process = subprocess.Popen(["tail", "-f", "/dev/null"], start_new_session=True, **options)
         started.append(process)
+        while b"tail" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.001)  # its exec has begun, but its arguments are not there yet
         return process
 
     yield start
