@@ -14,7 +14,7 @@ import pytest
 
 from core.domain.budget import Account, Scope, Unit
 from core.domain.event import EventKind
-from core.store import ledger, usage
+from core.store import leases, ledger, usage
 from tests.model_server.script import parse_fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -157,7 +157,7 @@ async def test_a_turn_that_fails_as_its_provider_takes_no_work_costs_no_try_and_
         assert limited.data["reason"] == said
 
         async def is_over() -> bool:
-            return "calc-1" not in orchard.runtime.commands._engine._dispatcher._floor.starting
+            return not await orchard.runtime.store.read(lambda conn: leases.held(conn, "calc"))
 
         await until(is_over)
         assert said.rstrip(".") in (await commands.why("calc-1")).sentence
