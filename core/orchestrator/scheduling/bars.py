@@ -53,7 +53,8 @@ def budget_bar(account: Account, one: UnitStanding, zone: tzinfo) -> str:
         return f"waits: {said}; next when that has ended, {then}."
     if account.day is None:
         return (
-            f"waits: the budget of {whose} is used up: {spent} of {limit}; next when it is raised: /budget raise."
+            f"waits: the budget of {whose} is used up: {spent} of {limit}; "
+            "next when it is raised: /budget raise."
         )
     ends = f"{account.day.end.astimezone(zone):%H:%M} {zone}"
     return f"waits: the budget of {whose} is used up: {spent} of {limit}; next at {ends}, {then}."
