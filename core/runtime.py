@@ -96,23 +96,13 @@ async def open_runtime(
                 back_off=back_off or BackOff(),
             )
         )
-        registry.on_changed(work.dispatcher.wake)
-        registry.on_changed(work.fencing.apply)
-        registry.on_changed(lambda: work.gateway.set_rates(setups.rates()))
         await stack.enter_async_context(_tended(store, registry, setups, work, clock))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
             store,
             registry,
-            RunningEngine(
-                setups,
-                dispatcher=work.dispatcher,
-                designs=work.designs,
-                resources=work.resources,
-                budgets=work.budgets,
-                gateway=work.gateway,
-            ),
+            _engine(work, setups),
             started_at=clock.now(),
             isolation=str(machine.strongest),
         )
@@ -156,6 +146,10 @@ async def _setups(registry: Registry, state_path: Path, machine: Machine) -> Set
 async def _tended(
     store: Store, registry: Registry, setups: Setups, work: Work, clock: Clock
 ) -> AsyncIterator[None]:
+    """Settings that change reach what is at work; what should be is compared with what is."""
+    registry.on_changed(work.dispatcher.wake)
+    registry.on_changed(work.fencing.apply)
+    registry.on_changed(lambda: work.gateway.set_rates(setups.rates()))
     transcripts = TranscriptKeeping(
         store,
         clock,
@@ -163,9 +157,20 @@ async def _tended(
         retention_days=lambda: setups.global_settings().transcript_retention_days,
         redactor=lambda: Redactor(setups.secrets()),
     )
-    reconciler = Reconciler(store, work.dispatcher, state_path=setups.state_path)
+    reconciler = Reconciler(store, work.dispatcher, work.crew, state_path=setups.state_path)
     async with ticking(reconciler, SettingsWatch(registry), work.resources, registry, transcripts):
         yield
+
+
+def _engine(work: Work, setups: Setups) -> RunningEngine:
+    return RunningEngine(
+        setups,
+        dispatcher=work.dispatcher,
+        designs=work.designs,
+        resources=work.resources,
+        budgets=work.budgets,
+        gateway=work.gateway,
+    )
 
 
 def _is_mirrored(registry: Registry, name: str) -> bool:

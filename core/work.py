@@ -11,13 +11,11 @@ from core.background import running
 from core.bus import Bus
 from core.clock import Clock
 from core.executors.local import LocalExecutor
-from core.folder import state_folder as state_folder
-from core.folder import variables as variables
 from core.gateway.service import Gateway
 from core.monitoring.machine import read_machine
-from core.offline import open_commands as open_commands
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.budgets import Budgets
+from core.orchestrator.crew import Crew
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.epics import EpicDesigns
 from core.orchestrator.fencing import Fencing
@@ -30,18 +28,33 @@ from core.orchestrator.scheduling.surveyor import Surveyor
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
 from core.store.database import Store
+from core.wake import Wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """The parts that are at work."""
 
+    crew: Crew
     dispatcher: Dispatcher
     designs: EpicDesigns
     resources: ResourceEngine
     fencing: Fencing
     budgets: Budgets
     gateway: Gateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """What the work is done with."""
+
+    executor: LocalExecutor
+    fencing: Fencing
+    floor: Floor
+    budgets: Budgets
+    holds: ProviderHolds
+    gateway: Gateway
+    resources: ResourceEngine
 
 
 @asynccontextmanager
@@ -55,13 +68,64 @@ async def open_work(
     times: SupervisionTimes | None,
     back_off: BackOff,
 ) -> AsyncIterator[Work]:
-    """What decides, starts and designs, with the workers and their fences."""
-    settings, state_path = setups.global_settings(), setups.state_path
+    """At work until the block ends. `folder`: that of the settings, where strategies of one's own are."""
+    settings, wake = setups.global_settings(), Wake()
     async with AsyncExitStack() as stack:
-        fencing = await stack.enter_async_context(Fencing.open(store, setups.settings, state_path))
+        means = await stack.enter_async_context(_means(store, bus, setups, folder, clock))
+        crew = Crew.of(
+            store,
+            setups,
+            means.executor,
+            clock=clock,
+            times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
+            lease_seconds=settings.lease_seconds,
+            floor=means.floor,
+            wake=wake,
+            budgets=means.budgets,
+            models=ModelRuns(means.gateway, means.budgets.accounts),
+            holds=means.holds,
+        )
+        crew.supervisor.on_report(means.fencing.explained)
+        interval = settings.scheduling_interval_seconds
+        dispatcher = Dispatcher(
+            store,
+            bus,
+            setups,
+            crew,
+            wake=wake,
+            clock=clock,
+            lease_seconds=settings.lease_seconds,
+            interval_seconds=interval,
+            back_off=back_off,
+            engine=means.resources,
+            floor=means.floor,
+            holds=means.holds,
+        )
+        await stack.enter_async_context(running(dispatcher.run(), "the dispatcher"))
+        designs = EpicDesigns(
+            store, bus, setups, dispatcher, crew, means.holds, interval_seconds=interval, back_off=back_off
+        )
+        await stack.enter_async_context(running(designs.run(), "the design of epics"))
+        yield Work(
+            crew=crew,
+            dispatcher=dispatcher,
+            designs=designs,
+            resources=means.resources,
+            fencing=means.fencing,
+            budgets=means.budgets,
+            gateway=means.gateway,
+        )
+
+
+@asynccontextmanager
+async def _means(store: Store, bus: Bus, setups: Setups, folder: Path, clock: Clock) -> AsyncIterator[_Means]:
+    async with AsyncExitStack() as stack:
+        fencing = await stack.enter_async_context(Fencing.open(store, setups.settings, setups.state_path))
         executor = await stack.enter_async_context(
             LocalExecutor.open(
-                state_path / "logs", heartbeat_seconds=settings.heartbeat_seconds, fences=fencing.fences
+                setups.state_path / "logs",
+                heartbeat_seconds=setups.global_settings().heartbeat_seconds,
+                fences=fencing.fences,
             )
         )
         floor = Floor(clock)
@@ -73,40 +137,14 @@ async def open_work(
         resources = await stack.enter_async_context(
             _resources(store, setups, clock, floor, fencing, folder, budgets, holds)
         )
-        dispatcher = Dispatcher(
-            store,
-            bus,
-            setups,
-            executor,
-            clock=clock,
-            lease_seconds=settings.lease_seconds,
-            interval_seconds=settings.scheduling_interval_seconds,
-            times=times or SupervisionTimes(heartbeat_timeout=settings.lease_seconds),
-            back_off=back_off,
-            engine=resources,
+        yield _Means(
+            executor=executor,
+            fencing=fencing,
             floor=floor,
             budgets=budgets,
             holds=holds,
-            models=ModelRuns(gateway, budgets.accounts),
-        )
-        dispatcher.supervisor.on_report(fencing.explained)
-        await stack.enter_async_context(running(dispatcher.run(), "the dispatcher"))
-        designs = EpicDesigns(
-            store,
-            bus,
-            setups,
-            dispatcher,
-            interval_seconds=settings.scheduling_interval_seconds,
-            back_off=back_off,
-        )
-        await stack.enter_async_context(running(designs.run(), "the design of epics"))
-        yield Work(
-            dispatcher=dispatcher,
-            designs=designs,
-            resources=resources,
-            fencing=fencing,
-            budgets=budgets,
             gateway=gateway,
+            resources=resources,
         )
 
 

@@ -11,56 +11,35 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from core.agents.roles import ROLE_OF, Role
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import EventKind
-from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
-from core.executors.local import LocalExecutor
-from core.orchestrator.agent_runs import AgentRuns
 from core.orchestrator.back_off import BackOff
-from core.orchestrator.budget_stops import BudgetStops
-from core.orchestrator.budgets import Budgets
+from core.orchestrator.claims import ClaimDesk, Claims
+from core.orchestrator.crew import Crew
 from core.orchestrator.floor import Floor
 from core.orchestrator.merge_queue import MergeQueue
-from core.orchestrator.model_runs import ModelRuns
-from core.orchestrator.parking import Parking
 from core.orchestrator.phase_runs import PhaseRuns
 from core.orchestrator.provider_holds import ProviderHolds
-from core.orchestrator.reception import Reception
 from core.orchestrator.scheduling.candidates import Candidate, Kind
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.setups import Setups
-from core.orchestrator.staffing import Staffed, Staffing, past_of
-from core.orchestrator.supervisor import SupervisionTimes, Supervisor
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import PeerGone
 from core.scheduler.decision import Preemption
-from core.store import cycles, leases
-from core.store.database import Store, Transaction
-from core.store.leases import Claim, Claimed, Lease
+from core.store import cycles
+from core.store.database import Store
 from core.wake import Wake
 from core.worker.contract import (
     Progress,
-    ProjectSetup,
     RemoveWorktree,
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claims:
-    """What one project's claim won, with what its phases need."""
-
-    leases: Mapping[str, Lease]  # by story
-    setup: ProjectSetup
-    staff: Mapping[str, Staffed]  # by story
 
 
 class Dispatcher:
@@ -71,17 +50,15 @@ class Dispatcher:
         store: Store,
         bus: Bus,
         setups: Setups,
-        executor: LocalExecutor,
+        crew: Crew,
         *,
+        wake: Wake,
         clock: Clock,
         lease_seconds: float,
         interval_seconds: float,
-        times: SupervisionTimes,
         back_off: BackOff,
         engine: ResourceEngine,
         floor: Floor,
-        budgets: Budgets,
-        models: ModelRuns,
         holds: ProviderHolds,
     ) -> None:
         self._store = store
@@ -90,47 +67,29 @@ class Dispatcher:
         self.clock = clock
         self._lease_seconds = lease_seconds
         self._interval = interval_seconds
-        self._reception = Reception(
-            store,
-            lease_seconds=lease_seconds,
-            state_path=setups.state_path,
-            wake=self.wake,
-            asking=setups.asking,
-        )
-        self.supervisor = Supervisor(executor, self._reception, clock=clock, times=times)
-        self.parking = Parking(self.supervisor)
-        self._merges = MergeQueue(store, self.supervisor, setups)
-        self.requests = WorkerRequests(store, self.supervisor, setups, quiet=self.quiet)
+        self._wake = wake
+        self._reception = crew.reception
+        self._parking = crew.parking
+        self.supervisor = crew.supervisor
+        self._pauses = floor.pauses
+        self._merges = MergeQueue(store, crew.supervisor, setups)
+        self.requests = WorkerRequests(store, crew.supervisor, setups, quiet=self.quiet)
         self.extra_agents = floor.extra_agents
         self.on_grant: Callable[[], None] = lambda: None
         self._engine = engine
         self._floor = floor
-        self.holds = holds
-        self.staffing = Staffing(setups, holds.held_agent)
-        holds.wake = self.wake
-        self.budget_stops = BudgetStops(budgets, floor, self.parking, self._reception.progress, clock)
-        self.agents = AgentRuns(
-            store,
-            setups,
-            self.supervisor,
-            clock=clock,
-            models=models,
-            budgets=budgets,
-            stops=self.budget_stops,
+        self._claims = ClaimDesk(
+            store, setups, crew.supervisor, crew.staffing, floor.pauses, lease_seconds=lease_seconds
         )
         self._phases = PhaseRuns(
             store,
             setups,
-            self.agents,
-            staffing=self.staffing,
+            crew.agents,
+            staffing=crew.staffing,
             holds=holds,
             back_off=back_off,
             pauses=floor.pauses,
         )
-        floor.is_parking = self.parking.is_parking
-        floor.worker_ready_in = self.supervisor.ready_in
-        self._pauses = floor.pauses
-        self._wake = Wake()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._parks: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()  # stories whose task is to end
@@ -182,7 +141,7 @@ class Dispatcher:
 
     def _start_phases(self, project: str, chosen: Sequence[Candidate]) -> None:
         """All of a project at once: its worker is made ready once, and one transaction claims them."""
-        claims = asyncio.create_task(self._claim_all(project, chosen), name=f"claim for {project}")
+        claims = asyncio.create_task(self._claims.claim(project, chosen), name=f"claim for {project}")
         for candidate in chosen:
             (cycle,) = candidate.cycles
             task = asyncio.create_task(self._drive(cycle, claims), name=f"drive {cycle.story_id}")
@@ -203,20 +162,20 @@ class Dispatcher:
 
     async def _park(self, preemption: Preemption) -> None:
         story = preemption.task_id
-        await self.parking.park(
+        await self._parking.park(
             preemption.victim,
             story,
             taker=preemption.taker,
             reason=preemption.reason,
             within_seconds=self._setups.global_settings().park_seconds,
         )
-        if self.parking.is_parking(story):
+        if self._parking.is_parking(story):
             self._engine.reclaimed(preemption)
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
         self._floor.starting.pop(story, None)
-        self.parking.over(story)
+        self._parking.over(story)
         self._cancelled.discard(story)
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -226,61 +185,7 @@ class Dispatcher:
 
     # -- one story ---------------------------------------------------------------------------
 
-    async def _claim_all(self, project: str, chosen: Sequence[Candidate]) -> _Claims | None:
-        """None: the project cannot work now, and its stories wait a little."""
-        cycles_of = {candidate.id: candidate.cycles[0] for candidate in chosen}
-        try:
-            setup = self._setups.project(project)
-            staff = await self._staff(project, cycles_of)
-            if not staff:
-                return None
-            owner = await self.supervisor.ensure(project)
-        except OrchardError as error:
-            self._pauses.put_off(cycles_of, error)
-            return None
-
-        def claim(tx: Transaction) -> Claimed:
-            claimed = leases.claim_all(
-                tx,
-                [
-                    Claim(story_id=story, phase=_phase_of(cycle), wants=candidate.wants)
-                    for candidate, (story, cycle) in zip(chosen, cycles_of.items(), strict=True)
-                    if story in staff
-                ],
-                owner=owner,
-                lease_seconds=self._lease_seconds,
-            )
-            for lease in claimed.won:
-                attempt = cycles_of[lease.story_id].attempt
-                choice = staff[lease.story_id].choice
-                data = {"phase": str(lease.phase), "attempt": attempt, "agent": choice.name}
-                if choice.reason:
-                    data["why"] = choice.reason
-                tx.emit(EventKind.PHASE_STARTED, project=project, story_id=lease.story_id, data=data)
-            return claimed
-
-        claimed = await self._store.write(claim)
-        for story, why in claimed.lost.items():
-            log.info("%s lost its race: %s", story, why)
-            if not isinstance(why, LostRace):
-                self._pauses.put_off([story], why)
-            elif any(candidate.wants for candidate in chosen):
-                self._pauses.begin(story, 1.0, str(why))
-        return _Claims(leases={lease.story_id: lease for lease in claimed.won}, setup=setup, staff=staff)
-
-    async def _staff(self, project: str, cycles_of: Mapping[str, Cycle]) -> Mapping[str, Staffed]:
-        """Who works on each story; one for whom nobody can waits a little."""
-        pasts = await self._store.read(lambda conn: {story: past_of(conn, story) for story in cycles_of})
-        found: dict[str, Staffed] = {}
-        for story, cycle in cycles_of.items():
-            role, past = ROLE_OF.get(_phase_of(cycle), Role.CODE), pasts[story]
-            try:
-                found[story] = self.staffing.choose(project, role, past, session_id=cycle.session_id)
-            except OrchardError as error:
-                self._pauses.put_off([story], error)
-        return found
-
-    async def _drive(self, cycle: Cycle, claims: asyncio.Task[_Claims | None]) -> None:
+    async def _drive(self, cycle: Cycle, claims: asyncio.Task[Claims | None]) -> None:
         claimed = await asyncio.shield(claims)
         if claimed is None or (lease := claimed.leases.get(cycle.story_id)) is None:
             return
@@ -408,8 +313,3 @@ class Dispatcher:
     @property
     def progress(self) -> Mapping[str, Progress]:
         return self._reception.progress
-
-
-def _phase_of(cycle: Cycle) -> Phase:
-    assert cycle.state.phase is not None  # what is over is no candidate
-    return cycle.state.phase

@@ -21,9 +21,11 @@ from core.domain.proposals import parse_proposals
 from core.domain.story import Epic
 from core.errors import LostRace, OrchardError, Unavailable
 from core.orchestrator.back_off import BackOff
+from core.orchestrator.crew import Crew
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.pauses import Pauses
+from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
 from core.orchestrator.staffing import Past
@@ -46,6 +48,8 @@ class EpicDesigns:
         bus: Bus,
         setups: Setups,
         dispatcher: Dispatcher,
+        crew: Crew,
+        holds: ProviderHolds,
         *,
         interval_seconds: float,
         back_off: BackOff,
@@ -54,6 +58,8 @@ class EpicDesigns:
         self._bus = bus
         self._setups = setups
         self._dispatcher = dispatcher
+        self._crew = crew
+        self._holds = holds
         self._extra_agents = dispatcher.extra_agents
         self._clock = dispatcher.clock
         self._interval = interval_seconds
@@ -125,7 +131,7 @@ class EpicDesigns:
         return any(epic_id.rpartition("-")[0] == project for epic_id in self._drives)
 
     def _must_wait(self, epic: Epic, waits: dict[str, str]) -> bool:
-        if (seconds := self._dispatcher.supervisor.ready_in(epic.project)) > 0:
+        if (seconds := self._crew.supervisor.ready_in(epic.project)) > 0:
             self._pauses.begin(epic.id, seconds, "the project's worker ended unexpectedly.")
         elif (
             epic.not_before is not None
@@ -150,14 +156,13 @@ class EpicDesigns:
     # -- one epic ----------------------------------------------------------------------------
 
     async def _drive(self, epic: Epic) -> None:
-        agents = self._dispatcher.agents
+        agents = self._crew.agents
         try:
             setup = self._setups.project(epic.project)
             past = Past(failed_starts=self._failed_starts.get(epic.id, {}))
-            staffing = self._dispatcher.staffing
-            agent = staffing.choose(epic.project, Role.DESIGN, past, session_id=None).agent
+            agent = self._crew.staffing.choose(epic.project, Role.DESIGN, past, session_id=None).agent
             policy = self._setups.review_policy(epic.project)
-            owner = await self._dispatcher.supervisor.ensure(epic.project)
+            owner = await self._crew.supervisor.ensure(epic.project)
         except OrchardError as error:
             self._pauses.put_off([epic.id], error)
             return
@@ -228,7 +233,7 @@ class EpicDesigns:
     async def _meet_limit(self, epic: Epic, report: PhaseReport, agent: str, policy: UsagePolicy) -> None:
         """It waits for its agent where the project asked for that, and people are asked where it did not. Its
         provider's limit is that of all who depend on it."""
-        holds = self._dispatcher.holds
+        holds = self._holds
         await holds.met(agent, reason=f"{report.error} {report.hint}".strip(), said=report.limited_until)
         if not holds.why_not(epic.project, Role.DESIGN):  # another agent takes over
             kept = report.session_id or epic.session_id

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.domain.lifecycles import ProjectStatus
 from core.domain.story import OVER, EpicState
+from core.orchestrator.crew import Crew
 from core.orchestrator.deadlines import Deadlines
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.usage_limit import end_usage_pause
@@ -26,9 +27,10 @@ _TRY_AGAIN_SECONDS = 60.0  # a removal that failed
 class Reconciler:
     """`tick` is called on a timer; one at a time."""
 
-    def __init__(self, store: Store, dispatcher: Dispatcher, *, state_path: Path) -> None:
+    def __init__(self, store: Store, dispatcher: Dispatcher, crew: Crew, *, state_path: Path) -> None:
         self._store = store
         self._dispatcher = dispatcher
+        self._crew = crew
         self._state_path = state_path
         self._deadlines = Deadlines(store, dispatcher.clock)
         self._not_before: dict[str, float] = {}  # story to monotonic seconds
@@ -38,10 +40,10 @@ class Reconciler:
         async with self._at_work:
             for step in (
                 self._meet_deadlines,
-                self._dispatcher.supervisor.kill_silent,
+                self._crew.supervisor.kill_silent,
                 self._end_expired_leases,
                 self._end_usage_pauses,
-                self._dispatcher.budget_stops.tick,
+                self._crew.stops.tick,
                 self._remove_leftovers,
             ):
                 try:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.domain.project import Project
-from core.folder import state_folder as state_folder
-from core.folder import variables as variables
 from core.gateway.service import Gateway, GatewayView
-from core.offline import open_commands as open_commands
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.dispatcher import Dispatcher
 from core.orchestrator.epics import EpicDesigns

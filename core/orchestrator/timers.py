@@ -8,9 +8,6 @@ from contextlib import asynccontextmanager
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core.folder import state_folder as state_folder
-from core.folder import variables as variables
-from core.offline import open_commands as open_commands
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.registry import Registry
 from core.orchestrator.scheduling.engine import ResourceEngine

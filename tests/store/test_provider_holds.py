@@ -191,7 +191,7 @@ async def test_a_sprint_goes_on_by_itself_within_its_work_hours_only(house, cloc
         def in_work_hours(self, project, now):
             return work_time(now, hours.get(project)).allowed
 
-    reconciler = Reconciler(house.store, Floor(), state_path=tmp_path)
+    reconciler = Reconciler(house.store, Floor(), crew=None, state_path=tmp_path)
     resumes = UsagePolicy(resumes=True)
     house.policies = {"bank": resumes, "shop": resumes}
     midnight = datetime(2026, 3, 11, 0, 0, tzinfo=UTC)  # a Wednesday

@@ -171,13 +171,13 @@ async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_
         assert len(limited) == 2
         assert {event.data["others"] for event in limited} == {"All that depends on replay waits with it."}
         assert {event.project: event.data["resumes"] for event in limited} == {"calc": False, "depot": True}
-        holds = commands._engine._dispatcher.holds
+        holds = commands._engine._designs._holds
         assert holds.held_agent("other") == ""
         assert holds.held_agent("replay").startswith("replay is at its usage limit until ")
     del stories["Subtract"]["test_red"][0]
     async with farm.running() as orchard:  # the next life knows it, too, and asks nobody anew
         commands = orchard.runtime.commands
-        holds = commands._engine._dispatcher.holds
+        holds = commands._engine._designs._holds
         assert holds.held_agent("replay") != ""
         again = ProviderHold(
             provider="replay",
