@@ -20,6 +20,7 @@ from config.loader import Configuration, load
 from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
+from core.doctor.project import examine_project
 from core.domain.project import Project
 from core.errors import OrchardError
 from core.folder import variables
@@ -27,7 +28,6 @@ from core.gateway.addresses import known_providers, providers_of
 from core.isolation.limits import Enforcement, Means, Resource
 from core.isolation.machine import probe_enforcement, probe_machine
 from core.isolation.plan import Level, Machine
-from core.projects.doctor import examine_project
 
 OLDEST_GIT = (2, 38)  # merge-tree --write-tree
 FREE_DISK_GB = 2

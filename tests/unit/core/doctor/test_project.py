@@ -9,8 +9,9 @@ import venv
 import pytest
 
 from config.loader import load
+from core.doctor.finding import State
+from core.doctor.project import examine_project
 from core.isolation.machine import probe_machine
-from core.projects.doctor import State, examine_project
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ async def test_a_project_of_another_language_is_told_to_set_its_command(examine,
 async def test_a_compiled_project_is_told_why_it_is_run_so(
     examine, make_repository, tmp_path, monkeypatch, file, runner, program
 ):
-    monkeypatch.setattr("core.projects.doctor.shutil.which", lambda name, path=None: None)
+    monkeypatch.setattr("core.doctor.runner.shutil.which", lambda name, path=None: None)
     path = make_repository(tmp_path / "made", {file: ""})
     finding, absent = (await examine(path=path))["tests"]
     assert finding.state is State.OK
