@@ -69,7 +69,7 @@ class Dispatcher:
         self._interval = interval_seconds
         self._wake = wake
         self._reception = crew.reception
-        self._parking = crew.parking
+        self.parking = crew.parking
         self.supervisor = crew.supervisor
         self._pauses = floor.pauses
         self._merges = MergeQueue(store, crew.supervisor, setups)
@@ -162,20 +162,20 @@ class Dispatcher:
 
     async def _park(self, preemption: Preemption) -> None:
         story = preemption.task_id
-        await self._parking.park(
+        await self.parking.park(
             preemption.victim,
             story,
             taker=preemption.taker,
             reason=preemption.reason,
             within_seconds=self._setups.global_settings().park_seconds,
         )
-        if self._parking.is_parking(story):
+        if self.parking.is_parking(story):
             self._engine.reclaimed(preemption)
 
     def _driven(self, story: str, task: asyncio.Task[None]) -> None:
         self._drives.pop(story, None)
         self._floor.starting.pop(story, None)
-        self._parking.over(story)
+        self.parking.over(story)
         self._cancelled.discard(story)
         self._reception.progress.pop(story, None)
         if not task.cancelled() and (error := task.exception()) is not None:
