@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from core.clock import Clock
 from core.errors import Unavailable
 from core.store import faults, migrations
 from core.store.transaction import Outcome, Transaction, run_group
+from core.store.wal import switch_to_wal
 
 __all__ = ["Store", "Transaction"]
 
@@ -213,7 +213,7 @@ def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float
             hint=f"Use a Python that brings {'.'.join(map(str, _OLDEST_SQLITE))} or newer.",
         )
     migrations.check_owner(conn, path)  # before the first pragma that writes to the file
-    mode = _switch_to_wal(conn, busy_seconds)
+    mode = switch_to_wal(conn, busy_seconds)
     if mode != "wal":
         raise Unavailable(
             "The store's folder cannot hold it.",
@@ -226,19 +226,6 @@ def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float
     conn.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     _prepare(conn)
     migrations.migrate(conn, path)
-
-
-def _switch_to_wal(conn: sqlite3.Connection, busy_seconds: float) -> str:
-    """The mode that it came to. Two programs that make the same file can hold each other up here, and
-    SQLite then gives up at once instead of waiting, as it would be a deadlock."""
-    give_up_at = time.monotonic() + busy_seconds
-    while True:
-        try:
-            return str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.01)
 
 
 def _prepare_reader(conn: sqlite3.Connection) -> None:

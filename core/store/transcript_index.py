@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InvalidInput, Unavailable
+from core.store.wal import switch_to_wal
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ CREATE TABLE place (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NUL
 CREATE VIRTUAL TABLE words USING fts5(text, project UNINDEXED, tokenize = "unicode61 remove_diacritics 2");
 INSERT INTO place VALUES (1, 0);
 """
+_BUSY_SECONDS = 10.0
 _LONGEST_QUERY = 400
 _WORDS_AT_MOST = 20
 
@@ -114,9 +116,9 @@ class TranscriptIndex:
         if not self._path.exists():
             with contextlib.suppress(FileExistsError):  # only this user may read what agents said
                 os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        conn = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        conn = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
-            conn.execute("PRAGMA journal_mode = WAL")
+            switch_to_wal(conn, _BUSY_SECONDS)
             conn.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is indexed again
             layout = conn.execute("PRAGMA user_version").fetchone()[0]
             if layout != _LAYOUT:

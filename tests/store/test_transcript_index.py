@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import suppress
 
 import pytest
@@ -95,6 +96,20 @@ def test_another_layout_is_made_anew(index, tmp_path):
         conn.execute("PRAGMA user_version = 99")
 
     assert index.place() == 0
+
+
+def test_two_that_make_the_file_at_the_same_moment_wait_for_each_other(index, tmp_path):
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # SQLite lets nobody wait who would switch the journal meanwhile
+    ending = threading.Timer(0.2, other.execute, ("COMMIT",))
+    ending.start()
+    try:
+        index.add("shop-1.1", "shop", "words", seq=5)
+    finally:
+        ending.join()
+        other.close()
+
+    assert ids(index.search("words")) == ["shop-1.1"]
 
 
 WRITER = """
