@@ -172,6 +172,11 @@ async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_
         assert {event.data["others"] for event in limited} == {"All that depends on replay waits with it."}
         assert {event.project: event.data["resumes"] for event in limited} == {"calc": False, "depot": True}
         holds = commands._engine._designs._holds
+
+        async def is_known() -> bool:  # after the transaction that told people
+            return holds.held_agent("replay") != ""
+
+        await until(is_known)
         assert holds.held_agent("other") == ""
         assert holds.held_agent("replay").startswith("replay is at its usage limit until ")
     del stories["Subtract"]["test_red"][0]
