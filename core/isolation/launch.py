@@ -270,6 +270,10 @@ async def launch(
     try:
         await _connect(process, popen, ours, limit)
     except BaseException:
+        taken = (process.stdin, process._out, process._err)
+        for pipe, by in zip((popen.stdin, popen.stdout, popen.stderr), taken, strict=True):
+            if pipe is not None and by is None:  # nobody else will close it
+                pipe.close()
         await process.kill_tree()
         raise
     return process

@@ -1,6 +1,9 @@
 """run(): exit codes, input, output, time-outs, limits, at both levels."""
 
+import asyncio
+import gc
 import hashlib
+import itertools
 import os
 import resource
 import signal
@@ -197,6 +200,25 @@ async def test_terminate_asks_the_program_itself(machine, box) -> None:
     assert await process.stdout.readline() == b"bye\n"
     assert await process.wait() == 3
     await process.kill_tree()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_pipe_open(machine, box, tag, recwarn) -> None:
+    planned = plan_launch(["sleep", tag.seconds], box, machine)
+    for steps in itertools.count(1):  # wherever it is when it happens
+        start = asyncio.ensure_future(launch(planned, stdin=PIPE, stdout=PIPE, stderr=PIPE))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if start.done():
+            break
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        assert tag.alive() == []
+    await start.result().kill_tree()
+    del start
+    gc.collect()
+    assert [str(each.message) for each in recwarn.list] == []
+    assert steps > 3
 
 
 async def test_a_machine_without_bubblewrap_gives_process_and_says_why(tmp_path) -> None:
