@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from core.agents.redaction import Redactor
 from core.agents.roles import ROLE_OF, Role
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
@@ -23,6 +24,8 @@ from core.store import approvals, leases
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
+
+_CAUSE_CHARACTERS = 240
 
 
 class PhaseRuns:
@@ -75,8 +78,9 @@ class PhaseRuns:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         after = await self._keep(job, report)
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
-            refused = report.end is PhaseEnd.REFUSED
-            reason = "the gate said no" if refused else "the agent failed"
+            reason = "the gate said no"
+            if report.end is not PhaseEnd.REFUSED:
+                reason = f"the agent failed{_cause(report, Redactor(self._setups.secrets()))}"
             self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
         return report.end
 
@@ -116,6 +120,14 @@ class PhaseRuns:
         after = await self._agents.keep(job, report, record)
         await self._holds.settle()
         return after
+
+
+def _cause(report: PhaseReport, redactor: Redactor) -> str:
+    """Such as " (it exited with code 1)": one line, without any key, and without the word by which what comes
+    next is found in a wait."""
+    said = redactor.text(report.error.strip().partition("\n")[0]).replace("; ", ", ").rstrip(". ")
+    short = said if len(said) <= _CAUSE_CHARACTERS else f"{said[:_CAUSE_CHARACTERS].rstrip()} …"
+    return f" ({short})" if short else ""
 
 
 def _record(tx: Transaction, job: PhaseJob, report: PhaseReport, policy: ReviewPolicy) -> Cycle:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 from core.domain.event import EventKind
 
 TESTER = """
@@ -54,6 +57,28 @@ async def test_roles_have_their_agents_and_a_fallback_takes_what_one_cannot_star
         "replay works in place of broken: broken could not be started 2 times; absent is not installed."
     )
     assert "goes on with the conversation that it began in place of broken" in whys[1]
+
+
+async def test_a_story_that_waits_after_a_failure_says_what_failed_and_no_key(quick_farm):
+    quick_farm.add("calc")
+    quick_farm.agents = {
+        "broken": {
+            "argv": ["/bin/sh", "-c", "echo no entry with $TOKEN_KEY >&2; exit 3"],
+            "environment": {"TOKEN_KEY": "sk-very-secret-0123456789"},
+            "key_variables": ["TOKEN_KEY"],
+        }
+    }
+    quick_farm.settings = {"agent": "broken", "ai_settings": {"max_auto_retry": 4}}
+    async with quick_farm.running() as orchard:
+        await orchard.sprint("calc", "Multiply")
+        sentence = ""
+        async with asyncio.timeout(40):
+            while "the agent failed" not in sentence:
+                await asyncio.sleep(0.02)
+                sentence = (await orchard.runtime.commands.why("calc-1")).sentence
+    assert "the agent failed (broken exited with code 3 before its turn began" in sentence
+    assert re.search(r"\), attempt [2-5] comes; next in \d+ s\.$", sentence)
+    assert "sk-very-secret" not in sentence
 
 
 async def test_an_agent_that_nobody_can_start_blocks_the_story_after_its_attempts(quick_farm):
