@@ -154,8 +154,11 @@ def _blocked(facts: StoryFacts) -> Explanation:
     return Explanation(
         sentence=f"is blocked in {cycle.state}{after}: {first}",
         details=(*(line for line in rest.splitlines() if line.strip()), *_obstacle_sentences(facts)),
-        next=f"A person helps: /suggest_fix {name}, {again}/story takeover {name}, /skip_task {name} or "
-        f"/tdd abort {name}.",
+        next=_after_pause(
+            facts,
+            f"A person helps: /suggest_fix {name}, {again}/story takeover {name}, /skip_task {name} or "
+            f"/tdd abort {name}.",
+        ),
     )
 
 
@@ -173,7 +176,10 @@ def _held(facts: StoryFacts) -> Explanation:
     return Explanation(
         sentence=f"is stopped in {cycle.state} by {who}{since}.",
         details=tuple(_obstacle_sentences(facts)),
-        next=f"Let it go on: /tdd start {facts.story.id}; or one phase of it: /tdd next {facts.story.id}.",
+        next=_after_pause(
+            facts,
+            f"Let it go on: /tdd start {facts.story.id}; or one phase of it: /tdd next {facts.story.id}.",
+        ),
     )
 
 
@@ -312,6 +318,13 @@ def _paused(facts: StoryFacts) -> tuple[str, str]:
         return said, f"The sprint goes on by itself at {until}; or at once: /sprint resume {name}."
     when = f" after {until}" if until else " when the limit is over"
     return said, f"A person lets it go on{when}: /sprint resume {name}."
+
+
+def _after_pause(facts: StoryFacts, following: str) -> str:
+    """What a person can do for a story, once its sprint is not paused: until then it is refused."""
+    if facts.project.workflow is not WorkflowState.SPRINT_PAUSED:
+        return following
+    return f"{_paused(facts)[1]} Then: {following}"
 
 
 def _obstacle_sentences(facts: StoryFacts) -> list[str]:

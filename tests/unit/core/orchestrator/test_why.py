@@ -179,6 +179,10 @@ def other_projects(stage, tx):
     stage.story("idle", "unplanned", StoryState.BACKLOG)
     stage.project("calm")
     stage.story("calm", "sprint paused")
+    stuck = stage.story("calm", "blocked in a pause", at=CycleState.CODE_GREEN)
+    block(tx, cycles.get(tx.conn, stuck), "the gate said no 3 times")
+    halt = stage.story("calm", "stopped in a pause", at=CycleState.CODE_GREEN)
+    stage.hold(halt, Hold.STOPPED, EventKind.STORY_STOPPED)
     projects.move_workflow(tx, "calm", WorkflowCommand.SPRINT_PAUSE, actor="discord:7")
     stage.project("spent")
     stage.story("spent", "usage limit")
@@ -274,6 +278,16 @@ EXPECTED = {
     "proposed": ("is proposed: nobody has approved it yet.", "", "Approve it: /approve shop-17."),
     "planned": ("is chosen for sprint 1, which has not started.", "", "Start it: /sprint start later."),
     "sprint paused": ("waits: the sprint of calm is paused by discord:7 at ", "", "/sprint resume calm."),
+    "blocked in a pause": (
+        "is blocked in code_green: the gate said no 3 times",
+        "he sprint of calm is paused by discord:7 at ",
+        "Let it go on: /sprint resume calm. Then: A person helps: /suggest_fix calm-2, ",
+    ),
+    "stopped in a pause": (
+        "is stopped in code_green by discord:7 since ",
+        "he sprint of calm is paused by discord:7 at ",
+        "Let it go on: /sprint resume calm. Then: Let it go on: /tdd start calm-3; ",
+    ),
     "usage limit": ("waits: claude takes no more work since ", "", "The sprint goes on by itself at "),
     "project paused": ("waits: halted is paused since ", "", "Start it: /project_start halted."),
     "project blocked": ("waits: stuck stands still", "", "/suggest_fix or /skip_task"),
