@@ -177,7 +177,7 @@ def check_preset(
         return PresetCheck(name=name, found=False, problem=error.message, hint=error.hint)
     row = known[name]
     problem = hint = ""
-    if row.key_variables and not any(variables.get(key) for key in row.key_variables):
+    if not row.has_key(variables):
         problem = f"None of {', '.join(row.key_variables)} is set."
         hint = f"Put {row.key_variables[0]} into Orchard's environment or .env."
     return PresetCheck(

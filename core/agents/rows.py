@@ -102,6 +102,14 @@ class AgentRow(BaseModel):
             raise ValueError("seconds must not be negative")
         return seconds
 
+    def has_key(self, environ: Mapping[str, str]) -> bool:
+        """Whether an agent of this row has a key of its own, in `environ` or in the row; one that names no
+        variable for it needs none."""
+        names = self.key_variables
+        return not names or any(
+            (environ.get(each) or self.environment.get(each, "")).strip() for each in names
+        )
+
 
 Rows = Mapping[str, AgentRow]
 

@@ -62,6 +62,11 @@ def known_providers(settings: ModelGatewaySettings) -> dict[str, Known]:
     return {**BUILT_IN, **said}
 
 
+def providers_in_force(settings: ModelGatewaySettings, environ: Mapping[str, str]) -> tuple[Provider, ...]:
+    """Whom a gateway with these settings asks; nobody where it is switched off."""
+    return providers_of(known_providers(settings), environ) if settings.enabled else ()
+
+
 def providers_of(known: Mapping[str, Known], environ: Mapping[str, str]) -> tuple[Provider, ...]:
     """Those that have a key in `environ`, by the first of their variables that is set."""
     found = []

@@ -25,7 +25,7 @@ from core.domain.budget import Account, AccountLimit
 from core.errors import OrchardError, Unavailable
 from core.gateway import child, doors
 from core.gateway.accounts import Accounts
-from core.gateway.addresses import known_providers, providers_of
+from core.gateway.addresses import providers_in_force
 from core.gateway.contract import (
     AccountsSet,
     Configuration,
@@ -122,7 +122,7 @@ class Gateway:
         Nothing is bound or started without a key of any provider. Raises Unavailable when the port or the
         folder cannot be used.
         """
-        providers = providers_of(known_providers(settings), environ) if settings.enabled else ()
+        providers = providers_in_force(settings, environ)
         folder = state_path / "gateway"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = Configuration(providers=providers, times=times or Times(), rates=rates or Rates())

@@ -21,7 +21,7 @@ from core.agents.rows import AgentRow
 from core.agents.setup import AgentSetup
 from core.clock import SystemClock
 from core.errors import InvalidInput, NotFound
-from core.gateway.addresses import BUILT_IN
+from core.gateway.addresses import BUILT_IN, providers_in_force
 from core.gateway.contract import RunStart
 from core.gateway.service import Gateway
 from core.isolation.machine import probe_machine
@@ -82,8 +82,8 @@ class AgentDesk:
         preset = check_preset(name, rows, environ=self._environ, installed=self._folder)
         own = find_installed(name, row, self._folder)
         ours = own is not None and preset.found
-        keyed = any(self._environ.get(key) for key in row.key_variables) or not row.key_variables
-        through = row.gateway is not None and self._has_key(row.gateway.provider)
+        keyed = row.has_key(self._environ)
+        through = row.gateway is not None and self._gateway_asks(row.gateway.provider)
         return AgentView(
             name=name,
             kind=row.kind,
@@ -114,14 +114,9 @@ class AgentDesk:
                 fallbacks[each] = (*fallbacks.get(each, ()), name)
         return used, fallbacks
 
-    def _has_key(self, provider: str) -> bool:
-        gateway = self._configuration.settings.global_.model_gateway
-        known = gateway.providers.get(provider) or BUILT_IN.get(provider)
-        return bool(
-            gateway.enabled
-            and known
-            and any(self._environ.get(key, "").strip() for key in known.key_variables)
-        )
+    def _gateway_asks(self, provider: str) -> bool:
+        settings = self._configuration.settings.global_.model_gateway
+        return any(each.name == provider for each in providers_in_force(settings, self._environ))
 
     def _rows(self) -> Rows:
         return load_rows(self._configuration.settings.agents)
@@ -183,7 +178,7 @@ class AgentDesk:
         ready = self._reach(row, direct=direct, upstream=upstream)
         setup = resolve(name, rows, environ=self._environ, installed=self._folder, gateway=lambda _: ready)
         own = find_installed(name, row, self._folder)
-        if not ready and row.key_variables and not any(self._environ.get(key) for key in row.key_variables):
+        if not ready and not row.has_key(self._environ):
             raise InvalidInput(
                 f"{name} has no key: none of {', '.join(row.key_variables)} is set.",
                 hint=f"Put {row.key_variables[0]} into Orchard's environment or .env, or name an --upstream.",
@@ -225,7 +220,7 @@ class AgentDesk:
                     hint="Leave --upstream away.",
                 )
             return False
-        return upstream is not None or (not direct and self._has_key(row.gateway.provider))
+        return upstream is not None or (not direct and self._gateway_asks(row.gateway.provider))
 
     @asynccontextmanager
     async def _lane(

@@ -170,12 +170,10 @@ class Setups:
             self.agent_named(agent)
 
     def _has_key(self, agent: str) -> bool:
-        """In Orchard's environment, in its row, or at the gateway; one that names no key needs none."""
+        """Its own, or the gateway's."""
         row = self._agents()[agent]
-        if not row.key_variables:
-            return True
-        given = any(self.environ.get(key) or row.environment.get(key) for key in row.key_variables)
-        return given or (row.gateway is not None and self.gateway_ready(row.gateway.provider))
+        at_gateway = row.gateway is not None and self.gateway_ready(row.gateway.provider)
+        return at_gateway or row.has_key(self.environ)
 
     def able_agents(self, name: str, role: Role) -> tuple[str, ...]:
         """The agents of a project that could work in the role here, the one that is asked for first; that one
