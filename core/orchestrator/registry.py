@@ -28,6 +28,7 @@ from core.store.database import Store, Transaction
 log = logging.getLogger(__name__)
 
 _JUST_NOW = timedelta(minutes=1)
+_KEYS_LATER = ".env is another than at the start: agents' and providers' keys in it are read after a restart"
 
 # How a project that is configured with a status comes to it when it is first seen.
 _WAY_TO = {
@@ -47,6 +48,7 @@ class Registry:
         self._store = store
         self._load = load
         self.configuration = configuration
+        self._keys_as_read = _stamp(configuration.root / ".env")
         self._unusable: dict[str, OrchardError] = {}
         self._listeners: list[Callable[[Project], None]] = []
         self._changed: list[Callable[[], None]] = []
@@ -121,6 +123,12 @@ class Registry:
 
         Raises as `refresh`. Of a project that can no longer be used with its settings, people are told.
         """
+        told = await self._reload(asked=asked)
+        if asked and _stamp(self.configuration.root / ".env") != self._keys_as_read:
+            return replace(told, later=(*told.later, _KEYS_LATER))
+        return told
+
+    async def _reload(self, *, asked: bool) -> ReloadView:
         async with self._entering:
             before, known = self.configuration, {**self.configuration.broken, **self._unusable}
             await self.refresh()
@@ -306,6 +314,15 @@ def _unavailable(name: str, error: OrchardError) -> Callable[[Transaction], obje
     return lambda tx: tx.emit(
         EventKind.PROJECT_UNAVAILABLE, data={"project": name, "message": message, "hint": error.hint}
     )
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What tells a file from what it was; None: it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _same_place(one: Path, other: Path) -> bool:

@@ -63,6 +63,25 @@ async def test_who_asks_is_told_what_was_taken_up_a_moment_before_and_once(tmp_p
         assert (await registry.reload(asked=True)).changed == ()
 
 
+async def test_who_asks_is_told_that_keys_are_read_at_the_start_only(tmp_path):
+    configure(tmp_path, shop={"path": str(checkout(tmp_path / "shop"))})
+    (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=old-key\n")
+
+    def read():
+        return load(tmp_path, environ={})
+
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, read(), read)
+        assert (await registry.reload(asked=True)).later == ()
+        (tmp_path / ".env").write_text("ANTHROPIC_API_KEY=another-key\n")
+        assert (await registry.reload()).later == ()  # nobody asked
+        for _ in range(2):
+            [line] = (await registry.reload(asked=True)).later
+            assert line.startswith(".env is another than at the start")
+            assert "after a restart" in line
+            assert "another-key" not in line
+
+
 async def test_who_cannot_follow_changed_settings_keeps_no_other_from_hearing_of_them(tmp_path, caplog):
     configure(tmp_path, shop={"path": str(checkout(tmp_path / "shop"))})
 
