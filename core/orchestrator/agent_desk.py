@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from config.loader import Configuration
 from config.settings import ModelProvider
-from core.agents.check import Direct, Lane, OnOutcome, Subject, check_agent
+from core.agents.check import OnOutcome, check_agent
+from core.agents.check_turns import Direct, Lane, Subject
 from core.agents.conformance import Conformance, Metered
 from core.agents.install import OnFetching, install_agent, uninstall_agent
 from core.agents.installed import Installed, agents_folder

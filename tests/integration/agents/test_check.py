@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.agents.check import Subject, check_agent
+from core.agents.check import check_agent
+from core.agents.check_turns import Subject
 from core.agents.conformance import Mark, Step
 from core.agents.setup import AgentSetup
 from core.isolation.machine import probe_machine
