@@ -53,10 +53,6 @@ T = TypeVar("T")
 Told = Callable[[tuple[AccountLimit, ...]], Awaitable[object]]
 Stop = Callable[[str, str | None, str], Awaitable[object]]
 
-MOST_AT_ONCE = (
-    10  # a raise adds at most so many times what the settings say: a slip of the pen is not a raise
-)
-
 
 class Budgets:
     """`settings_of`: the settings in force of a project; None for one that is not configured."""
