@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import secrets
 import shutil
 import sys
@@ -56,9 +58,20 @@ def left(token: str) -> Iterator[Callable[[], list[str]]]:
         return found
 
     def look() -> list[str]:
-        places = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run")]
-        found = [path for place in places for deep in ("", "*/") for path in place.glob(f"{deep}*{token}*")]
-        return [*(" ".join(process.cmdline()) for process in processes()), *map(str, found)]
+        words = []
+        for process in processes():
+            with contextlib.suppress(psutil.Error):
+                words.append(" ".join(process.cmdline()))
+        return words + [path for place in ("/tmp", "/var/tmp", "/dev/shm", "/run") for path in named(place)]
+
+    def named(place: str) -> list[str]:
+        """Down to the second folder. `os.walk` bears what others remove meanwhile."""
+        found = []
+        for folder, folders, files in os.walk(place):
+            found += [f"{folder}/{name}" for name in (*folders, *files) if token in name]
+            if folder != place:
+                folders.clear()
+        return found
 
     yield look
     for process in processes():
