@@ -254,17 +254,20 @@ def _providers(configuration: Configuration) -> Check:
 
 
 def _agents(configuration: Configuration) -> list[Check]:
-    """Each preset; one that a project uses must be there, the others may."""
+    """Each agent that is there or that a project wants. One that a project uses must be there."""
     settings = configuration.settings
     try:
         rows = load_rows(settings.agents)
     except OrchardError as error:
         return [_fault("agents", error)]
-    users: dict[str | None, list[str]] = {}
+    users: dict[str | None, list[str]] = {settings.global_.default_agent: []}
+    fallbacks: set[str] = set()
     for name, project in settings.projects.items():
-        users.setdefault(project.agent or settings.global_.default_agent, []).append(name)
-    chosen = {*users, *([settings.global_.default_agent] if settings.global_.default_agent else [])}
+        for agent in (project.agent or settings.global_.default_agent, *project.agents_by_role.values()):
+            users.setdefault(agent, []).append(name)
+        fallbacks.update(project.agent_fallbacks)
     checks = []
+    absent = []  # of those that nobody asked for
     for name in sorted(rows):
         preset = check_preset(
             name,
@@ -272,14 +275,26 @@ def _agents(configuration: Configuration) -> list[Check]:
             environ=variables(configuration.root),
             installed=agents_folder(configuration.state_path),
         )
+        if not preset.found and name not in users and name not in fallbacks:
+            absent.append(name)
+            continue
         usable = preset.found and not preset.problem
         found = f"{preset.program}. {preset.problem}" if preset.found and preset.problem else ""
         checks.append(
             Check(
                 name=f"agent {name}",
-                state="ok" if usable else "missing" if name in chosen else "note",
+                state="ok" if usable else "missing" if name in users else "note",
                 found=found or (preset.program if preset.found else preset.problem),
                 mend=preset.hint,
+            )
+        )
+    if absent:
+        checks.append(
+            Check(
+                name="other agents",
+                state="note",
+                found=f"not ready, and nobody uses them: {', '.join(absent)}",
+                mend="orchard agents install NAME fetches one; orchard agents list says more of each.",
             )
         )
     if without := users.get(None):

@@ -63,7 +63,7 @@ async def test_a_project_with_a_bad_file_is_missing_and_the_rest_is_examined(tmp
     assert "did you mean 'test_command'" in found["shop"][0].found
     assert "There is no folder" in found["gone"][0].found
     assert any("new has no path yet" in check.found for check in found["configuration"])
-    assert "agent replay" in found
+    assert "replay" in found["other agents"][0].found
 
 
 async def test_one_project_is_examined_when_it_is_named(tmp_path, checkout):
@@ -86,7 +86,21 @@ async def test_a_chosen_agent_that_is_not_there_must_be_mended(tmp_path):
     found, healthy = await checks(tmp_path)
     assert not healthy
     assert found["agent nowhere"][0].state == "missing"
-    assert found["agent claude-code"][0].state in ("ok", "note")
+
+
+async def test_agents_of_roles_must_be_there_fallbacks_may_and_others_take_one_line(tmp_path, checkout):
+    checkout(tmp_path / "shop")
+    (tmp_path / "orch-config.yaml").write_text(
+        "projects: {shop: {path: shop, agent: here, agents_by_role: {qa: gone}, agent_fallbacks: [spare]}}\n"
+        "agents:\n  here: {argv: [sh]}\n  gone: {argv: [no-such-1]}\n  spare: {argv: [no-such-2]}\n"
+        "  unused: {argv: [no-such-3]}\n"
+    )
+    found, healthy = await checks(tmp_path)
+    assert not healthy
+    states = {name: found[f"agent {name}"][0].state for name in ("here", "gone", "spare")}
+    assert states == {"here": "ok", "gone": "missing", "spare": "note"}
+    assert "agent unused" not in found
+    assert "unused" in found["other agents"][0].found
 
 
 async def test_a_damaged_store_is_told_with_what_to_do(tmp_path):
