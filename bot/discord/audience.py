@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
 import discord
@@ -28,12 +27,12 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`later`: people who are not named in the post, and from when on they may be told."""
+    """`later`: people who are not named in the post, to be told by themselves."""
 
     text: str
     people: tuple[int, ...]
     roles: tuple[int, ...]
-    later: Mapping[int, datetime]
+    later: tuple[int, ...]
 
     def allowed(self) -> discord.AllowedMentions:
         return only(self.people, self.roles)
@@ -82,8 +81,8 @@ def audience(
     return Audience(people=tuple(dict.fromkeys(called_people)), roles=tuple(dict.fromkeys(called_roles)))
 
 
-def plan_call(wanted: Audience, quiet: Mapping[int, datetime], now: datetime) -> Call:
-    """`quiet`: until when whoever is to be left alone is. Those for whom there is no room in one message are
+def plan_call(wanted: Audience, quiet: Collection[int]) -> Call:
+    """`quiet`: who is to be left alone now. Those for whom there is no room in one message are
     told in one of their own, which is said."""
     awake = [person for person in wanted.people if person not in quiet]
     named, crowd = awake[:PEOPLE_AT_ONCE], awake[PEOPLE_AT_ONCE:]
@@ -95,7 +94,7 @@ def plan_call(wanted: Audience, quiet: Mapping[int, datetime], now: datetime) ->
         text=" ".join(words),
         people=tuple(named),
         roles=roles,
-        later=dict.fromkeys(crowd, now) | {p: quiet[p] for p in wanted.people if p in quiet},
+        later=(*crowd, *(person for person in wanted.people if person in quiet)),
     )
 
 

@@ -44,17 +44,20 @@ class Crier:
         wanted, hours = await self._store.read(look)
         now = self._clock.now()
         quiet = {
-            person: until
+            person
             for person in wanted.people
-            if (found := hours.get(actor_of(person))) and (until := left_alone_until(now, found))
+            if (found := hours.get(actor_of(person))) and left_alone_until(now, found)
         }
-        return plan_call(wanted, quiet, now)
+        return plan_call(wanted, quiet)
 
     def miss(self, tx: Transaction, event: Event, call: Call, named: frozenset[int]) -> bool:
-        """Keeps whom the post, as it was posted, did not name. Whether there was anybody."""
+        """Keeps whom the post, as it was posted, did not name. Whether there was anybody.
+
+        Due at once: whoever tells them looks at their quiet hours, which may have changed meanwhile.
+        """
         missing = [person for person in (*call.people, *call.later) if person not in named]
         for person in missing:
-            people.miss(tx, actor_of(person), event.seq, call.later.get(person, tx.now))
+            people.miss(tx, actor_of(person), event.seq)
         return bool(missing)
 
 

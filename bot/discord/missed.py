@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import discord
 
@@ -24,7 +24,7 @@ from core.clock import Clock
 from core.domain.approval import ApprovalState
 from core.domain.event import Event, EventKind
 from core.store import approvals, cycles, people, posts, stories
-from core.store.database import Store
+from core.store.database import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -85,9 +85,7 @@ class MissedCalls:
 
     async def _tell(self, guild: discord.Guild, person: str) -> None:
         now = self._clock.now()
-        hours = (await self._store.read(lambda conn: people.quiet_of(conn, [person]))).get(person)
-        if hours is not None and (until := left_alone_until(now, hours)) is not None:
-            await self._store.write(lambda tx: people.postpone(tx, person, until))
+        if await self._store.write(lambda tx: _left_alone(tx, person, now)):
             return
         events = await self._store.read(lambda conn: people.missed(conn, person))
         for project in dict.fromkeys(event.project or "" for event in events):
@@ -139,6 +137,18 @@ class MissedCalls:
                     return last
         self._looked.add((person, project))
         return 0
+
+
+def _left_alone(tx: Transaction, person: str, now: datetime) -> bool:
+    """Whether it is their quiet hours; then they are told after them.
+
+    Looked at and put off in one transaction: hours that end in between would be put off to all the same.
+    """
+    hours = people.quiet_of(tx.conn, [person]).get(person)
+    until = None if hours is None else left_alone_until(now, hours)
+    if until is not None:
+        people.postpone(tx, person, until)
+    return until is not None
 
 
 def _missed(conn: sqlite3.Connection, guild_id: int, events: Sequence[Event]) -> tuple[Missed, ...]:

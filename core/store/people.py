@@ -61,11 +61,11 @@ def set_digest_seq(tx: Transaction, person: str, seq: int) -> None:
 # -- missed calls ----------------------------------------------------------------------------
 
 
-def miss(tx: Transaction, person: str, event_seq: int, due_at: datetime) -> None:
-    """They are to be told of the event later. Once is enough: a second time changes nothing."""
+def miss(tx: Transaction, person: str, event_seq: int) -> None:
+    """They are to be told of the event. Once is enough: a second time changes nothing."""
     tx.conn.execute(
         "INSERT OR IGNORE INTO missed_pings (person, event_seq, due_at) VALUES (?, ?, ?)",
-        (person, event_seq, to_time(due_at)),
+        (person, event_seq, to_time(tx.now)),
     )
 
 

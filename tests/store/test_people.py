@@ -53,7 +53,8 @@ class TestQuietHours:
         assert people.quiet_of(tx.conn, [ALICE]) == {}
 
     def test_new_ones_let_what_was_missed_be_looked_at_anew(self, tx: Transaction) -> None:
-        people.miss(tx, ALICE, happened(tx), SOON)
+        people.miss(tx, ALICE, happened(tx))
+        people.postpone(tx, ALICE, SOON)
         assert people.due(tx.conn, tx.now) == ()
         people.set_quiet(tx, ALICE, None)
         assert people.due(tx.conn, tx.now) == (ALICE,)
@@ -63,15 +64,15 @@ class TestMissedCalls:
     def test_an_event_is_missed_once_and_told_once(self, tx: Transaction) -> None:
         first, second = happened(tx), happened(tx)
         for seq in (second, first, second):
-            people.miss(tx, ALICE, seq, SOON)
+            people.miss(tx, ALICE, seq)
         assert [event.seq for event in people.missed(tx.conn, ALICE)] == [first, second]
-        assert people.due(tx.conn, SOON) == (ALICE,)
+        assert people.due(tx.conn, tx.now) == (ALICE,)
         people.told(tx, ALICE, [first])
         assert [event.seq for event in people.missed(tx.conn, ALICE)] == [second]
 
     def test_all_of_a_persons_is_put_off_together(self, tx: Transaction) -> None:
-        people.miss(tx, ALICE, happened(tx), tx.now)
-        people.miss(tx, BOB, happened(tx), tx.now)
+        people.miss(tx, ALICE, happened(tx))
+        people.miss(tx, BOB, happened(tx))
         people.postpone(tx, ALICE, SOON)
         assert people.due(tx.conn, tx.now) == (BOB,)
         assert people.due(tx.conn, SOON) == (BOB, ALICE)
