@@ -22,10 +22,14 @@ from core.worker.phases import run_phase
 
 pytestmark = pytest.mark.timeout(60)
 
+# Each has left its session before its step ends: a step's end kills what is still in the step's group.
 # Leaves its session, its group and its parent, twice, and has none of the turn's environment.
-DAEMON = "(setsid env -i PATH=$PATH sh -c '(setsid sleep {token} &) ; exit 0' </dev/null >/dev/null 2>&1 &)"
+DAEMON = "setsid -w env -i PATH=$PATH sh -c '(setsid sleep {token} &) ; exit 0' </dev/null >/dev/null 2>&1"
 TMUX = "env -u TMUX tmux -L {token} new-session -d 'sleep {token}'"
-WRITER = "(setsid sh -c 'while :; do date +%N > $1; sleep 0.02; done' sh $PWD/beat {token} >/dev/null 2>&1 &)"
+WRITER = (
+    "(setsid sh -c 'while :; do date +%N > $1; sleep 0.02; done' sh $PWD/beat {token} >/dev/null 2>&1 &); "
+    "until test -s beat; do sleep 0.01; done"
+)
 SOCKET = (
     "python3 -c 'import os, socket, tempfile; s = socket.socket(socket.AF_UNIX); "
     'os.chdir(tempfile.gettempdir()); s.bind("{token}.sock")\''
@@ -34,7 +38,6 @@ FILES = (
     "t=$(python3 -c 'import tempfile; print(tempfile.gettempdir())'); mkdir -p $t/{token}/deep; "
     "echo x > $t/{token}/deep/file; chmod 500 $t/{token}/deep $t/{token}"
 )
-WAIT = "n=0; while ! test -s beat && [ $n -lt 1000 ]; do n=$((n+1)); sleep 0.01; done"
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def rude_steps(token: str) -> list[str]:
     mess = [DAEMON, WRITER, SOCKET, FILES]
     if shutil.which("tmux"):
         mess.append(TMUX)
-    return [step.replace("{token}", token) for step in (*mess, WAIT)]
+    return [step.replace("{token}", token) for step in mess]
 
 
 @pytest.mark.parametrize("way", ["dies", "is cancelled", "command"])
