@@ -31,19 +31,18 @@ def budgets(view: BudgetsView, page: int = 0, *, argument: str = "-") -> Message
     """What was used, of what may be, and who used most; with buttons for what is used up, on the first
     page of one project or story. `argument`: what its pages are asked for by."""
     one = view.projects[0] if argument != "-" and view.projects else None
-    shown = [(project, _shown(project)) for project in view.projects]
-    lines = [line for project, found in shown for line in _project_lines(project, found, many=one is None)]
+    lines = [line for project in view.projects for line in _project_lines(project, many=one is None)]
     if not lines:
         lines = ["No agent has used anything yet, and nothing is limited."]
         lines.append(f"Limits stand in {code('orch-config.yaml')}, under {code('projects.<name>.budgets')}.")
-    levels = [budget.level for _, found in shown for budget in found]
+    levels = [budget.level for project in view.projects for budget in project.told]
     worst = max(levels, key=list(Level).index, default=Level.FINE)
     heading = "Budgets" if one is None else f"Budget of {title(_name_of(one), 100)}"
     head = _total(view) if one is None and len(view.projects) > 1 else ""
     made = long_pages(heading, head, lines, page, what="budget", argument=argument, tone=_TONES[worst])
     if one is None or page > 0:
         return made
-    buttons = (*made.buttons, *_raises(shown[0][1]))
+    buttons = (*made.buttons, *_raises(one.told))
     return Message(cards=made.cards, buttons=buttons)
 
 
@@ -51,10 +50,6 @@ def raised(view: RaiseView) -> Message:
     heading = "💰 More may be used" if view.new else "💰 This was done already"
     ends = f"\nIt ends {stamp(view.until.timestamp(), 'R')}." if view.until else ""
     return Message(cards=(Card(title=heading, body=f"{told(view.sentence)}{ends}", tone=Tone.GOOD),))
-
-
-def _shown(project: ProjectBudgets) -> tuple[BudgetView, ...]:
-    return tuple(one for one in project.budgets if one.limited or one.used)
 
 
 def _name_of(project: ProjectBudgets) -> str:
@@ -68,25 +63,24 @@ def _total(view: BudgetsView) -> str:
     return f"In all: {' · '.join(spent)}" if spent else ""
 
 
-def _project_lines(project: ProjectBudgets, shown: Sequence[BudgetView], *, many: bool) -> Iterator[str]:
-    if not shown:
+def _project_lines(project: ProjectBudgets, *, many: bool) -> Iterator[str]:
+    if project.widest is None:
         if not many:
             yield "No agent has used anything yet, and nothing is limited."
         return
     if many:
         yield f"📦 **{title(project.project, 60)}**"
-    for one in shown:
+    for one in project.told:
         yield _budget(one)
-    yield from _shares(shown, _SHARES_OF_MANY if many else _SHARES)
-    if any(unit.on_agents_word for one in shown for unit in one.units):
+    yield from _shares(project.widest, _SHARES_OF_MANY if many else _SHARES)
+    if project.on_agents_word:
         yield "-# \\* by the agents' own word, in part or in all: no gateway saw it."
-    if not many and any(one.limited for one in shown):
+    if not many and any(one.limited for one in project.told):
         yield f"-# `/budget raise` allows more: {project.raise_level} and higher."
 
 
 def _budget(one: BudgetView) -> str:
-    units = [unit for unit in one.units if unit.limit is not None or unit.spent]
-    lines = [_heading(one), *map(_unit, units)]
+    lines = [_heading(one), *map(_unit, one.told)]
     if one.waits:
         words = one.waits.removeprefix("waits: ")
         lines.append(f"⏸️ {told(words[:1].upper() + words[1:])}")
@@ -115,9 +109,7 @@ def _unit(unit: UnitView) -> str:
     )
 
 
-def _shares(shown: Sequence[BudgetView], most: int) -> Iterator[str]:
-    """Of the widest that is shown."""
-    wide = next((one for one in shown if one.scope is Scope.PROJECT), shown[0])
+def _shares(wide: BudgetView, most: int) -> Iterator[str]:
     if not wide.shares:
         return
     lines = [_share(each) for each in wide.shares[:most]]

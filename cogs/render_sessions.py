@@ -11,7 +11,7 @@ from cogs.render_resources import long_pages
 from cogs.text import code, count, fence, plain, title, told
 from core.agents.reading import since_last_prompt
 from core.domain.budget import Unit, worded
-from core.domain.session import How, TurnOutcome
+from core.domain.session import TurnOutcome
 from core.orchestrator.session_views import (
     ForkView,
     LinkView,
@@ -30,14 +30,6 @@ _SIGNS = {
     TurnOutcome.FAILED: "❌",
     TurnOutcome.CANCELLED: "⏹️",
     TurnOutcome.CUT: "✂️",
-}
-_HOW = {
-    How.RESUMED: "took its session up again",
-    How.LOADED: "loaded its session",
-    How.FORKED: "branched off another story's session",
-    How.SEEDED: "new session, told of what was before",
-    How.FRESH: "new session",
-    How.NONE: "came to no session",
 }
 
 
@@ -112,7 +104,7 @@ def _turn_line(view: TurnView) -> str:
     lines = [
         f"{_SIGNS[turn.outcome]} {code(turn.turn_id, 80)} **{plain(turn.phase)}**, try {turn.attempt}: "
         f"{turn.outcome} · {took} · {count(turn.tools, 'tool')} · {_spent(view.tokens, view.microdollars)}",
-        f"  {stamp(turn.started_at.timestamp(), 'f')}, {_HOW[turn.how]}"
+        f"  {stamp(turn.started_at.timestamp(), 'f')}, {turn.how.words}"
         + (f": {told(turn.why, 300)}" if turn.why else ""),
         f"  prompt {code(turn.template, 60)} version {turn.template_version}{own}",
     ]

@@ -17,6 +17,7 @@ from bot.cli.findings import Check, Report
 from bot.cli.session import open_session, running_pid
 from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
+from config.settings import Settings
 from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
@@ -260,21 +261,13 @@ def _agents(configuration: Configuration) -> list[Check]:
         rows = load_rows(settings.agents)
     except OrchardError as error:
         return [_fault("agents", error)]
-    users: dict[str | None, list[str]] = {settings.global_.default_agent: []}
-    fallbacks: set[str] = set()
-    for name, project in settings.projects.items():
-        for agent in (project.agent or settings.global_.default_agent, *project.agents_by_role.values()):
-            users.setdefault(agent, []).append(name)
-        fallbacks.update(project.agent_fallbacks)
+    users = _users(settings)
+    fallbacks = {name for project in settings.projects.values() for name in project.agent_fallbacks}
+    environ, installed = variables(configuration.root), agents_folder(configuration.state_path)
     checks = []
     absent = []  # of those that nobody asked for
     for name in sorted(rows):
-        preset = check_preset(
-            name,
-            rows,
-            environ=variables(configuration.root),
-            installed=agents_folder(configuration.state_path),
-        )
+        preset = check_preset(name, rows, environ=environ, installed=installed)
         if not preset.found and name not in users and name not in fallbacks:
             absent.append(name)
             continue
@@ -307,6 +300,16 @@ def _agents(configuration: Configuration) -> list[Check]:
             )
         )
     return checks
+
+
+def _users(settings: Settings) -> dict[str | None, list[str]]:
+    """Which projects use each agent, for whichever role; under None those that have none."""
+    default = settings.global_.default_agent
+    users: dict[str | None, list[str]] = {default: []}
+    for name, project in settings.projects.items():
+        for agent in (project.agent or default, *project.agents_by_role.values()):
+            users.setdefault(agent, []).append(name)
+    return users
 
 
 def _prompts(configuration: Configuration) -> list[Check]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -15,7 +14,14 @@ from cogs.text import count
 from core.domain.budget import Level, Scope, Unit, worded
 
 if TYPE_CHECKING:
-    from core.orchestrator.budget_views import BudgetsView, BudgetView, RaiseView, ShareView, UnitView
+    from core.orchestrator.budget_views import (
+        BudgetsView,
+        BudgetView,
+        ProjectBudgets,
+        RaiseView,
+        ShareView,
+        UnitView,
+    )
 
 _CELLS = 10
 _STYLE = {Level.FINE: "green", Level.NEAR: "yellow", Level.REACHED: "red"}
@@ -25,17 +31,17 @@ _SHARES = 12
 def budgets(view: BudgetsView, *, in_shell: bool = False) -> RenderableType:
     parts: list[RenderableType] = []
     for project in view.projects:
-        shown = [one for one in project.budgets if one.limited or one.used]
-        if not shown:
+        if project.widest is None:
             parts.append(Text(f"{project.project}: no agent has used anything, and nothing is limited."))
             continue
-        parts.append(_table(project.project, shown))
-        for one in shown:
+        parts.append(_table(project))
+        for one in project.told:
             if one.waits:
                 said = translated(one.waits.removeprefix("waits: "), in_shell=in_shell)
                 parts.append(indented(f"⏸ {said[:1].upper()}{said[1:]}", "yellow"))
-        parts += _shares(shown)
-        if any(one.limited for one in shown):
+        parts += _footnotes(project)
+        parts += _shares(project.widest)
+        if any(one.limited for one in project.told):
             parts.append(indented(f"Raised by: {project.raise_level} and higher.", "dim"))
     if not parts:
         parts.append(Text("No budget is set, and no agent has used anything yet."))
@@ -51,15 +57,14 @@ def raised(view: RaiseView) -> RenderableType:
     return done(view.sentence)
 
 
-def _table(project: str, shown: Sequence[BudgetView]) -> Table:
-    made = table(project)
+def _table(project: ProjectBudgets) -> Table:
+    made = table(project.project)
     made.add_column("Budget", style="bold", overflow="fold")
     made.add_column("Used", justify="right", no_wrap=True)
     made.add_column("Of", justify="right", no_wrap=True)
     made.add_column("", no_wrap=True)
-    for one in shown:
-        units = [unit for unit in one.units if unit.limit is not None or unit.spent]
-        for at, unit in enumerate(units or one.units[:1]):
+    for one in project.told:
+        for at, unit in enumerate(one.told or one.units[:1]):
             made.add_row(_name(one) if at == 0 else "", _used(unit), _limit(unit), _bar(unit))
     return made
 
@@ -89,14 +94,18 @@ def _bar(unit: UnitView) -> Text:
     return Text.assemble(("█" * full, style), ("░" * (_CELLS - full), "dim"), f" {unit.percent} %")
 
 
-def _shares(shown: Sequence[BudgetView]) -> list[RenderableType]:
-    """Of the widest that is shown, who used what."""
-    wide = next((one for one in shown if one.scope is Scope.PROJECT), shown[0])
+def _footnotes(project: ProjectBudgets) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    if any(unit.on_agents_word for one in shown for unit in one.units):
+    if project.on_agents_word:
         parts.append(indented("* by the agents' own word, in part or in all: no gateway saw it.", "dim"))
-    if any(unit.raised for one in shown for unit in one.units):
+    if any(unit.raised for one in project.told for unit in one.units):
         parts.append(indented("↑ raised by people.", "dim"))
+    return parts
+
+
+def _shares(wide: BudgetView) -> list[RenderableType]:
+    """Who used what."""
+    parts: list[RenderableType] = []
     if wide.shares:
         made = table(f"Calls: {wide.calls}")
         for name in ("Story", "Phase", "Agent", "Model"):

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from bot.cli.marks import clean, done, duration, indented, next_step, one_line, table, when
 from core.agents.reading import since_last_prompt
-from core.domain.session import How
 
 if TYPE_CHECKING:
     from core.orchestrator.session_views import (
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
 
 _END_LINES = 40
 _PROMPT_LINES = 400
-_HOW = {
-    How.RESUMED: "took its session up again",
-    How.LOADED: "loaded its session",
-    How.FORKED: "branched off another story's session",
-    How.SEEDED: "new session, told of what was before",
-    How.FRESH: "new session",
-    How.NONE: "came to no session",
-}
 
 
 def query_of(words: Sequence[str]) -> str:
@@ -90,7 +81,7 @@ def _turn(view: TurnView) -> RenderableType:
     own = f" of {turn.template_source}" if turn.template_source else ""
     lines = [
         f"{turn.turn_id}  {turn.phase}, attempt {turn.attempt}: {did}",
-        f"  {when(turn.started_at)}, {_HOW[turn.how]}{f': {turn.why}' if turn.why else ''}",
+        f"  {when(turn.started_at)}, {turn.how.words}{f': {turn.why}' if turn.why else ''}",
         f"  prompt {turn.template} version {turn.template_version}{own}, "
         f"sha256 {turn.prompt_sha256[:16] or 'none'}",
     ]

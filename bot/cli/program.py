@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bot.cli import agents, budgeting, following, launching, registering, sessions, sharing
+from bot.cli import agents, budgets, following, launching, registering, sessions, sharing
 from bot.cli.asking import (
     ACTOR,
     Json,
@@ -109,7 +109,7 @@ def status(
 registering.add_to(app)
 following.add_to(app)
 sharing.add_to(app)
-budgeting.add_to(app)
+budgets.add_to(app)
 agents.add_to(app)
 sessions.add_to(app)
 

@@ -13,6 +13,21 @@ class How(StrEnum):
     FRESH = "fresh"  # a new session with nothing before it
     NONE = "none"  # it came to no session
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return _HOW[self]
+
+
+_HOW = {
+    How.RESUMED: "took its session up again",
+    How.LOADED: "loaded its session",
+    How.FORKED: "branched off another story's session",
+    How.SEEDED: "new session, told of what was before",
+    How.FRESH: "new session",
+    How.NONE: "came to no session",
+}
+
 
 class TurnOutcome(StrEnum):
     IDLE = "idle"  # the agent said that it was done

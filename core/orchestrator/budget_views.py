@@ -54,6 +54,11 @@ class BudgetView:
     waits: str = ""  # why agents stop, or the next call waits; empty: they may go on
 
     @property
+    def told(self) -> tuple[UnitView, ...]:
+        """The units of which there is anything to tell."""
+        return tuple(one for one in self.units if one.limit is not None or one.spent)
+
+    @property
     def limited(self) -> bool:
         return any(one.limit is not None for one in self.units)
 
@@ -70,6 +75,22 @@ class ProjectBudgets:
     raise_level: str  # who may raise: the name of an AccessLevel in lower case
     warn_percent: int
     budgets: tuple[BudgetView, ...]
+
+    @property
+    def told(self) -> tuple[BudgetView, ...]:
+        """Those of which there is anything to tell."""
+        return tuple(one for one in self.budgets if one.limited or one.used)
+
+    @property
+    def widest(self) -> BudgetView | None:
+        """Of these, the one whose calls are the most: the project's own, where it is here."""
+        told = self.told
+        return next((one for one in told if one.scope is Scope.PROJECT), told[0] if told else None)
+
+    @property
+    def on_agents_word(self) -> bool:
+        """Whether any figure that is told is, in part or in all, one that no gateway saw."""
+        return any(unit.on_agents_word for one in self.told for unit in one.units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
