@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar
 
 from config.settings import ProjectSettings
@@ -24,23 +23,19 @@ from core.domain.budget import (
     Account,
     AccountLimit,
     Amounts,
-    Day,
     Level,
     Limits,
     Raise,
     Scope,
     Unit,
     UnitStanding,
-    day_of,
-    in_force,
-    judge,
 )
 from core.domain.budget import Standing as BudgetStanding
-from core.domain.tally import Tally
 from core.errors import NotFound, OrchardError
+from core.orchestrator.budget_book import NO_LIMITS, BudgetBook
 from core.orchestrator.budget_order import Order
-from core.orchestrator.budget_raises import check_raise, raise_view, with_raises
-from core.orchestrator.budget_reading import Terms, budgets_view, terms_of
+from core.orchestrator.budget_raises import check_raise, raise_view
+from core.orchestrator.budget_reading import budgets_view
 from core.orchestrator.budget_views import BudgetsView, RaiseView
 from core.orchestrator.scheduling.bars import budget_bar
 from core.store import ledger, projects, stories
@@ -62,11 +57,8 @@ class Budgets:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._settings_of = settings_of
-        self._tally = Tally()
-        self._raises: dict[str, tuple[Raise, ...]] = {}  # by project; one without an entry is not read yet
-        self._made: dict[str, tuple[ProjectSettings | None, Terms]] = {}  # by project: of which settings
-        self._days: dict[str, tuple[object, Day]] = {}  # by project: of which zone
+        self._book = BudgetBook(clock, settings_of)
+        self._tally = self._book.tally
         self._told: set[tuple[Account, Unit, int, Level]] = set()
         self._limits: dict[Account, Limits] = {}  # with what people added, as they were told on
         self._order = Order()  # what is added to the ledger is in the tally before a sum is read
@@ -83,53 +75,11 @@ class Budgets:
         """Calls `stop(project, story or None, sentence)` when a budget is reached while agents may work."""
         self._stop.append(stop)
 
-    # -- what counts where -------------------------------------------------------------------
+    # -- out of the ledger -------------------------------------------------------------------
 
-    def _terms(self, project: str) -> Terms:
-        settings = self._settings_of(project)
-        known = self._made.get(project)
-        if known is None or known[0] is not settings:
-            known = (settings, terms_of(settings))
-            self._made[project] = known
-        return known[1]
-
-    def _day(self, project: str, at: datetime) -> Day:
-        zone = self._terms(project).zone
-        known = self._days.get(project)
-        if known is None or known[0] != zone or not known[1].start <= at < known[1].end:
-            known = (zone, day_of(at, zone))
-            self._days[project] = known
-        return known[1]
-
-    def _of(self, project: str, story_id: str | None, at: datetime) -> tuple[Account, ...]:
-        own = () if story_id is None else (Account(project=project, story_id=story_id),)
-        return (*own, Account(project=project, day=self._day(project, at)), Account(project=project))
-
-    def _judged(self, account: Account, *, more: Amounts | None = None) -> BudgetStanding:
-        """`more`: what is under way and certain to be spent."""
-        terms = self._terms(account.project)
-        spent = self._tally.spent(account)
-        return judge(
-            account,
-            spent=spent if more is None else spent + more,
-            limits=terms.limits[account.scope],
-            raised=in_force(self._raises.get(account.project, ()), account, self._clock.now()),
-            warn_percent=terms.warn_percent,
-        )
-
-    def _limit(self, account: Account) -> Limits:
-        raised = in_force(self._raises.get(account.project, ()), account, self._clock.now())
-        return with_raises(self._terms(account.project).limits[account.scope], raised)
-
-    def _is_used_up(self, account: Account) -> bool:
-        """As `_judged`, without its sentences: this is asked for each story in each pass."""
-        limits, spent = self._limit(account), self._tally.spent(account)
-        return any((limit := limits.of(unit)) is not None and spent.of(unit) >= limit for unit in Unit)
-
-    async def _begin(self, accounts: Iterable[Account]) -> None:
+    async def _begin(self, accounts: Sequence[Account]) -> None:
         """Their sums out of the ledger. Only while nothing is added to it."""
-        missing = [account for account in accounts if not self._tally.knows(account)]
-        unread = {account.project for account in accounts} - self._raises.keys()
+        missing, unread = self._book.missing(accounts)
         if not missing and not unread:
             return
         now = self._clock.now()
@@ -141,12 +91,12 @@ class Budgets:
             return sums, {project: ledger.raises(conn, project, now) for project in unread}
 
         sums, raises = await self._store.read(read)
-        self._raises |= raises
+        self._book.keep_raises(raises)
         for account, spent in zip(missing, sums, strict=True):
             self._tally.begin(account, spent)
 
     async def _begin_new(self, accounts: Sequence[Account]) -> None:
-        if any(not self._tally.knows(each) or each.project not in self._raises for each in accounts):
+        if any(self._book.missing(accounts)):
             async with self._order.alone():
                 await self._begin(accounts)
 
@@ -155,7 +105,7 @@ class Budgets:
     async def load(self) -> None:
         """At start: what is limited is known, and people hear of what they were not told before a crash."""
         names = [project.name for project in await self._store.read(projects.every)]
-        limited = [name for name in names if self._terms(name).limited]
+        limited = [name for name in names if self._book.terms(name).limited]
         at_work = await self._store.read(
             lambda conn: {name: ledger.stories_at_work(conn, name) for name in limited}
         )
@@ -168,52 +118,49 @@ class Budgets:
         accounts = [
             account
             for project, story_ids in wanted.items()
-            if (terms := self._terms(project)).limited
+            if self._book.terms(project).limited
             for account in (
-                *self._of(project, None, now),
+                *self._book.accounts_of(project, None, now),
                 *(Account(project=project, story_id=story) for story in story_ids),
             )
-            if terms.limits[account.scope] != _NO_LIMITS
+            if self._book.is_limited(account)
         ]
         await self._begin_new(accounts)
 
     async def accounts(self, project: str, story_id: str | None) -> tuple[AccountLimit, ...]:
         """What a run of the story (None: of no story, as an epic's design) counts for, with or without limit:
         the story, the day, the project."""
-        found = self._of(project, story_id, self._clock.now())
+        found = self._book.accounts_of(project, story_id, self._clock.now())
         async with self._order.alone():
             await self._begin(found)
-            return tuple(self._account_limit(account) for account in found)
-
-    def _account_limit(self, account: Account) -> AccountLimit:
-        return AccountLimit(account=account, spent=self._tally.spent(account), limits=self._limit(account))
+            return tuple(self._book.account_limit(account) for account in found)
 
     def why_not(self, project: str, story_id: str | None) -> str:
         """Why no agent may begin a turn for it now, as "waits: ..."; empty when one may, and for what was not
         prepared."""
-        for account in self._known(project, story_id):
-            for one in self._judged(account).units if self._is_used_up(account) else ():
+        for account in self._book.known(project, story_id):
+            for one in self._book.judged(account).units if self._book.is_used_up(account) else ():
                 if not one.may_send:
-                    return budget_bar(account, one, self._terms(project).zone)
+                    return budget_bar(account, one, self._book.terms(project).zone)
         return ""
 
     def turns_left(self, project: str) -> tuple[float, str]:
         """How many turns of the project may still begin, those under way not counted, and what is said to who
         has to wait for one that is; math.inf: no limit."""
         left, said = math.inf, ""
-        for account in self._known(project, None):
-            for one in self._judged(account).units:
+        for account in self._book.known(project, None):
+            for one in self._book.judged(account).units:
                 if one.unit is Unit.TURNS and one.limit - one.spent < left:
                     left = max(0, one.limit - one.spent)
-                    said = budget_bar(account, one, self._terms(project).zone)
+                    said = budget_bar(account, one, self._book.terms(project).zone)
         return left, said
 
     def minutes_left(self, project: str, story_id: str | None) -> float | None:
         """Wall time until the nearest limit; None: no limit."""
         left = [
             (one.limit - one.spent) / 60_000
-            for account in self._known(project, story_id)
-            for one in self._judged(account).units
+            for account in self._book.known(project, story_id)
+            for one in self._book.judged(account).units
             if one.unit is Unit.MILLISECONDS
         ]
         return max(0.0, min(left)) if left else None
@@ -223,13 +170,8 @@ class Budgets:
         return Counter(
             account.project
             for account in self._tally.accounts()
-            if account.story_id is not None and self._is_used_up(account)
+            if account.story_id is not None and self._book.is_used_up(account)
         )
-
-    def _known(self, project: str, story_id: str | None) -> list[Account]:
-        if not self._terms(project).limited:
-            return []
-        return [one for one in self._of(project, story_id, self._clock.now()) if self._tally.knows(one)]
 
     # -- told what was used ------------------------------------------------------------------
 
@@ -270,30 +212,24 @@ class Budgets:
             try:
                 value, new = await self._store.write(both)
             except BaseException:
-                self._forget((one.project, one.story_id, one.at) for one in used)
+                for one in used:
+                    for account in self._book.accounts_of(one.project, one.story_id, one.at):
+                        self._tally.forget(account)
                 raise
             for one in new:
                 seen = isinstance(one, Call) and one.source is Source.GATEWAY
-                of = self._of(one.project, one.story_id, one.at)
+                of = self._book.accounts_of(one.project, one.story_id, one.at)
                 self._tally.add(of, one.took)
                 touched |= {account: touched.get(account, True) and seen for account in of}
         with suppress(OrchardError):  # what is not known yet is begun by whoever asks next
-            await self._begin_new([account for account in touched if self._is_limited(account)])
+            await self._begin_new([account for account in touched if self._book.is_limited(account)])
         await self._settle(tuple(touched), unseen=[each for each, seen in touched.items() if not seen])
         return value, new
-
-    def _forget(self, used: Iterable[tuple[str, str | None, datetime]]) -> None:
-        for project, story_id, at in used:
-            for account in self._of(project, story_id, at):
-                self._tally.forget(account)
-
-    def _is_limited(self, account: Account) -> bool:
-        return self._terms(account.project).limits[account.scope] != _NO_LIMITS
 
     async def _settle(self, accounts: Sequence[Account], *, unseen: Iterable[Account] = ()) -> None:
         """People hear of limits, agents stop at them, the gateway learns what it did not see."""
         known = [account for account in accounts if self._tally.knows(account)]
-        standings = [self._judged(account) for account in known]
+        standings = [self._book.judged(account) for account in known]
         news = [one for one in standings if self._is_news(one)]
         if news:
             try:
@@ -305,7 +241,9 @@ class Budgets:
         # Of a day that has just begun the gateway may not have seen the calls that midnight came over.
         over = [one.account for one in news if one.reached]
         changed = tuple(
-            self._account_limit(each) for each in dict.fromkeys((*unseen, *over)) if self._tally.knows(each)
+            self._book.account_limit(each)
+            for each in dict.fromkeys((*unseen, *over))
+            if self._tally.knows(each)
         )
         for tell in self._tell if changed else ():
             self._keep(tell(changed))
@@ -328,7 +266,7 @@ class Budgets:
     async def reached(self, run_id: str, account: Account) -> None:
         """The gateway holds a call of the run: the account's work is to stop, wherever it works."""
         await self._begin_new((account,))
-        stops = self._judged(account).stops
+        stops = self._book.judged(account).stops
         log.info("run %s has reached the budget of %s", run_id, account.whose)
         self._stop_work(account, stops[0] if stops else f"{account.whose} has used all of its budget")
 
@@ -339,13 +277,13 @@ class Budgets:
         for account in self._tally.accounts():
             if account.day is not None and account.day.end <= now:
                 self._tally.forget(account)
-                today = Account(project=account.project, day=self._day(account.project, now))
-                if self._is_limited(today):  # turns that go on count for it, though nothing begins
+                today = Account(project=account.project, day=self._book.day(account.project, now))
+                if self._book.is_limited(today):  # turns that go on count for it, though nothing begins
                     await self._begin_new((today,))
         known = self._tally.accounts()
-        limited = [account for account in known if self._is_limited(account)]
-        changed = [each for each in known if self._limits.get(each, _NO_LIMITS) != self._limit(each)]
-        self._limits = {each: self._limit(each) for each in known}
+        limited = [account for account in known if self._book.is_limited(account)]
+        changed = [each for each in known if self._limits.get(each, NO_LIMITS) != self._book.limit(each)]
+        self._limits = {each: self._book.limit(each) for each in known}
         await self._settle(limited, unseen=changed)
         for account in limited if under_way else ():
             spent = sum(
@@ -353,7 +291,7 @@ class Budgets:
                 for (project, story), milliseconds in (under_way or {}).items()
                 if project == account.project and account.story_id in (None, story)
             )
-            standing = self._judged(account, more=Amounts(milliseconds=spent))
+            standing = self._book.judged(account, more=Amounts(milliseconds=spent))
             if spent and standing.reached:
                 self._stop_work(account, standing.stops[0])
 
@@ -393,8 +331,8 @@ class Budgets:
         """More for a story, a project (for good) or its day (today only); twice with the same `click` counts
         once. Raises NotFound, InvalidInput, NotAllowed."""
         now = self._clock.now()
-        check_raise(self._terms(project), project, scope, unit, amount, standing)
-        day = self._day(project, now) if scope is Scope.DAY else None
+        check_raise(self._book.terms(project), project, scope, unit, amount, standing)
+        day = self._book.day(project, now) if scope is Scope.DAY else None
         account = Account(project=project, story_id=story_id, day=day)
         raised = Raise(
             id=click,
@@ -417,12 +355,12 @@ class Budgets:
 
         async with self._order.alone():
             new, kept, raises = await self._store.write(add)
-            self._raises[project] = raises
+            self._book.keep_raises({project: raises})
             await self._begin((account,))
         self._told = {each for each in self._told if (each[0], each[1]) != (account, unit)}
         for tell in self._tell:
-            self._keep(tell((self._account_limit(account),)))
-        return raise_view(account, kept, new=new, limit=self._limit(account).of(kept.unit) or 0)
+            self._keep(tell((self._book.account_limit(account),)))
+        return raise_view(account, kept, new=new, limit=self._book.limit(account).of(kept.unit) or 0)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -431,11 +369,8 @@ class Budgets:
         case. Raises NotFound."""
         now = self._clock.now()
         return await self._store.read(
-            lambda conn: budgets_view(conn, self._terms, now, project=project, story_id=story_id)
+            lambda conn: budgets_view(conn, self._book.terms, now, project=project, story_id=story_id)
         )
-
-
-_NO_LIMITS = Limits()
 
 
 def _key(account: Account, one: UnitStanding) -> tuple[Account, Unit, int, Level]:
