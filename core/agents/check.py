@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory
 from core.agents import conformance, remains
 from core.agents.check_place import STORY, Place
 from core.agents.check_turns import CheckTurns, Direct, Heard, Lane, Subject
-from core.agents.conformance import Conformance, Mark, Outcome, Step
+from core.agents.conformance import Conformance, Mark, OnOutcome, Outcome, Step
 from core.agents.turn import TurnKind
 from core.clock import Clock, SystemClock
 from core.errors import Unavailable
@@ -24,9 +23,6 @@ from core.isolation.plan import Level, Machine
 
 _DIRECTLY = Direct()
 _COMMAND_SECONDS = 8.0  # how long a command without tools may think before it is stopped
-
-
-OnOutcome = Callable[[Outcome], None]
 
 
 async def check_agent(

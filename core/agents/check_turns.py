@@ -12,6 +12,7 @@ from typing import Protocol
 from core.agents import conformance
 from core.agents.check_place import STORY, Place
 from core.agents.conformance import Metered
+from core.agents.driver import run_turn
 from core.agents.roles import Rights, Role
 from core.agents.setup import AgentSetup
 from core.agents.turn import PermissionAsked, PermissionDecided, Turn, TurnEnd, TurnEvent, TurnStarted
@@ -76,6 +77,10 @@ class Heard:
     metered: Metered | None = None
 
 
+async def _allow(asked: PermissionAsked) -> PermissionAnswer:
+    return PermissionAnswer(allowed=True, reason="a check of this agent")
+
+
 class CheckTurns:
     def __init__(
         self,
@@ -114,12 +119,6 @@ class CheckTurns:
             elif isinstance(event, PermissionDecided):
                 heard.asked += 1
 
-        # Here, since it brings the protocol's library (0.8 s, 42 MB), which no control plane needs for else.
-        from core.agents.driver import run_turn
-
-        async def ask(asked: PermissionAsked) -> PermissionAnswer:
-            return PermissionAnswer(allowed=True, reason="a check of this agent")
-
         setup = await self._lane.begin(self._subject.setup, name)
         try:
             heard.end = await run_turn(
@@ -138,7 +137,7 @@ class CheckTurns:
                 rights=rights,
                 level=self._level,
                 on_event=on_event,
-                ask=ask,
+                ask=_allow,
                 cancel=cancel,
                 changed=self._changed,
                 clock=self._clock,

@@ -187,7 +187,7 @@ class CommandAdapter:
         if exit_code and did_something:
             self._transcript.add("note", f"it exited with code {exit_code}; its files are judged anyway")
             return Ended(TurnKind.IDLE)
-        lines = [line.strip() for line in self._text[-_TEXT_KEPT:].splitlines() if line.strip()]
+        lines = [line.strip() for line in self._text.splitlines() if line.strip()]
         closing = " | ".join(lines[-_CLOSING_LINES:])[-_CLOSING:]
         if exit_code:
             said = last_words or closing

@@ -12,13 +12,12 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from core.agents.installed import Installed, installed_agent
-from core.agents.rows import AgentRow, Rows, load_rows
+from core.agents.rows import AgentRow, Rows, load_rows, row_named
 from core.agents.setup import AgentSetup, GatewayUse
-from core.errors import InvalidInput, NotFound, OrchardError, Unavailable
+from core.errors import InvalidInput, OrchardError, Unavailable
 from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH
 
@@ -79,11 +78,7 @@ def resolve(
     installed, saying how to install it; InvalidInput for a variable that is not set.
     """
     variables = os.environ if environ is None else environ
-    row = rows.get(name)
-    if row is None:
-        near = get_close_matches(name, rows, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise NotFound(f"There is no agent {name!r}.", hint=f"{hint}Choices: {', '.join(sorted(rows))}.")
+    row = row_named(name, rows)
     search = which or (lambda program: shutil.which(program, path=_search_path(variables)))
     own = find_installed(name, row, installed)
     if own is not None:

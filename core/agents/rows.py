@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 
 
 def _inside_home(files: Mapping[str, str]) -> Mapping[str, str]:
@@ -112,6 +113,15 @@ class AgentRow(BaseModel):
 
 
 Rows = Mapping[str, AgentRow]
+
+
+def row_named(name: str, rows: Rows) -> AgentRow:
+    """Raises NotFound for an unknown agent, naming the choices."""
+    if (row := rows.get(name)) is not None:
+        return row
+    near = get_close_matches(name, rows, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise NotFound(f"There is no agent {name!r}.", hint=f"{hint}Choices: {', '.join(sorted(rows))}.")
 
 
 def load_rows(custom: Mapping[str, Any] | None = None, *, path: Path | None = None) -> dict[str, AgentRow]:

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from config.loader import Configuration
-from config.settings import ModelProvider
-from core.agents.check import OnOutcome, check_agent
-from core.agents.check_turns import Direct, Lane, Subject
-from core.agents.conformance import Conformance, Metered
+from core.agents.conformance import Conformance, OnOutcome
 from core.agents.install import OnFetching, install_agent, uninstall_agent
 from core.agents.installed import Installed, agents_folder
-from core.agents.presets import Rows, check_preset, find_installed, load_rows, pointed, resolve
+from core.agents.presets import check_preset, find_installed, resolve
 from core.agents.roles import Role
-from core.agents.rows import AgentRow
-from core.agents.setup import AgentSetup
-from core.clock import SystemClock
-from core.errors import InvalidInput, NotFound
-from core.gateway.addresses import BUILT_IN, providers_in_force
-from core.gateway.contract import RunStart
-from core.gateway.service import Gateway
+from core.agents.rows import AgentRow, Rows, load_rows, row_named
+from core.errors import InvalidInput
+from core.gateway.addresses import providers_in_force
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
-from core.store.ledger import Call
-
-_STAND_IN_KEY = "orchard-check"  # for an upstream on this machine that wants no real one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +111,7 @@ class AgentDesk:
         return load_rows(self._configuration.settings.agents)
 
     def _row(self, name: str) -> AgentRow:
-        rows = self._rows()
-        if name not in rows:
-            resolve(name, rows, environ=self._environ)  # raises, with the choices
-            raise NotFound(f"There is no agent {name!r}.")
-        return rows[name]
+        return row_named(name, self._rows())
 
     # Fetching
 
@@ -173,6 +157,11 @@ class AgentDesk:
 
         Raises OrchardError when it cannot be tried: not installed, no key, no such isolation.
         """
+        # Here, since only a check needs them: a turn's sandbox, and the protocol's library (0.8 s, 42 MB).
+        from core.agents.check import check_agent
+        from core.agents.check_turns import Subject
+        from core.orchestrator.agent_lanes import lane_of
+
         rows, row = self._with_model(name, model), self._row(name)
         machine = await probe_machine()
         level = _level(isolation, machine)
@@ -187,11 +176,12 @@ class AgentDesk:
         subject = Subject(
             setup=setup, sessions=row.sessions, usage=row.usage, versions=own.versions if own else {}
         )
-        async with self._lane(row, ready=ready, direct=direct, upstream=upstream) as lane:
+        lane = lane_of(self._configuration, self._environ, row, ready=ready, direct=direct, upstream=upstream)
+        async with lane as by:
             return await check_agent(
                 subject,
                 machine=machine,
-                lane=lane,
+                lane=by,
                 level=level,
                 turn_seconds=turn_seconds,
                 keep=keep,
@@ -223,20 +213,6 @@ class AgentDesk:
             return False
         return upstream is not None or (not direct and self._gateway_asks(row.gateway.provider))
 
-    @asynccontextmanager
-    async def _lane(
-        self, row: AgentRow, *, ready: bool, direct: bool, upstream: str | None
-    ) -> AsyncIterator[Lane]:
-        if not ready or row.gateway is None:
-            yield Direct()
-        elif direct:
-            yield _Straight(base_url=str(upstream))
-        else:
-            async with _through_gateway(
-                self._configuration, self._environ, row.gateway.provider, upstream
-            ) as lane:
-                yield lane
-
 
 def _level(isolation: str | None, machine: Machine) -> Level:
     if isolation is None:
@@ -250,82 +226,3 @@ def _level(isolation: str | None, machine: Machine) -> Level:
     if level not in machine.levels:
         raise InvalidInput(f"This machine does not give isolation '{level}'.", hint="See 'orchard doctor'.")
     return level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Straight:
-    """To a model server that was named, past any gateway."""
-
-    base_url: str
-
-    @property
-    def by(self) -> str:
-        return f"directly, at {self.base_url}"
-
-    async def begin(self, setup: AgentSetup, turn: str) -> AgentSetup:
-        return pointed(setup, self.base_url, _STAND_IN_KEY)
-
-    async def end(self, turn: str) -> Metered | None:
-        return None
-
-
-@asynccontextmanager
-async def _through_gateway(
-    configuration: Configuration, environ: Mapping[str, str], provider: str, upstream: str | None
-) -> AsyncIterator[Lane]:
-    """A gateway of its own, so that a check counts for no project and meets no budget."""
-    settings = configuration.settings.global_.model_gateway
-    settings = settings.model_copy(update={"port": 0, "enabled": True})
-    if upstream is not None:
-        known = settings.providers.get(provider) or BUILT_IN.get(provider)
-        variables = known.key_variables if known is not None else ("ORCHARD_CHECK_KEY",)
-        if not any(environ.get(each) for each in variables):
-            environ = {**environ, variables[0]: _STAND_IN_KEY}
-        there = ModelProvider(base_url=upstream, key_variables=variables)
-        settings = settings.model_copy(update={"providers": {**settings.providers, provider: there}})
-    lane = _ByGateway(provider)
-    with TemporaryDirectory(prefix="orchard-check-") as folder:
-        async with Gateway.open(
-            Path(folder), settings, environ, SystemClock(), on_calls=lane.take
-        ) as gateway:
-            lane.gateway = gateway
-            yield lane
-
-
-class _ByGateway:
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-        self._calls: dict[str, Call] = {}  # by id: each may be told twice
-        self.gateway: Gateway | None = None
-
-    @property
-    def by(self) -> str:
-        return f"the model gateway, provider {self._provider}"
-
-    async def take(self, calls: tuple[Call, ...]) -> None:
-        self._calls.update({call.call_id: call for call in calls})
-
-    async def begin(self, setup: AgentSetup, turn: str) -> AgentSetup:
-        assert self.gateway is not None
-        run = RunStart(
-            run_id=f"check-{turn}",
-            project="check",
-            story_id=None,
-            phase="check",
-            agent=setup.name,
-            provider=self._provider,
-        )
-        token = await self.gateway.open_run(run)
-        return pointed(setup, self.gateway.base_url(self._provider), token)
-
-    async def end(self, turn: str) -> Metered | None:
-        assert self.gateway is not None
-        await self.gateway.close_run(f"check-{turn}")
-        calls = [call for call in self._calls.values() if call.run_id == f"check-{turn}"]
-        return Metered(
-            calls=len(calls),
-            input_tokens=sum(
-                each.input_tokens + each.cache_read_tokens + each.cache_write_tokens for each in calls
-            ),
-            output_tokens=sum(each.output_tokens for each in calls),
-        )

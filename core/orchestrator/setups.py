@@ -144,8 +144,7 @@ class Setups:
     ) -> Choice:
         """Which agent works for a project in a role. Raises Unavailable when none is chosen."""
         settings = self.settings(name)
-        agent = settings.agent or self._settings().global_.default_agent
-        by_role = {str(each): named for each, named in settings.agents_by_role.items()}
+        by_role, agent = self._asked_for(settings)
         if not candidates(role, by_role, agent, settings.agent_fallbacks):
             raise Unavailable(
                 f"Project {name} has no agent.",
@@ -164,6 +163,11 @@ class Setups:
             kept=kept,
         )
 
+    def _asked_for(self, settings: ProjectSettings) -> tuple[Mapping[str, str], str | None]:
+        """The agents of single roles, and that of all others."""
+        by_role = {str(role): agent for role, agent in settings.agents_by_role.items()}
+        return by_role, settings.agent or self._settings().global_.default_agent
+
     def check_agents(self, name: str) -> None:
         """Raises Unavailable when no agent can be started here for some role of the project's cycle."""
         for agent in dict.fromkeys(self.choice(name, role).name for role in ROLE_OF.values()):
@@ -181,8 +185,7 @@ class Setups:
         settings = self.configured(name)
         if settings is None:
             return ()
-        agent = settings.agent or self._settings().global_.default_agent
-        by_role = {str(each): named for each, named in settings.agents_by_role.items()}
+        by_role, agent = self._asked_for(settings)
         named = candidates(role, by_role, agent, settings.agent_fallbacks)
         able = tuple(each for each in named if self._can_start(each) and self._has_key(each))
         return able or named[:1]

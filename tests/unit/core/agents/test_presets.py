@@ -214,7 +214,7 @@ def test_files_of_a_row_that_are_data_can_be_read(tmp_path):
     for name in BUILT_IN - {"replay"}:
         setup = resolve(name, rows, which=lambda word: str(program(tmp_path / word)), gateway=lambda _: True)
         for file, text in pointed(setup, "http://x", "t").home_files.items():
-            {".json": json.loads, ".toml": tomllib.loads}[Path(file).suffix](text)
+            assert {".json": json.loads, ".toml": tomllib.loads}[Path(file).suffix](text)
 
 
 def test_what_orchard_installed_comes_before_path(tmp_path):
