@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.digests import digest_of
 from core.worker.runners.driver import driven, files_below
+from core.worker.runners.invocation import has_shell
 from core.worker.runners.programs import read_programs
 from core.worker.runners.rustfailure import why_broken, why_failed
 from core.worker.runners.rusttests import manifest_digest, source_digests
@@ -32,7 +33,7 @@ _DROPPED = frozenset(
 
 def is_plain_cargo(command: str) -> bool:
     """Whether a `test_command` is a call of cargo that runs all tests and has no option that matters."""
-    if re.search(r"[|&;<>()`$\n]", command) or "{junit}" in command:
+    if has_shell(command) or "{junit}" in command:
         return False
     found = _PLAIN.fullmatch(command.strip())
     return found is not None and all(word in _DROPPED for word in shlex.split(found["rest"] or ""))
@@ -75,7 +76,7 @@ class CargoRunner:
             elif pure.suffix == ".rs" and pure.name != "build.rs":
                 found.update(source_digests(path, content))
             else:
-                found[path] = hashlib.sha256(content).hexdigest()
+                found[path] = digest_of(content)
         return found
 
     def plan(self, place: Place, environment: Environment) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -11,6 +10,7 @@ from core.errors import InvalidInput
 from core.worker.environment import Environment
 from core.worker.report import parse_junit
 from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.digests import digests_of
 from core.worker.runners.invocation import Invocation
 from core.worker.runners.testpaths import is_test_path
 
@@ -74,7 +74,7 @@ class CommandRunner:
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
     ) -> Mapping[str, str]:
-        return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        return digests_of(files)
 
     def plan(self, place: Place, environment: Environment) -> Plan:
         python = str(environment.python) if environment.python else "python3"

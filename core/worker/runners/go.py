@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.digests import digest_of, digests_of
 from core.worker.runners.driver import driven
 from core.worker.runners.gofailure import why_broken, why_failed
+from core.worker.runners.invocation import has_shell
 from core.worker.runners.programs import read_programs
 from core.worker.runners.testpaths import is_test_path
 from core.worker.toolchains import go_modules
@@ -29,7 +30,7 @@ _BLOCK = re.compile(r"^require\s*\(.*?^\)|^require\s+[^(\n]*$", re.MULTILINE | r
 
 def is_plain_go(command: str) -> bool:
     """Whether a `test_command` is a call of go or gotestsum that runs all tests, built as by default."""
-    if re.search(r"[|&;<>()`$\n]", command) or "{junit}" in command:
+    if has_shell(command) or "{junit}" in command:
         return False
     found = _PLAIN.fullmatch(command.strip())
     words = (found["rest"] or "").split() if found else []
@@ -58,12 +59,7 @@ class GoRunner:
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
     ) -> Mapping[str, str]:
-        return {
-            path: _module_digest(content)
-            if PurePosixPath(path).name == "go.mod"
-            else hashlib.sha256(content).hexdigest()
-            for path, content in files.items()
-        }
+        return digests_of(files, {"go.mod": _module_digest})
 
     def plan(self, place: Place, environment: Environment) -> Plan:
         return driven(
@@ -83,4 +79,4 @@ class GoRunner:
 def _module_digest(content: bytes) -> str:
     """Of a go.mod without what it requires: dependencies may change, replacements may not."""
     text = _BLOCK.sub("", content.decode(errors="replace"))
-    return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()
+    return digest_of("\n".join(text.split()).encode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from core.errors import InvalidInput
 
 _SHELL = re.compile(r"[|&;<>()`$\n]")
+_HIDDEN = re.compile(r"\|\|\s*(true|:|exit 0)|;\s*(true|:|exit 0)\s*$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _PYTHON = re.compile(r"(\{python\}|(.*/)?python(\d+(\.\d+)?)?)")
 _PYTEST = re.compile(r"(.*/)?(pytest|py\.test)(-\d+(\.\d+)?)?")
@@ -34,13 +35,23 @@ class Invocation:
     has_report: bool = False  # {junit}
 
 
+def has_shell(text: str) -> bool:
+    """Whether a command needs a shell: it is more than one program and its arguments."""
+    return _SHELL.search(text) is not None
+
+
+def hides_its_exit_code(text: str) -> bool:
+    """Whether a command ends with success whatever its tests did."""
+    return _HIDDEN.search(text) is not None
+
+
 def read_invocation(text: str) -> Invocation:
     """Raises InvalidInput for a command that is no command."""
     if "\0" in text or not text.strip():
         raise InvalidInput("The test command is empty or holds a NUL byte.", hint="Set `test_command` again.")
     has_report = "{junit}" in text
     bare = text.replace("{junit}", "").replace("{python}", "")
-    if _SHELL.search(bare):
+    if has_shell(bare):
         return Invocation(  # noqa: S604 - says that a shell is meant, starts none
             text=text,
             words=("sh", "-c", text),

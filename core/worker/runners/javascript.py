@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from core.worker.environment import Environment
 from core.worker.probe import FOLDER
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, secret_told
+from core.worker.runners.digests import digests_of
+from core.worker.runners.driver import watched
 from core.worker.runners.jscommand import JsCommand
 from core.worker.runners.jsconfig import is_config_name, js_package_digest, named_files, without_end
 from core.worker.runners.jssession import read_js_session
@@ -76,17 +75,10 @@ class JsRunner:
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
     ) -> Mapping[str, str]:
-        return {
-            path: js_package_digest(content)
-            if PurePosixPath(path).name == "package.json"
-            else hashlib.sha256(content).hexdigest()
-            for path, content in files.items()
-        }
+        return digests_of(files, {"package.json": js_package_digest})
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("canary ")
         told = {
-            **secret_told(secret),
             "cache": str(place.cache),
             "report": str(place.report),
             "options": dict(self._command.options),
@@ -100,14 +92,8 @@ class JsRunner:
             "FORCE_COLOR": "0",
             "NO_COLOR": "1",
         }
-        return Plan(
-            argv=("node", *self._command.node_options, str(FOLDER / _PROGRAMS[self.name])),
-            variables=variables,
-            stdin=json.dumps(told).encode(),
-            read_only=(FOLDER,),
-            channel=CHANNEL,
-            secret=secret,
-        )
+        argv = ("node", *self._command.node_options, str(FOLDER / _PROGRAMS[self.name]))
+        return watched(argv, variables, told, prefix="canary ")
 
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
         assert plan.secret is not None

@@ -8,9 +8,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core.worker.runners.invocation import has_shell
+
 TOOLS = ("vitest", "jest")  # a script of vitest may name jest's globals, never the other way about
 
-_SHELL = re.compile(r"[|&;<>()`$\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _NODE = re.compile(r"(.*/)?node(js)?")
 _PROGRAM = re.compile(
@@ -20,7 +21,6 @@ _STARTERS = frozenset(
     {"npx", "pnpx", "bunx", "pnpm", "yarn", "npm", "exec", "--", "--no", "--no-install", "--yes"}
 )
 _RUN_SCRIPT = re.compile(r"(?:npm|pnpm|yarn)\s+(?:run(?:-script)?\s+)?(?P<name>[\w:.-]+)(?:\s+--silent)?")
-_HIDDEN = re.compile(r"\|\|\s*(true|:|exit 0)|;\s*(true|:|exit 0)\s*$")
 _NO_TESTS = "no test specified"  # what `npm init` writes
 
 # Options that change what is shown, or when it stops: every test is run, and shown in one way.
@@ -99,7 +99,7 @@ def read_js_command(text: str) -> JsCommand | None:
     """None for what is no plain call of jest or vitest, selects tests by their names or by shards, rewrites
     snapshots, or has an option that is not known here.
     """
-    if _SHELL.search(text) or "{junit}" in text:
+    if has_shell(text) or "{junit}" in text:
         return None
     try:
         words = shlex.split(text)
@@ -193,10 +193,6 @@ def workspaces_of(package: bytes) -> tuple[str, ...]:
     found = _document(package).get("workspaces")
     found = found.get("packages") if isinstance(found, dict) else found
     return tuple(glob for glob in found if isinstance(glob, str)) if isinstance(found, list) else ()
-
-
-def hides_its_exit_code(script: str) -> bool:
-    return _HIDDEN.search(script) is not None
 
 
 def tool_in(script: str) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import re
 from collections.abc import Iterator
 
+from core.worker.runners.digests import digest_of
 from core.worker.runners.nodecommand import package_digest
 
 _NAMES = re.compile(
@@ -86,6 +86,6 @@ def js_package_digest(package: bytes) -> str:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        return hashlib.sha256(package).hexdigest()
+        return digest_of(package)
     part = json.dumps([package_digest(package), found.get("jest"), found.get("babel")], sort_keys=True)
-    return hashlib.sha256(part.encode()).hexdigest()
+    return digest_of(part.encode())

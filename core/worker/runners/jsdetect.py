@@ -6,11 +6,11 @@ from pathlib import Path
 
 from core.errors import Unavailable
 from core.worker.contract import ProjectSetup
+from core.worker.runners.invocation import hides_its_exit_code
 from core.worker.runners.javascript import JsRunner
 from core.worker.runners.jscommand import (
     TOOLS,
     JsCommand,
-    hides_its_exit_code,
     installed_tools,
     plain_call,
     read_js_command,

@@ -14,8 +14,6 @@ from core.worker.runners.jsfailure import read_failure
 
 Record = Mapping[str, Any]
 
-FOREIGN = "Something other than the test runner wrote to Orchard's report channel."
-
 
 @dataclass(slots=True, kw_only=True)
 class File:

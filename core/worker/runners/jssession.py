@@ -11,8 +11,8 @@ from typing import Any
 from core.domain.evidence import RunState
 from core.worker.report import LIMIT_BYTES
 from core.worker.runners.contract import Ended, Reading, Secret
-from core.worker.runners.jsfiles import FOREIGN, File, Record, files_in, read_files
-from core.worker.runners.session import read_channel
+from core.worker.runners.jsfiles import File, Record, files_in, read_files
+from core.worker.runners.session import FOREIGN, read_channel
 
 Told = tuple[str, tuple[str, ...], str]  # file, names, status
 

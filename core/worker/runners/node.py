@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from core.worker.environment import Environment
 from core.worker.probe import FOLDER
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, secret_told
+from core.worker.runners.digests import digests_of
+from core.worker.runners.driver import files_below, watched
 from core.worker.runners.nodecommand import NodeCommand, is_node_test, package_digest
 from core.worker.runners.nodesession import read_node_session
 from core.worker.runners.testpaths import is_test_path
 
 _CONFIGS = frozenset({"package.json", "node.config.json", ".npmrc", ".mocharc.json", "tsconfig.json"})
+_PASSED_OVER = frozenset({"node_modules", ".git"})  # node itself looks into all others
 _PATTERNS = tuple(
     f"{name}.{end}"
     for name in ("test", "test-*", "*-test", "*_test")
@@ -53,30 +53,17 @@ class NodeRunner:
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
     ) -> Mapping[str, str]:
-        return {
-            path: package_digest(content)
-            if PurePosixPath(path).name == "package.json"
-            else hashlib.sha256(content).hexdigest()
-            for path, content in files.items()
-        }
+        return digests_of(files, {"package.json": package_digest})
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("canary ")
         told = {
-            **secret_told(secret),
             "cache": str(place.cache),
             "folder": str(FOLDER),
             "options": " ".join(self._command.options),
             "files": self._files(place),
         }
-        return Plan(
-            argv=("node", str(FOLDER / "orchard_node.mjs")),
-            variables={**environment.variables_at(place.checkout), "FORCE_COLOR": "0"},
-            stdin=json.dumps(told).encode(),
-            read_only=(FOLDER,),
-            channel=CHANNEL,
-            secret=secret,
-        )
+        variables = {**environment.variables_at(place.checkout), "FORCE_COLOR": "0"}
+        return watched(("node", str(FOLDER / "orchard_node.mjs")), variables, told, prefix="canary ")
 
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
         assert plan.secret is not None
@@ -92,15 +79,9 @@ class NodeRunner:
     def _files(self, place: Place) -> list[str]:
         """Absolute and sorted: the same order in each run."""
         wanted = {str(place.checkout / path) for path in place.select}
-        found = sorted(
-            str(place.cwd / path) for path in _walk(place.cwd) if is_node_test(path, self._command.named)
-        )
-        return [path for path in found if not wanted or path in wanted]
-
-
-def _walk(top: Path) -> Iterator[str]:
-    """The files below `top`; links to folders are not followed."""
-    for folder, names, files in os.walk(top):
-        names[:] = [name for name in names if name not in ("node_modules", ".git")]
-        for name in files:
-            yield (Path(folder) / name).relative_to(top).as_posix()
+        return [
+            path
+            for path in files_below(place, ("",), passed_over=_PASSED_OVER)
+            if is_node_test(posixpath.relpath(path, place.cwd), self._command.named)
+            and (not wanted or path in wanted)
+        ]

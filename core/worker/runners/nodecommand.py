@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from core.worker.runners.digests import digest_of
+from core.worker.runners.invocation import has_shell, hides_its_exit_code
+
 _NODE = re.compile(r"(.*/)?node(js)?")
-_SHELL = re.compile(r"[|&;<>()`$\n]")
 _FILE = re.compile(r"(test|test-.+|.+[.\-_]test)\.[cm]?js")
 _CODE = (".js", ".mjs", ".cjs")
 # Options of node that its test processes need too; the first kind takes a value.
@@ -40,7 +41,7 @@ class NodeCommand:
 
 def read_node_command(text: str) -> NodeCommand | None:
     """None for what is no plain call of `node --test`, or selects tests by their names or by shards."""
-    if _SHELL.search(text.replace("**", "")) or "{junit}" in text:
+    if has_shell(text) or "{junit}" in text:
         return None
     try:
         words = shlex.split(text)
@@ -71,21 +72,10 @@ def read_node_command(text: str) -> NodeCommand | None:
     return NodeCommand(text=text, options=tuple(options), named=tuple(named), loaded=tuple(loaded))
 
 
-def script_of(package: bytes) -> str | None:
-    """`scripts.test` of a package.json; None when there is none, or the file cannot be read."""
-    try:
-        found = json.loads(package)
-    except ValueError:
-        return None
-    scripts = found.get("scripts") if isinstance(found, dict) else None
-    text = scripts.get("test") if isinstance(scripts, dict) else None
-    return text if isinstance(text, str) and text.strip() else None
-
-
 def why_not(script: str) -> str:
     """Why a test script is not run as `node --test`, as a sentence."""
     if "--test" in script and _NODE.search(script):
-        if re.search(r"\|\|\s*(true|:|exit 0)|;\s*(true|:|exit 0)\s*$", script):
+        if hides_its_exit_code(script):
             return f"Its test script `{script}` hides the exit code of its tests."
         return f"Its test script `{script}` does more than a plain `node --test`."
     return f"Its test script `{script}` is not one that is found without being told."
@@ -117,12 +107,12 @@ def package_digest(package: bytes) -> str:
     try:
         found = json.loads(package)
     except ValueError:
-        return hashlib.sha256(package).hexdigest()
+        return digest_of(package)
     if not isinstance(found, dict):
-        return hashlib.sha256(package).hexdigest()
+        return digest_of(package)
     scripts = found.get("scripts")
     tests = (
         {name: text for name, text in scripts.items() if "test" in name} if isinstance(scripts, dict) else {}
     )
     part = json.dumps([tests, found.get("type"), found.get("imports")], sort_keys=True)
-    return hashlib.sha256(part.encode()).hexdigest()
+    return digest_of(part.encode())

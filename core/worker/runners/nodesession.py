@@ -6,8 +6,8 @@ import re
 
 from core.domain.evidence import RunState
 from core.worker.runners.contract import Ended, Reading, Secret
-from core.worker.runners.jsfiles import FOREIGN, File, Record, files_in, read_files
-from core.worker.runners.session import read_channel
+from core.worker.runners.jsfiles import File, Record, files_in, read_files
+from core.worker.runners.session import FOREIGN, read_channel
 
 _ERROR = re.compile(r"^(?:Uncaught )?(\w*(?:Error|Exception))(?: \[(\w+)\])?: (.*)$", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from typing import Any
 from core.domain.evidence import Failure, Outcome, RunState, TestResult
 from core.worker.report import clean_id
 from core.worker.runners.contract import Ended, Reading, Secret
-from core.worker.runners.session import read_channel
+from core.worker.runners.session import FOREIGN, read_channel
 
 Record = Mapping[str, Any]
 WhyBroken = Callable[[Sequence[Record]], Failure]  # of a file that does not compile
@@ -22,8 +22,7 @@ def read_programs(
     channel = read_channel(ended.channel, secret.key)
     records = channel.records
     if channel.foreign:
-        said = "Something other than the test runner wrote to Orchard's report channel."
-        return Reading(state=RunState.CRASHED, tampering=(said,))
+        return Reading(state=RunState.CRASHED, tampering=(FOREIGN,))
     if stopped := next((record for record in records if record["kind"] == "stopped"), None):
         return _crashed(str(stopped["why"]), ended)
     if not any(record["kind"] == "ended" for record in records) or ended.exit_code != 0:

@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from core.worker.report import clean_id, parse_junit, worst
 from core.worker.runners.contract import Ended, Reading, Secret
 
+FOREIGN = "Something other than the test runner wrote to Orchard's report channel."  # a sign of tampering
 _SUCCESS = 0
 _SILENT = (Outcome.SKIPPED, Outcome.XFAILED)
 _TESTS_FAILED = 1  # pytest's exit code: always, since one canary fails
@@ -52,7 +53,7 @@ def read_session(ended: Ended, secret: Secret, *, folder: str) -> Reading:
     channel = read_channel(ended.channel, secret.key)
     records = channel.records
     if channel.foreign:
-        return _crashed("", ("Something other than the test runner wrote to Orchard's report channel.",))
+        return _crashed("", (FOREIGN,))
     if not records_of(records, "began"):
         return _crashed(_never_began(ended))
     if len(records_of(records, "began")) > 1:

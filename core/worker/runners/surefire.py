@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from defusedxml.ElementTree import fromstring
 
 from core.worker.environment import Environment
 from core.worker.runners.contract import Ended, Place, Plan, Reading
+from core.worker.runners.digests import digest_of, digests_of
 from core.worker.runners.driver import driven
 from core.worker.runners.surefiresession import read_surefire
 from core.worker.runners.testpaths import is_test_path
@@ -63,10 +63,7 @@ class SurefireRunner:
         """A project that is such a library itself has its packages, and changes them honestly."""
         shadows = (_LIBRARIES.fullmatch(path) for path in paths)
         found = {shadow[0][: shadow.end("package")]: "present" for shadow in shadows if shadow}
-        for path, content in files.items():
-            pom = PurePosixPath(path).name == "pom.xml"
-            found[path] = _pom_digest(content) if pom else hashlib.sha256(content).hexdigest()
-        return found
+        return {**found, **digests_of(files, {"pom.xml": _pom_digest})}
 
     def plan(self, place: Place, environment: Environment) -> Plan:
         return driven(
@@ -85,9 +82,9 @@ def _pom_digest(content: bytes) -> str:
     try:
         root = fromstring(content, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return hashlib.sha256(content).hexdigest()
+        return digest_of(content)
     kept = [_bare(part) for part in root if _local(part) in _OF_RUNS]
-    return hashlib.sha256(b"".join(sorted(kept))).hexdigest()
+    return digest_of(b"".join(sorted(kept)))
 
 
 def _local(element: Element) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from core.worker.environment import Environment, is_venv
 from core.worker.probe import FOLDER
 from core.worker.runners.contract import Ended, Place, Plan, Reading
-from core.worker.runners.driver import CHANNEL, draw_secret, files_below, secret_told
+from core.worker.runners.digests import digests_of
+from core.worker.runners.driver import files_below, watched
+from core.worker.runners.invocation import has_shell
 from core.worker.runners.testpaths import is_test_path
 from core.worker.runners.unittestsession import read_unittest
 
@@ -34,7 +34,7 @@ class UnittestCommand:
 def read_unittest_command(text: str) -> UnittestCommand | None:
     """None for what is no plain call of unittest's discovery."""
     found = _PLAIN.fullmatch(text.strip())
-    if found is None or re.search(r"[|&;<>()`$\n]", text):
+    if found is None or has_shell(text):
         return None
     start, pattern = ".", "test*.py"
     words = iter((found["rest"] or "").replace("'", "").replace('"', "").split())
@@ -78,24 +78,13 @@ class UnittestRunner:
     def config_digests(
         self, paths: Iterable[str], files: Mapping[str, bytes], *, folder: str = "."
     ) -> Mapping[str, str]:
-        return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        return digests_of(files)
 
     def plan(self, place: Place, environment: Environment) -> Plan:
-        secret = draw_secret("canary_")
-        told = {
-            **secret_told(secret),
-            "checkout": str(place.checkout),
-            "files": list(self._files(place)),
-        }
-        variables = environment.variables_at(place.checkout)
-        return Plan(
-            argv=(str(self._python), str(FOLDER / "orchard_unittest.py")),
-            variables={**variables, "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=json.dumps(told).encode(),
-            read_only=(FOLDER,),
-            channel=CHANNEL,
-            secret=secret,
-        )
+        told = {"checkout": str(place.checkout), "files": list(self._files(place))}
+        variables = {**environment.variables_at(place.checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+        argv = (str(self._python), str(FOLDER / "orchard_unittest.py"))
+        return watched(argv, variables, told, prefix="canary_")
 
     def read(self, plan: Plan, place: Place, ended: Ended) -> Reading:
         assert plan.secret is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.domain.evidence import RunState
 from core.worker.runners.contract import Ended, Reading, Secret
 from core.worker.runners.session import (
+    FOREIGN,
     broken_off,
     canaries_out_of_place,
     exit_differs,
@@ -21,8 +22,7 @@ def read_unittest(ended: Ended, secret: Secret, *, folder: str) -> Reading:
     channel = read_channel(ended.channel, secret.key)
     records = channel.records
     if channel.foreign:
-        said = "Something other than the test runner wrote to Orchard's report channel."
-        return Reading(state=RunState.CRASHED, tampering=(said,))
+        return Reading(state=RunState.CRASHED, tampering=(FOREIGN,))
     if not records_of(records, "began"):
         lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
         said = f": {lines[-1][:300]}" if lines else ", and printed nothing"
