@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.discord.audience import PEOPLE_AT_ONCE
+from bot.discord.crier import Crier
 from bot.discord.notify import Notifier
 from bot.discord.service import DiscordService
 from bot.localguild import (
@@ -224,6 +225,26 @@ class TestCrash:
             [str(await alice.user_id())]
         ]
         assert [user["id"] for user in told.raw["mentions"]] == [str(await bob.user_id())]
+
+    async def test_quiet_hours_that_end_while_a_call_is_put_off_put_it_off_no_longer(
+        self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        me = await named(alice)
+        await orchard.commands.subscribe(me, "shop")
+        await orchard.commands.set_quiet_hours(me, around_now())
+        judged = Crier.call
+
+        async def call(self: Crier, *asked: Any) -> Any:
+            found = await judged(self, *asked)
+            await orchard.commands.set_quiet_hours(me, None)
+            return found
+
+        monkeypatch.setattr(Crier, "call", call)
+        async with run_bot():
+            story = await orchard.running_story()
+            await orchard.block(story)
+            [told] = await until(lambda: summaries(alice), "she is told by herself")
+        assert "1 blocked" in told.text
 
     async def test_between_telling_and_marking_tells_nothing_twice(
         self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
