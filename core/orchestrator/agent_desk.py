@@ -168,11 +168,8 @@ class AgentDesk:
         ready = self._reach(row, direct=direct, upstream=upstream)
         setup = resolve(name, rows, environ=self._environ, installed=self._folder, gateway=lambda _: ready)
         own = find_installed(name, row, self._folder)
-        if not ready and not row.has_key(self._environ):
-            raise InvalidInput(
-                f"{name} has no key: none of {', '.join(row.key_variables)} is set.",
-                hint=f"Put {row.key_variables[0]} into Orchard's environment or .env, or name an --upstream.",
-            )
+        if not ready:
+            self._need_key(name, row)
         subject = Subject(
             setup=setup, sessions=row.sessions, usage=row.usage, versions=own.versions if own else {}
         )
@@ -187,6 +184,13 @@ class AgentDesk:
                 keep=keep,
                 quick=quick,
                 on_outcome=on_outcome,
+            )
+
+    def _need_key(self, name: str, row: AgentRow) -> None:
+        if not row.has_key(self._environ):
+            raise InvalidInput(
+                f"{name} has no key: none of {', '.join(row.key_variables)} is set.",
+                hint=f"Put {row.key_variables[0]} into Orchard's environment or .env, or name an --upstream.",
             )
 
     def _with_model(self, name: str, model: str | None) -> Rows:
