@@ -1,0 +1,1 @@
+"""Who may do what, how they prove who they are, and what is kept from everybody."""
