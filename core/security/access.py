@@ -23,6 +23,14 @@ class Face(StrEnum):
     CHAT = "chat"  # Discord
 
 
+class Seat(StrEnum):
+    """From where an action is possible at all."""
+
+    ANY = "any"
+    OWN = "own"  # the command line, or a session on the web
+    OPERATOR = "operator"  # the command line, or the web after a second factor in this session
+
+
 class Scope(StrEnum):
     """What an API token is for."""
 
@@ -99,43 +107,43 @@ class Action(StrEnum):
 class Rule:
     """`level` is the least that is needed: of the project where `in_project`, else everywhere.
 
-    `operator`: command line, or web with a second factor, only. `scope`: of a token; None: no token will do.
+    `scope`: of a token; None: no token will do.
     """
 
     level: AccessLevel
     scope: Scope | None
-    in_project: bool = False
-    operator: bool = False
+    in_project: bool
+    seat: Seat
 
 
 def _rules() -> dict[Action, Rule]:
     a, level = Action, AccessLevel
-    rows: tuple[tuple[AccessLevel, Scope | None, bool, bool, tuple[Action, ...]], ...] = (
-        # level, scope, in a project, operators only
-        (level.VIEWER, Scope.READ, False, False, (a.SEE_SYSTEM, a.SEE_AGENTS, a.SEE_INSIGHTS)),
-        (level.VIEWER, Scope.READ, False, False, (a.SEE_RESOURCES, a.SEE_METRICS)),
-        (level.VIEWER, Scope.WORK, False, False, (a.SET_OWN_NOTICES,)),
-        (level.VIEWER, None, False, False, (a.LINK_OWN_ACCOUNT, a.MANAGE_OWN_LOGIN, a.MANAGE_OWN_TOKENS)),
-        (level.ADMIN, Scope.MANAGE, False, False, (a.DISCOVER_PROJECTS, a.REGISTER_PROJECT)),
-        (level.ADMIN, Scope.MANAGE, False, False, (a.OPTIMIZE_RESOURCES, a.TRANSFER_INSIGHT)),
-        (level.VIEWER, Scope.READ, True, False, (a.SEE_PROJECT, a.SEE_TRANSCRIPTS, a.SEE_BUDGETS)),
-        (level.CONTRIBUTOR, Scope.WORK, True, False, (a.EDIT_BACKLOG, a.PLAN_EPIC, a.PLAN_SPRINT)),
-        (level.CONTRIBUTOR, Scope.WORK, True, False, (a.RUN_STORY, a.STEER_AGENT, a.TAKE_OVER_STORY)),
-        (level.CONTRIBUTOR, Scope.WORK, True, False, (a.RUN_TESTS, a.LINK_SESSIONS, a.RUN_SPRINT)),
-        (level.CONTRIBUTOR, Scope.DECIDE, True, False, (a.APPROVE_STORIES, a.REVIEW_WORK)),
-        (level.VIEWER, Scope.DECIDE, True, False, (a.ANSWER_APPROVAL, a.RAISE_BUDGET)),
-        (level.MAINTAINER, Scope.MANAGE, True, False, (a.RUN_PROJECT, a.IMPORT_STATE, a.ARCHIVE_PROJECT)),
-        (level.ADMIN, None, False, True, (a.CREATE_USER, a.SEE_USERS, a.SET_LEVEL, a.DISABLE_USER)),
-        (level.ADMIN, None, False, True, (a.RESET_LOGIN, a.INSTALL_AGENT, a.SEE_AUDIT, a.BACK_UP)),
-        (level.OWNER, None, False, True, (a.CHANGE_SETTINGS, a.PRUNE_AUDIT, a.RESTORE)),
-        (level.OWNER, None, False, True, (a.CHANGE_STORE_KEY, a.STOP_ORCHARD)),
-        (level.MAINTAINER, None, True, True, (a.SET_SECRET, a.SEE_SECRET_NAMES, a.TEST_ISOLATION)),
-        (level.MAINTAINER, None, True, True, (a.GRANT_PROJECT_ACCESS,)),
-        (level.ADMIN, None, True, True, (a.CHANGE_ISOLATION,)),
+    rows: tuple[tuple[AccessLevel, Scope | None, bool, Seat, tuple[Action, ...]], ...] = (
+        # level, scope, in a project, from where
+        (level.VIEWER, Scope.READ, False, Seat.ANY, (a.SEE_SYSTEM, a.SEE_AGENTS, a.SEE_INSIGHTS)),
+        (level.VIEWER, Scope.READ, False, Seat.ANY, (a.SEE_RESOURCES, a.SEE_METRICS)),
+        (level.VIEWER, Scope.WORK, False, Seat.ANY, (a.SET_OWN_NOTICES,)),
+        (level.VIEWER, None, False, Seat.OWN, (a.LINK_OWN_ACCOUNT, a.MANAGE_OWN_LOGIN, a.MANAGE_OWN_TOKENS)),
+        (level.ADMIN, Scope.MANAGE, False, Seat.ANY, (a.DISCOVER_PROJECTS, a.REGISTER_PROJECT)),
+        (level.ADMIN, Scope.MANAGE, False, Seat.ANY, (a.OPTIMIZE_RESOURCES, a.TRANSFER_INSIGHT)),
+        (level.VIEWER, Scope.READ, True, Seat.ANY, (a.SEE_PROJECT, a.SEE_TRANSCRIPTS, a.SEE_BUDGETS)),
+        (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.EDIT_BACKLOG, a.PLAN_EPIC, a.PLAN_SPRINT)),
+        (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_STORY, a.STEER_AGENT, a.TAKE_OVER_STORY)),
+        (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_TESTS, a.LINK_SESSIONS, a.RUN_SPRINT)),
+        (level.CONTRIBUTOR, Scope.DECIDE, True, Seat.ANY, (a.APPROVE_STORIES, a.REVIEW_WORK)),
+        (level.VIEWER, Scope.DECIDE, True, Seat.ANY, (a.ANSWER_APPROVAL, a.RAISE_BUDGET)),
+        (level.MAINTAINER, Scope.MANAGE, True, Seat.ANY, (a.RUN_PROJECT, a.IMPORT_STATE, a.ARCHIVE_PROJECT)),
+        (level.ADMIN, None, False, Seat.OPERATOR, (a.CREATE_USER, a.SEE_USERS, a.SET_LEVEL, a.DISABLE_USER)),
+        (level.ADMIN, None, False, Seat.OPERATOR, (a.RESET_LOGIN, a.INSTALL_AGENT, a.SEE_AUDIT, a.BACK_UP)),
+        (level.OWNER, None, False, Seat.OPERATOR, (a.CHANGE_SETTINGS, a.PRUNE_AUDIT, a.RESTORE)),
+        (level.OWNER, None, False, Seat.OPERATOR, (a.CHANGE_STORE_KEY, a.STOP_ORCHARD)),
+        (level.MAINTAINER, None, True, Seat.OPERATOR, (a.SET_SECRET, a.SEE_SECRET_NAMES, a.TEST_ISOLATION)),
+        (level.MAINTAINER, None, True, Seat.OPERATOR, (a.GRANT_PROJECT_ACCESS,)),
+        (level.ADMIN, None, True, Seat.OPERATOR, (a.CHANGE_ISOLATION,)),
     )
     return {
-        action: Rule(level=least, scope=scope, in_project=inside, operator=operator)
-        for least, scope, inside, operator, actions in rows
+        action: Rule(level=least, scope=scope, in_project=inside, seat=seat)
+        for least, scope, inside, seat, actions in rows
         for action in actions
     }
 
@@ -204,7 +212,7 @@ def may(action: Action, who: Asker | Standing | Levels, project: str | None = No
         return Decision(allowed=False, why=f"Nobody may {action}: it has no access rule.")
     if rule.in_project and not project:
         return Decision(allowed=False, why=f"To {action} needs a project.", needs="the name of a project")
-    if rule.operator and (refused := _operator(action, asker)):
+    if rule.seat is not Seat.ANY and (refused := _seat(action, rule.seat, asker)):
         return refused
     if (refused := _token(action, rule, asker, project)) is not None:
         return refused
@@ -272,15 +280,16 @@ def _asker(who: Standing | Levels) -> Asker:
     return Asker(name=f"discord:{who.person}", levels=Levels(everywhere=who.level), face=Face.CHAT)
 
 
-def _operator(action: Action, asker: Asker) -> Decision | None:
-    if asker.face is Face.CLI or (asker.face is Face.WEB and asker.second_factor):
+def _seat(action: Action, seat: Seat, asker: Asker) -> Decision | None:
+    if asker.face is Face.CLI or (asker.face is Face.WEB and (asker.second_factor or seat is Seat.OWN)):
         return None
     if asker.face is Face.WEB:
         why = f"To {action} takes a second factor in this session."
         return Decision(allowed=False, why=why, needs="a code of your second factor")
     through = "a chat" if asker.face is Face.CHAT else "a token"
     why = f"To {action} is never possible through {through}."
-    return Decision(allowed=False, why=why, needs="the command line, or the web with a second factor")
+    with_what = " with a second factor" if seat is Seat.OPERATOR else ""
+    return Decision(allowed=False, why=why, needs=f"the command line, or the web{with_what}")
 
 
 def _token(action: Action, rule: Rule, asker: Asker, project: str | None) -> Decision | None:
