@@ -247,16 +247,17 @@ async def launch(
     at_process = settled.level is Level.PROCESS
     theirs = told if at_process else tell
     ours = tell if at_process else told
+    filters = [_seccomp_file(settled.seccomp)] if settled.seccomp else []
     try:
         with _ended_before_us():
             popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, below a millisecond
-                _with_channel(settled, theirs),
+                _with_channel(settled, theirs, filters),
                 stdin=DEVNULL if stdin is None else stdin,
                 stdout=DEVNULL if stdout is None else stdout,
                 stderr=DEVNULL if stderr is None else stderr,
                 cwd=settled.cwd if at_process else "/",
                 env={**settled.environment, _MARK: mark},
-                pass_fds=(*pass_fds, theirs),
+                pass_fds=(*pass_fds, theirs, *filters),
                 start_new_session=True,
             )
     except OSError as error:
@@ -265,7 +266,8 @@ async def launch(
             f"{settled.argv[0]} could not be started.", why=str(error), hint="Run `orchard doctor`."
         ) from error
     finally:
-        os.close(theirs)
+        for fd in (theirs, *filters):
+            os.close(fd)
     process = ContainedProcess(popen, settled, mark)
     try:
         await _connect(process, popen, ours, limit)
@@ -393,13 +395,23 @@ async def _collect(process: ContainedProcess, output: BoundedOutput, limit_bytes
     return True
 
 
-def _with_channel(launch: Launch, fd: int) -> list[str]:
-    """The argv with the number of the pipe that ties it to us."""
+def _seccomp_file(program: bytes) -> int:
+    """A descriptor that bubblewrap reads the filter from, and closes."""
+    fd = os.memfd_create("seccomp")
+    os.write(fd, program)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _with_channel(launch: Launch, fd: int, filters: Sequence[int]) -> list[str]:
+    """The argv with the numbers of the pipe that ties it to us and of the seccomp filter's file."""
     argv = list(launch.argv)
     if launch.level is Level.PROCESS:
         argv[argv.index("--", 4) : argv.index("--", 4)] = [f"--parent={os.getpid()}", f"--lifeline={fd}"]
     else:
         argv[1:1] = ["--json-status-fd", str(fd)]
+        for number in filters:
+            argv[1:1] = ["--seccomp", str(number)]
     return argv
 
 
@@ -409,7 +421,8 @@ def _settle(launch: Launch) -> Launch:
     A mount laid on a symbolic link protects what it points to, so links are followed here.
     """
     box = launch.sandbox
-    for path in (box.cwd, box.home, *box.writable, *(mount.source for mount in box.mounts)):
+    needed = (*(mount.source for mount in box.mounts), *(door.socket for door in box.doors))
+    for path in (box.cwd, box.home, *box.writable, *needed):
         if not path.exists():
             raise InvalidInput(f"{path} is not there, and the sandbox needs it.")
     if launch.level is Level.PROCESS:
@@ -421,6 +434,7 @@ def _settle(launch: Launch) -> Launch:
         writable=tuple(path.resolve() for path in box.writable),
         read_only=tuple(path.resolve() for path in (*box.read_only, *_guarded(box)) if path.exists()),
         mounts=tuple(replace(mount, source=mount.source.resolve()) for mount in box.mounts),
+        doors=tuple(replace(door, socket=door.socket.resolve()) for door in box.doors),
     )
     return plan_launch(launch.command, settled, launch.machine)
 

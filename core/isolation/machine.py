@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +16,8 @@ from tempfile import TemporaryDirectory
 from core.errors import Unavailable
 from core.isolation.cgroup_probe import probe_enforcement
 from core.isolation.launch import run
-from core.isolation.plan import DEFAULT_PATH, Level, Machine, Mount, Sandbox, plan_launch
+from core.isolation.plan import DEFAULT_PATH, Door, Level, Machine, Mount, Sandbox, plan_launch
+from core.isolation.seccomp import filter_for
 
 __all__ = ["Machine", "probe_enforcement", "probe_machine", "program_folders"]
 
@@ -49,10 +52,8 @@ _ETC = (
 # Folders that hold more than one program: of a program in their `bin`, only the file itself is shown.
 _SHARED_PREFIXES = (Path("/"), Path("/usr"), Path("/usr/local"))
 
-_NOT_YET = {
-    Level.NETWORK: "The allow-list proxy is not part of this version.",
-    Level.CONTAINER: "Containers are not part of this version.",
-}
+_NOT_YET = {Level.CONTAINER: "Containers are not part of this version."}
+_SAY_IN = ["/bin/sh", "-c", "test -r /proc/self/status && echo in"]
 
 
 async def probe_machine(*, search_path: str | None = None, programs: Sequence[Path] = ()) -> Machine:
@@ -76,37 +77,58 @@ async def probe_machine(*, search_path: str | None = None, programs: Sequence[Pa
         strongest=Level.PROCESS,
         python=Path(sys.executable).resolve(),
         contain=Path(__file__).with_name("contain.py"),
+        relay=Path(__file__).with_name("relay.py"),
+        seccomp=filter_for(platform.machine()) or b"",
         bubblewrap=Path(bubblewrap) if bubblewrap else None,
         prlimit=Path(prlimit) if prlimit else None,
         system=tuple(system),
         links=tuple(links),
         user_home=Path.home().resolve(),
     )
-    reason = await _why_not_filesystem(machine)
-    if reason:
-        return replace(machine, reasons={Level.FILESYSTEM: reason, **_NOT_YET})
-    return replace(machine, levels=(Level.PROCESS, Level.FILESYSTEM), strongest=Level.FILESYSTEM)
+    return await _with_levels(machine)
 
 
-async def _why_not_filesystem(machine: Machine) -> str:
+async def _with_levels(machine: Machine) -> Machine:
+    """Tries the strongest first: where it works, so does what it includes."""
+    filesystem = (Level.PROCESS, Level.FILESYSTEM)
+    if machine.seccomp:
+        why_not_network = await _why_not(Level.NETWORK, machine)
+        if not why_not_network:
+            # The default stays below: who asks for `network` also has to give the sandbox its doors.
+            return replace(machine, levels=(*filesystem, Level.NETWORK), strongest=Level.FILESYSTEM)
+    else:
+        why_not_network = f"There is no filter of system calls for {platform.machine()} yet."
+    for able in (machine, replace(machine, seccomp=b"")):
+        why_not = await _why_not(Level.FILESYSTEM, able)
+        if not why_not:
+            reasons = {Level.NETWORK: why_not_network, **_NOT_YET}
+            return replace(able, levels=filesystem, strongest=Level.FILESYSTEM, reasons=reasons)
+    return replace(machine, reasons={Level.FILESYSTEM: why_not, Level.NETWORK: why_not, **_NOT_YET})
+
+
+async def _why_not(level: Level, machine: Machine) -> str:
     """Empty when bubblewrap works with all the flags we use."""
     if machine.bubblewrap is None:
         return "bubblewrap is not installed (Debian: apt-get install bubblewrap)."
     if machine.prlimit is None:
         return "prlimit is not installed (Debian: apt-get install util-linux)."
-    able = replace(machine, levels=(Level.FILESYSTEM,))
+    able = replace(machine, levels=(level,))
     with TemporaryDirectory(prefix="orchard-probe-") as folder:
         home = Path(folder).resolve()
-        sandbox = Sandbox(level=Level.FILESYSTEM, cwd=home, home=home, network=False)
-        trial = plan_launch(["/bin/sh", "-c", "test -r /proc/self/status && echo in"], sandbox, able)
+        sandbox = Sandbox(level=level, cwd=home, home=home, network=False)
+        if level is Level.NETWORK:
+            with socket.socket(socket.AF_UNIX) as door:
+                door.bind(str(home / "door"))
+            sandbox = replace(sandbox, network=True, doors=(Door(socket=home / "door", port=1080),))
         try:
-            done = await run(trial, timeout_seconds=30.0)
+            done = await run(plan_launch(_SAY_IN, sandbox, able), timeout_seconds=30.0)
         except Unavailable as error:
             said = error.why.strip()
             return f"bubblewrap does not work here: {said}. {_cause_of(said)}".strip()
     if done.exit_code == 0 and done.output.strip() == b"in":
         return ""
-    return f"bubblewrap does not work here: it ended with code {done.exit_code}."
+    said = done.output.decode(errors="replace").strip()
+    return f"bubblewrap does not work here: it ended with code {done.exit_code}. {said}".strip()
 
 
 def _cause_of(said: str) -> str:

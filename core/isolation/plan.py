@@ -4,7 +4,9 @@
 
 Level `process`    `contain` (a child subreaper) starts the program with rlimits and a clean environment.
 Level `filesystem` bubblewrap starts it in namespaces of its own: an allow-list of paths, no capability, no
-                   further user namespaces; rlimits are set inside.
+                   further user namespaces, fewer system calls; rlimits are set inside.
+Level `network`    as that, in a network of its own: all there is to reach are the doors it was given, unix
+                   sockets of this machine that `relay` makes loopback ports of inside.
 """
 
 from __future__ import annotations
@@ -36,6 +38,15 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A unix socket of this machine, reached as 127.0.0.1:`port` in a sandbox of level `network`."""
+
+    socket: Path
+    port: int
+    proxy: bool = False  # what http_proxy and https_proxy name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """None is no limit. Core dumps are always off.
 
@@ -56,7 +67,9 @@ class Sandbox:
 
     Where paths lie inside each other the deeper one wins, and of equals the read-only one. `read_only` paths
     that do not exist are left out: no empty file is put in their place, so what appears there is for a gate
-    to judge. `home`, every `writable` path and mount source must exist. Level `process` enforces no paths.
+    to judge. `home`, `writable` paths, mount sources and doors must exist. Level `process` enforces no paths.
+
+    `network` False: nothing can be reached. True: this machine's network, at level `network` the `doors`.
     """
 
     level: Level
@@ -67,6 +80,7 @@ class Sandbox:
     mounts: tuple[Mount, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # the whole of it, but for HOME and PATH
     network: bool = True
+    doors: tuple[Door, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -79,6 +93,8 @@ class Machine:
     strongest: Level
     python: Path  # runs contain.py
     contain: Path
+    relay: Path | None = None  # relay.py, which `python` runs inside
+    seccomp: bytes = b""  # the filter of every sandbox; empty where it cannot be had
     bubblewrap: Path | None = None
     prlimit: Path | None = None
     system: tuple[Mount, ...] = ()  # what every sandbox sees of the system
@@ -88,7 +104,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """Ready to start. Secrets travel in `environment`: `argv` can be read by every user of the machine."""
+    """Ready to start. Secrets travel in `environment`: `argv` can be read by every user of the machine.
+
+    `seccomp`, if any, is handed to bubblewrap by a descriptor.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -97,6 +116,7 @@ class Launch:
     command: tuple[str, ...]
     sandbox: Sandbox
     machine: Machine
+    seccomp: bytes = b""
 
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -118,6 +138,9 @@ _HARDENED = (
     "--new-session",
 )
 
+_RELAY = "/run/orchard/relay.py"
+_NO_PROXY = "localhost,127.0.0.1,::1"
+
 _TEMPORARY = ("/tmp", "/run", "/var/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own, empty
 
 
@@ -129,7 +152,12 @@ def plan_launch(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Laun
     """
     _check_level(sandbox, machine)
     _check_input(argv, sandbox, machine)
-    environment = {"PATH": DEFAULT_PATH, **sandbox.environment, "HOME": str(sandbox.home)}
+    environment = {
+        "PATH": DEFAULT_PATH,
+        **sandbox.environment,
+        **_proxy_variables(sandbox),
+        "HOME": str(sandbox.home),
+    }
     if sandbox.level is Level.PROCESS:
         planned = _contain_argv(argv, sandbox.limits, machine)
     else:
@@ -143,7 +171,22 @@ def plan_launch(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Laun
         command=tuple(argv),
         sandbox=sandbox,
         machine=machine,
+        seccomp=b"" if sandbox.level is Level.PROCESS else machine.seccomp,
     )
+
+
+def _proxy_variables(sandbox: Sandbox) -> Mapping[str, str]:
+    """Both spellings: programs read the one or the other."""
+    for door in sandbox.doors:
+        if door.proxy:
+            address = f"http://127.0.0.1:{door.port}"
+            names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+            return {
+                **dict.fromkeys(names, address),
+                **dict.fromkeys(("no_proxy", "NO_PROXY"), _NO_PROXY),
+                "NODE_USE_ENV_PROXY": "1",
+            }
+    return {}
 
 
 def _check_level(sandbox: Sandbox, machine: Machine) -> None:
@@ -159,6 +202,12 @@ def _check_level(sandbox: Sandbox, machine: Machine) -> None:
             why=machine.reasons.get(Level.FILESYSTEM, ""),
             hint="Use level 'filesystem', or allow the network.",
         )
+    if sandbox.level is Level.NETWORK and sandbox.network and not sandbox.doors:
+        raise Unavailable(
+            "This sandbox of level 'network' was given no way to the network.",
+            why="Neither the allow-list proxy nor the model gateway was started for it.",
+            hint="Use level 'filesystem', or cut the program off from the network altogether.",
+        )
 
 
 def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> None:
@@ -169,7 +218,9 @@ def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Non
         raise InvalidInput("A command or its environment holds a NUL byte.")
     if bad := [key for key in sandbox.environment if not key or "=" in key]:
         raise InvalidInput(f"{bad[0]!r} cannot be the name of an environment variable.")
+    _check_doors(sandbox)
     paths = [sandbox.cwd, sandbox.home, *sandbox.writable, *sandbox.read_only]
+    paths += [door.socket for door in sandbox.doors]
     shown = [*sandbox.writable, *sandbox.read_only, sandbox.home]
     for mount in sandbox.mounts:
         paths += [mount.source, mount.target]
@@ -186,6 +237,16 @@ def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Non
                 why="It would uncover your home folder, with your keys and passwords.",
                 hint="Move the project, or Orchard's state folder, into a folder of its own.",
             )
+
+
+def _check_doors(sandbox: Sandbox) -> None:
+    ports = [door.port for door in sandbox.doors]
+    if ports and (sandbox.level is not Level.NETWORK or not sandbox.network):
+        raise InvalidInput("Only a sandbox of level 'network' that may use the network has doors.")
+    if any(not 1024 <= port < 65536 for port in ports) or len(set(ports)) < len(ports):
+        raise InvalidInput(f"The doors of a sandbox need different ports, from 1024 to 65535; given: {ports}.")
+    if sum(door.proxy for door in sandbox.doors) > 1:
+        raise InvalidInput("A sandbox has at most one proxy.")
 
 
 def _contain_argv(argv: Sequence[str], limits: Limits, machine: Machine) -> tuple[str, ...]:
@@ -211,20 +272,34 @@ def _bubblewrap_argv(
     if sandbox.limits.processes is not None:
         # Set inside the new user namespace, where the kernel counts this sandbox's processes only.
         limits.append(("nproc", sandbox.limits.processes))
+    own_network = sandbox.level is Level.NETWORK or not sandbox.network
     return (
         str(machine.bubblewrap),
         *_HARDENED,
-        *(() if sandbox.network else ("--unshare-net",)),
+        *(("--unshare-net",) if own_network else ()),
         *_mount_options(sandbox, machine),
         *_loader_variables(environment),
         "--chdir",
         str(sandbox.cwd),
         "--",
+        *_relay_argv(sandbox, machine),
         str(machine.prlimit),
         *(f"--{name}={value}" for name, value in limits),
         "--",
         *argv,
     )
+
+
+def _relay_argv(sandbox: Sandbox, machine: Machine) -> Iterable[str]:
+    """Outside of the limits, so that a program at its limit can still speak to its model."""
+    if not sandbox.doors:
+        return ()
+    doors = (f"{door.port}={_socket_inside(number)}" for number, door in enumerate(sandbox.doors))
+    return (str(machine.python), "-I", "-S", _RELAY, *doors, "--")
+
+
+def _socket_inside(number: int) -> str:
+    return f"/run/orchard/{number}.sock"
 
 
 def _loader_variables(environment: Mapping[str, str]) -> Iterable[str]:
@@ -251,6 +326,10 @@ def _mount_options(sandbox: Sandbox, machine: Machine) -> Iterable[str]:
         yield from ("--size", str(size), "--tmpfs", path)
     for mount in ordered_mounts(sandbox):
         yield from ("--bind" if mount.writable else "--ro-bind-try", str(mount.source), str(mount.target))
+    if sandbox.doors:
+        yield from ("--ro-bind", str(machine.relay), _RELAY)
+    for number, door in enumerate(sandbox.doors):
+        yield from ("--ro-bind", str(door.socket), _socket_inside(number))
     yield from ("--remount-ro", "/")
 
 

@@ -31,9 +31,11 @@ HARMLESS = frozenset(
     {
         "__future__", "abc", "ast", "bisect", "collections", "configparser",
         "copy", "dataclasses", "datetime", "decimal",
-        "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
+        "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
+        "ipaddress",
         "itertools", "json", "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex",
-        "statistics", "string", "textwrap", "tomllib", "types", "typing", "unicodedata", "xml", "defusedxml"
+        "statistics", "string", "struct", "textwrap", "tomllib", "types",
+        "typing", "unicodedata", "xml", "defusedxml"
     }
 )
 REACHING_NAMES = frozenset(
