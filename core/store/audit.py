@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import chain
+from typing import Any, TextIO
 
 from core.agents.redaction import Redactor
 from core.errors import Unavailable
@@ -125,8 +126,9 @@ class Auditor:
         )
         return int(count)
 
-    def verify(self, conn: sqlite3.Connection) -> Verdict:
-        """Checks every row, the checkpoints, the head and the triggers, in the connection's snapshot.
+    def verify(self, conn: sqlite3.Connection, *, seen: Mark | None = None) -> Verdict:
+        """Checks every row, the checkpoints, the head and the triggers, in the connection's snapshot; and
+        that what was `seen` of it earlier, a head that was kept elsewhere, is still in it.
 
         Rows that another program cut out, changed or moved are found, also when it computed all hashes
         anew."""
@@ -136,13 +138,18 @@ class Auditor:
             "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit_log"
         ).fetchone()
         count = conn.execute("SELECT count(*) FROM audit_log").fetchone()[0]
-        found, problems = audit.told(self._problems(conn, marks, start))
+        found, problems = audit.told(chain(self._problems(conn, marks, start), self._replaced(conn, seen)))
         if any(problem.kind is ProblemKind.ALTERED for problem in problems):
             problems = _with_moved(conn, problems)
         notes: tuple[str, ...] = ()
         if start is not None:
             notes = (f"Rows up to {start.seq} were pruned by {start.by} at {start.at}.",)
         return Verdict(rows=count, first=first, last=last, found=found, problems=problems, notes=notes)
+
+    def _replaced(self, conn: sqlite3.Connection, seen: Mark | None) -> Iterator[Problem]:
+        """A mark that is not of this key says nothing: anybody could have written it."""
+        if seen is not None and seen.key_id == self.key_id and audit.signed_by(self._key, seen):
+            yield from witnessed(conn, seen)
 
     def sign_anew(self, conn: sqlite3.Connection, old: Auditor) -> None:
         """The head and the checkpoints are signed with this key from now on. Raises Unavailable when the log
@@ -267,6 +274,15 @@ def entries(
     )
 
 
+def export(conn: sqlite3.Connection, out: TextIO, *, after: int = 0) -> int:
+    """Writes the rows as JSON lines, oldest first, and returns how many."""
+    count = 0
+    for row in rows(conn, after=after):
+        out.write(f"{audit.line_of(row)}\n")
+        count += 1  # noqa: SIM113 - it is the answer
+    return count
+
+
 def head(conn: sqlite3.Connection) -> Mark:
     """Raises Unavailable when it was removed."""
     row = conn.execute("SELECT seq, hash, key_id, mac FROM audit_head WHERE id = 1").fetchone()
@@ -285,6 +301,25 @@ def checkpoints(conn: sqlite3.Connection) -> tuple[Mark, ...]:
         Mark(seq=seq, hash=row_hash, at=at, by=by, pruned=pruned, key_id=key_id, mac=mac)
         for seq, row_hash, at, by, pruned, key_id, mac in found
     )
+
+
+def witnessed(conn: sqlite3.Connection, mark: Mark) -> Iterator[Problem]:
+    """Whether the log still holds what was seen of it: `mark` is a head that was kept outside of the store.
+
+    So also a whole older file in the store's place is found, unless a row says that a backup was restored and
+    gave those rows up."""
+    found = conn.execute("SELECT hash FROM audit_log WHERE seq = ?", (mark.seq,)).fetchone()
+    pruned = conn.execute("SELECT coalesce(max(seq), 0) FROM audit_checkpoints").fetchone()[0]
+    if mark.seq <= pruned or (found is not None and found[0] == mark.hash):
+        return
+    for row in conn.execute("SELECT data FROM audit_log WHERE kind = ?", (AuditKind.STORE_RESTORED.value,)):
+        data = json.loads(row[0])
+        if data["ended_at"] < mark.seq <= (data["lost_up_to"] or 0):
+            return
+    text = (
+        f"Row {mark.seq} was seen before and is gone or another: an older store was put in place of this one."
+    )
+    yield Problem(kind=ProblemKind.REPLACED, seq=mark.seq, text=text)
 
 
 def _resigned(mark: Mark, key_id: str) -> Mark:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import aiosqlite
 
@@ -25,6 +25,9 @@ from core.errors import Unavailable
 from core.store import faults, migrations
 from core.store.transaction import Outcome, Transaction, run_group
 from core.store.wal import switch_to_wal
+
+if TYPE_CHECKING:  # a plain store needs none of what it imports
+    from core.store.cipher import Cipher
 
 __all__ = ["Store", "Transaction"]
 
@@ -66,25 +69,34 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, clock: Clock, bus: Bus, busy_seconds: float = 10.0
+        cls,
+        path: Path,
+        *,
+        clock: Clock,
+        bus: Bus,
+        busy_seconds: float = 10.0,
+        cipher: Cipher | None = None,
     ) -> AsyncIterator[Store]:
         """Opens or makes the file and brings it to this program's schema.
 
         `busy_seconds` is how long a write waits for another program's lock. On exit every work that was
-        accepted is finished first. Raises SchemaTooNew, or Unavailable for a file that cannot be used.
+        accepted is finished first. With a `cipher` the file is encrypted, and a plain one or one of
+        another key is refused. Raises SchemaTooNew, or Unavailable for a file that cannot be used.
         """
         _make_file(path)
         async with AsyncExitStack() as stack:
             try:
-                writer = await stack.enter_async_context(_connect(path, busy_seconds))
-                await _hop(writer, partial(_prepare_writer, path=path, busy_seconds=busy_seconds))
+                row = sqlite3.Row if cipher is None else cipher.row
+                writer = await stack.enter_async_context(_connect(path, busy_seconds, cipher))
+                await _hop(writer, partial(_prepare_writer, path=path, busy_seconds=busy_seconds, row=row))
                 readers = []
                 for _ in range(_READERS):
-                    connection = await stack.enter_async_context(_connect(path, busy_seconds))
-                    await _hop(connection, _prepare_reader)
+                    connection = await stack.enter_async_context(_connect(path, busy_seconds, cipher))
+                    await _hop(connection, partial(_prepare_reader, row=row))
                     readers.append(_Reader(connection))
             except sqlite3.Error as error:
-                raise faults.explain(error, path) from error
+                explain = faults.explain if cipher is None else cipher.explain
+                raise explain(error, path) from error
             store = cls(path, clock, bus, writer, readers)
             committer = asyncio.create_task(store._commit_groups(), name="store: group commit")
             try:
@@ -177,10 +189,14 @@ async def _hop(connection: aiosqlite.Connection, function: Callable[[sqlite3.Con
 
 
 @asynccontextmanager
-async def _connect(path: Path, busy_seconds: float) -> AsyncIterator[aiosqlite.Connection]:
-    connection = aiosqlite.connect(
-        path, timeout=busy_seconds, isolation_level=None, cached_statements=_CACHED_STATEMENTS
+async def _connect(
+    path: Path, busy_seconds: float, cipher: Cipher | None
+) -> AsyncIterator[aiosqlite.Connection]:
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect if cipher is None else cipher.connect
+    connector = partial(
+        connect, path, timeout=busy_seconds, isolation_level=None, cached_statements=_CACHED_STATEMENTS
     )
+    connection = aiosqlite.Connection(connector, iter_chunk_size=64)
     try:
         await connection
     except BaseException:
@@ -206,7 +222,7 @@ def _make_file(path: Path) -> None:
         ) from error
 
 
-def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float) -> None:
+def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float, row: Any) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise Unavailable(
             f"SQLite {sqlite3.sqlite_version} is too old.",
@@ -224,17 +240,17 @@ def _prepare_writer(conn: sqlite3.Connection, *, path: Path, busy_seconds: float
     conn.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
     conn.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     conn.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-    _prepare(conn)
+    _prepare(conn, row)
     migrations.migrate(conn, path)
 
 
-def _prepare_reader(conn: sqlite3.Connection) -> None:
-    _prepare(conn)
+def _prepare_reader(conn: sqlite3.Connection, *, row: Any) -> None:
+    _prepare(conn, row)
     conn.execute("PRAGMA query_only = ON")
 
 
-def _prepare(conn: sqlite3.Connection) -> None:
-    conn.row_factory = sqlite3.Row
+def _prepare(conn: sqlite3.Connection, row: Any) -> None:
+    conn.row_factory = row
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA temp_store = MEMORY")
 

@@ -35,7 +35,8 @@ _KNOWN: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_CORRUPT: ("The store is damaged.", _RESTORE),
     sqlite3.SQLITE_NOTADB: (
         "The store's file is no database.",
-        "Move {path} away or set another global_state_path; if it was a store, restore a backup.",
+        "Move {path} away or set another global_state_path; if it was a store, restore a backup, and if that"
+        " was encrypted, switch security.encryption_at_rest on.",
     ),
     sqlite3.SQLITE_PROTOCOL: (
         "The store could not be locked.",

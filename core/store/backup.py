@@ -1,0 +1,183 @@
+"""Backups of the store: made while it is in use, proven, encrypted as it is; and put back.
+
+A backup is one file, complete in itself, of one moment. It opens with the key that the store had then.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from core.clock import Clock
+from core.errors import Unavailable
+from core.security.audit import AuditKind
+from core.security.keys import Key, sync_folder
+from core.store import audit, migrations
+from core.store.audit import Auditor
+from core.store.replacing import (
+    Proven,
+    cipher_of,
+    clear,
+    connected,
+    counts,
+    draft_beside,
+    explained,
+    held,
+    prove,
+    put_in_place,
+)
+from core.store.transaction import Transaction
+
+_NAME = re.compile(r"orchard-(?P<at>\d{8}T\d{6})Z-[0-9a-f]{6}\.db")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    path: Path
+    at: datetime
+    proven: Proven
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """`given_up` are the rows of the audit log that the store had beyond the backup; None where it could not
+    be read. `kept` is the store as it was, None in a dry run or where there was none."""
+
+    proven: Proven
+    given_up: int | None
+    kept: Path | None
+
+
+def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
+    """A proven backup of the store at `path`, in `folder`, with mode 0600. Others go on writing meanwhile.
+
+    One step of SQLite's online backup, of one snapshot: its tables have as many rows as the snapshot's.
+    Blocks for about two seconds a gigabyte. Raises Unavailable, and then leaves no file, when it cannot be
+    made or is not sound.
+    """
+    at = clock.now()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    final = folder / f"orchard-{at:%Y%m%dT%H%M%S}Z-{secrets.token_hex(3)}.db"
+    cipher = cipher_of(path, key)
+    with explained(path, cipher), draft_beside(final, "part") as draft:
+        if not path.exists():
+            raise Unavailable("There is no store to back up.", why=f"{path} does not exist.")
+        with closing(connected(path, cipher)) as conn, closing(connected(draft, cipher)) as target:
+            migrations.check_owner(conn, path)
+            conn.execute("BEGIN")
+            rows = counts(conn)
+            conn.backup(target, pages=-1)
+            conn.execute("ROLLBACK")
+            target.execute("PRAGMA journal_mode = DELETE")  # complete in itself
+        proven = prove(draft, key)
+        if dict(proven.rows) != rows:
+            raise Unavailable("The backup has not all rows of the store.", hint="Try again.")
+        put_in_place(draft, final)
+    return Backup(path=final, at=at, proven=proven)
+
+
+def prune_backups(folder: Path, *, keep_days: int, clock: Clock) -> tuple[Path, ...]:
+    """Removes backups that are older, by their names, but never the newest one. Returns what was removed."""
+    found = sorted(path for path in folder.glob("orchard-*.db") if _NAME.fullmatch(path.name))
+    limit = f"{clock.now() - timedelta(days=keep_days):%Y%m%dT%H%M%S}"
+    old = []
+    for path in found[:-1]:
+        match = _NAME.fullmatch(path.name)
+        if match is not None and match["at"] < limit:
+            path.unlink()
+            old.append(path)
+    return tuple(old)
+
+
+def restore(
+    backup: Path, path: Path, key: Key, *, clock: Clock, actor: str, encrypted: bool | None = None, dry_run:
+    bool
+) -> Restored:
+    """Puts the backup in the store's place; nobody may have that open. It is brought to this program's
+    schema, and its audit log says which rows were given up. The store as it was is kept beside it.
+
+    A dry run does all that on a copy and then drops it. `encrypted` refuses a backup that is not as it should
+    be. Raises Unavailable, with nothing changed, for a backup that is not sound or has another key.
+    """
+    if not backup.is_file():
+        raise Unavailable(
+            "There is no such backup.", why=f"{backup} is no file.", hint="See the folder of backups."
+        )
+    prove(backup, key)
+    cipher = cipher_of(backup, key)
+    if encrypted is not None and encrypted != (cipher is not None):
+        raise Unavailable(
+            f"The backup is {'plain' if encrypted else 'encrypted'}.",
+            why=f"security.encryption_at_rest is {'on' if encrypted else 'off'}.",
+            hint="Set it as the backup is, restore, and change the key afterwards.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        lost, sound = _lost(path, key, stack)
+        draft = stack.enter_context(draft_beside(path, "restore"))
+        shutil.copyfile(backup, draft)
+        given_up = _told(draft, backup, key, lost, clock=clock, actor=actor)
+        proven = prove(draft, key)
+        if dry_run:
+            return Restored(proven=proven, given_up=given_up, kept=None)
+        kept = _kept(path, sound=sound, at=clock.now())
+        put_in_place(draft, path)
+    return Restored(proven=proven, given_up=given_up, kept=kept)
+
+
+def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[audit.Mark | None, bool]:
+    """The head of the store that is replaced, which is held from now on, and whether it could be opened. A
+    damaged one is not held: nobody can write to it."""
+    if not path.exists():
+        return None, False
+    cipher = cipher_of(path, key)
+    try:
+        conn = stack.enter_context(held(path, cipher))
+        return audit.head(conn), True
+    except sqlite3.DatabaseError:
+        return None, False
+
+
+def _told(draft: Path, backup: Path, key: Key, lost: audit.Mark | None, *, clock: Clock, actor: str) -> int |
+None:
+    """The audit log of the restored store says so. Returns how many of the old store's rows are given up."""
+    cipher = cipher_of(draft, key)
+    with explained(draft, cipher), closing(connected(draft, cipher)) as conn:
+        conn.execute("PRAGMA synchronous = FULL")
+        migrations.migrate(conn, draft)
+        conn.execute("BEGIN IMMEDIATE")
+        end = audit.head(conn).seq
+        given_up = None if lost is None else max(0, lost.seq - end)
+        data = {
+            "backup": backup.name,
+            "ended_at": end,
+            "lost_up_to": None if lost is None else lost.seq,
+            "lost_hash": None if lost is None else lost.hash.hex(),
+        }
+        auditor = Auditor(key)
+        auditor.record(Transaction(conn, clock.now()), AuditKind.STORE_RESTORED, actor=actor, data=data)
+        conn.execute("COMMIT")
+    return given_up
+
+
+def _kept(path: Path, *, sound: bool, at: datetime) -> Path | None:
+    """The old store under another name, too. What lies beside one that does not open goes with it, or SQLite
+    would take its write-ahead log for the new store's."""
+    if not path.exists():
+        clear(path)  # a write-ahead log without its file
+        return None
+    kept = path.with_name(f"{path.name}.before-{at:%Y%m%dT%H%M%S}Z-{secrets.token_hex(3)}")
+    kept.hardlink_to(path)
+    if not sound:
+        for ending in ("-wal", "-shm", "-journal"):
+            beside = path.with_name(path.name + ending)
+            if beside.exists():
+                beside.rename(kept.with_name(kept.name + ending))
+    sync_folder(path.parent)
+    return kept
