@@ -29,6 +29,7 @@ T = TypeVar("T")
 SHORTEST = 12
 LONGEST = 512
 _FEWEST_KINDS = 5  # of characters
+_NAME_CHARACTERS = 4  # shorter ones stand in many words
 _THREADS = 2
 
 
@@ -93,7 +94,7 @@ def check_new(password: str, *names: str) -> None:
     if len(set(plain)) < _FEWEST_KINDS:
         raise InvalidInput("This password cannot be used.", why="It repeats a few characters.", hint=hint)
     folded = plain.casefold()
-    if any(name and name.casefold() in folded for name in names):
+    if any(len(name) >= _NAME_CHARACTERS and name.casefold() in folded for name in names):
         raise InvalidInput("This password cannot be used.", why="It holds your name.", hint=hint)
 
 

@@ -1,7 +1,8 @@
 """How often somebody may try. Time is passed in; nothing here reads a clock.
 
 `Backoff` is for wrong passwords and codes: some tries are free, then the door stays closed for a while, twice
-as long each time, never longer than a bound; failures wear off. `RateLimits` is for calls: a token bucket a key.
+as long each time, never longer than a bound; failures wear off. `RateLimits` is for calls: one token bucket
+a key.
 """
 
 from __future__ import annotations

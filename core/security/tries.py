@@ -1,0 +1,98 @@
+"""Wrong passwords and codes, counted in the store: a restart forgets none.
+
+A try is counted as failed before it is looked at and forgiven when it was right, so that many at once are no
+more tries than one after the other. Which names exist makes no difference to what is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.security.rate_limit import Backoff, Tries, failed, wait_of
+from core.store import logins
+from core.store.logins import FailedTries
+from core.store.transaction import Transaction
+
+_KEPT = timedelta(days=2)
+
+# Somebody who forgot: five tries, then half a minute and more.
+PAIR = Backoff(
+    free=5, first=timedelta(seconds=30), longest=timedelta(minutes=15), heals=timedelta(minutes=30)
+)
+# Of a name from everywhere, and of one place for all names: wider, since others share them.
+NAME = Backoff(
+    free=20, first=timedelta(seconds=30), longest=timedelta(minutes=15), heals=timedelta(minutes=30)
+)
+PLACE = Backoff(
+    free=40, first=timedelta(seconds=30), longest=timedelta(minutes=15), heals=timedelta(minutes=30)
+)
+CODE = Backoff(free=5, first=timedelta(seconds=30), longest=timedelta(minutes=15), heals=timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """What one try counts for: the keys that a right one clears, and those that it only takes back from."""
+
+    clears: Mapping[str, Backoff]
+    takes_back: Mapping[str, Backoff]
+
+
+def of_password(name: str, client: str) -> Try:
+    """A right password says nothing of the other names that were tried from the same place."""
+    folded = name.strip().lower()
+    return Try(
+        clears={key("pair", folded, client): PAIR, key("name", folded): NAME},
+        takes_back={key("place", client): PLACE},
+    )
+
+
+def of_code(kind: str, subject: str) -> Try:
+    return Try(clears={key(kind, subject): CODE}, takes_back={})
+
+
+def key(*parts: str) -> str:
+    """Bounded, whatever was typed, and no plain text: people type passwords where names belong."""
+    text = "\0".join(part[:512] for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def begin(tx: Transaction, one: Try) -> timedelta:
+    """Zero: it may be looked at, and counts as failed. Else how long not; then nothing was counted."""
+    logins.prune_tries(tx, tx.now - _KEPT)
+    rules = {**one.clears, **one.takes_back}
+    before = {subject: _tries(tx, subject) for subject in rules}
+    wait = max(wait_of(before[subject], rule, tx.now) for subject, rule in rules.items())
+    if wait:
+        return wait
+    for subject, rule in rules.items():
+        _keep(tx, subject, failed(before[subject], rule, tx.now))
+    return timedelta()
+
+
+def forgive(tx: Transaction, one: Try) -> None:
+    """It was right."""
+    for subject in one.clears:
+        logins.forget_tries(tx, subject)
+    for subject, rule in one.takes_back.items():
+        tries = _tries(tx, subject)
+        if tries.failures > 1:
+            closed = tries.closed_until if tries.failures > rule.free else None
+            _keep(tx, subject, Tries(failures=tries.failures - 1, last_at=tries.last_at, closed_until=closed))
+        else:
+            logins.forget_tries(tx, subject)
+
+
+def _tries(tx: Transaction, subject: str) -> Tries:
+    kept = logins.tries_of(tx.conn, subject)
+    if kept is None:
+        return Tries()
+    return Tries(failures=kept.failures, last_at=kept.last_at, closed_until=kept.closed_until)
+
+
+def _keep(tx: Transaction, subject: str, tries: Tries) -> None:
+    assert tries.last_at is not None
+    row = FailedTries(failures=tries.failures, last_at=tries.last_at, closed_until=tries.closed_until)
+    logins.set_tries(tx, subject, row)
