@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import py_compile
 import re
 import shutil
 import socket
@@ -77,7 +78,7 @@ async def probe_machine(*, search_path: str | None = None, programs: Sequence[Pa
         strongest=Level.PROCESS,
         python=Path(sys.executable).resolve(),
         contain=Path(__file__).with_name("contain.py"),
-        relay=Path(__file__).with_name("relay.py"),
+        relay=_compiled(Path(__file__).with_name("relay.py")),
         seccomp=filter_for(platform.machine()) or b"",
         bubblewrap=Path(bubblewrap) if bubblewrap else None,
         prlimit=Path(prlimit) if prlimit else None,
@@ -86,6 +87,14 @@ async def probe_machine(*, search_path: str | None = None, programs: Sequence[Pa
         user_home=Path.home().resolve(),
     )
     return await _with_levels(machine)
+
+
+def _compiled(source: Path) -> Path:
+    """Starts two milliseconds sooner. Just the source where nothing may be written beside it."""
+    try:
+        return Path(py_compile.compile(str(source), doraise=True) or source)
+    except (OSError, py_compile.PyCompileError):
+        return source
 
 
 async def _with_levels(machine: Machine) -> Machine:

@@ -93,7 +93,7 @@ class Machine:
     strongest: Level
     python: Path  # runs contain.py
     contain: Path
-    relay: Path | None = None  # relay.py, which `python` runs inside
+    relay: Path | None = None  # relay.py or its compilation, which `python` runs inside
     seccomp: bytes = b""  # the filter of every sandbox; empty where it cannot be had
     bubblewrap: Path | None = None
     prlimit: Path | None = None
@@ -138,7 +138,7 @@ _HARDENED = (
     "--new-session",
 )
 
-_RELAY = "/run/orchard/relay.py"
+_INSIDE = "/run/orchard"
 _NO_PROXY = "localhost,127.0.0.1,::1"
 
 _TEMPORARY = ("/tmp", "/run", "/var/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own, empty
@@ -244,7 +244,9 @@ def _check_doors(sandbox: Sandbox) -> None:
     if ports and (sandbox.level is not Level.NETWORK or not sandbox.network):
         raise InvalidInput("Only a sandbox of level 'network' that may use the network has doors.")
     if any(not 1024 <= port < 65536 for port in ports) or len(set(ports)) < len(ports):
-        raise InvalidInput(f"The doors of a sandbox need different ports, from 1024 to 65535; given: {ports}.")
+        raise InvalidInput(
+            f"The doors of a sandbox need different ports, from 1024 to 65535; given: {ports}."
+        )
     if sum(door.proxy for door in sandbox.doors) > 1:
         raise InvalidInput("A sandbox has at most one proxy.")
 
@@ -295,11 +297,15 @@ def _relay_argv(sandbox: Sandbox, machine: Machine) -> Iterable[str]:
     if not sandbox.doors:
         return ()
     doors = (f"{door.port}={_socket_inside(number)}" for number, door in enumerate(sandbox.doors))
-    return (str(machine.python), "-I", "-S", _RELAY, *doors, "--")
+    return (str(machine.python), "-I", "-S", _relay_inside(machine), *doors, "--")
+
+
+def _relay_inside(machine: Machine) -> str:
+    return f"{_INSIDE}/relay{machine.relay.suffix if machine.relay else ''}"
 
 
 def _socket_inside(number: int) -> str:
-    return f"/run/orchard/{number}.sock"
+    return f"{_INSIDE}/{number}.sock"
 
 
 def _loader_variables(environment: Mapping[str, str]) -> Iterable[str]:
@@ -327,7 +333,7 @@ def _mount_options(sandbox: Sandbox, machine: Machine) -> Iterable[str]:
     for mount in ordered_mounts(sandbox):
         yield from ("--bind" if mount.writable else "--ro-bind-try", str(mount.source), str(mount.target))
     if sandbox.doors:
-        yield from ("--ro-bind", str(machine.relay), _RELAY)
+        yield from ("--ro-bind", str(machine.relay), _relay_inside(machine))
     for number, door in enumerate(sandbox.doors):
         yield from ("--ro-bind", str(door.socket), _socket_inside(number))
     yield from ("--remount-ro", "/")
