@@ -192,7 +192,7 @@ class Conversation:
         tool = tools.merge(self._tools.get(tool_call.tool_call_id), plain)
         if tool_call.tool_call_id in self._tools:
             self._tools[tool_call.tool_call_id] = tool
-        request = tools.request_of(tool, self._relative)
+        request = tools.request_of(tool, self._relative, worktree=str(self._turn.cwd))
         await self.flush()
         answer = await self._answer(request, decide(request, self._rights, self._level))
         chosen = tools.choose(options, allow=answer.allowed) if answer else None

@@ -1,17 +1,20 @@
-"""What to answer when an agent asks for permission. Pure.
+"""What to answer when an agent asks for permission. PURE.
 
 A request is an interface for people, not a security boundary: the sandbox is. So the policy refuses
-what the role may never do, lets through what the sandbox confines, and leaves the rest to people.
+what the role may never do, lets through what the sandbox confines, and leaves the rest to people. A command
+line is read as a shell reads it and judged command by command; what cannot be read so needs a person.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.agents.command_rules import Judge
 from core.agents.roles import Rights
 from core.isolation.plan import Level
 
 _LOOKING = frozenset({"read", "search", "think"})
+_REASONS = 5  # that people are shown
 _CHANGING = frozenset({"edit", "delete", "move"})
 
 
@@ -24,6 +27,8 @@ class ToolRequest:
     paths: tuple[str, ...] = ()  # relative to the worktree; absolute when outside
     command: str = ""  # kind "execute": the whole command
     detail: str = ""  # the whole command, diff or input, for people
+    worktree: str = ""  # absolute; "" when not known, and absolute paths count as outside
+    cwd: str | None = ""  # where the command runs, relative to the worktree; None when not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +56,7 @@ def decide(request: ToolRequest, rights: Rights, level: Level) -> Decision:
     if request.kind in _CHANGING:
         return _decide_change(request, rights)
     if request.kind == "execute":
-        if level is Level.PROCESS:
-            return Ask(
-                reasons=("runs a command, and the sandbox does not confine its files (level process)",)
-            )
-        return Allow(reason=f"runs inside the {level.value} sandbox")
+        return _decide_command(request, rights, level)
     if request.kind == "fetch":
         return Ask(reasons=("fetches from the network",))
     return Ask(reasons=(f"an action of kind {request.kind or 'unknown'!r} that no rule covers",))
@@ -68,3 +69,16 @@ def _decide_change(request: ToolRequest, rights: Rights) -> Decision:
     if outside:
         return Deny(reason=f"{rights.describe()}; not {', '.join(outside[:5])}")
     return Allow(reason=f"{rights.describe()}; within it")
+
+
+def _decide_command(request: ToolRequest, rights: Rights, level: Level) -> Decision:
+    judge = Judge(rights=rights, worktree=request.worktree, cwd=request.cwd)
+    judge.judge(request.command or request.title)
+    if judge.denied:
+        return Deny(reason="; ".join(dict.fromkeys(judge.denied[:5])))
+    reasons = list(dict.fromkeys(judge.asked))[:_REASONS]
+    if not (request.command or request.title).strip():
+        reasons.append("runs a command without saying which")
+    if level is Level.PROCESS:
+        reasons.append("runs a command, and the sandbox does not confine its files (level process)")
+    return Ask(reasons=tuple(reasons)) if reasons else Allow(reason=f"runs inside the {level.value} sandbox")

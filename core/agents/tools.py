@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import posixpath
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +18,7 @@ from core.agents.policy import ToolRequest
 
 _DETAIL_LIMIT = 100_000
 _PATH_KEYS = ("path", "file_path", "filePath", "abs_path", "absolute_path", "notebook_path", "filename")
+_CWD_KEYS = ("cwd", "workdir", "working_directory", "directory", "dir_path")
 _OVER = frozenset({"completed", "failed"})
 
 
@@ -31,6 +34,7 @@ class Tool:
     command: str = ""
     diff: str = ""
     input: str = ""
+    cwd: str = ""  # where a command is to run, as the agent wrote it
 
     @property
     def over(self) -> bool:
@@ -52,11 +56,15 @@ def merge(known: Tool | None, update: Mapping[str, Any]) -> Tool:
         command=_command(fields) or tool.command,
         diff=_diffs(update.get("content")) or tool.diff,
         input=_input(raw) or tool.input,
+        cwd=next(filter(None, (_text(fields.get(key)) for key in _CWD_KEYS)), "") or tool.cwd,
     )
 
 
-def request_of(tool: Tool, relative: Callable[[str], str]) -> ToolRequest:
-    """What a person or the policy is asked; `relative` maps a path to one below the worktree, if it is."""
+def request_of(tool: Tool, relative: Callable[[str], str], *, worktree: str = "") -> ToolRequest:
+    """What a person or the policy is asked; `relative` maps a path to one below the worktree, if it is.
+
+    `worktree`: its absolute path, for what a command names with it.
+    """
     title = tool.title or tool.command or tool.kind or "an action without a name"
     command = tool.command or (tool.title if tool.kind == "execute" else "")
     detail = "\n".join(part for part in (command, tool.diff) if part) or tool.input or title
@@ -66,7 +74,17 @@ def request_of(tool: Tool, relative: Callable[[str], str]) -> ToolRequest:
         paths=tuple(dict.fromkeys(relative(path) for path in tool.paths)),
         command=command,
         detail=detail[:_DETAIL_LIMIT],
+        worktree=worktree,
+        cwd=_folder(tool.cwd, relative, worktree),
     )
+
+
+def _folder(path: str, relative: Callable[[str], str], worktree: str) -> str | None:
+    """A folder of the worktree, relative to it; None for one outside."""
+    if not path or (worktree and posixpath.normpath(posixpath.join(worktree, path)) == worktree):
+        return ""
+    path = relative(path)
+    return None if path.startswith("/") or ".." in path.split("/") else path
 
 
 def choose(options: Iterable[Any], *, allow: bool) -> str | None:
@@ -105,7 +123,7 @@ def _command(fields: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             return value
         if isinstance(value, list) and value:
-            return " ".join(str(word) for word in value)
+            return shlex.join(str(word) for word in value)  # so that no word can become two
     return ""
 
 
