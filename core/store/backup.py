@@ -96,8 +96,14 @@ def prune_backups(folder: Path, *, keep_days: int, clock: Clock) -> tuple[Path, 
 
 
 def restore(
-    backup: Path, path: Path, key: Key, *, clock: Clock, actor: str, encrypted: bool | None = None, dry_run:
-    bool
+    backup: Path,
+    path: Path,
+    key: Key,
+    *,
+    clock: Clock,
+    actor: str,
+    encrypted: bool | None = None,
+    dry_run: bool,
 ) -> Restored:
     """Puts the backup in the store's place; nobody may have that open. It is brought to this program's
     schema, and its audit log says which rows were given up. The store as it was is kept beside it.
@@ -144,8 +150,9 @@ def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[audit.Mark | None, bo
         return None, False
 
 
-def _told(draft: Path, backup: Path, key: Key, lost: audit.Mark | None, *, clock: Clock, actor: str) -> int |
-None:
+def _told(
+    draft: Path, backup: Path, key: Key, lost: audit.Mark | None, *, clock: Clock, actor: str
+) -> int | None:
     """The audit log of the restored store says so. Returns how many of the old store's rows are given up."""
     cipher = cipher_of(draft, key)
     with explained(draft, cipher), closing(connected(draft, cipher)) as conn:
