@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput, Unavailable
-from core.isolation.plan import Level, Limits, Machine, Mount, Sandbox, ordered_mounts, plan_launch
+from core.isolation.plan import (
+    Door,
+    Level,
+    Limits,
+    Machine,
+    Mount,
+    Sandbox,
+    ordered_mounts,
+    plan_launch,
+)
 
 WORKTREE = Path("/state/worktrees/shop-1")
 HOME = Path("/state/homes/shop-1")
@@ -185,3 +194,62 @@ def test_an_empty_or_unsayable_command_is_refused(argv: list[str]) -> None:
 def test_an_impossible_variable_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         plan_launch(["true"], replace(SANDBOX, environment={name: "x"}), MACHINE)
+
+
+DOOR = Door(socket=Path("/state/doors/shop.sock"), port=13128, proxy=True)
+GATEWAY = Door(socket=Path("/state/doors/gateway.sock"), port=8471)
+NETWORKED = replace(
+    MACHINE, levels=(*MACHINE.levels, Level.NETWORK), relay=Path("/orchard/relay.py"), seccomp=b"filter"
+)
+OWN_NETWORK = replace(SANDBOX, level=Level.NETWORK, doors=(DOOR, GATEWAY))
+
+
+def test_level_network_has_a_network_of_its_own_and_a_relay_to_its_doors() -> None:
+    argv = plan_launch(["true"], OWN_NETWORK, NETWORKED).argv
+    assert "--unshare-net" in options_of(argv)
+    position(argv, "--ro-bind", str(DOOR.socket), "/run/orchard/0.sock")
+    relay = position(argv, "13128=/run/orchard/0.sock", "8471=/run/orchard/1.sock", "--")
+    assert position(argv, "/usr/bin/prlimit") > relay  # which is not held to the program's limits
+
+
+def test_a_program_is_told_of_its_proxy_but_reaches_the_gateway_as_outside() -> None:
+    told = plan_launch(["true"], OWN_NETWORK, NETWORKED).environment
+    assert {told[name] for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")} == {
+        "http://127.0.0.1:13128"
+    }
+    assert "127.0.0.1" in told["no_proxy"].split(",")
+    alone = plan_launch(["true"], replace(OWN_NETWORK, doors=(GATEWAY,)), NETWORKED).environment
+    assert not [name for name in alone if "proxy" in name.lower()]
+
+
+def test_level_network_without_network_needs_no_relay() -> None:
+    argv = plan_launch(["true"], replace(SANDBOX, level=Level.NETWORK, network=False), NETWORKED).argv
+    assert "--unshare-net" in argv
+    assert not [word for word in argv if "relay" in word]
+
+
+def test_level_network_with_network_but_no_door_is_refused_not_silently_cut_off() -> None:
+    with pytest.raises(Unavailable, match="no way to the network"):
+        plan_launch(["true"], replace(OWN_NETWORK, doors=()), NETWORKED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"level": Level.FILESYSTEM},
+        {"network": False},
+        {"doors": (DOOR, replace(GATEWAY, port=13128))},
+        {"doors": (replace(DOOR, port=0),)},
+        {"doors": (replace(DOOR, port=443),)},
+        {"doors": (DOOR, replace(GATEWAY, proxy=True))},
+        {"doors": (replace(DOOR, socket=Path("doors/x")),)},
+    ],
+)
+def test_doors_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        plan_launch(["true"], replace(OWN_NETWORK, **changes), NETWORKED)  # type: ignore[arg-type]
+
+
+def test_the_filter_of_system_calls_is_for_every_level_but_process() -> None:
+    assert plan_launch(["true"], SANDBOX, NETWORKED).seccomp == b"filter"
+    assert plan_launch(["true"], replace(SANDBOX, level=Level.PROCESS), NETWORKED).seccomp == b""
