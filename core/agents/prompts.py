@@ -15,6 +15,7 @@ from core.agents.templates import PromptTemplate, built_in
 from core.domain.evidence import Evidence
 from core.domain.lifecycles import Phase
 from core.domain.story import StoryBrief
+from core.domain.untrusted import marked
 
 _LONGEST = 60_000  # characters of one piece of data
 _TESTS_SHOWN = 100
@@ -246,12 +247,7 @@ def _linked(one: Linked) -> str:
 
 def _data(name: str, text: str) -> str:
     """`text` between marks that do not occur in it."""
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}\n[{len(text) - _LONGEST} characters more]"
-    bars = "====="
-    while bars in text:
-        bars += "="
-    return f"{bars} {name}: begin {bars}\n{text}\n{bars} {name}: end {bars}"
+    return marked(name, text, _LONGEST)
 
 
 def _line(text: str) -> str:
