@@ -129,15 +129,17 @@ def read_key(path: Path) -> Key | None:
         return None
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _unusable(path, "It is no plain file.")
         if found.st_uid not in (os.geteuid(), 0):
             raise _unusable(path, f"It belongs to user {found.st_uid}.")
         if found.st_mode & 0o077:
             raise _unusable(path, f"Others may use it (mode {stat.S_IMODE(found.st_mode):04o}).")
-        text = file.read(_LONGEST)
+        text = os.read(descriptor, _LONGEST)
+    finally:
+        os.close(descriptor)
     return Key.parse(text.decode("ascii", "replace"), source=str(path))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import Unavailable
-from core.security.audit import AuditKind
+from core.security.audit import AuditKind, Mark
 from core.security.keys import Key, sync_folder
 from core.store import audit, migrations
 from core.store.audit import Auditor
@@ -137,12 +137,15 @@ def restore(
     return Restored(proven=proven, given_up=given_up, kept=kept)
 
 
-def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[audit.Mark | None, bool]:
+def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[Mark | None, bool]:
     """The head of the store that is replaced, which is held from now on, and whether it could be opened. A
     damaged one is not held: nobody can write to it."""
     if not path.exists():
         return None, False
-    cipher = cipher_of(path, key)
+    try:
+        cipher = cipher_of(path, key)
+    except Unavailable:  # no SQLCipher: what is not plain is as good as damaged, and nobody here has it open
+        cipher = None
     try:
         conn = stack.enter_context(held(path, cipher))
         return audit.head(conn), True
@@ -150,9 +153,7 @@ def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[audit.Mark | None, bo
         return None, False
 
 
-def _told(
-    draft: Path, backup: Path, key: Key, lost: audit.Mark | None, *, clock: Clock, actor: str
-) -> int | None:
+def _told(draft: Path, backup: Path, key: Key, lost: Mark | None, *, clock: Clock, actor: str) -> int | None:
     """The audit log of the restored store says so. Returns how many of the old store's rows are given up."""
     cipher = cipher_of(draft, key)
     with explained(draft, cipher), closing(connected(draft, cipher)) as conn:
