@@ -411,6 +411,8 @@ class _Reader:
             literal = False
         if self.text.startswith("=", start) and len(parts) > 1:
             literal = False  # zsh puts a program's path there
+        if parts == ["["]:
+            pattern = False
         return Word(
             text="".join(parts), literal=literal and not pattern, quoted=quoted, pattern=literal and pattern
         )
