@@ -7,6 +7,7 @@ a key.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ class TooManyTries(NotAllowed):
     slug = "too_many_tries"
 
     def __init__(self, wait_seconds: float) -> None:
-        self.wait_seconds = max(1, round(wait_seconds + 0.5))
+        self.wait_seconds = max(1, math.ceil(wait_seconds))
         super().__init__("Too many tries.", hint=f"Try again in {self.wait_seconds} seconds.")
 
 

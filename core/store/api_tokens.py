@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.errors import InvalidInput
-from core.store.columns import from_list, from_optional_time, from_time, to_list, to_time
+from core.store.columns import from_list, from_optional_time, from_time, to_list, to_text, to_time
 from core.store.transaction import Transaction
 
 
@@ -71,7 +71,7 @@ def find(conn: sqlite3.Connection, token_hash: str) -> ApiToken | None:
 
 
 def by_id(conn: sqlite3.Connection, token_id: str) -> ApiToken | None:
-    row = conn.execute("SELECT * FROM api_tokens WHERE id = ?", (token_id,)).fetchone()
+    row = conn.execute("SELECT * FROM api_tokens WHERE id = ?", (to_text(token_id),)).fetchone()
     return None if row is None else from_row(row)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput, NotFound
-from core.store.columns import from_optional_time, from_time, to_time
+from core.store.columns import from_optional_time, from_time, to_text, to_time
 from core.store.transaction import Transaction
 
 
@@ -74,7 +74,7 @@ def add(tx: Transaction, user: User) -> User:
 
 def find(conn: sqlite3.Connection, name: str) -> User | None:
     """By name or address, in any case."""
-    folded = name.strip().lower()
+    folded = to_text(name.strip().lower())
     return _one(conn, "username = ? OR email = ?", folded, folded)
 
 
