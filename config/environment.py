@@ -20,7 +20,7 @@ from config.problems import Mark, Problem, unreadable
 
 PREFIX = "ORCHARD_"
 CONFIG_FILE = "ORCHARD_CONFIG"
-_OTHERS = (CONFIG_FILE, "ORCHARD_ROOT")  # the latter is the command line's
+_OTHERS = (CONFIG_FILE, "ORCHARD_ROOT", "ORCHARD_KEY")  # the command line's, and the store's key
 DISCORD = ("DISCORD_TOKEN", "DISCORD_API_URL", "DISCORD_GATEWAY_URL")
 
 

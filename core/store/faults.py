@@ -56,6 +56,9 @@ def is_fault(error: BaseException) -> bool:
 def explain(error: sqlite3.Error, path: Path) -> OrchardError:
     """An Unavailable for the user, with SQLite's words as the reason and the error as its cause."""
     message, hint = _KNOWN.get(_primary(error), ("The store failed.", "See the log for what it was doing."))
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+        message = "The store was put in another place, or another one in its place."
+        hint = "Start this program again: it has the old file open, which is {path} no more."
     fault = Unavailable(message, why=f"{path}: {error}.", hint=hint.format(path=path, folder=path.parent))
     fault.__cause__ = error
     return fault

@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of a change of the key: the store is whole, and opens with the key that is settled on."""
+"""SIGKILL in the middle of a change of the key: the store is whole, with the key that is settled on."""
 
 from __future__ import annotations
 

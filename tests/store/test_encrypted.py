@@ -16,7 +16,7 @@ from core.errors import Unavailable
 from core.security.audit import AuditKind, ProblemKind
 from core.security.keys import Key, KeySource, keep_key, read_key
 from core.security.secrets import Secrets
-from core.store import audit, cipher, rekey
+from core.store import audit, cipher, faults, rekey
 from core.store.audit import Auditor
 from core.store.backup import back_up, prune_backups, restore
 from core.store.database import Store
@@ -178,6 +178,22 @@ def test_a_store_in_use_keeps_its_key(path: Path, fill: Callable[[Key, bool], No
 
     asyncio.run(meanwhile())
     assert value_in(path, OLD) == VALUE
+
+
+def test_who_had_the_old_file_open_cannot_write_to_it(
+    path: Path, fill: Callable[[Key, bool], None], encrypted: bool
+) -> None:
+    fill(OLD, encrypted)
+    late = connected(path, cipher.Cipher(OLD) if encrypted else None)
+    late.execute("PRAGMA journal_mode = DELETE")
+    late.execute("SELECT count(*) FROM projects").fetchone()
+    rekey.change_key(path, OLD, NEW, encrypted=encrypted, clock=CLOCK, actor="x")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        late.execute("DELETE FROM secrets")
+    late.close()
+    if not encrypted:  # sqlcipher3 gives no extended codes, so there it is said in general words
+        assert "in its place" in faults.explain(caught.value, path).message
+    assert value_in(path, NEW) == VALUE
 
 
 def test_the_wrong_old_key_changes_nothing(
