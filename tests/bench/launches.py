@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 import time
 from pathlib import Path
 
 from core.isolation.launch import DEVNULL, run
 from core.isolation.machine import probe_machine
-from core.isolation.plan import Level, Limits, Sandbox, plan_launch
+from core.isolation.plan import Door, Level, Limits, Sandbox, plan_launch
 from tests.bench.figure import Figure, milliseconds, quantile
 
 _PROGRAM = "/bin/true"
@@ -22,10 +23,14 @@ def measure(*, launches: int) -> list[Figure]:
 async def _measure(launches: int) -> list[Figure]:
     machine = await probe_machine()
     bare: list[float] = []
+    doors: dict[Level, tuple[Door, ...]] = {}
     found: dict[Level, list[float]] = {level: [] for level in machine.levels}
     with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
         folder = Path(name).resolve()
         (folder / "work").mkdir()
+        with socket.socket(socket.AF_UNIX) as way_out:  # nobody goes through it
+            way_out.bind(str(folder / "door"))
+        doors[Level.NETWORK] = (Door(socket=folder / "door", port=13128, proxy=True),)
         for _ in range(launches):  # in turns, so that what else the machine does falls on all of them
             bare.append(await _bare())
             for level, seconds in found.items():
@@ -34,6 +39,7 @@ async def _measure(launches: int) -> list[Figure]:
                     cwd=folder / "work",
                     home=folder,
                     writable=(folder / "work",),
+                    doors=doors.get(level, ()),
                     limits=Limits(memory_mb=512, processes=64, open_files=256),
                 )
                 began = time.monotonic()

@@ -34,7 +34,12 @@ async def main(folder: Path) -> None:
     report: dict[str, object] = {"levels": machine.levels, "reasons": machine.reasons}
     for level in machine.levels:
         box = Sandbox(
-            level=level, cwd=worktree, home=home, writable=(worktree,), read_only=(worktree / "tests",)
+            level=level,
+            cwd=worktree,
+            home=home,
+            writable=(worktree,),
+            read_only=(worktree / "tests",),
+            network=level is not Level.NETWORK,
         )
         script = f"id -u; cat {folder}/secret; touch made tests/made; grep CapEff /proc/self/status; exit 3"
         done = await run(plan_launch(["/bin/sh", "-c", script], box, machine), timeout_seconds=20)
