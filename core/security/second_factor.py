@@ -194,6 +194,17 @@ class SecondFactor:
         self._witness(tx, Deed(kind=kind, actor=actor or subject, subject=subject))
 
 
+def reseal(tx: Transaction, old: Seal, new: Seal) -> int:
+    """Under another key, with whatever else its change does in this transaction. How many.
+
+    Raises Unsealable when `old` opens one of them not: then none is changed.
+    """
+    kept = logins.sealed_factors(tx.conn)
+    for user_id, sealed in kept.items():
+        logins.set_sealed(tx, user_id, new.seal(old.unseal(sealed, user_id), user_id))
+    return len(kept)
+
+
 def matching_step(totp: pyotp.TOTP, code: str, now: datetime) -> int | None:
     """The step (30 seconds each since 1970) whose code it is, of those around now. All are compared."""
     present = int(now.timestamp()) // STEP_SECONDS

@@ -164,6 +164,16 @@ def remove_factor(tx: Transaction, user_id: str) -> bool:
     return tx.conn.execute("DELETE FROM second_factors WHERE user_id = ?", (user_id,)).rowcount == 1
 
 
+def sealed_factors(conn: sqlite3.Connection) -> dict[str, bytes]:
+    """All sealed secrets, by user."""
+    rows = conn.execute("SELECT user_id, secret FROM second_factors ORDER BY user_id")
+    return {row["user_id"]: row["secret"] for row in rows}
+
+
+def set_sealed(tx: Transaction, user_id: str, sealed: bytes) -> None:
+    tx.conn.execute("UPDATE second_factors SET secret = ? WHERE user_id = ?", (sealed, user_id))
+
+
 def set_recovery_codes(tx: Transaction, user_id: str, hashes: Collection[str]) -> None:
     """Those from before are void."""
     tx.conn.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))

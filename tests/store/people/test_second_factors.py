@@ -10,7 +10,8 @@ from core.errors import NotAllowed, NotFound, Unavailable
 from core.security.access import NOBODY, Action, may
 from core.security.logins import Missing, NotLoggedIn
 from core.security.rate_limit import TooManyTries
-from core.security.second_factor import KeySeal, SecondFactor
+from core.security.sealing import Unsealable
+from core.security.second_factor import KeySeal, SecondFactor, reseal
 from core.security.witness import DeedKind
 
 
@@ -177,3 +178,17 @@ async def test_another_key_says_what_to_do_instead_of_letting_anybody_in(house) 
     other = SecondFactor(house.store, KeySeal(b"x" * 32))
     with pytest.raises(Unavailable, match="cannot be read"):
         await other.check(ann.id, house.code(totp))
+
+
+async def test_the_key_may_be_changed_under_all_or_none_of_them(house) -> None:
+    people = [await house.user("ann"), await house.user("bob")]
+    totps = [(await house.enrolled(one))[0] for one in people]
+    old, new = KeySeal(b"k" * 32), KeySeal(b"n" * 32)
+    with pytest.raises(Unsealable):
+        await house.store.write(lambda tx: reseal(tx, new, old))
+    house.clock.advance(30)
+    await house.second_factor.check(people[0].id, house.code(totps[0]))
+    assert await house.store.write(lambda tx: reseal(tx, old, new)) == 2
+    with pytest.raises(Unavailable):
+        await house.second_factor.check(people[1].id, house.code(totps[1]))
+    await SecondFactor(house.store, new).check(people[1].id, house.code(totps[1]))
