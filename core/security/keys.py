@@ -33,6 +33,7 @@ _LONGEST = 4096  # bytes that a file or a command may give
 class Purpose(StrEnum):
     STORE = "store"  # the store's pages, and its backups
     SECRETS = "secrets"  # values of projects' secrets
+    SECOND_FACTOR = "second_factor"  # people's authenticators
     AUDIT = "audit"  # what signs the audit log
     ID = "id"  # the key's public name
 

@@ -123,7 +123,10 @@ class Logins:
             or now_is.password_hash != known.password_hash
         ):
             # What was typed as a name is not recorded: it may be a password.
-            self._tell(tx, DeedKind.LOGIN_REFUSED, tried.username if tried else "?", client=_clean(client))
+            name = tried.username if tried else "?"
+            self._tell(tx, DeedKind.LOGIN_REFUSED, name, client=_clean(client))
+            if tries.closed_for(tx, one):
+                self._tell(tx, DeedKind.LOCKED_OUT, name, client=_clean(client))
             return None
         tries.forgive(tx, one)
         if anew:

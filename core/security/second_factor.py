@@ -120,6 +120,8 @@ class SecondFactor:
         factor = logins.factor_of(tx.conn, user_id)
         if factor is None or factor.confirmed_at is None or not self._take(tx, user_id, code):
             self._tell(tx, DeedKind.SECOND_FACTOR_REFUSED, user_id)
+            if tries.closed_for(tx, _try(user_id)):
+                self._tell(tx, DeedKind.LOCKED_OUT, user_id)
             return None
         tries.forgive(tx, _try(user_id))
         return True

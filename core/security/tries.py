@@ -62,14 +62,16 @@ def key(*parts: str) -> str:
 def begin(tx: Transaction, one: Try) -> timedelta:
     """Zero: it may be looked at, and counts as failed. Else how long not; then nothing was counted."""
     logins.prune_tries(tx, tx.now - _KEPT)
-    rules = {**one.clears, **one.takes_back}
-    before = {subject: _tries(tx, subject) for subject in rules}
-    wait = max(wait_of(before[subject], rule, tx.now) for subject, rule in rules.items())
-    if wait:
+    if wait := closed_for(tx, one):
         return wait
-    for subject, rule in rules.items():
-        _keep(tx, subject, failed(before[subject], rule, tx.now))
+    for subject, rule in _rules(one).items():
+        _keep(tx, subject, failed(_tries(tx, subject), rule, tx.now))
     return timedelta()
+
+
+def closed_for(tx: Transaction, one: Try) -> timedelta:
+    """How long nothing of the kind is looked at."""
+    return max(wait_of(_tries(tx, subject), rule, tx.now) for subject, rule in _rules(one).items())
 
 
 def forgive(tx: Transaction, one: Try) -> None:
@@ -83,6 +85,10 @@ def forgive(tx: Transaction, one: Try) -> None:
             _keep(tx, subject, Tries(failures=tries.failures - 1, last_at=tries.last_at, closed_until=closed))
         else:
             logins.forget_tries(tx, subject)
+
+
+def _rules(one: Try) -> Mapping[str, Backoff]:
+    return {**one.clears, **one.takes_back}
 
 
 def _tries(tx: Transaction, subject: str) -> Tries:

@@ -68,6 +68,8 @@ async def test_many_tries_close_the_door_for_a_while_and_it_opens_again(house, n
     with pytest.raises(TooManyTries, match="again in 30 seconds"):
         await house.logins.log_in(name, house.password, "10.0.0.1")
     assert len(house.passwords.checked) == 5
+    # Recorded once as the door closes, not at each knock.
+    assert [deed.kind for deed in house.deeds].count(DeedKind.LOCKED_OUT) == 1
     house.clock.advance(31)
     assert (await said(house.logins.log_in(name, WRONG, "10.0.0.1")))[0] == "NotAllowed"
     with pytest.raises(TooManyTries, match="again in 60 seconds"):

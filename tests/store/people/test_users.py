@@ -8,8 +8,10 @@ import pytest
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Levels, Scope, may
+from core.security.keys import Key
 from core.security.users import levels_of
-from core.security.witness import Deed, DeedKind
+from core.security.witness import Deed, DeedKind, _audit_kind, audited
+from core.store import audit
 from core.store.transaction import Transaction
 
 V, C, M, A, O = AccessLevel  # noqa: E741
@@ -187,3 +189,25 @@ async def test_what_cannot_be_recorded_does_not_happen(house) -> None:
         with pytest.raises(RuntimeError, match="full"):
             await change
     assert [(one.username, one.level) for one in await house.users.every(AT_THE_MACHINE)] == [("ann", V)]
+
+
+async def test_what_is_done_stands_in_the_audit_log(house) -> None:
+    auditor = audit.Auditor(Key.new())
+    house.witness = audited(auditor)
+    await house.user("ann", O)
+    await house.user("bob")
+    await house.users.grant_project_access("bob", "shop", M)
+    await house.users.grant_project_access("bob", "shop", None)
+    rows = await house.store.read(lambda conn: list(audit.rows(conn)))
+    assert [(row.kind, row.subject, row.project) for row in rows] == [
+        ("user_created", "user:ann", None),
+        ("user_created", "user:bob", None),
+        ("access_granted", "user:bob", "shop"),
+        ("access_revoked", "user:bob", "shop"),
+    ]
+    assert (await house.store.read(auditor.verify)).sound
+
+
+def test_every_deed_has_its_kind_in_the_audit_log() -> None:
+    for kind in DeedKind:
+        _audit_kind(Deed(kind=kind, actor="cli", subject="user:ann"))
