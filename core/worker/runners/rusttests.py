@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _OPAQUE = re.compile(
-    r"""//[^\n]*|/\*.*?\*/|(?:b|c)?r(?P<hashes>\#*)".*?"(?P=hashes)|(?:b|c)?"(?:\\.|[^"\\])*"|b?'(?:\\.[^']*|[^'\\\n])'""",
+    # One without an end goes to the text's: looked for again from each place, it took far too long.
+    r"""//[^\n]*|/\*.*?(?:\*/|\Z)|(?<!\w)(?:b|c)?r(?P<hashes>\#*)".*?(?:"(?P=hashes)|\Z)"""
+    r"""|(?:b|c)?"(?:\\.|[^"\\])*"|b?'(?:\\.[^']*|[^'\\\n])'""",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"#!?\s*\[")
