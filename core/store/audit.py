@@ -59,16 +59,15 @@ class Auditor:
 
         Raises ValueError for other data, Unavailable when the log is signed with another key."""
         head = self._sound_head(tx)
-        redact = self._redactor
-        text = "{}" if not data else audit.canonical(redact.value(_clean(data)))
+        actor, subject, text = self._shown(actor, subject, data or {})
         seq = head.seq + 1
         values = (
             seq,
             tx.now_text,
             kind.value,
-            to_text(redact.text(actor)),
+            actor,
             project,
-            to_text(redact.text(subject)),
+            subject,
             text,
             head.hash,
         )
@@ -80,6 +79,20 @@ class Auditor:
         )
         self._sign_head(tx.conn, seq, fresh)
         return seq
+
+    def _shown(self, actor: str, subject: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
+        """What is written of them: nothing that looks like a secret, `data` as canonical JSON."""
+        redact = self._redactor
+        try:
+            text = audit.canonical(data)
+            # One search over all of it: nearly always there is nothing to take out.
+            if not redact.may_hold("\n".join((actor, subject, text))):
+                return to_text(actor), to_text(subject), text
+        except UnicodeEncodeError:
+            pass
+        # Taken out first: an escape before a token would hide where it begins.
+        text = audit.canonical(_clean(redact.value(data)))
+        return to_text(redact.text(actor)), to_text(redact.text(subject)), text
 
     def prune(self, tx: Transaction, *, keep_days: int, actor: str) -> int:
         """Removes rows that are older, under a signed checkpoint, and returns how many; that is recorded,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from tests.bench import (
+    audit,
     cycle,
     dispatch,
     fenced,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "gateway": lambda options: gateway.measure(calls=options.calls, streams=options.streams),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
+    "audit": lambda options: audit.measure(rows=options.rows),
     "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
     "simulation": lambda options: simulation.measure(),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
@@ -67,6 +69,7 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--launches", type=int, default=60)
     parser.add_argument("--window", type=float, default=10.0, help="seconds that shares are watched")
     parser.add_argument("--claims", type=int, default=20000)
+    parser.add_argument("--rows", type=int, default=20000, help="rows of the audit log")
     parser.add_argument("--calls", type=int, default=400, help="calls by the gateway, and as many without")
     parser.add_argument("--streams", type=int, default=1000, help="streams by the gateway at once")
     parser.add_argument("--decisions", type=int, default=20000)
