@@ -76,3 +76,18 @@ def test_the_narrowest_option_of_the_kind_is_chosen_and_ids_mean_nothing():
     assert tools.choose(options, allow=False) is None
     assert tools.choose([Option("allow", "reject_always")], allow=False) == "allow"
     assert tools.choose([Option("n", "allow_always")], allow=True) == "n"
+
+
+def test_a_word_of_a_list_never_becomes_two_commands():
+    raw = {"command": ["bash", "-lc", "cd src; ls"]}
+
+    assert tools.request_of(tools.merge(None, {"rawInput": raw}), str).command == "bash -lc 'cd src; ls'"
+
+
+@pytest.mark.parametrize(
+    ("cwd", "expected"), [("/w", ""), ("/w/", ""), ("src", "src"), ("/etc", None), ("../x", None), ("", "")]
+)
+def test_where_a_command_runs_is_known_only_inside_the_worktree(cwd, expected):
+    tool = tools.merge(None, {"kind": "execute", "rawInput": {"command": "ls", "cwd": cwd}})
+
+    assert tools.request_of(tool, str, worktree="/w").cwd == expected
