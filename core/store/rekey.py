@@ -14,8 +14,10 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import InvalidInput, OrchardError, Unavailable
+from core.security import second_factor
 from core.security.audit import AuditKind
-from core.security.keys import Key, KeySource, keep_key, read_key, replace_key, sync_folder
+from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, replace_key, sync_folder
+from core.security.sealing import Unsealable
 from core.security.secrets import reseal
 from core.store import audit, migrations
 from core.store.audit import Auditor
@@ -149,15 +151,29 @@ def _hand_over(
         auditor = Auditor(new)
         auditor.sign_anew(conn, Auditor(old))
         sealed = reseal(conn, old, new)
+        tx = Transaction(conn, clock.now())
+        try:
+            factors = second_factor.reseal(tx, _seal(old), _seal(new))
+        except Unsealable as error:
+            raise Unavailable(
+                "A second factor does not open with the key that the store has.",
+                why="Its row was altered, or it was sealed with another key.",
+                hint="Reset the second factor of that user, then try again.",
+            ) from error
         data: Mapping[str, object] = {
             "from": old.id,
             "to": new.id,
             "secrets": sealed,
+            "second_factors": factors,
             "encrypted": encrypted,
         }
-        auditor.record(Transaction(conn, clock.now()), AuditKind.KEY_CHANGED, actor=actor, data=data)
+        auditor.record(tx, AuditKind.KEY_CHANGED, actor=actor, data=data)
         conn.execute("COMMIT")
         return audit.head(conn).seq - before
+
+
+def _seal(key: Key) -> second_factor.KeySeal:
+    return second_factor.KeySeal(key.derived(Purpose.SECOND_FACTOR))
 
 
 def _waiting(file: Path) -> Path:

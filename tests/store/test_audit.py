@@ -13,8 +13,6 @@ from core.errors import Unavailable
 from core.security import audit as chain
 from core.security.audit import AuditKind, ProblemKind
 from core.security.keys import Key
-from core.security.record import KINDS, recording
-from core.security.witness import Deed, DeedKind
 from core.store import audit
 from core.store.audit import Auditor
 from core.store.database import Store
@@ -228,11 +226,3 @@ async def test_a_work_that_fails_records_nothing_and_the_others_stay_chained(sto
     seqs = [outcome for outcome in outcomes if isinstance(outcome, int)]
     assert seqs == list(range(1, 41))
     assert (await store.read(AUDITOR.verify)).sound
-
-
-@pytest.mark.parametrize("kind", DeedKind)
-def test_every_deed_with_peoples_rights_is_a_row(tx: Transaction, kind: DeedKind) -> None:
-    recording(AUDITOR)(tx, Deed(kind=kind, actor="cli:ann", subject="user:bob", data={"level": "viewer"}))
-    (told,) = audit.entries(tx.conn)
-    assert (told.kind, told.actor, told.subject) == (KINDS[kind].value, "cli:ann", "user:bob")
-    assert told.data == {"deed": kind.value, "level": "viewer"}

@@ -163,7 +163,7 @@ def test_everything_is_under_the_new_key(
     conn = connected(path, cipher.Cipher(NEW) if after else None)
     (told,) = audit.entries(conn, kind=AuditKind.KEY_CHANGED)
     conn.close()
-    assert told.data == {"encrypted": after, "from": OLD.id, "secrets": 1, "to": NEW.id}
+    assert told.data == {"encrypted": after, "from": OLD.id, "second_factors": 0, "secrets": 1, "to": NEW.id}
 
 
 def test_a_store_in_use_keeps_its_key(path: Path, fill: Callable[[Key, bool], None], encrypted: bool) -> None:
