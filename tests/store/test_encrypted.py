@@ -14,9 +14,10 @@ from core.clock import SystemClock
 from core.domain.project import Project
 from core.errors import Unavailable
 from core.security.audit import AuditKind, ProblemKind
-from core.security.keys import Key, KeySource, keep_key, read_key
+from core.security.keys import Key, KeySource, Purpose, keep_key, read_key
+from core.security.second_factor import KeySeal
 from core.security.secrets import Secrets
-from core.store import audit, cipher, faults, rekey
+from core.store import audit, cipher, faults, logins, rekey
 from core.store.audit import Auditor
 from core.store.backup import back_up, prune_backups, restore
 from core.store.database import Store
@@ -164,6 +165,31 @@ def test_everything_is_under_the_new_key(
     (told,) = audit.entries(conn, kind=AuditKind.KEY_CHANGED)
     conn.close()
     assert told.data == {"encrypted": after, "from": OLD.id, "second_factors": 0, "secrets": 1, "to": NEW.id}
+
+
+@pytest.mark.parametrize("sealed_with", [OLD, NEW], ids=["the old key", "another key"])
+def test_second_factors_follow_or_nothing_changes(
+    path: Path, fill: Callable[[Key, bool], None], encrypted: bool, sealed_with: Key
+) -> None:
+    fill(OLD, encrypted)
+    conn = connected(path, cipher.Cipher(OLD) if encrypted else None)
+    conn.execute(
+        "INSERT INTO users (id, username, email, password_hash, password_at, made_at, made_by)"
+        " VALUES ('u1', 'ann', 'ann@example.org', '$argon2id$x', 'now', 'now', 'cli')"
+    )
+    sealed = KeySeal(sealed_with.derived(Purpose.SECOND_FACTOR)).seal("a secret of hers", "u1")
+    conn.execute("INSERT INTO second_factors (user_id, secret, begun_at) VALUES ('u1', ?, 'now')", (sealed,))
+    conn.close()
+    if sealed_with is not OLD:
+        with pytest.raises(Unavailable, match="second factor"):
+            rekey.change_key(path, OLD, NEW, encrypted=encrypted, clock=CLOCK, actor="x")
+        assert value_in(path, OLD) == VALUE
+        return
+    rekey.change_key(path, OLD, NEW, encrypted=encrypted, clock=CLOCK, actor="x")
+    conn = connected(path, cipher.Cipher(NEW) if encrypted else None)
+    kept = logins.sealed_factors(conn)["u1"]
+    conn.close()
+    assert KeySeal(NEW.derived(Purpose.SECOND_FACTOR)).unseal(kept, "u1") == "a secret of hers"
 
 
 def test_a_store_in_use_keeps_its_key(path: Path, fill: Callable[[Key, bool], None], encrypted: bool) -> None:
