@@ -24,11 +24,28 @@ from config.section import Section, later
 
 
 class SecuritySettings(Section):
-    encryption_at_rest: Bool = Field(False, description="Encrypt the store's file.")
+    encryption_at_rest: Bool = Field(
+        False,
+        description="Encrypt the store's file; `orchard key change` turns one that is there into the other.",
+    )
+    key_file: Text | None = Field(
+        None,
+        description="The file of Orchard's key, mode 0600, relative to the folder of orch-config.yaml; null: "
+        "orchard.key in global_state_path. Keep it elsewhere where a copied folder should be of no use.",
+    )
+    key_command: tuple[Text, ...] = Field(
+        (), description="A program and its arguments that print the key, asked in place of the file."
+    )
     audit_log_retention_days: Int = Field(90, ge=1, le=36500, description="How long the audit log is kept.")
-    require_2fa: Bool = Field(False, description="Ask every user for a second factor.")
-    session_timeout_minutes: Int = Field(
-        480, ge=1, le=525600, description="A web session ends after this long without use."
+    backup_retention_days: Int = Field(
+        30,
+        ge=1,
+        le=36500,
+        description="Backups that are older are removed when one is made; the newest stays.",
+    )
+    require_2fa: Bool = later(False, "Ask every user for a second factor.")
+    session_timeout_minutes: Int = later(
+        480, "A web session ends after this long without use.", ge=1, le=525600
     )
 
 
@@ -160,7 +177,9 @@ class GlobalSettings(Section):
     monitoring_webhook_url: HttpAddress | None = later(None, "Alerts are sent there.")
     external_metrics_endpoint: HttpAddress | None = later(None, "Metrics are sent there.")
 
-    security: SecuritySettings = later(SecuritySettings(), "Users and the safety of what is stored.")
+    security: SecuritySettings = Field(
+        SecuritySettings(), description="Users and the safety of what is stored."
+    )
 
     default_agent: Text | None = Field(
         None, description="The agent of every project that names none; a row of agents.yaml or of `agents:`."

@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.folder import state_folder
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
-from core.store.database import Store
+from core.security.vault import Vault
 
 
 @asynccontextmanager
@@ -22,8 +22,9 @@ async def open_commands(
     configuration: Configuration, load: Callable[[], Configuration]
 ) -> AsyncIterator[Commands]:
     """Raises Unavailable when the state folder or the store cannot be used."""
-    state_path = state_folder(configuration)
-    async with Store.open(state_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+    state_folder(configuration)
+    vault = Vault(configuration)
+    async with vault.open_store(clock=SystemClock(), bus=Bus()) as store:
         registry = Registry(store, configuration, load)
         await registry.adopt(announce=False)
-        yield Commands(store, registry, None)
+        yield Commands(store, registry, None, vault=vault)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from config.loader import Configuration
@@ -31,6 +32,7 @@ from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
+from core.orchestrator.resource_views import ReloadView
 from core.orchestrator.running_engine import RunningEngine
 from core.orchestrator.session_turns import check_prompts, recover_turns
 from core.orchestrator.settings_watch import SettingsWatch
@@ -38,6 +40,8 @@ from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
 from core.orchestrator.timers import ticking
 from core.orchestrator.transcript_keeping import TranscriptKeeping
+from core.security.audit import AuditKind
+from core.security.vault import Vault
 from core.store import projects
 from core.store.database import Store
 from core.work import Work, open_work
@@ -80,10 +84,14 @@ async def open_runtime(
     bus = Bus()
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(state_path))
-        store = await stack.enter_async_context(Store.open(state_path / "orchard.db", clock=clock, bus=bus))
+        vault = Vault(configuration)
+        await asyncio.to_thread(lambda: vault.key)  # a command may have to be asked for it
+        store = await stack.enter_async_context(vault.open_store(clock=clock, bus=bus))
+        await vault.check_key(store)
         machine = await probe_machine()
         await _clean_up(store, state_path)
         registry = Registry(store, configuration, load)
+        registry.record = partial(_record_settings, store, vault)
         setups = await _setups(registry, state_path, machine)
         work = await stack.enter_async_context(
             open_work(
@@ -105,6 +113,7 @@ async def open_runtime(
             _engine(work, setups),
             started_at=clock.now(),
             isolation=str(machine.strongest),
+            vault=vault,
         )
         await stack.enter_async_context(serve_control(commands, socket_path(state_path)))
         await _check_projects(store, setups)
@@ -126,6 +135,14 @@ async def _clean_up(store: Store, state_path: Path) -> None:
         log.info("ended %d processes that an earlier run left behind", reaped)
     await recover_turns(store, state_path)
     await asyncio.to_thread(sweep_checkouts, state_path)
+
+
+async def _record_settings(store: Store, vault: Vault, told: ReloadView) -> None:
+    """Whoever changed the files: which is known of the operating system's user at most."""
+    isolation = any("isolation" in line for line in told.changed)
+    kind = AuditKind.ISOLATION_CHANGED if isolation else AuditKind.SETTINGS_CHANGED
+    data = {"changed": list(told.changed), "later": list(told.later)}
+    await store.write(lambda tx: vault.auditor.record(tx, kind, actor="orch-config", data=data))
 
 
 async def _setups(registry: Registry, state_path: Path, machine: Machine) -> Setups:

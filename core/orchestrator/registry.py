@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,7 @@ class Registry:
         self._unusable: dict[str, OrchardError] = {}
         self._listeners: list[Callable[[Project], None]] = []
         self._changed: list[Callable[[], None]] = []
+        self.record: Callable[[ReloadView], Awaitable[None]] | None = None  # keeps what changed
         self._reading = asyncio.Lock()  # a reading that was begun earlier never comes over a later one
         self._entering = asyncio.Lock()  # nobody adopts what is being registered
         self._taken_up: ReloadView | None = None  # unasked, and not told to anybody yet
@@ -142,6 +143,8 @@ class Registry:
         told = ReloadView(changed=changed, later=later, problems=tuple(map(str, wrong.values())))
         now = datetime.now(UTC)
         if changed or later:
+            if self.record is not None:
+                await self.record(told)
             self._taken_up = None if asked else replace(told, taken_up_at=now)
             return told
         last, self._taken_up = self._taken_up, None if asked else self._taken_up

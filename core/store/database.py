@@ -23,7 +23,7 @@ from core.bus import Bus
 from core.clock import Clock
 from core.errors import Unavailable
 from core.store import faults, migrations
-from core.store.transaction import Outcome, Transaction, run_group
+from core.store.transaction import EventWitness, Outcome, Transaction, run_group
 from core.store.wal import switch_to_wal
 
 if TYPE_CHECKING:  # a plain store needs none of what it imports
@@ -65,6 +65,7 @@ class Store:
     _waiting: deque[_Job] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: bool = False
+    _witness: EventWitness | None = None
 
     @classmethod
     @asynccontextmanager
@@ -76,12 +77,14 @@ class Store:
         bus: Bus,
         busy_seconds: float = 10.0,
         cipher: Cipher | None = None,
+        witness: EventWitness | None = None,
     ) -> AsyncIterator[Store]:
         """Opens or makes the file and brings it to this program's schema.
 
         `busy_seconds` is how long a write waits for another program's lock. On exit every work that was
         accepted is finished first. With a `cipher` the file is encrypted, and a plain one or one of
-        another key is refused. Raises SchemaTooNew, or Unavailable for a file that cannot be used.
+        another key is refused. `witness` hears of each event inside of its transaction. Raises SchemaTooNew,
+        or Unavailable for a file that cannot be used.
         """
         _make_file(path)
         async with AsyncExitStack() as stack:
@@ -97,7 +100,7 @@ class Store:
             except sqlite3.Error as error:
                 explain = faults.explain if cipher is None else cipher.explain
                 raise explain(error, path) from error
-            store = cls(path, clock, bus, writer, readers)
+            store = cls(path, clock, bus, writer, readers, _witness=witness)
             committer = asyncio.create_task(store._commit_groups(), name="store: group commit")
             try:
                 yield store
@@ -151,7 +154,9 @@ class Store:
     async def _commit_group(self, jobs: list[_Job]) -> None:
         works = [job.work for job in jobs]
         try:
-            outcomes, events = await _hop(self._writer, lambda conn: run_group(conn, self._clock, works))
+            outcomes, events = await _hop(
+                self._writer, partial(run_group, clock=self._clock, works=works, witness=self._witness)
+            )
         except BaseException as error:
             # Whatever it is, it belongs to the waiters: were it raised here, they would wait for ever.
             for job in jobs:

@@ -65,6 +65,8 @@ class Transaction:
 
 
 Work = Callable[[Transaction], Any]
+EventWitness = Callable[[Transaction, Event], None]
+"""Hears of each event of a work, in its transaction: what it raises undoes the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Outcome:
 
 
 def run_group(
-    conn: sqlite3.Connection, clock: Clock, works: Sequence[Work]
+    conn: sqlite3.Connection, clock: Clock, works: Sequence[Work], witness: EventWitness | None = None
 ) -> tuple[list[Outcome], list[Event]]:
     """Runs the works in order in one BEGIN IMMEDIATE ... COMMIT and returns after it is durable.
 
@@ -86,7 +88,7 @@ def run_group(
     conn.execute("BEGIN IMMEDIATE")
     try:
         events: list[Event] = []
-        outcomes = [_run_one(conn, clock, work, events) for work in works]
+        outcomes = [_run_one(conn, clock, work, events, witness) for work in works]
         conn.execute("COMMIT")
     except BaseException:
         if conn.in_transaction:
@@ -95,11 +97,16 @@ def run_group(
     return outcomes, events
 
 
-def _run_one(conn: sqlite3.Connection, clock: Clock, work: Work, events: list[Event]) -> Outcome:
+def _run_one(
+    conn: sqlite3.Connection, clock: Clock, work: Work, events: list[Event], witness: EventWitness | None
+) -> Outcome:
     tx = Transaction(conn, clock.now())
     conn.execute("SAVEPOINT work")
     try:
         value = work(tx)
+        if witness is not None:
+            for event in tx.events:
+                witness(tx, event)
     except BaseException as raised:
         error: BaseException = raised
         if isinstance(raised, StopIteration):  # a future cannot carry one

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.domain.lifecycles import (
     WORKFLOW,
@@ -27,6 +27,9 @@ from core.orchestrator.views import (
 from core.store import projects
 from core.store.database import Store
 from core.worker.contract import SuiteReport
+
+if TYPE_CHECKING:  # it imports ciphers, which a command line that only looks does without
+    from core.security.vault import Vault
 
 TEXT_LIMIT = TEXT_CHARACTERS
 
@@ -99,6 +102,7 @@ class Topic:
         *,
         started_at: datetime | None = None,
         isolation: str = "",
+        vault: Vault | None = None,
         discord_status: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
@@ -106,7 +110,14 @@ class Topic:
         self._engine = engine
         self._started_at = started_at
         self._isolation = isolation
+        self._vault_of = vault
         self.discord_status = discord_status
+
+    @property
+    def _vault(self) -> Vault:
+        if self._vault_of is None:
+            raise Unavailable("This Orchard was opened without its key.", hint="Ask the running one.")
+        return self._vault_of
 
     def _why(self, story_id: str) -> str:
         return self._engine.why(story_id) if self._engine is not None else ""
