@@ -24,7 +24,7 @@ from typing import IO
 from core.errors import InvalidInput, Unavailable
 from core.isolation.contain import descendants, send, stat_fields
 from core.isolation.output import BoundedOutput
-from core.isolation.plan import Launch, Level, Sandbox, plan_launch
+from core.isolation.plan import PARENT, Launch, Level, Sandbox, plan_launch
 from core.isolation.streams import PipeReader, connect_reader, connect_writer, until_readable
 
 PIPE = subprocess.PIPE
@@ -409,9 +409,12 @@ def _with_channel(launch: Launch, fd: int, filters: Sequence[int]) -> list[str]:
     if launch.level is Level.PROCESS:
         argv[argv.index("--", 4) : argv.index("--", 4)] = [f"--parent={os.getpid()}", f"--lifeline={fd}"]
     else:
-        argv[1:1] = ["--json-status-fd", str(fd)]
+        if launch.machine.own_user is not None:
+            argv[argv.index(PARENT)] = str(os.getpid())
+        first = argv.index(str(launch.machine.bubblewrap)) + 1
+        argv[first:first] = ["--json-status-fd", str(fd)]
         for number in filters:
-            argv[1:1] = ["--seccomp", str(number)]
+            argv[first:first] = ["--seccomp", str(number)]
     return argv
 
 

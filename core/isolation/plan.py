@@ -7,16 +7,21 @@ Level `filesystem` bubblewrap starts it in namespaces of its own: an allow-list 
                    further user namespaces, fewer system calls; rlimits are set inside.
 Level `network`    as that, in a network of its own: all there is to reach are the doors it was given, unix
                    sockets of this machine that `relay` makes loopback ports of inside.
+Level `container`  Podman or Docker starts it (`container`), with the same doors.
+
+Where Orchard is root, `own_user` starts bubblewrap as the project's own user, who owns nothing here.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from core.errors import InvalidInput, Unavailable
+from core.isolation.container import Container, container_argv, relay_inside
 
 
 class Level(StrEnum):
@@ -39,7 +44,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """A unix socket of this machine, reached as 127.0.0.1:`port` in a sandbox of level `network`."""
+    """A unix socket of this machine, reached as 127.0.0.1:`port` in a sandbox of level `network` or above."""
 
     socket: Path
     port: int
@@ -51,14 +56,15 @@ class Limits:
     """None is no limit. Core dumps are always off.
 
     `memory_mb` counts private memory, per process (RLIMIT_DATA: the address space limit breaks Node).
-    `processes` counts the sandbox's own processes at level `filesystem`. The kernel does not hold root to it;
-    at level `process` it would count every process of the user, so there it is not applied.
+    `processes` counts the sandbox's own processes from level `filesystem` on; at level `process` it would
+    count every process of the user, so there it is not applied. (The kernel does not hold root to it.)
     """
 
     memory_mb: int | None = None
     processes: int | None = None
     open_files: int | None = None
     file_size_mb: int | None = None
+    cpus: float | None = None  # cores, at level `container`; below it the project's fence holds them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,9 @@ class Sandbox:
     network: bool = True
     doors: tuple[Door, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    image: str = ""  # of a container; empty: the machine's own
+    user: tuple[int, int] | None = None  # uid and gid in a container; None: who owns `cwd`
+    project: str = ""  # whose user it runs as, where Orchard is root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,8 @@ class Machine:
     system: tuple[Mount, ...] = ()  # what every sandbox sees of the system
     links: tuple[tuple[Path, str], ...] = ()  # symbolic links every sandbox has: where, to what
     user_home: Path | None = None  # never shown to a sandbox
+    container: Container | None = None  # where level `container` is there
+    own_user: Path | None = None  # own_user.py or its compilation, where Orchard is root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +149,17 @@ _HARDENED = (
     "--new-session",
 )
 
+PARENT = "PARENT"  # of a launch's argv: the number of the process that starts it
 _INSIDE = "/run/orchard"
+_WITH_DOORS = (Level.NETWORK, Level.CONTAINER)
 _NO_PROXY = "localhost,127.0.0.1,::1"
+
+# Where `own_user` puts what the sandbox mounts. Laid over in its own mount namespace only; always there.
+_STAGE = "/run"
+# Shown as they are: what only root may read there is not for a sandbox.
+_OF_THE_SYSTEM = frozenset({"usr", "opt", "nix", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc"})
+# Numbers that no distribution, container or user database gives out: https://systemd.io/UIDS-GIDS
+_FIRST_USER, _USERS = 1_879_048_192, 1 << 27
 
 _TEMPORARY = ("/tmp", "/run", "/var/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own, empty
 
@@ -160,6 +180,8 @@ def plan_launch(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Laun
     }
     if sandbox.level is Level.PROCESS:
         planned = _contain_argv(argv, sandbox.limits, machine)
+    elif sandbox.level is Level.CONTAINER:
+        planned = _container_argv(sandbox, machine)
     else:
         planned = _bubblewrap_argv(argv, sandbox, machine, environment)
         environment = {key: value for key, value in environment.items() if not _is_for_loader(key)}
@@ -202,9 +224,9 @@ def _check_level(sandbox: Sandbox, machine: Machine) -> None:
             why=machine.reasons.get(Level.FILESYSTEM, ""),
             hint="Use level 'filesystem', or allow the network.",
         )
-    if sandbox.level is Level.NETWORK and sandbox.network and not sandbox.doors:
+    if sandbox.level in _WITH_DOORS and sandbox.network and not sandbox.doors:
         raise Unavailable(
-            "This sandbox of level 'network' was given no way to the network.",
+            f"This sandbox of level '{sandbox.level}' was given no way to the network.",
             why="Neither the allow-list proxy nor the model gateway was started for it.",
             hint="Use level 'filesystem', or cut the program off from the network altogether.",
         )
@@ -241,14 +263,44 @@ def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Non
 
 def _check_doors(sandbox: Sandbox) -> None:
     ports = [door.port for door in sandbox.doors]
-    if ports and (sandbox.level is not Level.NETWORK or not sandbox.network):
-        raise InvalidInput("Only a sandbox of level 'network' that may use the network has doors.")
+    if ports and (sandbox.level not in _WITH_DOORS or not sandbox.network):
+        raise InvalidInput("Only a sandbox of level 'network' or above that may use the network has doors.")
     if any(not 1024 <= port < 65536 for port in ports) or len(set(ports)) < len(ports):
         raise InvalidInput(
             f"The doors of a sandbox need different ports, from 1024 to 65535; given: {ports}."
         )
     if sum(door.proxy for door in sandbox.doors) > 1:
         raise InvalidInput("A sandbox has at most one proxy.")
+
+
+def _container_argv(sandbox: Sandbox, machine: Machine) -> tuple[str, ...]:
+    if machine.container is None:
+        raise Unavailable("There is no container engine.", hint="Run `orchard doctor`.")
+    places = [_socket_inside(number) for number, _door in enumerate(sandbox.doors)]
+    return container_argv(sandbox, machine, machine.container, ordered_mounts(sandbox), places)
+
+
+def container_letter(launch: Launch) -> dict[str, object]:
+    """What the first process of a container is told: the program, and all that it may have."""
+    box, container = launch.sandbox, launch.machine.container
+    assert container is not None  # or it could not have been planned
+    limits = [
+        (name, value)
+        for name, value in _limit_values(box.limits)
+        if name != "data" or not container.holds_limits  # else the container's memory is held as a whole
+    ]
+    relay: list[str] = []
+    if box.doors:
+        doors = [f"{door.port}={_socket_inside(number)}" for number, door in enumerate(box.doors)]
+        relay = [relay_inside(box, launch.machine, container), *doors]
+    return {
+        "argv": list(launch.command),
+        "environment": dict(launch.environment),
+        "cwd": str(box.cwd),
+        "limits": limits,
+        "relay": relay,
+        "seccomp": launch.seccomp.hex(),
+    }
 
 
 def _contain_argv(argv: Sequence[str], limits: Limits, machine: Machine) -> tuple[str, ...]:
@@ -275,11 +327,16 @@ def _bubblewrap_argv(
         # Set inside the new user namespace, where the kernel counts this sandbox's processes only.
         limits.append(("nproc", sandbox.limits.processes))
     own_network = sandbox.level is Level.NETWORK or not sandbox.network
+    mounts = tuple(_mount_options(sandbox, machine))
+    before: tuple[str, ...] = ()
+    if machine.own_user is not None:
+        before, mounts = _as_own_user(sandbox, machine, mounts)
     return (
+        *before,
         str(machine.bubblewrap),
         *_HARDENED,
         *(("--unshare-net",) if own_network else ()),
-        *_mount_options(sandbox, machine),
+        *mounts,
         *_loader_variables(environment),
         "--chdir",
         str(sandbox.cwd),
@@ -290,6 +347,45 @@ def _bubblewrap_argv(
         "--",
         *argv,
     )
+
+
+def user_of(project: str) -> int:
+    """The number of the user that `project` runs as where Orchard is root; the same at each start.
+
+    Two projects share one by chance about once in a hundred thousand machines with fifty projects. Each has
+    its own view of files and processes all the same.
+    """
+    digest = hashlib.sha256(project.encode()).digest()
+    return _FIRST_USER + int.from_bytes(digest[:8]) % _USERS
+
+
+def _as_own_user(
+    sandbox: Sandbox, machine: Machine, mounts: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What comes before bubblewrap, and its mounts with their sources on the stage.
+
+    PARENT is filled in at the launch. Inside, the user is called root, as where nobody became another.
+    """
+    sources: list[str] = []
+    moved = list(mounts)
+    for at, word in enumerate(mounts):
+        if word in ("--bind", "--ro-bind", "--ro-bind-try"):
+            source = mounts[at + 1]
+            of_the_system = Path(source).parts[1] in _OF_THE_SYSTEM
+            moved[at + 1] = f"{_STAGE}/{len(sources)}"
+            sources.append(f"{'show' if of_the_system else 'map'}:{source}")
+    before = (
+        str(machine.python),
+        "-I",
+        "-S",
+        str(machine.own_user),
+        str(user_of(sandbox.project)),
+        _STAGE,
+        PARENT,
+        *sources,
+        "--",
+    )
+    return before, ("--uid", "0", "--gid", "0", *moved)
 
 
 def _relay_argv(sandbox: Sandbox, machine: Machine) -> Iterable[str]:

@@ -1,0 +1,184 @@
+"""Becomes a project's own user, then the sandbox's launcher: for an Orchard that runs as root.
+
+    python -I -S own_user.py UID PLACE PARENT [map:PATH | show:PATH ...] -- BUBBLEWRAP ...
+
+What runs in a sandbox started by root would be root by number: it owns the machine's device nodes, and may
+change their modes, also by a descriptor it was given. UID owns nothing. So that it can still work on files
+that root owns, each source is shown to it, in a mount namespace of this process alone, by an id-mapped mount:
+what belongs to root on the disk belongs to UID there, and what UID writes belongs to root on the disk. Nobody
+has to change an owner, and git sees one owner on both sides.
+
+The nth PATH appears as PLACE/n, those to `show` without a mapping. What is missing is left out.
+
+Where the kernel or a file system cannot map ids (before Linux 5.12; NFS) the program stays root by number and
+gets device nodes of its own instead: what it does to them ends with it.
+
+Standard library only, and little of it: it starts with every sandbox.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import sys
+
+_CLONE_NEWNS = 0x20000
+_CLONE_NEWUSER = 0x10000000
+_MS_NOSUID, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 8, 4096, 16384, 1 << 18
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+# These numbers are the same on every architecture that we have a filter for.
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, 0x80000
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOUNT_ATTR_IDMAP = 0x00100000
+
+_NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(arguments: list[str]) -> int:
+    uid, place, parent = int(arguments[0]), arguments[1], int(arguments[2])
+    split = arguments.index("--", 3)
+    sources = [(path, how == "map") for how, _, path in (word.partition(":") for word in arguments[3:split])]
+    command = arguments[split + 1 :]
+    try:
+        _die_with(parent)
+        _check(_libc.unshare(_CLONE_NEWNS), "a mount namespace")
+        _mount(b"none", b"/", b"", _MS_REC | _MS_PRIVATE)
+        try:
+            trees = _trees(sources, _mapping(uid))
+        except OSError:  # this kernel, or one of these file systems, maps no ids
+            uid, trees = 0, _trees(sources, None)
+        _stage(place, trees, sources, with_nodes=uid == 0)
+        if uid:
+            _become(uid)
+            _die_with(parent)  # forgotten with the change of user
+        os.execv(command[0], command)  # noqa: S606 - no shell is meant
+    except OSError as error:
+        what = error.filename or command[0]
+        os.write(2, f"own_user: {what}: {error.strerror}\n".encode())
+    return 1
+
+
+def _trees(sources: list[tuple[str, bool]], mapping: int | None) -> list[int | None]:
+    """A detached copy of each source's mount, opened before anything is laid over a source."""
+    found: list[int | None] = []
+    for path, mapped in sources:
+        flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+        try:
+            tree = _call(path, _OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags)
+        except FileNotFoundError:
+            found.append(None)
+            continue
+        if mapped and mapping is not None:
+            attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_IDMAP, 0, 0, mapping)
+            how = _AT_EMPTY_PATH | _AT_RECURSIVE
+            _call(path, _MOUNT_SETATTR, tree, b"", how, ctypes.byref(attributes), ctypes.sizeof(attributes))
+        found.append(tree)
+    return found
+
+
+def _mapping(uid: int) -> int:
+    """A user namespace in which the disk's root is `uid`, and everybody else is who they are: the kernel lets
+    nobody write what belongs to a user or group without a name here."""
+    told, tell = os.pipe()
+    ended, end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(end)
+        made = _libc.unshare(_CLONE_NEWUSER) == 0
+        os.write(tell, b"y" if made else b"n")
+        os.read(ended, 1)
+        os._exit(0)
+    try:
+        os.close(ended)
+        if os.read(told, 1) != b"y":
+            raise OSError(1, "no user namespace", "own_user")
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{pid}/{name}", "w") as file:  # noqa: PTH123
+                file.write(f"0 {uid} 1\n1 1 {uid - 1}\n")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        for fd in (told, tell, end):
+            os.close(fd)
+        os.waitpid(pid, 0)
+
+
+def _stage(place: str, trees: list[int | None], sources: list[tuple[str, bool]], *, with_nodes: bool) -> None:
+    folder = os.fsencode(place)
+    _mount(b"orchard", folder, b"tmpfs", _MS_NOSUID | _MS_NOEXEC, b"mode=755")
+    for number, tree in enumerate(trees):
+        if tree is None:
+            continue
+        at = f"{place}/{number}"
+        if stat.S_ISDIR(os.stat(tree).st_mode):  # noqa: PTH116
+            os.mkdir(at)  # noqa: PTH102
+        else:
+            os.close(os.open(at, os.O_CREAT | os.O_WRONLY, 0o600))
+        try:
+            _call(at, _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(at), _MOVE_MOUNT_F_EMPTY_PATH)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, sources[number][0]) from error
+        os.close(tree)
+    if with_nodes:
+        _own_nodes(f"{place}/dev")
+
+
+def _own_nodes(folder: str) -> None:
+    """Over the machine's, and in place of what was opened of them for us."""
+    os.mkdir(folder)  # noqa: PTH102
+    before = os.umask(0)
+    for name, (major, minor) in _NODES.items():
+        os.mknod(f"{folder}/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+    os.umask(before)
+    for standard in (0, 1, 2):
+        status = os.fstat(standard)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(*_NODES["null"]):
+            fd = os.open(f"{folder}/null", os.O_RDWR)
+            os.dup2(fd, standard)
+            os.close(fd)
+    for name in _NODES:
+        if os.path.exists(f"/dev/{name}"):  # noqa: PTH110
+            _mount(f"{folder}/{name}".encode(), f"/dev/{name}".encode(), b"", _MS_BIND)
+
+
+def _become(uid: int) -> None:
+    """The pipes we were given go along: a program may open its own output again by its path."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        try:
+            if stat.S_ISFIFO(os.fstat(int(name)).st_mode):
+                os.fchown(int(name), uid, uid)
+        except OSError:
+            continue  # the listing's own descriptor
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def _die_with(parent: int) -> None:
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL), "a signal at the parent's death")
+    if os.getppid() != parent:
+        os._exit(128 + _SIGKILL)
+
+
+def _mount(source: bytes, target: bytes, kind: bytes, flags: int, data: bytes = b"") -> None:
+    _check(_libc.mount(source, target, kind, ctypes.c_ulong(flags), data), os.fsdecode(target))
+
+
+def _call(what: str, number: int, *arguments: object) -> int:
+    return _check(_libc.syscall(number, *arguments), what)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
