@@ -92,6 +92,7 @@ def container_argv(
         *("--security-opt", "label=disable"),  # SELinux would ask to relabel the user's own files
         *("--network", "none"),
         *("--ipc", "private"),
+        *("--oom-score-adj", "500"),  # ended before this process is, when memory is full
         *_engine_options(container),
         *("--user", f"{_user(sandbox, container)}"),
         *_limit_options(sandbox.limits, container),
