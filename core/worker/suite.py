@@ -235,6 +235,7 @@ async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, by
             limits=Limits(memory_mb=setup.memory_mb, processes=1024, open_files=4096, file_size_mb=1024),
         )
 
+            project=setup.name,
         async def started(process: ContainedProcess) -> None:
             channel.let_go()
             if bench.on_start is not None:
