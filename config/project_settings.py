@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from config.fields import (
     AgentRole,
+    AllowEntry,
     AnswerLevel,
     Bool,
     Channel,
@@ -303,6 +304,10 @@ class ProjectSettings(Section):
     test_command: Command | None = Field(
         None, description="How its tests are run; {junit}: the report's path. null: detected."
     )
+    agent_secrets: tuple[Text, ...] = Field(
+        (), description="Names of the project's secrets (`orchard secrets`) that its agents get as variables."
+    )
+    test_secrets: tuple[Text, ...] = Field((), description="Likewise for what runs its tests.")
     setup_command: Command | None = Field(
         None, description="How its environment is made; null: detected from lock files."
     )
@@ -312,6 +317,19 @@ class ProjectSettings(Section):
     isolation: IsolationLevel | None = Field(
         None,
         description="process, filesystem, network or container; null: the strongest that the machine gives.",
+    )
+    isolation_by_role: Mapping[AgentRole, IsolationLevel] = Field(
+        {},
+        description="Another level for agents of a role: design, qa, code or data; tests keep the project's.",
+    )
+    network_allow: tuple[AllowEntry, ...] = Field(
+        ("registries",),
+        description="What agents may reach at level `network`, beside their models: HOST:PORT, *.HOST:PORT, "
+        "an address range, or a named set: pypi, npm, crates, go, maven, rubygems (registries: all of them), "
+        "anthropic, openai, gemini, mistral, openrouter (models: all of them). Tests reach nothing there.",
+    )
+    setup_network_allow: tuple[AllowEntry, ...] = Field(
+        ("registries",), description="What the set-up command may reach at level `network`; likewise."
     )
     test_timeout_seconds: Number = Field(
         600, ge=1, le=86400, description="A test run that takes longer is stopped."

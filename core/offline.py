@@ -13,7 +13,9 @@ from core.bus import Bus
 from core.clock import SystemClock
 from core.folder import state_folder
 from core.orchestrator.commands import Commands
+from core.orchestrator.commands.admission import admitted
 from core.orchestrator.registry import Registry
+from core.security.access import AT_THE_MACHINE
 from core.security.vault import Vault
 
 
@@ -27,4 +29,4 @@ async def open_commands(
     async with vault.open_store(clock=SystemClock(), bus=Bus()) as store:
         registry = Registry(store, configuration, load)
         await registry.adopt(announce=False)
-        yield Commands(store, registry, None, vault=vault)
+        yield admitted(Commands(store, registry, None, vault=vault), AT_THE_MACHINE)

@@ -27,6 +27,7 @@ from core.isolation.plan import Machine
 from core.offline import open_commands as open_commands
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
+from core.orchestrator.commands.admission import admitted
 from core.orchestrator.control import serve_control, socket_path
 from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
@@ -40,6 +41,7 @@ from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import SupervisionTimes
 from core.orchestrator.timers import ticking
 from core.orchestrator.transcript_keeping import TranscriptKeeping
+from core.security.access import AT_THE_MACHINE
 from core.security.audit import AuditKind
 from core.security.vault import Vault
 from core.store import projects
@@ -115,7 +117,9 @@ async def open_runtime(
             isolation=str(machine.strongest),
             vault=vault,
         )
-        await stack.enter_async_context(serve_control(commands, socket_path(state_path)))
+        await stack.enter_async_context(
+            serve_control(admitted(commands, AT_THE_MACHINE), socket_path(state_path))
+        )
         await _check_projects(store, setups)
         yield Runtime(
             configuration=lambda: registry.configuration,

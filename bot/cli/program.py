@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bot.cli import agents, budgets, following, launching, registering, sessions, sharing
+from bot.cli import (
+    agents,
+    audit,
+    budgets,
+    custody,
+    following,
+    launching,
+    registering,
+    secrets,
+    sessions,
+    sharing,
+    users,
+)
 from bot.cli.asking import (
     ACTOR,
     Json,
@@ -112,6 +124,10 @@ sharing.add_to(app)
 budgets.add_to(app)
 agents.add_to(app)
 sessions.add_to(app)
+users.add_to(app)
+secrets.add_to(app)
+audit.add_to(app)
+custody.add_to(app)
 
 
 @app.command(name="do", context_settings={"ignore_unknown_options": True})

@@ -7,6 +7,7 @@ from core.orchestrator.commands.agents import Agents
 from core.orchestrator.commands.approvals import Approvals
 from core.orchestrator.commands.backlog import Backlog
 from core.orchestrator.commands.budgets import Budgeting
+from core.orchestrator.commands.custody import Custody
 from core.orchestrator.commands.cycles import Cycles
 from core.orchestrator.commands.epics import Epics
 from core.orchestrator.commands.importing import Importing
@@ -19,6 +20,7 @@ from core.orchestrator.commands.resources import Resources
 from core.orchestrator.commands.sessions import Sessions
 from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
+from core.orchestrator.commands.users import UserAdmin
 
 
 class Commands(
@@ -37,5 +39,7 @@ class Commands(
     Figures,
     Agents,
     Sessions,
+    UserAdmin,
+    Custody,
 ):
     """One method a wish; each topic stands in a module of its own."""

@@ -1,0 +1,150 @@
+"""Secrets of projects, the audit log, and backups of the store: of whoever sits at the machine alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING
+
+from core.clock import SystemClock
+from core.errors import InvalidInput
+from core.orchestrator.commands.topic import Topic, find
+from core.orchestrator.security_views import AuditEntry, AuditPage, AuditVerdict, BackupView, SecretView
+
+if TYPE_CHECKING:
+    from core.security.secrets import SecretListed, Secrets
+
+_ACTOR = "cli"
+PAGE_ROWS = 2000
+
+
+class Custody(Topic):
+    async def set_secret(self, project: str, name: str, value: str) -> SecretView:
+        """Sets or rotates it. Raises InvalidInput for a name or value that cannot be one."""
+        known = (await self._store.read(lambda conn: find(conn, project))).name
+        return self._secret(await self._secrets().set(known, name.strip(), value, actor=_ACTOR))
+
+    async def remove_secret(self, project: str, name: str) -> None:
+        known = (await self._store.read(lambda conn: find(conn, project))).name
+        await self._secrets().remove(known, name.strip(), actor=_ACTOR)
+
+    async def secrets(self, project: str) -> tuple[SecretView, ...]:
+        """By name, without values."""
+        known = (await self._store.read(lambda conn: find(conn, project))).name
+        return tuple(self._secret(each) for each in await self._secrets().listed(known))
+
+    async def verify_audit(self) -> AuditVerdict:
+        auditor = self._vault.auditor
+        found = await self._store.read(auditor.verify)
+        return AuditVerdict(
+            sound=found.sound,
+            rows=found.rows,
+            first=found.first,
+            last=found.last,
+            found=found.found,
+            problems=tuple(problem.text for problem in found.problems),
+            notes=found.notes,
+        )
+
+    async def audit_entries(self, limit: int, kind: str | None = None) -> tuple[AuditEntry, ...]:
+        """The newest `limit`, oldest first."""
+        from core.security.audit import AuditKind
+        from core.store.audit import entries
+
+        wanted = None
+        if kind is not None:
+            try:
+                wanted = AuditKind(kind.strip().lower())
+            except ValueError:
+                raise InvalidInput(
+                    f"There is no kind '{kind[:40]}' of audit rows.",
+                    hint=f"Possible: {', '.join(AuditKind)}.",
+                ) from None
+
+        def look(conn: sqlite3.Connection) -> tuple[AuditEntry, ...]:
+            after = 0
+            if limit > 0:
+                row = conn.execute(
+                    "SELECT seq FROM audit_log WHERE ? IS NULL OR kind = ?"
+                    " ORDER BY seq DESC LIMIT 1 OFFSET ?",
+                    (wanted and wanted.value, wanted and wanted.value, limit),
+                ).fetchone()
+                after = row[0] if row else 0
+            found = entries(conn, after=after, limit=limit, kind=wanted)
+            return tuple(
+                AuditEntry(
+                    seq=each.seq,
+                    at=each.at,
+                    kind=each.kind,
+                    actor=each.actor,
+                    project=each.project,
+                    subject=each.subject,
+                    data=each.data,
+                )
+                for each in found
+            )
+
+        return await self._store.read(look)
+
+    async def audit_page(self, after: int) -> AuditPage:
+        """Rows behind number `after`, as they are exported."""
+        from core.security.audit import line_of
+        from core.store.audit import rows
+
+        def look(conn: sqlite3.Connection) -> AuditPage:
+            found = list(rows(conn, after=after, limit=PAGE_ROWS))
+            last = found[-1].seq if len(found) == PAGE_ROWS else None
+            return AuditPage(lines=tuple(map(line_of, found)), last=last)
+
+        return await self._store.read(look)
+
+    async def audit_exported(self, rows: int) -> None:
+        """Whoever exported the log says so in it."""
+        from core.security.audit import AuditKind
+
+        auditor = self._vault.auditor
+        await self._store.write(
+            lambda tx: auditor.record(tx, AuditKind.AUDIT_EXPORTED, actor=_ACTOR, data={"rows": rows})
+        )
+
+    async def back_up(self) -> BackupView:
+        """A proven backup, beside which those that are too old are removed. Raises Unavailable."""
+        from core.security.audit import AuditKind
+        from core.store.backup import back_up, prune_backups
+
+        vault, clock = self._vault, SystemClock()
+        made = await asyncio.to_thread(back_up, vault.store_path, vault.backups, vault.key, clock=clock)
+        days = self._registry.configuration.settings.global_.security.backup_retention_days
+        gone = await asyncio.to_thread(prune_backups, vault.backups, keep_days=days, clock=clock)
+        data = {"backup": made.path.name, "removed": [path.name for path in gone]}
+        await self._store.write(
+            lambda tx: vault.auditor.record(tx, AuditKind.BACKUP_MADE, actor=_ACTOR, data=data)
+        )
+        return BackupView(
+            path=str(made.path),
+            at=made.at,
+            rows=sum(made.proven.rows.values()),
+            encrypted=made.proven.encrypted,
+            removed=tuple(path.name for path in gone),
+        )
+
+    def _secrets(self) -> Secrets:
+        from core.security.secrets import Secrets
+
+        return Secrets(self._store, self._vault.key, self._vault.auditor)
+
+    def _secret(self, found: SecretListed) -> SecretView:
+        settings = self._registry.configuration.settings.projects.get(found.project)
+        given = []
+        if settings is not None and found.name in settings.agent_secrets:
+            given.append("agents")
+        if settings is not None and found.name in settings.test_secrets:
+            given.append("tests")
+        return SecretView(
+            project=found.project,
+            name=found.name,
+            version=found.version,
+            set_at=found.set_at,
+            set_by=found.set_by,
+            given_to=tuple(given),
+        )
