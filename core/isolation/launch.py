@@ -242,6 +242,12 @@ async def launch(
     Raises InvalidInput for a folder that is not there, Unavailable when the launcher cannot be started.
     """
     settled = _settle(launch)
+    if settled.level is Level.CONTAINER:
+        from core.isolation.container_launch import launch_container
+
+        return await launch_container(
+            settled, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, limit=limit
+        )
     mark = secrets.token_hex(16)
     told, tell = os.pipe()  # process: our end is the lifeline; filesystem: bubblewrap's status comes out
     at_process = settled.level is Level.PROCESS
