@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
+from core.errors import OrchardError
+from core.isolation.named_hosts import check_entry
+
 STRATEGIES = ("fair_share", "priority_based", "dynamic")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PLACEHOLDERS = ("junit", "python")
@@ -97,6 +100,14 @@ def _glob(value: str) -> str:
     if "[" in opened:
         raise ValueError(f"holds a '[' that no ']' closes: {value!r}")
     return f"{path}/" if value.endswith("/") else path
+
+
+def _allow_entry(value: str) -> str:
+    """An entry of a network allow-list: a rule, or the name of a set of them."""
+    try:
+        return check_entry(value)
+    except OrchardError as error:
+        raise ValueError(" ".join(part for part in (error.message, error.why, error.hint) if part)) from error
 
 
 def _role(value: Any) -> Any:
@@ -216,6 +227,7 @@ Hour = Annotated[time, BeforeValidator(_hour)]
 Day = Annotated[str, BeforeValidator(_day)]
 Channel = Annotated[str, AfterValidator(_channel)]
 IsolationLevel = Literal["process", "filesystem", "network", "container"]
+AllowEntry = Annotated[str, AfterValidator(_allow_entry)]
 AgentRole = Literal["design", "qa", "code", "data"]
 AnswerLevel = Literal["contributor", "maintainer", "admin", "owner"]
 EnvironmentSource = Literal["auto", "inherit", "make", "none"]

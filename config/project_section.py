@@ -22,7 +22,18 @@ from config.settings import ProjectSettings
 OWN_FILE = Path(".orch-state") / "config.yaml"
 # A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, who decides
 # about it, nor what comes before other projects' work.
-NOT_OWN = ("name", "path", "isolation", "approvals", "budgets", "priority", "prompts_path")
+NOT_OWN = (
+    "name",
+    "path",
+    "isolation",
+    "isolation_by_role",
+    "network_allow",
+    "setup_network_allow",
+    "approvals",
+    "budgets",
+    "priority",
+    "prompts_path",
+)
 NOT_OWN_LIMITS = ("cpu_priority", "guaranteed_agents")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +19,12 @@ from core.agents.turn import PermissionAsked, PermissionDecided, Turn, TurnEnd, 
 from core.clock import Clock
 from core.domain.approval import PermissionAnswer
 from core.isolation.launch import PIPE, ContainedProcess, launch
-from core.isolation.plan import Level, Machine, plan_launch
-from core.worker.agentbox import agent_sandbox
+from core.isolation.plan import Door, Level, Machine, plan_launch
+from core.worker.agentbox import agent_sandbox, loopback_ports, network_rules
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
+from core.worker.network import NetworkWatch
+from core.worker.ways_out import open_ways
 
 
 class Lane(Protocol):
@@ -99,6 +101,14 @@ class CheckTurns:
         self._level = level
         self._turn_seconds = turn_seconds
         self._clock = clock
+        self._project = ProjectSetup(
+            name="check",
+            path=place.repository,
+            main_branch="main",
+            state_path=place.top,
+            isolation=str(level),
+            memory_mb=4096,
+        )
 
     async def take(
         self,
@@ -120,28 +130,42 @@ class CheckTurns:
                 heard.asked += 1
 
         setup = await self._lane.begin(self._subject.setup, name)
+        refused = NetworkWatch(None, what="agent")
+        ways = open_ways(
+            level=self._level,
+            state_path=place.top,
+            key=name,
+            rules=network_rules(self._project, setup, at_gateway=False),
+            ports=loopback_ports(setup, None),
+            denied=refused.denied,
+        )
         try:
-            heard.end = await run_turn(
-                setup,
-                Turn(
-                    prompt=prompt,
-                    cwd=place.worktree,
-                    home=place.home,
-                    transcript=place.transcript(name),
-                    session_id=session_id,
-                    timeout_seconds=self._turn_seconds,
-                    stall_seconds=self._turn_seconds,
-                    stall_cancel_seconds=self._turn_seconds,
-                ),
-                start=lambda argv, variables, home: self._start(setup, argv, variables, home, rights),
-                rights=rights,
-                level=self._level,
-                on_event=on_event,
-                ask=_allow,
-                cancel=cancel,
-                changed=self._changed,
-                clock=self._clock,
-            )
+            async with ways as opened:
+                heard.end = await run_turn(
+                    setup,
+                    Turn(
+                        prompt=prompt,
+                        cwd=place.worktree,
+                        home=place.home,
+                        transcript=place.transcript(name),
+                        session_id=session_id,
+                        timeout_seconds=self._turn_seconds,
+                        stall_seconds=self._turn_seconds,
+                        stall_cancel_seconds=self._turn_seconds,
+                    ),
+                    start=lambda argv, variables, home: self._start(
+                        setup, argv, variables, home, rights, opened.doors
+                    ),
+                    rights=rights,
+                    level=self._level,
+                    on_event=on_event,
+                    ask=_allow,
+                    cancel=cancel,
+                    changed=self._changed,
+                    clock=self._clock,
+                )
+            if refused.hint and heard.end.error:
+                heard.end = replace(heard.end, hint=f"{heard.end.hint} {refused.hint}".strip())
         finally:
             heard.metered = await self._lane.end(name)
         return heard
@@ -153,17 +177,11 @@ class CheckTurns:
         variables: Mapping[str, str],
         home: Path,
         rights: Rights,
+        doors: tuple[Door, ...],
     ) -> ContainedProcess:
         place = self._place
         sandbox = agent_sandbox(
-            ProjectSetup(
-                name="check",
-                path=place.repository,
-                main_branch="main",
-                state_path=place.top,
-                isolation=str(self._level),
-                memory_mb=4096,
-            ),
+            self._project,
             setup,
             Environment(key="none", description="none"),
             rights,
@@ -172,6 +190,7 @@ class CheckTurns:
             home=home,
             protected=(),
             variables=variables,
+            doors=doors,
         )
         plan = plan_launch(argv, sandbox, self._machine)
         return await launch(plan, stdin=PIPE, stdout=PIPE, stderr=PIPE)

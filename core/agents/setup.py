@@ -33,6 +33,7 @@ class AgentSetup:
     quirks: tuple[str, ...] = ()  # what the driver must know of it: see core/agents/presets.py
     gateway: GatewayUse | None = None  # to be pointed there before it starts; None: it asks its provider
     # directly, with what `environment` holds
+    network_allow: tuple[str, ...] = ()  # where it gets to its models by itself, where only some hosts may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,8 @@ class EventKind(StrEnum):
     LIMIT_BREACHED = "limit_breached"  # data: resource, limit, used, ended, program, program_mb, text
     STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
     PROMPTS_REFUSED = "prompts_refused"  # data: problems (sentences with file and line; Orchard's are used)
+    NETWORK_DENIED = "network_denied"  # data: what ("agent", "setup"), phase, host, port, why, hint, text
+    NETWORK_USED = "network_used"  # data: what, phase, sent, received, connections, denied, hosts
     BUDGET_WARNED = "budget_warned"  # data: scope, day, unit, spent, limit, percent, text
     BUDGET_REACHED = "budget_reached"  # data: as above
     BUDGET_RAISED = "budget_raised"  # data: raise, scope, unit, amount, until (ISO time or null), by, text

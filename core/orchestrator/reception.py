@@ -12,6 +12,7 @@ from core.domain.event import Event, EventKind
 from core.domain.story import EpicState
 from core.errors import LostRace
 from core.executors.local import WorkerHandle
+from core.orchestrator.network_events import tell_denied, tell_used
 from core.orchestrator.overlaps import record_touched
 from core.orchestrator.recovery import end_processes, forget
 from core.rpc import Handler, decode
@@ -20,6 +21,8 @@ from core.store.database import Store, Transaction
 from core.worker.contract import (
     ChildProcess,
     Heartbeat,
+    NetworkDenied,
+    NetworkUsed,
     PermissionQuestion,
     Progress,
     Salvage,
@@ -93,6 +96,14 @@ class Reception:
             said = decode(Stalled, params)
             await self._store.write(lambda tx: _tell_stalled(tx, project, said))
 
+        async def network_denied(params: dict[str, Any]) -> None:
+            said = decode(NetworkDenied, params)
+            await self._store.write(lambda tx: tell_denied(tx, project, said))
+
+        async def network_used(params: dict[str, Any]) -> None:
+            said = decode(NetworkUsed, params)
+            await self._store.write(lambda tx: tell_used(tx, project, said))
+
         async def ask(params: dict[str, Any]) -> PermissionAnswer:
             return await self._ask(project, decode(PermissionQuestion, params))
 
@@ -104,6 +115,8 @@ class Reception:
             "salvaged": salvaged,
             "touched": touched,
             "stalled": stalled,
+            "network_denied": network_denied,
+            "network_used": network_used,
             "ask": ask,
         }
 

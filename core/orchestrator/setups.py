@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from core.domain.approval import Asking, Circle
 from core.domain.project import Project
 from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
+from core.gateway.addresses import known_providers
 from core.gateway.rate import Rates
+from core.isolation.named_hosts import expand, provider_rules
 from core.isolation.plan import Level, Machine
 from core.orchestrator.agent_choice import Choice, Kept, candidates, choose, no_starts, unheld
 from core.orchestrator.project_terms import project_terms
@@ -75,7 +78,9 @@ class Setups:
         wanted = self.settings(name).isolation
         if wanted is None and self._settings().global_.enable_project_isolation:
             return self._machine.strongest
-        level = Level(wanted or Level.PROCESS)
+        return self._given(name, Level(wanted or Level.PROCESS))
+
+    def _given(self, name: str, level: Level) -> Level:
         if level not in self._machine.levels:
             raise Unavailable(
                 f"{name} asks for isolation '{level}', which this machine does not give.",
@@ -83,6 +88,11 @@ class Setups:
                 hint=f"Run 'orchard doctor', or set 'isolation: {self._machine.strongest}' for the project.",
             )
         return level
+
+    def levels_by_role(self, name: str) -> Mapping[str, str]:
+        """Where a role's agents have another isolation than the project. Raises Unavailable."""
+        asked = self.settings(name).isolation_by_role
+        return {str(role): self._given(name, Level(level)) for role, level in asked.items()}
 
     def project(self, name: str) -> ProjectSetup:
         """Raises Unavailable when the settings ask for what this machine does not give."""
@@ -99,6 +109,9 @@ class Setups:
             setup_command=settings.setup_command,
             environment=settings.environment,
             isolation=self.level(name),
+            isolation_by_role=self.levels_by_role(name),
+            network_allow=expand(settings.network_allow),
+            setup_network_allow=expand(settings.setup_network_allow),
             test_timeout_seconds=settings.test_timeout_seconds,
             turn_timeout_seconds=settings.turn_timeout_seconds,
             stall_seconds=self._settings().global_.stall_seconds,
@@ -125,13 +138,20 @@ class Setups:
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""
-        return resolve(
+        setup = resolve(
             agent,
             self._agents(),
             environ=self.environ,
             gateway=self.gateway_ready,
             installed=agents_folder(self.state_path),
         )
+        return replace(setup, network_allow=self.model_rules(agent))
+
+    def model_rules(self, agent: str) -> tuple[str, ...]:
+        """Where an agent gets to its models that asks its provider itself."""
+        provider = self.provider_of(agent)
+        known = known_providers(self._settings().global_.model_gateway).get(provider)
+        return provider_rules(provider, known.base_url if known else "")
 
     def choice(
         self,

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from core.agents.roles import Rights, Role, spec_path
-from core.agents.setup import AgentSetup
-from core.isolation.plan import DEFAULT_PATH, Level, Limits, Sandbox
+from core.agents.setup import AgentSetup, ModelAccess
+from core.isolation.named_hosts import loopback_ports_in, rules_in_environment
+from core.isolation.plan import DEFAULT_PATH, Door, Level, Limits, Sandbox
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment
 
@@ -47,6 +48,18 @@ def protected_paths(
     return tuple(found)
 
 
+def network_rules(setup: ProjectSetup, agent: AgentSetup, *, at_gateway: bool) -> tuple[str, ...]:
+    """The allow-list of an agent: the project's, and the way to its models where it asks them itself."""
+    direct = () if at_gateway else (*agent.network_allow, *rules_in_environment(agent.environment))
+    return tuple(dict.fromkeys((*setup.network_allow, *direct)))
+
+
+def loopback_ports(agent: AgentSetup, model: ModelAccess | None) -> tuple[int, ...]:
+    """The ports of this machine that its row points an agent to, and the model gateway's."""
+    texts = [*agent.argv, *agent.environment.values(), *agent.home_files.values()]
+    return loopback_ports_in([*texts, model.base_url] if model is not None else texts)
+
+
 def agent_sandbox(
     setup: ProjectSetup,
     agent: AgentSetup,
@@ -58,14 +71,15 @@ def agent_sandbox(
     home: Path,
     protected: Iterable[str],
     variables: Mapping[str, str],
+    doors: tuple[Door, ...] = (),
 ) -> Sandbox:
     """The sandbox of a turn. `variables` are the agent's own; PATH and the environment's are added.
 
     design writes its spec only; qa writes everywhere in the worktree and the gate says what was too much;
     code may not write `protected`. The repository's git folder is shown read-only, so that `git diff` and
-    `git log` work and `git commit` does not.
+    `git log` work and `git commit` does not. At level `network` the `doors` are all that it reaches.
     """
-    level = Level(setup.isolation)
+    level = Level(setup.isolation_of(rights.role))
     read_only = [git_folder, worktree / ".git", *agent.read_only_paths, *environment.read_only]
     writable = [worktree]
     if rights.role is Role.DESIGN:
@@ -84,5 +98,7 @@ def agent_sandbox(
         mounts=environment.mounts_at(worktree) if level is not Level.PROCESS else (),
         environment={**added, **variables, "PATH": ":".join(paths)},
         network=True,
+        doors=doors,
         limits=Limits(memory_mb=setup.memory_mb, processes=1024, open_files=4096),
+        project=setup.name,
     )

@@ -11,6 +11,7 @@ The worker holds no state of record: a job carries everything it needs, a report
                               ping(), shutdown()
     worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
                               process_ended(pid), salvaged(Salvage), touched(Touched), stalled(Stalled),
+                              network_denied(NetworkDenied), network_used(NetworkUsed),
                               ask(PermissionQuestion) -> PermissionAnswer
 
 Every report and notification carries the job's `generation`; the control plane refuses an old one.
@@ -46,6 +47,9 @@ class ProjectSetup:
     setup_command: str | None = None
     environment: str = "auto"  # auto | inherit | make | none
     isolation: str = "filesystem"  # the level that this machine was found to give
+    isolation_by_role: Mapping[str, str] = field(default_factory=dict)  # of agents; tests keep `isolation`
+    network_allow: tuple[str, ...] = ()  # rules of core.isolation.egress: for agents at level `network`
+    setup_network_allow: tuple[str, ...] = ()  # for the set-up command
     test_timeout_seconds: float = 600.0
     turn_timeout_seconds: float = 1800.0
     stall_seconds: float = 600.0  # an agent that shows nothing for this long: people are told
@@ -54,6 +58,10 @@ class ProjectSetup:
     design_docs_path: str | None = None
     extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
     prompts_path: Path | None = None  # prompts of its own, in the place of those that come with Orchard
+
+    def isolation_of(self, role: str) -> str:
+        """The level of an agent in the role."""
+        return self.isolation_by_role.get(role, self.isolation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +325,35 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDenied:
+    """The allow-list let a run's connection not through. Each host and port is told once a run."""
+
+    what: str  # "agent" | "setup"
+    story_id: str | None
+    phase: Phase | None
+    generation: int
+    host: str  # untrusted; empty: the request could not be read
+    port: int
+    why: str
+    hint: str  # what would allow it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkUsed:
+    """What went through the allow-list proxy of a run that has ended; the model gateway counts for itself."""
+
+    what: str  # "agent" | "setup"
+    story_id: str | None
+    phase: Phase | None
+    generation: int
+    sent_bytes: int
+    received_bytes: int
+    connections: int
+    denied: int
+    hosts: Mapping[str, int] = field(default_factory=dict)  # bytes both ways; "": of further hosts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Steer:
     """A person's word to a running turn."""
 
@@ -409,6 +446,8 @@ MESSAGES = (
     FastForwardJob,
     FastForwardReport,
     Heartbeat,
+    NetworkDenied,
+    NetworkUsed,
     OpenWorktree,
     OpenedWorktree,
     Park,

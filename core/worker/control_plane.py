@@ -9,6 +9,8 @@ from core.rpc import Peer, PeerGone
 from core.worker.contract import (
     ChildProcess,
     Heartbeat,
+    NetworkDenied,
+    NetworkUsed,
     PermissionQuestion,
     Progress,
     Salvage,
@@ -43,6 +45,12 @@ class ToControlPlane:
 
     async def stalled(self, stalled: Stalled) -> None:
         await self._notify("stalled", stalled)
+
+    async def network_denied(self, denied: NetworkDenied) -> None:
+        await self._notify("network_denied", denied)
+
+    async def network_used(self, used: NetworkUsed) -> None:
+        await self._notify("network_used", used)
 
     async def heartbeat(self, heartbeat: Heartbeat) -> None:
         await self._notify("heartbeat", heartbeat)

@@ -36,7 +36,9 @@ from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, installed_in, of_python
 from core.worker.git import Repository
 from core.worker.gitobjects import Entry
+from core.worker.network import NetworkWatch, TellNetwork
 from core.worker.toolchains import with_toolchains
+from core.worker.ways_out import open_ways
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
 
@@ -100,11 +102,13 @@ class Environments:
         machine: Machine,
         *,
         on_start: OnStart | None = None,
+        tell: TellNetwork | None = None,
     ) -> None:
         self._repository = repository
         self._setup = setup
         self._machine = machine
         self._on_start = on_start
+        self._tell = tell
         self._folder = setup.state_path.resolve() / "environments" / setup.name
 
     async def find(self, tree: str) -> Environment:
@@ -208,9 +212,11 @@ class Environments:
     async def _run(self, recipe: Recipe, checkout: Path, cache: Path) -> None:
         python, _ = find_python()
         programs = [python, *(Path(found) for name in recipe.programs if (found := shutil.which(name)))]
+        level = Level(self._setup.isolation)
+        watch = NetworkWatch(self._tell, what="setup")
         with TemporaryDirectory(prefix="orchard-setup-") as home:
             sandbox = Sandbox(
-                level=Level(self._setup.isolation),
+                level=level,
                 cwd=checkout / self._setup.folder,
                 home=Path(home).resolve(),
                 writable=(checkout, cache),
@@ -227,15 +233,25 @@ class Environments:
                 },
                 network=True,
                 limits=Limits(open_files=4096),
+                project=self._setup.name,
             )
             command = recipe.command.replace("{python}", str(python))
-            launch = plan_launch(["/bin/sh", "-ec", command], sandbox, self._machine)
-            done = await run(
-                launch,
-                timeout_seconds=_BUILD_SECONDS,
-                output_limit_bytes=_BUILD_OUTPUT_BYTES,
-                on_start=self._on_start,
-            )
+            async with open_ways(
+                level=level,
+                state_path=self._setup.state_path,
+                key=f"{self._setup.name}/setup/{recipe.key}",
+                rules=self._setup.setup_network_allow,
+                denied=watch.denied,
+            ) as ways:
+                done = await run(
+                    plan_launch(
+                        ["/bin/sh", "-ec", command], replace(sandbox, doors=ways.doors), self._machine
+                    ),
+                    timeout_seconds=_BUILD_SECONDS,
+                    output_limit_bytes=_BUILD_OUTPUT_BYTES,
+                    on_start=self._on_start,
+                )
+            await watch.end(ways.traffic)
         if done.exit_code == 0:
             return
         if done.timed_out:
@@ -246,7 +262,7 @@ class Environments:
         raise EnvironmentFailed(
             f"The environment of {self._setup.name} could not be made: `{command}` {what}.",
             why=tail,
-            hint="Mend that, set another `setup_command`, or make a .venv in the checkout.",
+            hint=watch.hint or "Mend that, set another `setup_command`, or make a .venv in the checkout.",
         )
 
     # --- keeping

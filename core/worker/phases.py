@@ -345,9 +345,9 @@ class _Attempt:
             shop.worktrees.note_left(
                 self._job.story.id, commit=start, phase=self._job.phase, tree=staged.tree
             )
-        return self.report(
-            ends[turn.kind], error=turn.error, hint=turn.hint, limited_until=turn.limited_until
-        )
+        refused = self._agent.network.hint if self._agent and self._agent.network else ""
+        hint = " ".join(part for part in (turn.hint, refused) if part)
+        return self.report(ends[turn.kind], error=turn.error, hint=hint, limited_until=turn.limited_until)
 
     def report(self, end: PhaseEnd, **facts: Any) -> PhaseReport:
         job, rebased = self._job, self._rebased

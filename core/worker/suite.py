@@ -31,6 +31,7 @@ from core.worker.report import LIMIT_BYTES
 from core.worker.rewriting import Look, look, written_over
 from core.worker.runners.contract import Ended, Place, Plan, Runner
 from core.worker.runs import RunCache, run_key
+from core.worker.ways_out import has_own_network
 
 OUTPUT_LIMIT_BYTES = 256 << 20
 _TAIL_CHARACTERS = 8000
@@ -232,10 +233,11 @@ async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, by
             read_only=(*bench.environment.read_only, *plan.read_only),
             mounts=bench.environment.mounts_at(place.checkout) if level is not Level.PROCESS else (),
             environment=variables,
+            network=not has_own_network(level),  # else tests reach nothing but themselves
             limits=Limits(memory_mb=setup.memory_mb, processes=1024, open_files=4096, file_size_mb=1024),
+            project=setup.name,
         )
 
-            project=setup.name,
         async def started(process: ContainedProcess) -> None:
             channel.let_go()
             if bench.on_start is not None:

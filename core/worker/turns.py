@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from core.agents.driver import run_turn
 from core.agents.prompts import not_allowed, render_prompt, template_name
 from core.agents.roles import Rights, spec_path
 from core.agents.templates import choose_template
+from core.agents.transcript import Transcript
 from core.agents.turn import (
     AgentText,
     PermissionAsked,
@@ -34,16 +35,18 @@ from core.domain.session import How
 from core.errors import NotAllowed, NotFound
 from core.isolation.launch import PIPE, ContainedProcess, launch
 from core.isolation.plan import Level, plan_launch
-from core.worker.agentbox import agent_sandbox, protected_paths
+from core.worker.agentbox import agent_sandbox, loopback_ports, network_rules, protected_paths
 from core.worker.contract import PermissionQuestion, PhaseJob, Stalled, TurnFacts
 from core.worker.environment import Environment
 from core.worker.found import Worktree
+from core.worker.network import NetworkWatch
 from core.worker.parking import either
 from core.worker.past import Past, bring_home
 from core.worker.runners import Runner
 from core.worker.scratch import TEMPORARY, scratch
 from core.worker.steps import PhaseSteps
 from core.worker.surroundings import AGENT_IDENTITY, Picture, Surroundings, foreign_work
+from core.worker.ways_out import WaysOut, open_ways
 from core.worker.workshop import OnStart, Services, Workshop
 
 _LINE_BYTES = 16 << 20  # of one message; twice as much of an agent's output is ever held
@@ -77,6 +80,8 @@ class AgentTurn:
         self._worktree = worktree
         self._start = start  # the commit where it begins
         self._rights = rights
+        self._level = Level(job.project.isolation_of(rights.role))
+        self._ways = WaysOut()
         self._interrupted = interrupted  # it goes on with what a parked turn left
         self._temporary: Mapping[str, str] = {}  # variables that name the folder for temporary files
         self._said = 0.0  # when the agent's text was last passed on
@@ -89,11 +94,12 @@ class AgentTurn:
         )
         self.end: TurnEnd | None = None
         self.facts: TurnFacts | None = None
+        self.network: NetworkWatch | None = None
 
     async def play(self, environment: Environment, runner: Runner) -> tuple[TurnEnd, tuple[Refusal, ...]]:
         """The turn, and what it did where it had nothing to do."""
         job, worktree, worktrees = self._job, self._worktree, self._shop.worktrees
-        level = Level(job.project.isolation)
+        level = self._level
         around = Surroundings(self._shop.repository, worktrees, job.project, story=job.story.id)
         busy = self._services.busy
         busy.add(job.story.id)
@@ -143,7 +149,10 @@ class AgentTurn:
         async def begin(argv: tuple[str, ...], variables: Mapping[str, str], home: Path) -> ContainedProcess:
             return await self._launch(argv, variables, home, environment, protected)
 
-        with self._services.steering_of(job.story.id) as self._steering, self._scratch():
+        async with AsyncExitStack() as stack:
+            self._steering = stack.enter_context(self._services.steering_of(job.story.id))
+            stack.enter_context(self._scratch())
+            self._ways = await stack.enter_async_context(self._open_ways(transcript))
             end = await run_turn(
                 job.agent,
                 Turn(
@@ -217,12 +226,41 @@ class AgentTurn:
     def _scratch(self) -> Iterator[None]:
         """Where the agent's temporary files go. A sandbox with a file system of its own has its own /tmp."""
         project = self._job.project
-        if Level(project.isolation) is not Level.PROCESS:
+        if self._level is not Level.PROCESS:
             yield
             return
         with scratch(project.state_path, project.name, self._job.story.id) as folder:
             self._temporary = dict.fromkeys(TEMPORARY, str(folder))
             yield
+
+    @asynccontextmanager
+    async def _open_ways(self, transcript: Path) -> AsyncIterator[WaysOut]:
+        """A proxy and doors of this turn's own; what they refused is in `denied`."""
+        job = self._job
+
+        def note(sentence: str) -> None:
+            with Transcript(transcript, SystemClock()) as file:  # cleaned already
+                file.add("note", sentence)
+
+        watch = self.network = NetworkWatch(
+            self._services.tell,
+            what="agent",
+            story_id=job.story.id,
+            phase=job.phase,
+            generation=job.generation,
+            clean=self._past.redactor.text,
+            note=note,
+        )
+        async with open_ways(
+            level=self._level,
+            state_path=job.project.state_path,
+            key=f"{job.project.name}/{job.story.id}",
+            rules=network_rules(job.project, job.agent, at_gateway=job.model is not None),
+            ports=loopback_ports(job.agent, job.model),
+            denied=watch.denied,
+        ) as ways:
+            yield ways
+        await watch.end(ways.traffic)
 
     async def _launch(
         self,
@@ -243,6 +281,7 @@ class AgentTurn:
             git_folder=self._shop.repository.common_dir,
             home=home,
             protected=protected,
+            doors=self._ways.doors,
             variables={
                 **self._temporary,
                 **variables,

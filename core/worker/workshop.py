@@ -20,6 +20,8 @@ from core.isolation.launch import ContainedProcess
 from core.isolation.plan import Level, Machine
 from core.worker.contract import (
     ChildProcess,
+    NetworkDenied,
+    NetworkUsed,
     PermissionQuestion,
     Progress,
     ProjectSetup,
@@ -54,6 +56,8 @@ class Tell(Protocol):
     async def process_ended(self, pid: int) -> None: ...
     async def touched(self, touched: Touched) -> None: ...
     async def stalled(self, stalled: Stalled) -> None: ...
+    async def network_denied(self, denied: NetworkDenied) -> None: ...
+    async def network_used(self, used: NetworkUsed) -> None: ...
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer: ...
 
 
@@ -136,7 +140,9 @@ class Workshop:
         self.worktrees = Worktrees(repository, project=setup.name, state_path=setup.state_path)
         self._services = services
         self._on_test = on_test
-        self._environments = Environments(repository, setup, services.machine, on_start=on_setup)
+        self._environments = Environments(
+            repository, setup, services.machine, on_start=on_setup, tell=services.tell
+        )
 
     @classmethod
     async def open(
@@ -150,13 +156,13 @@ class Workshop:
         """Raises InvalidInput or GitFailed when the registered checkout is not one, and Unavailable when this
         machine does not give the isolation that was asked for.
         """
-        level = Level(setup.isolation)
-        if level not in services.machine.levels:
-            raise Unavailable(
-                f"{setup.name} asks for isolation '{level}', which this machine does not give.",
-                why=services.machine.reasons.get(level, ""),
-                hint=f"Mend that, or set the project's isolation to {services.machine.strongest}.",
-            )
+        for level in map(Level, (setup.isolation, *setup.isolation_by_role.values())):
+            if level not in services.machine.levels:
+                raise Unavailable(
+                    f"{setup.name} asks for isolation '{level}', which this machine does not give.",
+                    why=services.machine.reasons.get(level, ""),
+                    hint=f"Mend that, or set the project's isolation to {services.machine.strongest}.",
+                )
         repository = await Repository.open(setup.path, guard=services.guard)
         return cls(setup, services, repository, on_setup=on_setup, on_test=on_test)
 

@@ -20,7 +20,7 @@ from core.isolation.fences import Fences
 from core.isolation.launch import run
 from core.isolation.limits import Breach, ProjectLimits
 from core.isolation.machine import probe_machine
-from core.isolation.plan import Sandbox, plan_launch
+from core.isolation.plan import Level, Sandbox, plan_launch
 from tests.bench.figure import Figure, milliseconds, quantile
 
 _SHARE_BAR = 0.10  # of the ratio of two projects' processor time, from the ratio of their weights
@@ -143,7 +143,9 @@ async def _time_launches(count: int) -> list[float]:
     spent = []
     with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
         folder = Path(name).resolve()
-        box = Sandbox(level=machine.strongest, cwd=folder, home=folder)
+        box = Sandbox(
+            level=machine.strongest, cwd=folder, home=folder, network=machine.strongest is Level.PROCESS
+        )
         for _ in range(count + 1):
             began = time.monotonic()
             await run(plan_launch(["/bin/true"], box, machine), timeout_seconds=60)

@@ -23,6 +23,8 @@ from core.isolation.machine import Machine, probe_machine, program_folders
 from core.isolation.plan import Level
 from core.worker.contract import (
     ChildProcess,
+    NetworkDenied,
+    NetworkUsed,
     PermissionQuestion,
     PhaseJob,
     Progress,
@@ -170,6 +172,8 @@ class Heard:
         self.questions: list[PermissionQuestion] = []
         self.files: list[Touched] = []
         self.silences: list[Stalled] = []
+        self.denials: list[NetworkDenied] = []
+        self.network: list[NetworkUsed] = []
         self.answer = PermissionAnswer(allowed=True)
 
     async def progress(self, progress: Progress) -> None:
@@ -189,6 +193,12 @@ class Heard:
 
     async def stalled(self, stalled: Stalled) -> None:
         self.silences.append(stalled)
+
+    async def network_denied(self, denied: NetworkDenied) -> None:
+        self.denials.append(denied)
+
+    async def network_used(self, used: NetworkUsed) -> None:
+        self.network.append(used)
 
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
         self.questions.append(question)

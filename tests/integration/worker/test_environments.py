@@ -46,6 +46,7 @@ async def test_the_checkout_s_own_is_inherited_and_runs_in_a_sandbox(
     home.mkdir()
     sandbox = Sandbox(
         level=machine.strongest,
+        network=machine.strongest is Level.PROCESS,
         cwd=home,
         home=home,
         read_only=environment.read_only,
@@ -202,6 +203,7 @@ async def test_orchards_own_interpreter_runs_tests_without_orchards_plugins(
     home.mkdir()
     sandbox = Sandbox(
         level=machine.strongest,
+        network=machine.strongest is Level.PROCESS,
         cwd=home,
         home=home,
         read_only=environment.read_only,

@@ -1,0 +1,80 @@
+"""The ways out of one sandbox of level `network`: an allow-list proxy of its own, and single ports of this
+machine, such as the model gateway's, at the same address inside as outside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+from core.isolation.egress import parse_egress
+from core.isolation.egress_proxy import Denial, EgressProxy, Traffic
+from core.isolation.named_hosts import loopback_doors
+from core.isolation.plan import Door, Level
+from core.isolation.tunnel import open_passage
+
+_PROXY_PORT = 3128
+_LONGEST_FOLDER = 90  # bytes; a socket's path has 107
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaysOut:
+    """`traffic` grows while they are open. Without doors at a level that has no network of its own."""
+
+    doors: tuple[Door, ...] = ()
+    traffic: Traffic = field(default_factory=Traffic)
+
+
+def has_own_network(level: Level) -> bool:
+    """Whether a sandbox of the level reaches its doors only."""
+    return level in (Level.NETWORK, Level.CONTAINER)
+
+
+@asynccontextmanager
+async def open_ways(
+    *,
+    level: Level,
+    state_path: Path,
+    key: str,
+    rules: Iterable[str],
+    ports: Iterable[int] = (),
+    denied: Callable[[Denial], None],
+) -> AsyncIterator[WaysOut]:
+    """Open to the end of the block. `key` names the run: two at the same time have different ones.
+
+    `ports` are of 127.0.0.1, beside those that `rules` name. Raises InvalidInput for a rule that is none.
+    """
+    if not has_own_network(level):
+        yield WaysOut()
+        return
+    egress = parse_egress(rules)
+    straight = [port for port in dict.fromkeys((*ports, *loopback_doors(egress))) if port >= 1024]
+    proxy_port = next(port for port in range(_PROXY_PORT, 65536) if port not in straight)
+    folder = _folder(state_path.resolve() / "doors", key)
+    try:
+        async with AsyncExitStack() as stack:
+            proxy = await stack.enter_async_context(EgressProxy.open(folder / "proxy", egress, denied))
+            doors = [Door(socket=folder / "proxy", port=proxy_port, proxy=True)]
+            for port in straight:
+                await stack.enter_async_context(open_passage(folder / str(port), "127.0.0.1", port))
+                doors.append(Door(socket=folder / str(port), port=port))
+            yield WaysOut(doors=tuple(doors), traffic=proxy.traffic)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(above: Path, key: str) -> Path:
+    """The same for the same run, so that what a killed worker left is replaced; elsewhere where the state
+    folder's own path is too long for sockets."""
+    folder = above / hashlib.sha256(key.encode()).hexdigest()[:12]
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+        return Path(mkdtemp(prefix="orchard-doors-")).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    above.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    return folder
