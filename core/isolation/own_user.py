@@ -18,6 +18,7 @@ Standard library only, and little of it: it starts with every sandbox.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without enums, a third of the start
 import ctypes
 import os
 import stat
@@ -57,6 +58,8 @@ def main(arguments: list[str]) -> int:
         if uid:
             _become(uid)
             _die_with(parent)  # forgotten with the change of user
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and what comes next would
+            signal.signal(number, signal.SIG_DFL)
         os.execv(command[0], command)  # noqa: S606 - no shell is meant
     except OSError as error:
         what = error.filename or command[0]
