@@ -79,10 +79,10 @@ async def remove_container(container: Container, name: str) -> None:
     await command(container.program, container.options, "rm", "--force", name)
 
 
-async def prune_containers(container: Container) -> None:
+async def prune_containers(program: Path, options: tuple[str, ...]) -> None:
     """Removes the records of ours that have ended long ago: what a crash of the machine leaves.
 
     A running one is somebody's: it ends with its launcher, whatever happens.
     """
     filters = ("--filter", f"label={LABEL}", "--filter", "until=10m")
-    await command(container.program, container.options, "container", "prune", "--force", *filters)
+    await command(program, options, "container", "prune", "--force", *filters)

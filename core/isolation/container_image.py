@@ -2,8 +2,8 @@
 
 It holds what differs from machine to machine and is small: the links of the root folder, users, names,
 certificates, and the places to mount at. Programs and libraries are mounted from the machine, read-only: so
-it is made in a moment, takes no gigabytes, and no program inside is older than outside. Its name is the hash of
-what it holds: it is made again only when that changed.
+it is made in a moment, takes no gigabytes, and no program inside is older than outside. Its name is the hash
+of what it holds: it is made again only when that changed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from core.isolation.plan import Machine
 
 REPOSITORY = "localhost/orchard-host"
 
+_LABEL = "orchard.image"
 _IMPORT_SECONDS = 120.0
 _FOLDERS = ("dev", "proc", "sys", "run", "tmp", "var/tmp", "etc", "home", INSIDE.lstrip("/"))
 _MADE_BY_ENGINE = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")  # and the machine's would tell of it
@@ -96,8 +97,7 @@ def image_name(tree: bytes) -> str:
     return f"{REPOSITORY}:{hashlib.sha256(tree).hexdigest()[:16]}"
 
 
-async def has_image(engine: Engine, program: Path, options: tuple[str, ...], name: str) -> bool:
-    del engine  # both know this command
+async def has_image(program: Path, options: tuple[str, ...], name: str) -> bool:
     return (await command(program, options, "image", "inspect", "--format", "{{.Id}}", name)).fine
 
 
@@ -107,14 +107,15 @@ async def ensure_host_image(
     """The machine's own image, made where it is not there. Raises Unavailable with what the engine says."""
     tree = await asyncio.to_thread(host_tree, machine)
     image = Image(name=image_name(tree), shares_system=True)
-    if await has_image(engine, program, options, image.name):
+    if await has_image(program, options, image.name):
         return image
     with tempfile.NamedTemporaryFile(suffix=".tar") as file:
         await asyncio.to_thread(file.write, tree)
         file.flush()
         made = await command(
-            program, options, "import", file.name, image.name, timeout_seconds=_IMPORT_SECONDS
-        )
+            program, options, "import", "--change", f"LABEL {_LABEL}=host", file.name, image.name,
+            timeout_seconds=_IMPORT_SECONDS,
+        )  # fmt: skip
     if not made.fine:
         raise Unavailable(
             f"{engine.capitalize()} could not make an image from this machine's root tree.",
@@ -124,16 +125,10 @@ async def ensure_host_image(
     return image
 
 
-async def prune_images(program: Path, options: tuple[str, ...], *, keep: str) -> list[str]:
-    """Removes images that were made from this machine as it was before, but for those that are in use.
+async def prune_images(program: Path, options: tuple[str, ...]) -> None:
+    """Removes images of ours that are a month old and that no container uses; of no one else.
 
-    Answers their names. An image named in the configuration is never touched.
+    The machine's present one may be among them: it is made again before the next container starts.
     """
-    listed = await command(
-        program, options, "images", "--format", "{{.Repository}}:{{.Tag}}",
-        "--filter", f"reference={REPOSITORY}",
-    )  # fmt: skip
-    old = [name for name in listed.said.split() if name.startswith(f"{REPOSITORY}:") and name != keep]
-    if not listed.fine:
-        return []
-    return [name for name in old if (await command(program, options, "rmi", name)).fine]
+    filters = ("--filter", f"label={_LABEL}", "--filter", "until=720h")
+    await command(program, options, "image", "prune", "--all", "--force", *filters)

@@ -35,8 +35,8 @@ async def with_container(
 ) -> Machine:
     """The machine with level `container`, or with the reason why it cannot give it.
 
-    `image` is the one of the configuration: it has to be on this machine and hold python3, 3.8 or newer; empty:
-    one is made from the machine's root tree. `engines` in the order of preference. The default level of the
+    `image` is the one of the configuration: it has to be on this machine and hold python3, 3.8 or newer.
+    Empty: one is made from the machine's root tree. `engines` in the order of preference. The default level of the
     machine stays as it was.
     """
     path = os.pathsep.join((DEFAULT_PATH, os.environ.get("PATH", ""))) if search_path is None else search_path
@@ -64,6 +64,8 @@ async def _try_engine(machine: Machine, engine: Engine, program: Path, image: st
         if not answer.fine:
             why_not = why_not or f"{engine.capitalize()} does not answer: {_last_line(answer.said)}"
             continue
+        await prune_containers(program, options)
+        await prune_images(program, options)
         try:
             wanted = await _image(machine, engine, program, options, image)
         except Unavailable as error:
@@ -83,9 +85,6 @@ async def _try_engine(machine: Machine, engine: Engine, program: Path, image: st
             )
             failed = await _why_not(machine, able)
             if not failed:
-                await prune_containers(able)
-                if wanted.shares_system:
-                    await prune_images(program, options, keep=wanted.name)
                 return able
             why_not = f"{engine.capitalize()} does not work here: {failed}"
     return why_not
@@ -114,7 +113,7 @@ async def _image(
 ) -> Image:
     if not name:
         return await ensure_host_image(engine, program, options, machine)
-    if not await has_image(engine, program, options, name):
+    if not await has_image(program, options, name):
         raise Unavailable(
             f"The image {name} is not on this machine: Orchard fetches none by itself.",
             why=f"Run `{engine} pull {name}`, or leave the setting empty.",
