@@ -46,6 +46,8 @@ def main(arguments: list[str]) -> int:
     split = arguments.index("--", 3)
     sources = [(path, how == "map") for how, _, path in (word.partition(":") for word in arguments[3:split])]
     command = arguments[split + 1 :]
+    environment = _given_environment()  # to be read before what may read it changes
+    sources.append((command[0], False))  # it may lie where only root gets to
     try:
         _die_with(parent)
         _check(_libc.unshare(_CLONE_NEWNS), "a mount namespace")
@@ -60,11 +62,19 @@ def main(arguments: list[str]) -> int:
             _die_with(parent)  # forgotten with the change of user
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and what comes next would
             signal.signal(number, signal.SIG_DFL)
-        os.execv(command[0], command)  # noqa: S606 - no shell is meant
+        launcher = f"{place}/{len(sources) - 1}"
+        os.execve(launcher, command, environment)  # noqa: S606 - no shell is meant
     except OSError as error:
         what = error.filename or command[0]
         os.write(2, f"own_user: {what}: {error.strerror}\n".encode())
     return 1
+
+
+def _given_environment() -> dict[bytes, bytes]:
+    """As this process was started with: Python itself adds LC_CTYPE where no locale is set."""
+    with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+        entries = [entry.partition(b"=") for entry in file.read().split(b"\0") if entry]
+    return {name: value for name, _, value in entries}
 
 
 def _trees(sources: list[tuple[str, bool]], mapping: int | None) -> list[int | None]:
