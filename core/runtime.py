@@ -35,6 +35,7 @@ from core.orchestrator.recovery import recover
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import ReloadView
 from core.orchestrator.running_engine import RunningEngine
+from core.orchestrator.secret_supply import SecretSupply
 from core.orchestrator.session_turns import check_prompts, recover_turns
 from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.setups import Setups
@@ -43,6 +44,7 @@ from core.orchestrator.timers import ticking
 from core.orchestrator.transcript_keeping import TranscriptKeeping
 from core.security.access import AT_THE_MACHINE
 from core.security.audit import AuditKind
+from core.security.secrets import Secrets
 from core.security.vault import Vault
 from core.store import projects
 from core.store.database import Store
@@ -106,6 +108,8 @@ async def open_runtime(
                 back_off=back_off or BackOff(),
             )
         )
+        secrets = Secrets(store, vault.key, vault.auditor)
+        work.crew.supervisor.supply = SecretSupply(setups, secrets)
         await stack.enter_async_context(_tended(store, registry, setups, work, clock))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(running(mirror.run(), "the mirror", vital=False))

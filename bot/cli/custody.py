@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 def change(ctx: typer.Context, as_json: Json = False) -> None:
     """Give the store, its secrets and its audit log a new key; encrypt or decrypt it as the settings say.
 
-    Orchard has to be stopped. A key in a file is replaced, and the old one kept beside it; where it comes from
+    Orchard has to be stopped. A key in a file is replaced, and the old one kept beside it; if it comes from
     the environment or a command, the new one is read from ORCHARD_NEW_KEY.
     """
     from bot.cli import output_security as output

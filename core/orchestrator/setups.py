@@ -54,6 +54,7 @@ class Setups:
         self.environ = environ
         self.gateway_ready: Ready = never  # set by who runs the model gateway
         self._projects: dict[str, Project] = {}
+        self.handed: set[str] = set()  # values of projects' secrets that were given to processes
         self._rows: tuple[object, Rows] | None = None  # made of which settings
         self._terms: tuple[object, Mapping[str, Terms]] | None = None
 
@@ -134,7 +135,7 @@ class Setups:
         providers = self._settings().global_.model_gateway.providers.values()
         named |= {key for provider in providers for key in provider.key_variables}
         written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
-        return tuple(sorted({*secrets_in(self.environ, named), *written}))
+        return tuple(sorted({*secrets_in(self.environ, named), *written, *self.handed}))
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""

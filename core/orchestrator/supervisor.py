@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Explain = Callable[[str, PhaseReport], Awaitable[PhaseReport]]
+Supply = Callable[[object], Awaitable[object]]
 
 
 class WorkerState(StrEnum):
@@ -94,6 +95,7 @@ class Supervisor:
         self._serial = 0
         self._closed = False
         self._explain: Explain | None = None
+        self.supply: Supply | None = None  # what a job takes along, such as secrets
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -112,6 +114,8 @@ class Supervisor:
 
         Never another worker of the project, which would work on a lease that is not its own.
         """
+        if self.supply is not None:
+            params = await self.supply(params)
         for worker in self._workers.values():
             if worker.owner == owner:
                 return await worker.peer.request(kind, method, params)

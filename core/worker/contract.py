@@ -57,6 +57,7 @@ class ProjectSetup:
     memory_mb: int = 1024
     design_docs_path: str | None = None
     extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
+    test_variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets for its tests
     prompts_path: Path | None = None  # prompts of its own, in the place of those that come with Orchard
 
     def isolation_of(self, role: str) -> str:

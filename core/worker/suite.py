@@ -215,6 +215,7 @@ async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, by
     level = Level(setup.isolation)
     variables = {
         "LANG": "C.UTF-8",
+        **setup.test_variables,
         **plan.variables,
         "TMPDIR": str(own / "tmp"),
         "XDG_CACHE_HOME": str(own / "home" / ".cache"),
