@@ -36,8 +36,8 @@ async def with_container(
     """The machine with level `container`, or with the reason why it cannot give it.
 
     `image` is the one of the configuration: it has to be on this machine and hold python3, 3.8 or newer.
-    Empty: one is made from the machine's root tree. `engines` in the order of preference. The default level of the
-    machine stays as it was.
+    Empty: one is made from the machine's root tree. `engines` in the order of preference. The default level
+    of the machine stays as it was.
     """
     path = os.pathsep.join((DEFAULT_PATH, os.environ.get("PATH", ""))) if search_path is None else search_path
     reasons = []
