@@ -8,12 +8,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from core.isolation.container_probe import with_container
 from core.isolation.launch import DEVNULL, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Door, Level, Limits, Sandbox, plan_launch
 from tests.bench.figure import Figure, milliseconds, quantile
 
 _PROGRAM = "/bin/true"
+_WITH_DOORS = (Level.NETWORK, Level.CONTAINER)
 
 
 def measure(*, launches: int) -> list[Figure]:
@@ -21,16 +23,15 @@ def measure(*, launches: int) -> list[Figure]:
 
 
 async def _measure(launches: int) -> list[Figure]:
-    machine = await probe_machine()
+    machine = await with_container(await probe_machine())
     bare: list[float] = []
-    doors: dict[Level, tuple[Door, ...]] = {}
     found: dict[Level, list[float]] = {level: [] for level in machine.levels}
     with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
         folder = Path(name).resolve()
         (folder / "work").mkdir()
         with socket.socket(socket.AF_UNIX) as way_out:  # nobody goes through it
             way_out.bind(str(folder / "door"))
-        doors[Level.NETWORK] = (Door(socket=folder / "door", port=13128, proxy=True),)
+        doors = dict.fromkeys(_WITH_DOORS, (Door(socket=folder / "door", port=13128, proxy=True),))
         for _ in range(launches):  # in turns, so that what else the machine does falls on all of them
             bare.append(await _bare())
             for level, seconds in found.items():
