@@ -19,6 +19,7 @@ from bot.cli import (
     budgets,
     custody,
     following,
+    isolation,
     launching,
     registering,
     secrets,
@@ -128,6 +129,7 @@ users.add_to(app)
 secrets.add_to(app)
 audit.add_to(app)
 custody.add_to(app)
+isolation.add_to(app)
 
 
 @app.command(name="do", context_settings={"ignore_unknown_options": True})
