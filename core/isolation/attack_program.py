@@ -282,7 +282,7 @@ def daemon() -> str:
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execvpe("sleep", ["sleep", T["daemon_seconds"]], {"PATH": "/usr/bin:/bin"})  # noqa: S606, S607
+            os.execvpe("sleep", ["sleep", T["daemon_seconds"]], {"PATH": "/usr/bin:/bin"})  # noqa: S606
         os._exit(0)
     return _no("judged from outside")
 

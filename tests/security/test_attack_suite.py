@@ -1,0 +1,76 @@
+"""Every attack at every level that this machine gives: held as the table says, which is the manual's."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from core.isolation.attack_table import attack_table
+from core.isolation.attacks import ATTACKS, BY_NAME, LEVELS, Outcome
+from core.isolation.plan import Level, Machine
+from core.isolation.trial import attack_level
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "isolation.md"
+
+# What works for any user where nothing holds it: that these fail elsewhere says something.
+WORKS_UNHELD = {
+    "read_sibling", "read_database", "read_by_link", "see_processes", "read_other_environment",
+    "write_sibling", "write_by_link", "write_by_hard_link", "write_by_race", "write_git_hook",
+    "write_git_config", "swap_git_file", "swap_submodule", "write_read_only", "signal", "fork_bomb",
+    "reach_api", "reach_abstract", "reach_socket",
+}  # fmt: skip
+
+
+@pytest.mark.bwrap
+@pytest.mark.parametrize("level", LEVELS[1:])
+async def test_a_level_holds_what_it_promises(machine: Machine, tmp_path: Path, level: Level) -> None:
+    if level not in machine.levels:
+        pytest.skip(machine.reasons[level])
+    found = await attack_level(machine, level, tmp_path)
+    assert [one.attack.name for one in found] == [attack.name for attack in ATTACKS]
+    assert [f"{one.attack.name}: {one.said}" for one in found if not one.held] == []
+    assert sorted(path.name for path in (tmp_path / "sibling").iterdir()) == ["secret"]
+    assert (tmp_path / "sibling" / "secret").read_text() == "a secret\n"
+    kept = tmp_path / "worktree" / "repository" / ".git"
+    assert (kept / "config").read_text() == "[core]\n"
+    assert list((kept / "hooks").iterdir()) == []
+    assert (tmp_path / "worktree" / "tree" / ".git").read_text() == "gitdir: /nowhere\n"
+    assert (tmp_path / "worktree" / "guarded" / "test_a.py").read_text() == "assert False\n"
+
+
+async def test_the_attacks_work_where_nothing_holds_them(machine: Machine, tmp_path: Path) -> None:
+    found = await attack_level(machine, Level.PROCESS, tmp_path)
+    assert {one.attack.name for one in found if not one.held} == set()
+    assert {one.attack.name for one in found if one.succeeded} >= WORKS_UNHELD
+
+
+def test_a_stronger_level_holds_all_that_a_weaker_one_does() -> None:
+    strength = {Outcome.OPEN: 0, Outcome.CONTAINED: 1, Outcome.STOPPED: 2}
+    for attack in ATTACKS:
+        found = [strength[outcome] for outcome in attack.outcomes]
+        assert found == sorted(found), attack.name
+    assert len(BY_NAME) == len(ATTACKS)
+
+
+def test_the_manual_shows_the_table_as_it_is() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    between = re.search(r"<!-- attacks -->\n(.*?)<!-- /attacks -->", text, re.DOTALL)
+    assert between is not None
+    assert between.group(1).strip() == attack_table(ATTACKS).strip(), (
+        "docs/isolation.md is not current: put the output of `python -m core.isolation.attack_table` there"
+    )
+
+
+def test_what_the_manual_says_is_tested_elsewhere_is() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE.read_text(encoding="utf-8"))
+    assert len(named) >= 8
+    for path, function in named:
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        names = {
+            one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert not function or function in names, f"{path}::{function}"
