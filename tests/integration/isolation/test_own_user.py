@@ -1,0 +1,123 @@
+"""Where Orchard is root: each project's programs are a user of its own, who owns nothing of the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.isolation.launch import PIPE, run
+from core.isolation.plan import Machine, Sandbox, plan_launch, user_of
+
+pytestmark = [
+    pytest.mark.bwrap,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
+]
+
+
+async def test_what_is_written_belongs_to_root_and_is_shared_both_ways(sh, closed_box: Sandbox) -> None:
+    given = closed_box.cwd / "given"
+    given.write_text("from outside")
+    given.chmod(0o600)
+    done = await sh(
+        closed_box, "cat given && echo more >> given && mkdir -p a/b && echo x > a/b/c && ls -n a/b"
+    )
+    assert done.exit_code == 0, done.output
+    assert done.output.split()[5:7] == [b"0", b"0"]  # inside, too, it is its own
+    for path in (closed_box.cwd / "a", closed_box.cwd / "a" / "b" / "c", given):
+        assert (path.stat().st_uid, path.stat().st_gid) == (0, 0)
+    assert given.read_text() == "from outsidemore\n"
+
+
+async def test_git_trusts_the_folder_on_both_sides(sh, closed_box: Sandbox) -> None:
+    inside = (
+        "git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one && git log -1"
+    )
+    assert (await sh(closed_box, inside)).exit_code == 0
+    outside = ["git", "-C", str(closed_box.cwd), "-c", "safe.directory=", "log", "--format=%s"]
+    assert subprocess.check_output(outside) == b"one\n"  # noqa: ASYNC221
+
+
+async def test_the_kernel_knows_it_by_the_projects_number(machine: Machine, closed_box: Sandbox) -> None:
+    seen: list[int] = []
+
+    async def look(process) -> None:
+        seen.append(Path(f"/proc/{process.root[0]}").stat().st_uid)
+
+    box = replace(closed_box, project="shop")
+    done = await run(plan_launch(["/bin/true"], box, machine), timeout_seconds=30, on_start=look)
+    assert done.exit_code == 0
+    assert seen == [user_of("shop")]
+
+
+async def test_no_descriptor_and_no_path_leads_to_a_device_of_its_own(sh, closed_box: Sandbox) -> None:
+    """The right is asked for, never used: the nodes are the machine's."""
+    done = await sh(
+        closed_box, "for n in /dev/null /dev/zero /dev/tty /proc/self/fd/0; do stat -Lc %u $n; done"
+    )
+    assert done.output.split() == [b"65534"] * 4
+
+
+async def test_files_of_somebody_else_stay_theirs(sh, closed_box: Sandbox) -> None:
+    theirs = closed_box.cwd / "theirs"
+    theirs.write_text("readable")
+    os.chown(theirs, 1234, 1234)
+    theirs.chmod(0o644)
+    done = await sh(
+        closed_box, "cat theirs; echo x >> theirs || echo refused; chmod 777 theirs || echo refused"
+    )
+    assert done.output.startswith(b"readable")
+    assert done.output.count(b"refused") == 2
+    assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (1234, 0o644)
+
+
+async def test_a_group_that_is_not_roots_is_no_obstacle(sh, closed_box: Sandbox) -> None:
+    os.chown(closed_box.cwd, 0, 1234)
+    closed_box.cwd.chmod(0o2775)
+    assert (await sh(closed_box, "echo x > new && echo y >> new")).exit_code == 0
+    assert (closed_box.cwd / "new").stat().st_gid == 1234
+
+
+def test_where_ids_cannot_be_mapped_the_devices_are_its_own(machine: Machine, tmp_path: Path) -> None:
+    """/proc has no mapping of ids: what a file system without it comes to."""
+    code = (
+        "import json, os; names = ['/dev/null', '/dev/zero', '/dev/urandom', '/proc/self/fd/0'];"
+        "print(json.dumps([os.geteuid(), [os.stat(name).st_dev for name in names]]))"
+    )
+    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    argv += [
+        str(os.getpid()),
+        "map:/proc",
+        f"map:{tmp_path}",
+        "--",
+        str(machine.python),
+        "-I",
+        "-S",
+        "-c",
+        code,
+    ]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=PIPE, check=True)
+    uid, devices = json.loads(done.stdout)
+    assert uid == 0
+    assert os.stat("/dev/null").st_dev not in devices  # noqa: PTH116
+    assert len(set(devices)) == 1
+    assert not Path("/run/dev").exists()  # laid over for that program alone
+
+
+def test_one_who_is_gone_leaves_nothing_to_start(machine: Machine) -> None:
+    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    done = subprocess.run([*argv, "1", "--", "/bin/echo", "began"], stdout=PIPE, check=False)
+    assert done.returncode == 137
+    assert done.stdout == b""
+
+
+def test_a_launcher_that_is_not_there_is_named(machine: Machine) -> None:
+    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    argv += [str(os.getpid()), "--", "/nowhere/bwrap"]
+    done = subprocess.run(argv, stderr=PIPE, check=False)
+    assert done.returncode == 1
+    assert b"/nowhere/bwrap" in done.stderr or b"/run/0" in done.stderr
