@@ -1,13 +1,21 @@
-"""Who may do what from Discord. PURE: one table and one function; the full access matrix is a later thing."""
+"""Which action each command and button of Discord is, and who is who there. PURE.
+
+The access matrix (core.security.access) decides. A member is what they are in the server (its owner, who
+manages it, who has a configured role) or what the user is that they are linked with, whichever is more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.access import AccessLevel, Standing
 from core.errors import NotAllowed
+from core.security.access import NOBODY, RULES, Action, Asker, Face, Levels, may
+
+EVERY_PROJECT = "*"  # no project has that name: only a level everywhere reaches it
+LINK = "link"  # the code that is typed is the right to it
 
 
 class Right(StrEnum):
@@ -21,101 +29,45 @@ def control(verb: str) -> str:
     return f"button {verb}"
 
 
-_LOOKING = (
-    "global_status",
-    "project_list",
-    "project_status",
-    "resource_status",
-    "why",
-    "budget",
-    "budget show",
-    "session",
-    "session list",
-    "session show",
-    "session search",
-    "agents",
-    "insights",
-    "backlog",
-    "backlog view",
-    "sprint",
-    "sprint status",
-    "sprint burndown",
-    "sprint review",
-    "sprint history",
-    "state",
-    "tdd",
-    "tdd status",
-    "tdd logs",
-    "tdd overview",
-    "story",
-    "story show",
+_ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
+    (Action.SEE_SYSTEM, ("global_status", control("page"))),
+    (Action.SEE_RESOURCES, ("resource_status", "why", control("why"))),
+    (Action.SEE_AGENTS, ("agents",)),
+    (Action.SEE_INSIGHTS, ("insights",)),
+    (Action.SEE_BUDGETS, ("budget", "budget show")),
+    (Action.SEE_TRANSCRIPTS, ("session", "session list", "session show", "session search")),
+    (Action.SEE_PROJECT, ("project_list", "project_status", "backlog", "backlog view", "sprint")),
+    (Action.SEE_PROJECT, ("sprint status", "sprint burndown", "sprint review", "sprint history", "state")),
+    (Action.SEE_PROJECT, ("tdd", "tdd status", "tdd logs", "tdd overview", "story", "story show")),
+    (Action.SEE_PROJECT, tuple(map(control, ("state", "proposals", "pick")))),
     # what a person is told is their own affair
-    "subscribe",
-    "unsubscribe",
-    "subscriptions",
-    "digest",
-    "quiet_hours",
-    *map(control, ("page", "state", "proposals", "pick", "why")),
+    (Action.SET_OWN_NOTICES, ("subscribe", "unsubscribe", "subscriptions", "digest", "quiet_hours")),
+    (Action.REGISTER_PROJECT, ("project_register",)),
+    (Action.DISCOVER_PROJECTS, ("project_discover",)),  # reads folders of the machine
+    (Action.OPTIMIZE_RESOURCES, ("resource_optimize", control("optimize"))),
+    (Action.RUN_PROJECT, ("project_start", "project_stop", "project_pause", "project_resume")),
+    (Action.LINK_SESSIONS, ("session fork", "session link", "session unlink")),
+    (Action.PLAN_EPIC, ("epic", control("revise"))),
+    (Action.APPROVE_STORIES, ("approve", control("accept"), control("accept_all"))),
+    (Action.EDIT_BACKLOG, ("backlog add_story", "backlog edit", "backlog prioritize", "backlog remove")),
+    (Action.EDIT_BACKLOG, (control("edit"), control("drop"))),
+    (Action.PLAN_SPRINT, ("sprint plan",)),
+    (Action.RUN_SPRINT, ("sprint start", "sprint pause", "sprint resume", control("resume"))),
+    (Action.RUN_STORY, ("tdd start", "tdd design", "tdd test", "tdd code", "tdd refactor", "tdd commit")),
+    (Action.RUN_STORY, ("tdd next", "tdd abort", "story stop", "skip_task")),
+    (Action.RUN_STORY, tuple(map(control, ("stop", "go_on", "step", "skip")))),
+    (Action.RUN_TESTS, ("tdd run_tests", "tdd stop_tests")),  # takes the machine's time
+    (Action.STEER_AGENT, ("story steer", "suggest_fix", control("steer"), control("fix"))),
+    (Action.TAKE_OVER_STORY, ("story takeover", "story handback", control("take"), control("hand_back"))),
+    (Action.REVIEW_WORK, ("request_changes", "feedback", control("feedback"), control("request_changes"))),
+    (Action.ANSWER_APPROVAL, (control("approve"), control("reject"))),
+    (Action.RAISE_BUDGET, ("budget raise", control("raise"), control("raise_by"))),
 )
-_STEERING = (
-    "project_register",
-    "project_discover",  # reads folders of the machine
-    "project_start",
-    "project_stop",
-    "project_pause",
-    "project_resume",
-    "resource_optimize",
-    "session fork",
-    "session link",
-    "session unlink",
-    "epic",
-    "approve",
-    "backlog add_story",
-    "backlog edit",
-    "backlog prioritize",
-    "backlog remove",
-    "sprint plan",
-    "sprint start",
-    "sprint pause",
-    "sprint resume",
-    "tdd start",
-    "tdd design",
-    "tdd test",
-    "tdd code",
-    "tdd refactor",
-    "tdd commit",
-    "tdd next",
-    "tdd abort",
-    "tdd run_tests",  # takes the machine's time
-    "tdd stop_tests",
-    "story stop",
-    "story steer",
-    "story takeover",
-    "story handback",
-    "request_changes",
-    "suggest_fix",
-    "skip_task",
-    "feedback",
-    *map(
-        control,
-        (
-            "accept",
-            "accept_all",
-            "revise",
-            "edit",
-            "drop",
-            "stop",
-            "go_on",
-            "step",
-            "take",
-            "hand_back",
-            "steer",
-            "optimize",
-        ),
-    ),
-    *map(control, ("fix", "skip", "resume", "feedback", "request_changes")),
-)
-_DECIDING = (*map(control, ("approve", "reject", "raise", "raise_by")), "budget raise")
+ACTIONS: Mapping[str, Action] = {
+    **{name: action for action, names in _ACTIONS for name in names},
+    LINK: Action.LINK_OWN_ACCOUNT,
+}
+"""One entry a command, and one a button or form (see `control`). None is an operator's."""
 
 # What a level is in Discord: see `standing`.
 LEVEL_WORDS = {
@@ -126,12 +78,14 @@ LEVEL_WORDS = {
     AccessLevel.OWNER: "the owner of this server",
 }
 
-RIGHTS: Mapping[str, Right] = {
-    **dict.fromkeys(_LOOKING, Right.LOOK),
-    **dict.fromkeys(_STEERING, Right.STEER),
-    **dict.fromkeys(_DECIDING, Right.DECIDE),
-}
-"""One entry a command, and one a button or form (see `control`)."""
+
+def _right(action: Action) -> Right:
+    if action in (Action.ANSWER_APPROVAL, Action.RAISE_BUDGET):
+        return Right.DECIDE
+    return Right.LOOK if RULES[action].level is AccessLevel.VIEWER else Right.STEER
+
+
+RIGHTS: Mapping[str, Right] = {name: _right(action) for name, action in ACTIONS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +107,25 @@ class AccessPolicy:
     roles: frozenset[str] = frozenset()
 
 
-def require(policy: AccessPolicy, person: Person, command: str) -> None:
-    """Returns when `person` may run `command`, else raises NotAllowed with the way to get the right."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """The user that somebody in Discord is linked with."""
+
+    username: str
+    levels: Levels
+    disabled: bool = False
+
+
+def require(
+    policy: AccessPolicy,
+    person: Person,
+    command: str,
+    *,
+    linked: Linked | None = None,
+    projects: Collection[str] = (EVERY_PROJECT,),
+) -> None:
+    """Returns when `person` may run `command` in all of `projects`, else raises NotAllowed with the way to
+    get the right."""
     if person.guild_id is None:
         raise NotAllowed("I do not take commands in private messages.", hint="Use them in the server.")
     if policy.guild_id is None or person.guild_id != policy.guild_id:
@@ -163,24 +134,45 @@ def require(policy: AccessPolicy, person: Person, command: str) -> None:
             why="It is bound to one server.",
             hint="Its owner sets `global_discord_guild` in orch-config.yaml.",
         )
-    right = RIGHTS.get(command)
-    if right is None:
+    action = ACTIONS.get(command)
+    if action is None:
         raise NotAllowed(f"Nobody may run '{command}' from Discord.", why="It has no access rule.")
-    if right is not Right.STEER or standing(policy, person).level > AccessLevel.VIEWER:
+    if command == LINK:
         return
-    roles = ", ".join(sorted(policy.roles))
+    if linked is not None and linked.disabled:
+        raise NotAllowed("Your user is disabled.", hint="Ask the owner of Orchard.")
+    asker = asker_of(policy, person, linked)
+    refused = [one for one in (may(action, asker, project) for project in projects) if not one.allowed]
+    if not refused:
+        return
     pressed = command.startswith(control(""))
     what = "do this" if pressed else f"run '{command}'"
+    roles = ", ".join(sorted(policy.roles))
+    by_role = f" Here it needs one of these roles, or the permission Manage Server: {roles}." if roles else ""
     raise NotAllowed(
         f"You may look, but not {what}.",
-        why=f"It needs one of these roles, or the permission Manage Server: {roles}.",
-        hint="Ask someone who manages this server.",
+        why=f"{refused[0].why}{by_role}",
+        hint="Ask someone who manages this server; who has a user of Orchard types /link.",
     )
 
 
-def standing(policy: AccessPolicy, person: Person) -> Standing:
-    """What a member of the server is to Orchard."""
-    return Standing(level=_level(policy, person), roles=person.roles, person=str(person.user_id))
+def asker_of(policy: AccessPolicy, person: Person, linked: Linked | None = None) -> Asker:
+    """Who has a role that may steer, or where none is configured everybody, may do all that chat may:
+    operators' actions are never among that."""
+    level = _level(policy, person)
+    steers = AccessLevel.ADMIN if level > AccessLevel.VIEWER else level
+    own = NOBODY if linked is None else linked.levels
+    levels = Levels(everywhere=max(steers, level, own.everywhere or level), projects=own.projects)
+    name = f"discord:{person.user_id}" if linked is None else f"user:{linked.username}"
+    return Asker(name=name, levels=levels, face=Face.CHAT)
+
+
+def standing(policy: AccessPolicy, person: Person, linked: Linked | None = None) -> Standing:
+    """What a member of the server is to Orchard, or the user that they are linked with."""
+    level = _level(policy, person)
+    if linked is not None and linked.levels.everywhere is not None:
+        level = max(level, linked.levels.everywhere)
+    return Standing(level=level, roles=person.roles, person=str(person.user_id))
 
 
 def _level(policy: AccessPolicy, person: Person) -> AccessLevel:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import discord
 from discord.ext import commands
 
-from cogs.access import AccessPolicy, Person, require, standing
+from cogs.access import EVERY_PROJECT, AccessPolicy, Linked, Person, require, standing
 from cogs.chart import Draw, NoDraw
 from cogs.completion import Completion
 from cogs.message import Message
@@ -19,6 +19,7 @@ from cogs.text import cut
 from core.domain.access import Standing
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotFound, OrchardError
+from core.security.access import NOBODY, Levels
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -38,6 +39,7 @@ Page = Callable[[str, int], Awaitable[Message]]
 
 
 _STORY_ID = re.compile(r"[\w.-]+-e?\d+")
+_STORY_OPTIONS = frozenset({"story", "stories", "other", "session"})
 
 
 class Channels(Protocol):
@@ -68,12 +70,27 @@ class Desk:
     pages: dict[str, Page] = field(default_factory=dict)
     results: Results = field(default_factory=Results)
 
-    def admit(
-        self, user: discord.abc.User, guild: discord.Guild | None, guild_id: int | None, what: str
+    async def admit(
+        self,
+        user: discord.abc.User,
+        guild: discord.Guild | None,
+        guild_id: int | None,
+        what: str,
+        projects: Collection[str] = (EVERY_PROJECT,),
     ) -> None:
-        """Raises NotAllowed when this person may not do `what` here."""
+        """Raises NotAllowed when this person may not do `what` here, in any of these projects."""
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
-        require(policy, person(user, guild, guild_id), what)
+        known = await self._linked(user.id)
+        require(policy, person(user, guild, guild_id), what, linked=known, projects=projects)
+
+    async def _linked(self, user_id: int) -> Linked | None:
+        found = await self.commands.linked_account(str(user_id))
+        if found is None:
+            return None
+        levels = NOBODY
+        if not found.disabled:
+            levels = Levels(everywhere=found.everywhere, projects=found.projects)
+        return Linked(username=found.username, levels=levels, disabled=found.disabled)
 
     def standing(self, interaction: discord.Interaction[Any]) -> Standing:
         """What whoever pressed or typed this is to Orchard."""
@@ -90,10 +107,23 @@ class Desk:
         if ctx.command is None:
             return False
         try:
-            self.admit(ctx.author, ctx.guild, _guild_id(ctx), ctx.command.qualified_name)
+            await self.admit(
+                ctx.author, ctx.guild, _guild_id(ctx), ctx.command.qualified_name, self._meant(ctx)
+            )
         except OrchardError as error:
             raise NotAdmitted(error) from error
         return True
+
+    def _meant(self, ctx: Context) -> Collection[str]:
+        """The projects that a slash command is about, by its options and its channel; a typed one, whose
+        words are not read yet, and a title, which may be any project's, are about every one."""
+        if ctx.interaction is None:
+            return (EVERY_PROJECT,)
+        named = {name: str(value).strip() for name, value in ctx.interaction.namespace if value is not None}
+        found = {named[name].lower() for name in ("project", "name") if named.get(name)}
+        found |= {project_in(named[name]) for name in _STORY_OPTIONS & named.keys()}
+        implied = self.implied(ctx.channel)
+        return found or {implied or EVERY_PROJECT}
 
     def project(self, ctx: Context, named: str | None) -> str:
         """The project that was named, else the one whose channel or thread this is."""
@@ -165,6 +195,11 @@ class Desk:
     def implied(self, channel: Any) -> str | None:
         """The project of this channel, or of the channel that this thread hangs off."""
         return self.channels.project_of(channel) if channel is not None else None
+
+
+def project_in(text: str) -> str:
+    """shop, of the story's id shop-3; of what is none, every project."""
+    return text.lower().rpartition("-")[0] if _STORY_ID.fullmatch(text) else EVERY_PROJECT
 
 
 def _guild_id(ctx: Context) -> int | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bot.cli.words import typed
 from core.domain.story import StoryStatus
+from core.domain.untrusted import for_terminal
 
 STORY_STYLE = {
     StoryStatus.PROPOSED: "magenta",
@@ -28,9 +29,7 @@ STORY_STYLE = {
 }
 
 
-def clean(text: str) -> str:
-    """Without what steers a terminal, and without characters that turn the reading direction."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+clean = for_terminal  # without what steers a terminal or turns the reading direction
 
 
 def one_line(text: str, limit: int = 200) -> str:

@@ -27,6 +27,7 @@ from bot.cli import (
     sharing,
     users,
 )
+from bot.cli.admission import admit_all
 from bot.cli.asking import (
     ACTOR,
     Json,
@@ -192,3 +193,4 @@ def doctor(
 
 
 launching.add_to(app)
+admit_all(app)

@@ -15,10 +15,11 @@ from cogs.access import control
 from cogs.agents import Agents
 from cogs.backlog import Backlog
 from cogs.budget import Budget
-from cogs.desk import Desk
+from cogs.desk import Desk, project_in
 from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
 from cogs.insights import Insights
+from cogs.linking import Linking
 from cogs.notifications import Notifications
 from cogs.outgoing import CUSTOM_ID, OrchardControl
 from cogs.projects import Projects
@@ -52,6 +53,7 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Agents,
     Insights,
     Notifications,
+    Linking,
 )
 Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
 Submit = Callable[[discord.Interaction[Any], str, str], Awaitable[None]]
@@ -181,10 +183,14 @@ class OrchardBot(commands.Bot):
             press = self._forms.presses.get(verb)
             if press is None:
                 raise NotFound("This button is of another version.", hint="Type / for the commands.")
-            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, control(verb))
+            await self._admit(interaction, verb, target)
             await press(interaction, target)
         except Exception as error:
             await whisper_error(interaction, error, f"button {verb}")
+
+    async def _admit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
+        who, guild, guild_id = interaction.user, interaction.guild, interaction.guild_id
+        await self.desk.admit(who, guild, guild_id, control(verb), {project_in(target)})
 
     async def submit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
         """A form was sent. Its id says what it was, so it may be sent after a restart too."""
@@ -192,7 +198,7 @@ class OrchardBot(commands.Bot):
             submit, fill = self._forms.submits.get(verb), self._forms.fills.get(verb)
             if submit is None and fill is None:
                 raise NotFound("This form is of another version.", hint="Type / for the commands.")
-            self.desk.admit(interaction.user, interaction.guild, interaction.guild_id, control(verb))
+            await self._admit(interaction, verb, target)
             texts = form_texts(interaction.data)
             if fill is not None:
                 await fill(interaction, target, texts)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.domain.access import AccessLevel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserView:
@@ -21,6 +23,16 @@ class UserView:
     accounts: tuple[str, ...]
     made_at: datetime
     made_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedAccount:
+    """The user that an account of Discord is; levels as numbers, of AccessLevel."""
+
+    username: str
+    everywhere: AccessLevel | None
+    projects: Mapping[str, AccessLevel]
+    disabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ _ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.RUN_PROJECT, ("start_project", "stop_project")),
     (Action.IMPORT_STATE, ("import_state",)),
     (Action.CREATE_USER, ("create_user",)),
-    (Action.SEE_USERS, ("users",)),
+    (Action.SEE_USERS, ("users", "linked_account")),
     (Action.SET_LEVEL, ("set_user_level",)),
     (Action.DISABLE_USER, ("disable_user", "enable_user")),
     (Action.RESET_LOGIN, ("reset_password", "reset_second_factor", "link_code", "unlink_account")),

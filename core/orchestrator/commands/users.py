@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput
 from core.orchestrator.commands.topic import Topic
-from core.orchestrator.security_views import LinkCode, UserView
+from core.orchestrator.security_views import LinkCode, LinkedAccount, UserView
 from core.store import logins, users
 
 if TYPE_CHECKING:
@@ -79,6 +79,22 @@ class UserAdmin(Topic):
     async def redeem_link(self, person: str, code: str) -> str:
         """The person of Discord is the code's user from now on; the user's name. Raises NotAllowed."""
         return (await self._linking().redeem(person, code)).username
+
+    async def linked_account(self, person: str) -> LinkedAccount | None:
+        """Who the person of Discord (their id) is; None: linked to nobody."""
+
+        def look(conn: sqlite3.Connection) -> LinkedAccount | None:
+            user = users.by_person(conn, person)
+            if user is None:
+                return None
+            return LinkedAccount(
+                username=user.username,
+                everywhere=user.level,
+                projects=user.projects,
+                disabled=user.disabled_at is not None,
+            )
+
+        return await self._store.read(look)
 
     async def unlink_account(self, person: str) -> None:
         """Raises NotFound when the account is linked to nobody."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "global_status",
     "resource_status",
     "resource_optimize",
+    "link",
     "why",
     "insights",
     "subscribe",

@@ -12,7 +12,7 @@ from cogs.text import code, count, cut, fence, length, one_line, plain, told, vi
     [
         ("@everyone", "@\u200beveryone"),
         ("hi @HERE", "hi @\u200bHERE"),
-        ("<@123> <@&4> <#5>", r"\<@123\> \<@&4\> \<#5\>"),
+        ("<@123> <@&4> <#5>", "\\<@\u200b123\\> \\<@\u200b&4\\> \\<#5\\>"),
         ("**bold** _it_ ~~x~~ ||secret||", r"\*\*bold\*\* \_it\_ \~\~x\~\~ \|\|secret\|\|"),
         ("[text](http://x)", r"\[text\](http://x)"),
         ("# big", r"\# big"),
@@ -43,7 +43,7 @@ def test_hidden_characters_are_spelled_out(typed: str, shown: str) -> None:
 
 
 def test_a_sentence_names_people_as_discord_does() -> None:
-    assert told("by discord:1573714418007670784. <@1>") == r"by <@1573714418007670784>. \<@1\>"
+    assert told("by discord:1573714418007670784. <@1>") == "by <@1573714418007670784>. \\<@\u200b1\\>"
     assert told("discord:42") == "discord:42"
 
 
