@@ -322,6 +322,11 @@ class ProjectSettings(Section):
         {},
         description="Another level for agents of a role: design, qa, code or data; tests keep the project's.",
     )
+    container_image: Text | None = Field(
+        None,
+        description="The image at level container, which has to be on this machine and hold python3; "
+        "null: one that is made from the machine's own root tree.",
+    )
     network_allow: tuple[AllowEntry, ...] = Field(
         ("registries",),
         description="What agents may reach at level `network`, beside their models: HOST:PORT, *.HOST:PORT, "

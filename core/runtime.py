@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from config.loader import Configuration
+from config.project_settings import ProjectSettings
 from core.agents.redaction import Redactor
 from core.background import running
 from core.bus import Bus
@@ -22,8 +23,9 @@ from core.folder import only_one
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
+from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
-from core.isolation.plan import Machine
+from core.isolation.plan import Level, Machine
 from core.offline import open_commands as open_commands
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
@@ -93,6 +95,8 @@ async def open_runtime(
         store = await stack.enter_async_context(vault.open_store(clock=clock, bus=bus))
         await vault.check_key(store)
         machine = await probe_machine()
+        if any(_wants_container(project) for project in configuration.settings.projects.values()):
+            machine = await with_container(machine)
         await _clean_up(store, state_path)
         registry = Registry(store, configuration, load)
         registry.record = partial(_record_settings, store, vault)
@@ -151,6 +155,10 @@ async def _record_settings(store: Store, vault: Vault, told: ReloadView) -> None
     kind = AuditKind.ISOLATION_CHANGED if isolation else AuditKind.SETTINGS_CHANGED
     data = {"changed": list(told.changed), "later": list(told.later)}
     await store.write(lambda tx: vault.auditor.record(tx, kind, actor="orch-config", data=data))
+
+
+def _wants_container(project: ProjectSettings) -> bool:
+    return Level.CONTAINER in (project.isolation, *project.isolation_by_role.values())
 
 
 async def _setups(registry: Registry, state_path: Path, machine: Machine) -> Setups:

@@ -9,7 +9,7 @@ standard streams through the lifeline, a unix socket: so no secret is ever on a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -96,7 +96,7 @@ def container_argv(
         *_engine_options(container),
         *("--user", f"{_user(sandbox, container)}"),
         *_limit_options(sandbox.limits, container),
-        *_temporary(sandbox.limits),
+        *_temporary(sandbox.limits, {mount.target for mount in mounts}),
         *_mount_options(sandbox, machine, container, image, mounts, doors),
         *("--workdir", "/"),
         *("--entrypoint", str(machine.python) if image.shares_system else image.python),
@@ -141,9 +141,11 @@ def _limit_options(limits: Limits, container: Container) -> Iterable[str]:
         yield from ("--cpus", f"{limits.cpus:g}")
 
 
-def _temporary(limits: Limits) -> Iterable[str]:
+def _temporary(limits: Limits, taken: Set[Path]) -> Iterable[str]:
     size = limits.memory_mb or 1024
     for path in _TEMPORARY:
+        if Path(path) in taken:
+            continue
         mode = "0755" if path == "/run" else "1777"
         yield from ("--tmpfs", f"{path}:rw,nosuid,nodev,size={size}m,mode={mode}")
     yield from ("--shm-size", f"{size}m")
@@ -157,9 +159,11 @@ def _mount_options(
     mounts: Sequence[Mount],
     doors: Sequence[str],
 ) -> Iterable[str]:
+    own = {mount.target for mount in mounts}  # an engine takes each place once
     if image.shares_system:
         for mount in shared_folders(machine):
-            yield from _bind(mount.source, str(mount.target), writable=False)
+            if mount.target not in own:
+                yield from _bind(mount.source, str(mount.target), writable=False)
     for mount in mounts:
         if any(mount.source.is_relative_to(place) for place in _FORBIDDEN):
             raise InvalidInput(f"A container may not be given {mount.source}.")

@@ -111,6 +111,7 @@ class Setups:
             environment=settings.environment,
             isolation=self.level(name),
             isolation_by_role=self.levels_by_role(name),
+            container_image=self.settings(name).container_image or "",
             network_allow=expand(settings.network_allow),
             setup_network_allow=expand(settings.setup_network_allow),
             test_timeout_seconds=settings.test_timeout_seconds,

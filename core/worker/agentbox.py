@@ -97,6 +97,7 @@ def agent_sandbox(
         read_only=tuple(read_only),
         mounts=environment.mounts_at(worktree) if level is not Level.PROCESS else (),
         environment={**added, **variables, "PATH": ":".join(paths)},
+        image=setup.container_image,
         network=True,
         doors=doors,
         limits=Limits(memory_mb=setup.memory_mb, processes=1024, open_files=4096),

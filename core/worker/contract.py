@@ -48,6 +48,7 @@ class ProjectSetup:
     environment: str = "auto"  # auto | inherit | make | none
     isolation: str = "filesystem"  # the level that this machine was found to give
     isolation_by_role: Mapping[str, str] = field(default_factory=dict)  # of agents; tests keep `isolation`
+    container_image: str = ""  # empty: made from the machine's own root tree
     network_allow: tuple[str, ...] = ()  # rules of core.isolation.egress: for agents at level `network`
     setup_network_allow: tuple[str, ...] = ()  # for the set-up command
     test_timeout_seconds: float = 600.0
@@ -59,6 +60,10 @@ class ProjectSetup:
     extra_test_paths: tuple[str, ...] = ()  # more globs that count as tests
     test_variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets for its tests
     prompts_path: Path | None = None  # prompts of its own, in the place of those that come with Orchard
+
+    @property
+    def wants_container(self) -> bool:
+        return "container" in (self.isolation, *self.isolation_by_role.values())
 
     def isolation_of(self, role: str) -> str:
         """The level of an agent in the role."""

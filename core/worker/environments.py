@@ -231,6 +231,7 @@ class Environments:
                     "UV_CACHE_DIR": str(cache / "uv"),
                     "npm_config_cache": str(cache / "npm"),
                 },
+                image=self._setup.container_image,
                 network=True,
                 limits=Limits(open_files=4096),
                 project=self._setup.name,

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from core.errors import Unavailable
+from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
 from core.rpc import INVALID_PARAMS, Handler, RpcError, decode
 from core.worker.contract import (
@@ -207,4 +208,6 @@ class Worker:
 
     async def _make_services(self, setup: ProjectSetup) -> Services:
         guard, machine = await asyncio.gather(hold_project(setup), probe_machine())
+        if setup.wants_container:
+            machine = await with_container(machine)
         return Services(machine=machine, tell=self.tell, guard=guard)

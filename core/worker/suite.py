@@ -232,6 +232,7 @@ async def _launch(bench: Bench, place: Place, plan: Plan) -> tuple[Completed, by
             home=own / "home",
             writable=(place.checkout, own),
             read_only=(*bench.environment.read_only, *plan.read_only),
+            image=setup.container_image,
             mounts=bench.environment.mounts_at(place.checkout) if level is not Level.PROCESS else (),
             environment=variables,
             network=not has_own_network(level),  # else tests reach nothing but themselves

@@ -105,6 +105,17 @@ def test_only_what_was_given_is_mounted_and_only_the_worktree_can_be_written() -
     ]
 
 
+def test_each_place_is_mounted_once() -> None:
+    again = (
+        Mount(source=Path("/usr"), target=Path("/usr")),
+        Mount(source=Path("/srv/t"), target=Path("/tmp")),
+    )
+    argv = argv_of(replace(BOX, mounts=again))
+    targets = [word.partition("target=")[2].split(",")[0] for word in after(argv, "--mount")]
+    targets += [word.partition(":")[0] for word in after(argv, "--tmpfs")]
+    assert len(set(targets)) == len(targets)
+
+
 def test_limits_become_the_containers_own() -> None:
     limits = Limits(memory_mb=300, processes=40, open_files=99, file_size_mb=2, cpus=0.5)
     argv = argv_of(replace(BOX, limits=limits))
