@@ -1,13 +1,10 @@
-"""PURE: the attacks and what each level makes of them, as a table of the manual.
-
-`python -m core.isolation.attack_table` prints it.
-"""
+"""PURE: the attacks and what each level makes of them, as a table of the manual."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.isolation.attacks import ATTACKS, LEVELS, Attack
+from core.isolation.attacks import LEVELS, Attack
 
 _HEAD = ("", "attack", *(f"`{level}`" for level in LEVELS))
 
@@ -22,7 +19,3 @@ def attack_table(attacks: Iterable[Attack]) -> str:
         outcomes = " | ".join(attack.outcomes)
         lines.append(f"| {named} | {attack.what} | {outcomes} |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(attack_table(ATTACKS), end="")

@@ -60,9 +60,8 @@ def test_the_manual_shows_the_table_as_it_is() -> None:
     text = PAGE.read_text(encoding="utf-8")
     between = re.search(r"<!-- attacks -->\n(.*?)<!-- /attacks -->", text, re.DOTALL)
     assert between is not None
-    assert between.group(1).strip() == attack_table(ATTACKS).strip(), (
-        "docs/isolation.md is not current: put the output of `python -m core.isolation.attack_table` there"
-    )
+    table = attack_table(ATTACKS)
+    assert between.group(1) == table, f"docs/isolation.md is not current, it should say:\n{table}"
 
 
 def test_what_the_manual_says_is_tested_elsewhere_is() -> None:
