@@ -10,7 +10,8 @@ import pytest
 from core.isolation.container import Engine
 from core.isolation.container_probe import with_container
 from core.isolation.plan import Level
-from core.worker.contract import SuiteJob
+from core.worker.contract import PhaseEnd, SuiteJob
+from core.worker.phases import run_phase
 from core.worker.testruns import run_tests
 
 
@@ -24,3 +25,23 @@ async def test_a_project_s_tests_run_in_a_container(calculator, services, setup)
     assert report.error == ""
     assert (report.passed, report.failed_count, report.exit_code) == (1, 0, 0)
     assert not report.exit_code_only
+
+
+async def test_an_agent_s_turn_is_taken_in_a_container(calculator, job_of, play, services, setup) -> None:
+    machine = await with_container(services.machine, engines=(Engine.PODMAN,))
+    if Level.CONTAINER not in machine.levels:
+        pytest.skip(machine.reasons[Level.CONTAINER])
+    project = replace(setup, isolation_by_role={"qa": "container"})
+    text = "from calc import mul\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"
+    agent = play(
+        test_red=[
+            {"run": "cat /proc/sys/kernel/hostname; grep -c overlay /proc/mounts"},
+            {"write": {"path": "tests/test_mul.py", "text": text}},
+        ]
+    )
+    report = await run_phase(
+        job_of(agent, project=project), replace(services, machine=machine), asyncio.Event()
+    )
+    assert report.end is PhaseEnd.PASSED, report
+    (transcript,) = (setup.state_path / "transcripts").rglob("*.jsonl")
+    assert "sandbox\\n" in transcript.read_text()
