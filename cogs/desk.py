@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import discord
 from discord.ext import commands
 
-from cogs.access import EVERY_PROJECT, AccessPolicy, Linked, Person, require, standing
+from cogs.access import (
+    EVERY_PROJECT,
+    RIGHTS,
+    AccessPolicy,
+    Linked,
+    Person,
+    Right,
+    require,
+    standing,
+)
 from cogs.chart import Draw, NoDraw
 from cogs.completion import Completion
 from cogs.message import Message
@@ -18,7 +27,7 @@ from cogs.results import Results
 from cogs.text import cut
 from core.domain.access import Standing
 from core.domain.story import StoryStatus
-from core.errors import InvalidInput, NotFound, OrchardError
+from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
 from core.security.access import NOBODY, Levels
 
 if TYPE_CHECKING:
@@ -81,7 +90,14 @@ class Desk:
         """Raises NotAllowed when this person may not do `what` here, in any of these projects."""
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
         known = await self._linked(user.id)
-        require(policy, person(user, guild, guild_id), what, linked=known, projects=projects)
+        try:
+            require(policy, person(user, guild, guild_id), what, linked=known, projects=projects)
+        except NotAllowed as error:
+            if RIGHTS.get(what) is not Right.LOOK:
+                await self.commands.note_denied(
+                    actor(user), what, _only(projects), error.why or error.message
+                )
+            raise
 
     async def _linked(self, user_id: int) -> Linked | None:
         found = await self.commands.linked_account(str(user_id))
@@ -195,6 +211,11 @@ class Desk:
     def implied(self, channel: Any) -> str | None:
         """The project of this channel, or of the channel that this thread hangs off."""
         return self.channels.project_of(channel) if channel is not None else None
+
+
+def _only(projects: Collection[str]) -> str | None:
+    named = set(projects) - {EVERY_PROJECT}
+    return named.pop() if len(named) == 1 else None
 
 
 def project_in(text: str) -> str:

@@ -27,6 +27,7 @@ from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
 from core.offline import open_commands as open_commands
+from core.orchestrator.audit_keeping import AuditKeeping
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.commands import Commands
 from core.orchestrator.commands.admission import admitted
@@ -110,11 +111,10 @@ async def open_runtime(
                 clock=clock,
                 times=times,
                 back_off=back_off or BackOff(),
+                supply=SecretSupply(setups, Secrets(store, vault.key, vault.auditor)),
             )
         )
-        secrets = Secrets(store, vault.key, vault.auditor)
-        work.crew.supervisor.supply = SecretSupply(setups, secrets)
-        await stack.enter_async_context(_tended(store, registry, setups, work, clock))
+        await stack.enter_async_context(_tended(store, registry, setups, work, clock, vault))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(running(mirror.run(), "the mirror", vital=False))
         commands = Commands(
@@ -177,7 +177,7 @@ async def _setups(registry: Registry, state_path: Path, machine: Machine) -> Set
 
 @asynccontextmanager
 async def _tended(
-    store: Store, registry: Registry, setups: Setups, work: Work, clock: Clock
+    store: Store, registry: Registry, setups: Setups, work: Work, clock: Clock, vault: Vault
 ) -> AsyncIterator[None]:
     """Settings that change reach what is at work; what should be is compared with what is."""
     registry.on_changed(work.dispatcher.wake)
@@ -190,8 +190,11 @@ async def _tended(
         retention_days=lambda: setups.global_settings().transcript_retention_days,
         redactor=lambda: Redactor(setups.secrets()),
     )
+    auditing = AuditKeeping(
+        store, clock, vault.auditor, lambda: setups.global_settings().security.audit_log_retention_days
+    )
     reconciler = Reconciler(store, work.dispatcher, work.crew, state_path=setups.state_path)
-    async with ticking(reconciler, SettingsWatch(registry), work.resources, registry, transcripts):
+    async with ticking(reconciler, SettingsWatch(registry), work.resources, registry, transcripts, auditing):
         yield
 
 

@@ -26,7 +26,7 @@ from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.scheduling.history import History
 from core.orchestrator.scheduling.surveyor import Surveyor
 from core.orchestrator.setups import Setups
-from core.orchestrator.supervisor import SupervisionTimes
+from core.orchestrator.supervisor import SupervisionTimes, Supply
 from core.store.database import Store
 from core.wake import Wake
 
@@ -67,6 +67,7 @@ async def open_work(
     clock: Clock,
     times: SupervisionTimes | None,
     back_off: BackOff,
+    supply: Supply | None = None,
 ) -> AsyncIterator[Work]:
     """At work until the block ends. `folder`: that of the settings, where strategies of one's own are."""
     settings, wake = setups.global_settings(), Wake()
@@ -85,6 +86,7 @@ async def open_work(
             models=ModelRuns(means.gateway, means.budgets.accounts),
             holds=means.holds,
         )
+        crew.supervisor.supply = supply
         crew.supervisor.on_report(means.fencing.explained)
         interval = settings.scheduling_interval_seconds
         dispatcher = Dispatcher(

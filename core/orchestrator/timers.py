@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from core.orchestrator.audit_keeping import AuditKeeping
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.registry import Registry
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.transcript_keeping import TranscriptKeeping
 
+_AUDIT_SECONDS = 60.0  # it looks at its clock then
 _TRANSCRIPTS_SECONDS = 2.0  # what was said can be searched so long after a turn
 
 
@@ -24,6 +26,7 @@ async def ticking(
     resources: ResourceEngine,
     registry: Registry,
     transcripts: TranscriptKeeping,
+    auditing: AuditKeeping,
 ) -> AsyncIterator[None]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
@@ -31,6 +34,7 @@ async def ticking(
     scheduler.add_job(reconciler.tick, "interval", seconds=2, **one_at_a_time)
     scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
     scheduler.add_job(transcripts.tick, "interval", seconds=_TRANSCRIPTS_SECONDS, **one_at_a_time)
+    scheduler.add_job(auditing.tick, "interval", seconds=_AUDIT_SECONDS, **one_at_a_time)
     seconds = _rebalance_seconds(registry)
     job = scheduler.add_job(resources.tick, "interval", seconds=seconds, **one_at_a_time)
 

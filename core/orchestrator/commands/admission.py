@@ -57,7 +57,7 @@ _ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.LINK_OWN_ACCOUNT, ("redeem_link",)),  # whoever has the code; in chat the code is the right
     (Action.CHANGE_SETTINGS, ("reload_settings",)),
     (Action.INSTALL_AGENT, ("install_agent", "uninstall_agent", "check_agent")),
-    (Action.SEE_AUDIT, ("audit_entries", "audit_page", "audit_exported", "verify_audit")),
+    (Action.SEE_AUDIT, ("audit_entries", "audit_page", "audit_exported", "verify_audit", "note_denied")),
     (Action.BACK_UP, ("back_up",)),
     (Action.GRANT_PROJECT_ACCESS, ("grant_project_access",)),
     (Action.SET_SECRET, ("set_secret", "remove_secret")),

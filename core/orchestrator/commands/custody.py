@@ -107,6 +107,19 @@ class Custody(Topic):
             lambda tx: auditor.record(tx, AuditKind.AUDIT_EXPORTED, actor=_ACTOR, data={"rows": rows})
         )
 
+    async def note_denied(self, actor: str, what: str, project: str | None, why: str) -> None:
+        """Somebody was refused something of weight by a face."""
+        if self._vault_of is None:  # nothing is recorded where there is no key to sign with
+            return
+        from core.security.audit import AuditKind
+
+        auditor, data = self._vault.auditor, {"why": why[:500]}
+        await self._store.write(
+            lambda tx: auditor.record(
+                tx, AuditKind.ACCESS_DENIED, actor=actor, project=project, subject=what[:100], data=data
+            )
+        )
+
     async def back_up(self) -> BackupView:
         """A proven backup, beside which those that are too old are removed. Raises Unavailable."""
         from core.security.audit import AuditKind
