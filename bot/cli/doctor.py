@@ -88,7 +88,14 @@ def _isolation(machine: Machine) -> Check:
     levels = ", ".join(machine.levels)
     if Level.FILESYSTEM in machine.levels:
         found = f"{levels} (bubblewrap at {machine.bubblewrap}); used: {machine.strongest}"
-        return Check(name="isolation", state="ok", found=found)
+        if Level.NETWORK in machine.levels:
+            return Check(name="isolation", state="ok", found=found)
+        return Check(
+            name="isolation",
+            state="note",
+            found=f"{found}. Agents reach whatever this machine reaches: {machine.reasons[Level.NETWORK]}",
+            mend="Mend that, so that agents reach their models and the allow-list only.",
+        )
     reason = machine.reasons.get(Level.FILESYSTEM, "")
     return Check(
         name="isolation",

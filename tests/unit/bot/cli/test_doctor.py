@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from bot.cli.discordcheck import check_discord
-from bot.cli.doctor import examine
+from bot.cli.doctor import _isolation, examine
 from bot.localguild.permissions import BOT_DEFAULT, Permission
 from bot.localguild.server import LocalGuild
 from bot.localguild.settings import GuildSettings
 from config.loader import load
+from core.isolation.plan import Level, Machine
 
 ENVIRON = {"PATH": os.environ["PATH"]}
 
@@ -204,3 +206,18 @@ async def test_providers_of_models_are_told_by_whether_they_have_a_key(tmp_path)
     (tmp_path / "orch-config.yaml").write_text("global: {model_gateway: {enabled: false}}\n")
     found, _ = await checks(tmp_path)
     assert "switched off" in found["model gateway"][0].found
+
+
+def test_a_machine_without_level_network_is_told_why():
+    found = _isolation(
+        Machine(
+            levels=(Level.PROCESS, Level.FILESYSTEM),
+            reasons={Level.NETWORK: "There is no filter of system calls for riscv yet."},
+            strongest=Level.FILESYSTEM,
+            python=Path("/usr/bin/python3"),
+            contain=Path("/contain.py"),
+        )
+    )
+    assert found.state == "note"
+    assert "filter of system calls for riscv" in found.found
+    assert "allow-list" in found.mend

@@ -1,0 +1,54 @@
+"""A whole story at level network: what its agents were refused and had is told by events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from core.domain.event import EventKind
+from core.isolation.machine import probe_machine
+from core.isolation.plan import Level
+from core.store import events
+
+# Asks for what no rule names, then is the replay agent.
+_AGENT = """
+import os, sys, urllib.request
+try:
+    urllib.request.urlopen("http://evil.example/", timeout=30)
+except OSError:
+    pass
+os.execv(sys.executable, [sys.executable, "-I", *sys.argv[1:]])
+"""
+
+
+_KINDS = (EventKind.NETWORK_DENIED, EventKind.NETWORK_USED)
+
+
+@pytest.mark.bwrap
+async def test_refusals_and_bytes_of_a_merged_story_are_events(quick_farm: Any) -> None:
+    machine = await probe_machine()
+    if Level.NETWORK not in machine.levels:
+        pytest.skip(machine.reasons[Level.NETWORK])
+    quick_farm.add("calc")
+    quick_farm.settings["isolation"] = "network"
+    quick_farm.agent_row = {"argv": ["{python}", "-I", "-c", _AGENT, "{replay}", "--script", "{script}"]}
+    async with quick_farm.running() as orchard:
+        (story,) = await orchard.sprint("calc", "Multiply")
+        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        assert ended.kind is EventKind.STORY_MERGED, ended.data
+        store = orchard.runtime.store
+        async with asyncio.timeout(30):
+            while True:
+                told = await store.read(lambda conn: events.since(conn, 0, kinds=_KINDS))
+                used = [event for event in told if event.kind is EventKind.NETWORK_USED]
+                if len(used) >= 3:
+                    break
+                await asyncio.sleep(0.05)
+    denied = [event for event in told if event.kind is EventKind.NETWORK_DENIED]
+    assert {(event.project, event.story_id) for event in (*denied, *used)} == {("calc", story)}
+    assert {event.data["host"] for event in denied} == {"evil.example"}
+    assert {event.data["phase"] for event in denied} == {"test_red", "code_green", "refactor"}
+    assert "Add 'evil.example:80'" in denied[0].data["text"]
+    assert {event.data["denied"] for event in used} == {1}
