@@ -1,14 +1,14 @@
 """Becomes a project's own user, then the sandbox's launcher: for an Orchard that runs as root.
 
-    python -I -S own_user.py UID PLACE PARENT [map:PATH | show:PATH ...] -- BUBBLEWRAP ...
+    python -I -S own_user.py UID PLACE PARENT PATH ... -- BUBBLEWRAP ...
 
 What runs in a sandbox started by root would be root by number: it owns the machine's device nodes, and may
 change their modes, also by a descriptor it was given. UID owns nothing. So that it can still work on files
-that root owns, each source is shown to it, in a mount namespace of this process alone, by an id-mapped mount:
+that root owns, each PATH is shown to it, in a mount namespace of this process alone, by an id-mapped mount:
 what belongs to root on the disk belongs to UID there, and what UID writes belongs to root on the disk. Nobody
 has to change an owner, and git sees one owner on both sides.
 
-The nth PATH appears as PLACE/n, those to `show` without a mapping. What is missing is left out.
+The nth PATH appears as PLACE/n. What is missing is left out.
 
 Where the kernel or a file system cannot map ids (before Linux 5.12; NFS) the program stays root by number and
 gets device nodes of its own instead: what it does to them ends with it.
@@ -44,7 +44,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main(arguments: list[str]) -> int:
     uid, place, parent = int(arguments[0]), arguments[1], int(arguments[2])
     split = arguments.index("--", 3)
-    sources = [(path, how == "map") for how, _, path in (word.partition(":") for word in arguments[3:split])]
+    sources = [(path, True) for path in arguments[3:split]]
     command = arguments[split + 1 :]
     environment = _given_environment()  # to be read before what may read it changes
     sources.append((command[0], False))  # it may lie where only root gets to

@@ -91,8 +91,8 @@ def test_where_ids_cannot_be_mapped_the_devices_are_its_own(machine: Machine, tm
     argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
     argv += [
         str(os.getpid()),
-        "map:/proc",
-        f"map:{tmp_path}",
+        "/proc",
+        str(tmp_path),
         "--",
         str(machine.python),
         "-I",
