@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -167,6 +168,8 @@ class CheckTurns:
             if refused.hint and heard.end.error:
                 heard.end = replace(heard.end, hint=f"{heard.end.hint} {refused.hint}".strip())
         finally:
+            with suppress(OSError):
+                (place.top / "doors").rmdir()  # what the agent leaves is looked for there
             heard.metered = await self._lane.end(name)
         return heard
 
