@@ -24,6 +24,7 @@ from core.orchestrator import designs, reports
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
 from core.orchestrator.views import EpicView
+from core.security.vault import Vault
 from core.store import approvals, cycles, outbox, projects
 from core.store import epics as epics_table
 from core.store.database import Store, Transaction
@@ -155,4 +156,5 @@ async def open_orchard(folder: Path) -> AsyncIterator[Orchard]:
     async with Store.open(folder / "orchard.db", clock=clock, bus=bus) as store:
         configuration = load(folder, environ={})
         registry = Registry(store, configuration, lambda: load(folder, environ={}))
-        yield Orchard(store, bus, clock, Commands(store, registry, None))
+        vault = Vault(configuration, environ={})
+        yield Orchard(store, bus, clock, Commands(store, registry, None, vault=vault))
