@@ -75,7 +75,7 @@ class Budget(commands.Cog):
                 Asked(scope=which, unit=found, name=name, amount=number),
                 click=f"discord:{ctx.interaction.id if ctx.interaction else ctx.message.id}",
                 by=actor(ctx.author),
-                standing=self._desk.standing_of(ctx),
+                standing=await self._desk.standing_of(ctx),
             )
             return render_budgets.raised(view)
 

@@ -108,15 +108,18 @@ class Desk:
             levels = Levels(everywhere=found.everywhere, projects=found.projects)
         return Linked(username=found.username, levels=levels, disabled=found.disabled)
 
-    def standing(self, interaction: discord.Interaction[Any]) -> Standing:
+    async def standing(self, interaction: discord.Interaction[Any]) -> Standing:
         """What whoever pressed or typed this is to Orchard."""
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
-        return standing(policy, person(interaction.user, interaction.guild, interaction.guild_id))
+        who = person(interaction.user, interaction.guild, interaction.guild_id)
+        return standing(policy, who, await self._linked(interaction.user.id))
 
-    def standing_of(self, ctx: Context) -> Standing:
+    async def standing_of(self, ctx: Context) -> Standing:
         """As `standing`, of whoever ran a command."""
         policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
-        return standing(policy, person(ctx.author, ctx.guild, _guild_id(ctx)))
+        return standing(
+            policy, person(ctx.author, ctx.guild, _guild_id(ctx)), await self._linked(ctx.author.id)
+        )
 
     async def check(self, ctx: Context) -> bool:
         """The bot's global check: no command runs without it."""

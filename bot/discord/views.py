@@ -84,7 +84,7 @@ class Counter:
             if asked.state is not ApprovalState.PENDING:
                 await self._show_answered(interaction, asked)
                 return
-            if may_answer(asked, self._desk.standing(interaction)):
+            if may_answer(asked, await self._desk.standing(interaction)):
                 await whisper(interaction, render.may_not(asked, self._desk.roles))
                 return
         await self._ask_why(interaction, approval_id)
@@ -104,7 +104,7 @@ class Counter:
                     approve,
                     reason=reason,
                     actor=actor(interaction.user),
-                    standing=self._desk.standing(interaction),
+                    standing=await self._desk.standing(interaction),
                 )
             except NotAllowed as error:
                 asked = await self._commands.approval(approval_id)
