@@ -69,7 +69,7 @@ _SHELL = {
     "insights": "insights",
 }
 # Whom Discord calls, and when, is a person's own affair there.
-_DISCORD_ONLY = frozenset({"subscribe", "unsubscribe", "subscriptions", "quiet_hours"})
+_DISCORD_ONLY = frozenset({"link", "subscribe", "unsubscribe", "subscriptions", "quiet_hours"})
 KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
 
 # Of these the command line has its own; the others are reached by `orchard do`.

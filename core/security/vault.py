@@ -132,9 +132,9 @@ def _signed_by(conn: sqlite3.Connection) -> str:
 def _check_plain(path: Path) -> None:
     if not is_plain(path):
         raise Unavailable(
-            "The store is encrypted, or no store.",
+            "The store is encrypted, or no database.",
             why=f"security.encryption_at_rest is off, and {path} is no plain database.",
-            hint="Switch encryption_at_rest on; `orchard key change` turns it into a plain one.",
+            hint="Switch encryption_at_rest on; if it never was encrypted, restore a backup.",
         )
 
 

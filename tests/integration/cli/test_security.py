@@ -67,7 +67,7 @@ def test_the_settings_turn_a_plain_store_into_an_encrypted_one(orchard, tmp_path
     store = tmp_path / ".orch-global" / "orchard.db"
     assert b"ann@example.org" not in store.read_bytes()
     (tmp_path / "orch-config.yaml").write_text("global: {security: {encryption_at_rest: false}}\n")
-    assert "is encrypted, or no store" in orchard("users", "list", good=False)
+    assert "is encrypted, or no database" in orchard("users", "list", good=False)
 
 
 def test_the_log_is_exported_once_and_an_altered_row_is_found(orchard, tmp_path) -> None:
