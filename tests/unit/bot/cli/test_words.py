@@ -19,7 +19,7 @@ from core.domain.way_back import command_of
 
 CORE = Path(core.__file__).parent
 GROUPS = {name.split()[0] for name in RIGHTS if " " in name and not name.startswith("button ")}
-NO_COMMANDS = {"/states"}  # the end of a mark in a document
+NO_COMMANDS = {"/states", "/tmp", "/etc", "/nowhere"}  # the end of a mark in a document
 SLASHED = re.compile(r"(?<![\w/.{}<>-])/([a-z_]{3,})\b(?!/)(?: ([a-z_]+))?")
 
 
