@@ -87,7 +87,8 @@ async def test_an_agent_reaches_what_is_allowed_and_the_rest_is_told(
     assert "'network_allow'" in report.hint
     (used,) = heard.network
     assert (used.what, used.denied) == ("agent", 3)
-    assert list((state_path / "doors").iterdir()) == []
+    # Nothing is left; where the folder's own path is too long for sockets, it was never made.
+    assert list(state_path.glob("doors/*")) == []
 
 
 async def test_an_agent_of_another_role_may_have_another_level(

@@ -19,8 +19,8 @@ from core.domain.evidence import Outcome
 from core.errors import InvalidInput, OrchardError
 from core.isolation.plan import Level
 from core.worker.gates.project import dependencies_of, top_modules
-from core.worker.git import _parse_changes
 from core.worker.gitcommand import require_version, silence_programs
+from core.worker.gitobjects import parse_changes
 from core.worker.report import parse_junit
 from core.worker.runners.pytestconfig import config_digest, read_settings
 from core.worker.runners.rusttests import inner_tests, manifest_digest, source_digests
@@ -176,7 +176,7 @@ def test_changes_of_any_name_are_read_as_they_are(entries):
     raw = b"".join(b":100644 100644 aa bb %s\0%s\0" % (status, name) for name, status, _ in entries)
     raw += b"".join(b"%s\t%s\0" % (counts, name) for name, _, counts in entries)
 
-    found = _parse_changes(raw)
+    found = parse_changes(raw)
 
     assert [change.path.encode(errors="surrogateescape") for change in found] == [
         name for name, _, _ in entries
