@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bench.recording.relay import PARENT
+
 Record = Mapping[str, Any]
 
 _LEFT_OUT = ("PWD", "OLDPWD", "SHLVL", "_", "ORCHARD_BENCH_RECORD", "PYTHONPATH")
@@ -86,8 +88,9 @@ def _lines(record: Record) -> list[str]:
         "GIT_COMMITTER_DATE": f"{second} +0000",
     }
     exports = " ".join(f"{key}={shlex.quote(value)}" for key, value in environment.items())
-    opened = " ".join(f"{fd}<>/dev/null" for fd in record["fds"])
-    run = f"cd {shlex.quote(record['cwd'])} && export {exports} && exec {shlex.join(record['argv'])}"
+    opened = " ".join(_opened(record, fd) for fd in record["fds"])
+    argv = " ".join("$$" if word == PARENT else shlex.quote(word) for word in record["argv"])
+    run = f"cd {shlex.quote(record['cwd'])} && export {exports} && exec {argv}"
     source = shlex.quote(record["input"])
     if b'"session/prompt"' in Path(record["input"]).read_bytes():
         lines += _conversation(run, source, opened)
@@ -95,6 +98,15 @@ def _lines(record: Record) -> list[str]:
         lines.append(f"({run} <{source} >/dev/null 2>&1 {opened})")
     lines.append(f"echo {record['code']} $? >&3")
     return lines
+
+
+def _opened(record: Record, fd: int) -> str:
+    content = record["contents"].get(str(fd))
+    if content is None:
+        return f"{fd}<>/dev/null"
+    path = Path(record["input"]).with_suffix(f".{fd}")
+    path.write_bytes(bytes.fromhex(content))
+    return f"{fd}<{shlex.quote(str(path))}"
 
 
 def _conversation(run: str, source: str, opened: str) -> list[str]:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 _CHUNK = 1 << 16
+PARENT = "%PARENT%"  # in a record, where a program was told the number of the process that starts it
 
 
 def main(folder: str, argv: list[str]) -> int:
     began = time.time()
+    starter = str(os.getppid())
     record = {
-        "argv": argv,
+        "argv": [PARENT if word == starter else word for word in argv],
         "cwd": str(Path.cwd()),
         "environment": dict(os.environ),
         "parent": os.getppid(),
         "began": began,
-        "fds": _open_fds(),
+        "fds": (fds := _open_fds()),
+        "contents": {fd: content for fd in fds if (content := _content(fd))},
         **_there(argv),
     }
     name = f"{folder}/{began:.6f}-{os.getpid()}"
@@ -36,9 +39,10 @@ def main(folder: str, argv: list[str]) -> int:
         os.dup2(inside, 0)
         os.close(inside)
         os.close(feed)
-        os.execvp(argv[0], argv)
+        mine = str(os.getppid())
+        os.execvp(argv[0], [mine if word == starter else word for word in argv])
     os.close(inside)
-    for fd in record["fds"]:
+    for fd in fds:
         os.close(fd)
     for fd in (1, 2):  # the reader of our output must see its end when the program closes it
         os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
@@ -81,14 +85,21 @@ def _inherited(fd: int) -> bool:
     return fd > 2
 
 
+def _content(fd: int) -> str:
+    """In hexadecimal, of what is read from a file: a filter of system calls. Its place stays as it is."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return ""
+    return os.pread(fd, _CHUNK, 0).hex()
+
+
 def _there(argv: list[str]) -> dict[str, object]:
     """The folders and small files that it is given and that are there: Orchard made them with no command."""
     words = [*argv, *os.environ.values(), str(Path.cwd())]
     named = [Path(word) for word in dict.fromkeys(words) if word.startswith("/")]
     mine = [path for path in named if path.parts[1:2] not in (("usr",), ("proc",), ("dev",))]
-    for word, after in pairwise(argv):
+    for word, _source, target in zip(argv, argv[1:], argv[2:], strict=False):
         if word == "--bind":  # what is writable in a sandbox may have been filled before
-            mine += [path for path in sorted(Path(after).rglob("*"))[:200] if ".git" not in path.parts]
+            mine += [path for path in sorted(Path(target).rglob("*"))[:200] if ".git" not in path.parts]
     folders = {str(path) for path in mine if path.is_dir()}
     if index := os.environ.get("GIT_INDEX_FILE"):
         folders.add(str(Path(index).parent))
@@ -98,6 +109,9 @@ def _there(argv: list[str]) -> dict[str, object]:
             content = path.read_bytes()
             if b"\0" not in content:  # git's own files are made by git
                 files[str(path)] = content.decode(errors="surrogateescape")
+        elif path.is_socket():  # a way out that nobody takes: what is mounted has to be there
+            files[str(path)] = ""
+            folders.add(str(path.parent))
     return {"folders": sorted(folders), "files": files}
 
 
