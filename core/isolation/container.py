@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from core.isolation.plan import Limits, Machine, Mount, Sandbox
+    from core.isolation.sandbox import Limits, Machine, Mount, Sandbox
 
 
 class Engine(StrEnum):
@@ -184,6 +184,11 @@ def shared_folders(machine: Machine) -> tuple[Mount, ...]:
             key=lambda mount: len(mount.target.parts),
         )
     )
+
+
+def socket_inside(number: int) -> str:
+    """Where the door of this number is seen."""
+    return f"{INSIDE}/{number}.sock"
 
 
 def relay_inside(sandbox: Sandbox, machine: Machine, container: Container) -> str:

@@ -81,7 +81,7 @@ async def probe_machine(*, search_path: str | None = None, programs: Sequence[Pa
         python=Path(sys.executable).resolve(),
         contain=Path(__file__).with_name("contain.py"),
         relay=_compiled(Path(__file__).with_name("relay.py")),
-        own_user=_compiled(Path(__file__).with_name("own_user.py")) if os.geteuid() == 0 else None,
+        own_user=os.geteuid() == 0,
         seccomp=filter_for(platform.machine()) or b"",
         bubblewrap=Path(bubblewrap) if bubblewrap else None,
         prlimit=Path(prlimit) if prlimit else None,

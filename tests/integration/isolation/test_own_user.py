@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from core.isolation import own_user
+from core.isolation.bubblewrap import user_of
 from core.isolation.launch import PIPE, run
-from core.isolation.plan import Machine, Sandbox, plan_launch, user_of
+from core.isolation.plan import Machine, Sandbox, plan_launch
 
 pytestmark = [
     pytest.mark.bwrap,
@@ -88,7 +90,7 @@ def test_where_ids_cannot_be_mapped_the_devices_are_its_own(machine: Machine, tm
         "import json, os; names = ['/dev/null', '/dev/zero', '/dev/urandom', '/proc/self/fd/0'];"
         "print(json.dumps([os.geteuid(), [os.stat(name).st_dev for name in names]]))"
     )
-    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    argv = [str(machine.python), "-I", "-S", own_user.__file__, str(user_of("shop")), "/run"]
     argv += [
         str(os.getpid()),
         "/proc",
@@ -109,14 +111,14 @@ def test_where_ids_cannot_be_mapped_the_devices_are_its_own(machine: Machine, tm
 
 
 def test_one_who_is_gone_leaves_nothing_to_start(machine: Machine) -> None:
-    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    argv = [str(machine.python), "-I", "-S", own_user.__file__, str(user_of("shop")), "/run"]
     done = subprocess.run([*argv, "1", "--", "/bin/echo", "began"], stdout=PIPE, check=False)
     assert done.returncode == 137
     assert done.stdout == b""
 
 
 def test_a_launcher_that_is_not_there_is_named(machine: Machine) -> None:
-    argv = [str(machine.python), "-I", "-S", str(machine.own_user), str(user_of("shop")), "/run"]
+    argv = [str(machine.python), "-I", "-S", own_user.__file__, str(user_of("shop")), "/run"]
     argv += [str(os.getpid()), "--", "/nowhere/bwrap"]
     done = subprocess.run(argv, stderr=PIPE, check=False)
     assert done.returncode == 1

@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.isolation.plan import Level, Machine, Mount, Sandbox, plan_launch, user_of
+from core.isolation.bubblewrap import user_of
+from core.isolation.plan import Level, Machine, Mount, Sandbox, plan_launch
 
 WORKTREE, HOME = Path("/state/worktrees/shop-1"), Path("/state/homes/shop-1")
 PYTHON = Path("/root/python")
@@ -21,39 +22,39 @@ MACHINE = Machine(
     bubblewrap=Path("/usr/bin/bwrap"),
     prlimit=Path("/usr/bin/prlimit"),
     system=tuple(Mount(source=path, target=path) for path in (Path("/usr"), PYTHON)),
-    own_user=Path("/orchard/own_user.pyc"),
+    own_user=True,
 )
 SANDBOX = Sandbox(level=Level.FILESYSTEM, cwd=WORKTREE, home=HOME, writable=(WORKTREE,), project="shop")
 
 
 def test_the_launcher_is_started_as_the_projects_user_with_its_sources_on_the_stage() -> None:
-    argv = plan_launch(["true"], SANDBOX, MACHINE).argv
-    split = argv.index("--")
-    before, launcher = argv[:split], argv[split + 1 :]
-    assert before[3:7] == ("/orchard/own_user.pyc", str(user_of("shop")), "/run", "PARENT")
-    assert launcher[0] == "/usr/bin/bwrap"
-    sources = before[7:]
-    assert sources == tuple(map(str, (PYTHON, HOME, WORKTREE)))
-    for number, source in enumerate(sources):
-        place = launcher.index(f"/run/{number}")
-        assert launcher[place + 1] == source
-    assert launcher[launcher.index("--bind") + 1].startswith("/run/")
+    launch = plan_launch(["true"], SANDBOX, MACHINE)
+    who, argv = launch.becoming, launch.argv
+    assert who is not None
+    assert (who.uid, who.place) == (user_of("shop"), "/run")
+    assert argv[0] == "/usr/bin/bwrap"
+    assert who.sources == tuple(map(str, (PYTHON, HOME, WORKTREE)))
+    for number, source in enumerate(who.sources):
+        place = argv.index(f"/run/{number}")
+        assert argv[place + 1] == source
+    assert argv[argv.index("--bind") + 1].startswith("/run/")
 
 
 def test_paths_of_the_system_are_shown_as_they_are_and_all_else_as_the_projects() -> None:
     """What only root may read below /etc is for no sandbox."""
     mounts = (Mount(source=Path("/etc/ssl"), target=Path("/etc/ssl")),)
-    argv = plan_launch(["true"], replace(SANDBOX, mounts=mounts), MACHINE).argv
-    assert argv[argv.index("/etc/ssl") - 1] == "--ro-bind-try"
-    assert "/etc/ssl" not in argv[: argv.index("--")]
+    launch = plan_launch(["true"], replace(SANDBOX, mounts=mounts), MACHINE)
+    assert launch.argv[launch.argv.index("/etc/ssl") - 1] == "--ro-bind-try"
+    assert launch.becoming is not None
+    assert "/etc/ssl" not in launch.becoming.sources
 
 
 def test_level_process_and_an_orchard_that_is_not_root_become_nobody() -> None:
     for box, machine in (
         (replace(SANDBOX, level=Level.PROCESS), MACHINE),
-        (SANDBOX, replace(MACHINE, own_user=None)),
+        (SANDBOX, replace(MACHINE, own_user=False)),
     ):
-        assert "/orchard/own_user.pyc" not in plan_launch(["true"], box, machine).argv
+        assert plan_launch(["true"], box, machine).becoming is None
 
 
 @given(st.text(max_size=40))
