@@ -16,15 +16,15 @@ from core.errors import NotAllowed, NotFound
 from core.ids import new_id
 from core.security import tries
 from core.security.access import AT_THE_MACHINE, NOBODY, Action, Asker, Face, require
-from core.security.passwords import Passwords, check_new
+from core.security.passwords import Crowded, Passwords, check_new
 from core.security.rate_limit import TooManyTries
 from core.security.second_factor import SecondFactor, wrong_code
 from core.security.secret_text import SESSION_PREFIX, hash_token, new_token
-from core.security.users import current, levels_of, over
+from core.security.users import current, levels_of, over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import logins, users
 from core.store.database import Store
-from core.store.logins import Login
+from core.store.logins import Login, Shown
 from core.store.transaction import Transaction
 from core.store.users import User
 
@@ -94,19 +94,25 @@ class Logins:
     async def log_in(self, name: str, password: str, client: str) -> Opened:
         """`name` may be the address; `client` is where it comes from, such as an address of the network.
 
-        Raises NotAllowed, without a word of what was wrong, or TooManyTries.
+        Raises NotAllowed, without a word of what was wrong, TooManyTries, or Crowded.
         """
-        one = tries.of_password(name, client)
 
-        def begin(tx: Transaction) -> tuple[timedelta, User | None]:
-            return tries.begin(tx, one), users.find(tx.conn, name)
+        def begin(tx: Transaction) -> tuple[tries.Try, timedelta, User | None]:
+            user = users.find(tx.conn, name)
+            one = tries.of_password(name, client, known=_was_there(tx.conn, user, client))
+            return one, tries.begin(tx, one), user
 
-        wait, user = await self._store.write(begin)
+        one, wait, user = await self._store.write(begin)
         if wait:
             raise TooManyTries(wait.total_seconds())
-        checked = await self._passwords.check(user.password_hash if user else None, password)
-        known = user if checked.right else None
-        anew = await self._passwords.hash(password) if known and checked.outdated else ""
+        try:
+            checked = await self._passwords.check(user.password_hash if user else None, password)
+            known = user if checked.right else None
+            renewed = known is not None and known.disabled_at is None and checked.outdated
+            anew = await self._passwords.hash(password) if renewed else ""
+        except Crowded:
+            await self._store.write(lambda tx: tries.undo(tx, one))
+            raise
         opened = await self._store.write(lambda tx: self._opened(tx, user, known, one, client, anew))
         if opened is None:
             raise NotAllowed("The name or the password is wrong.", hint="Try again.")
@@ -123,10 +129,7 @@ class Logins:
             or now_is.password_hash != known.password_hash
         ):
             # What was typed as a name is not recorded: it may be a password.
-            name = tried.username if tried else "?"
-            self._tell(tx, DeedKind.LOGIN_REFUSED, name, client=_clean(client))
-            if tries.closed_for(tx, one):
-                self._tell(tx, DeedKind.LOCKED_OUT, name, client=_clean(client))
+            self._refused(tx, tried.username if tried else "?", one, client)
             return None
         tries.forgive(tx, one)
         if anew:
@@ -144,6 +147,11 @@ class Logins:
         logins.add(tx, login, hash_token(token))
         self._tell(tx, DeedKind.LOGGED_IN, known.username, client=login.client)
         return Opened(token=token, missing=self._missing(tx.conn, login))
+
+    def _refused(self, tx: Transaction, name: str, one: tries.Try, client: str) -> None:
+        self._tell(tx, DeedKind.LOGIN_REFUSED, name, client=_clean(client))
+        if tries.closed_for(tx, one):
+            self._tell(tx, DeedKind.LOCKED_OUT, name, client=_clean(client))
 
     async def prove(self, token: str, code: str) -> Opened:
         """With a code of the second factor. A new token: whoever saw the old one has not gained anything."""
@@ -164,17 +172,37 @@ class Logins:
     async def confirm(self, token: str, code: str) -> Opened:
         """The first code of a second factor that was begun: it counts from now on, and as shown here."""
         session = await self._session(token)
-        codes = await self._second_factor.confirm(session.user.id, code)
         fresh = new_token(SESSION_PREFIX)
-        await self._store.write(lambda tx: self._rotate(tx, token, fresh, proved=True))
+
+        def confirm(tx: Transaction) -> tuple[str, ...] | TooManyTries | None:
+            codes = self._second_factor.confirm_in(tx, session.user.id, code)
+            if isinstance(codes, tuple):
+                self._rotate(tx, token, fresh, proved=True)
+            return codes
+
+        codes = await self._store.write(confirm)
+        if not isinstance(codes, tuple):
+            raise codes or wrong_code()
         return Opened(token=fresh, missing=Missing.NOTHING, recovery_codes=codes)
 
     async def rotate(self, token: str) -> str:
-        """A new token; the old one is good for some seconds more. Raises NotLoggedIn."""
+        """A new token; the old one is good for some seconds more. Raises NotLoggedIn.
+
+        Of several at once with one token, one gets the new one; the others get their own back, which is good
+        for those seconds: a browser keeps the new one, in whatever order the answers come, if answers to the
+        others set no cookie.
+        """
         await self._session(token)
         fresh = new_token(SESSION_PREFIX)
-        await self._store.write(lambda tx: self._rotate(tx, token, fresh, proved=False))
-        return fresh
+
+        def rotate(tx: Transaction) -> str:
+            if logins.rotate(tx, hash_token(token), hash_token(fresh), proved=False):
+                return fresh
+            if self._look(tx.conn, token)[0] is None:
+                raise _changed()
+            return token
+
+        return await self._store.write(rotate)
 
     async def who(self, token: str) -> Session:
         """Whose session it is, with the rights that they have now. Raises NotLoggedIn."""
@@ -189,15 +217,22 @@ class Logins:
         check_new(new, user.username, user.email.partition("@")[0], user.email)
         if wait := await self._store.write(lambda tx: tries.begin(tx, one)):
             raise TooManyTries(wait.total_seconds())
-        if not (await self._passwords.check(user.password_hash, old)).right:
+        try:
+            right = (await self._passwords.check(user.password_hash, old)).right
+            kept = await self._passwords.hash(new) if right else ""
+        except Crowded:
+            await self._store.write(lambda tx: tries.undo(tx, one))
+            raise
+        if not right:
+            await self._store.write(lambda tx: self._refused(tx, user.username, one, session.login.client))
             raise NotAllowed("The present password is wrong.", hint="Try again.")
-        kept = await self._passwords.hash(new)
         fresh = new_token(SESSION_PREFIX)
 
         def change(tx: Transaction) -> None:
             if not users.rehash(tx, user.id, user.password_hash, kept):
                 raise NotAllowed("The password was changed meanwhile.", hint="Log in anew.")
             users.set_password(tx, user.id, kept)
+            users.drop_code(tx, user.id)
             tries.forgive(tx, one)
             logins.end_all(tx, user.id, "the password was changed", but=session.login.id)
             self._rotate(tx, token, fresh, proved=False)
@@ -219,7 +254,7 @@ class Logins:
         """The user's sessions, the latest seen first. One's own, or with the right to reset logins."""
 
         def look(conn: sqlite3.Connection) -> tuple[Login, ...]:
-            found = users.get(conn, user)
+            found = sought(conn, Action.RESET_LOGIN, by, user)
             _may_end(conn, by, found)
             return tuple(one for one in logins.open_of(conn, found.id) if not self._over(one))
 
@@ -229,7 +264,7 @@ class Logins:
         """One session. Raises NotFound when the user has none of that id."""
 
         def end(tx: Transaction) -> None:
-            found = users.get(tx.conn, user)
+            found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = _may_end(tx.conn, by, found)
             one = next((one for one in logins.open_of(tx.conn, found.id) if one.id == login_id), None)
             if one is None:
@@ -242,7 +277,7 @@ class Logins:
         """All sessions of the user, but perhaps the one with that id. How many."""
 
         def end(tx: Transaction) -> int:
-            found = users.get(tx.conn, user)
+            found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = _may_end(tx.conn, by, found)
             ending = [one for one in logins.open_of(tx.conn, found.id) if one.id != but]
             for one in ending:
@@ -266,9 +301,9 @@ class Logins:
         found = logins.find(conn, hash_token(token))
         if found is None or found[0].ended_at is not None:
             return None, None
-        login, is_present = found
+        login, which = found
         user = users.by_id(conn, login.user_id)
-        if user is None or user.disabled_at or self._over(login) or self._stolen(login, is_present):
+        if user is None or user.disabled_at or self._over(login) or self._stolen(login, which):
             return None, login
         factor = logins.factor_of(conn, user.id)
         proved = (
@@ -285,7 +320,7 @@ class Logins:
             second_factor=proved,
             user_id=user.id,
         )
-        due = is_present and self._clock.now() - login.rotated_at >= _ROTATED_EVERY
+        due = which is Shown.PRESENT and self._clock.now() - login.rotated_at >= _ROTATED_EVERY
         return Session(user=user, login=login, missing=missing, asker=asker, rotation_due=due), None
 
     def _missing(self, conn: sqlite3.Connection, login: Login) -> Missing:
@@ -296,27 +331,31 @@ class Logins:
         return Missing.ENROLMENT if self._rules.second_factor_required else Missing.NOTHING
 
     def _over(self, login: Login) -> bool:
+        """Also when the clock went back for longer than that: or a session of a day when it was wrong would
+        live until that day comes."""
         now = self._clock.now()
-        return now - login.seen_at >= self._rules.idle or now - login.made_at >= self._rules.longest
+        return abs(now - login.seen_at) >= self._rules.idle or abs(now - login.made_at) >= self._rules.longest
 
-    def _stolen(self, login: Login, is_present: bool) -> bool:
+    def _stolen(self, login: Login, which: Shown) -> bool:
         """Whoever has a token that was replaced long ago got it elsewhere (as RFC 9700, 4.14.2, reasons)."""
-        return not is_present and self._clock.now() - login.rotated_at > _OLD_TOKEN_GRACE
+        if which is not Shown.PREVIOUS:
+            return which is Shown.FORMER
+        return abs(self._clock.now() - login.rotated_at) > _OLD_TOKEN_GRACE
 
     def _put_away(self, tx: Transaction, token: str) -> None:
         found = logins.find(tx.conn, hash_token(token))
         if found is None or found[0].ended_at is not None:
             return
-        login, is_present = found
+        login, which = found
         user = users.by_id(tx.conn, login.user_id)
-        if self._stolen(login, is_present):
+        if self._stolen(login, which):
             self._end(tx, login, "an old token was shown", kind=DeedKind.STOLEN_TOKEN_SHOWN)
         elif user is None or user.disabled_at or self._over(login):
             self._end(tx, login, "its time was over")
 
     def _rotate(self, tx: Transaction, token: str, fresh: str, *, proved: bool) -> None:
         if not logins.rotate(tx, hash_token(token), hash_token(fresh), proved=proved):
-            raise NotLoggedIn("This session has changed meanwhile.", hint="Try again, or log in anew.")
+            raise _changed()
 
     def _end(
         self,
@@ -343,5 +382,16 @@ def _may_end(conn: sqlite3.Connection, by: Asker, user: User) -> Asker:
     return asker
 
 
+def _was_there(conn: sqlite3.Connection, user: User | None, client: str) -> bool:
+    if user is None:
+        return False
+    place = tries.place_of(_clean(client))
+    return any(tries.place_of(each) == place for each in logins.clients_of(conn, user.id))
+
+
+def _changed() -> NotLoggedIn:
+    return NotLoggedIn("This session has changed meanwhile.", hint="Try again, or log in anew.")
+
+
 def _clean(client: str) -> str:
-    return cleaned(client)[:_CLIENT_CHARACTERS]
+    return " ".join(cleaned(client[: 4 * _CLIENT_CHARACTERS]).split())[:_CLIENT_CHARACTERS]

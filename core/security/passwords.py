@@ -1,7 +1,7 @@
 """Passwords: what one must be, and how it is kept (argon2id).
 
 Hashing costs 20 MB and some 20 ms on purpose, so it runs on two threads of its own: the loop goes on, and a
-crowd at the door waits in line instead of taking the machine's memory.
+crowd at the door waits in line instead of taking the machine's memory. The line has an end, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
+from core.security.known_passwords import is_known
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +32,7 @@ LONGEST = 512
 _FEWEST_KINDS = 5  # of characters
 _NAME_CHARACTERS = 4  # shorter ones stand in many words
 _THREADS = 2
+_MOST_WAITING = 200  # who stands further back would wait for seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,24 @@ class Checked:
     outdated: bool = False  # kept at another cost than today's: hash it anew while the password is at hand
 
 
+class Crowded(Unavailable):
+    """Nothing was looked at."""
+
+    slug = "crowded"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many people are logging in.",
+            why="Each login costs some work.",
+            hint="Try again in a moment.",
+        )
+
+
 class Passwords:
+    """Raises Crowded when too many wait for it."""
+
     def __init__(self, cost: Cost = RECOMMENDED) -> None:
+        self._waiting = 0
         self._hasher = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes, type=Type.ID
         )
@@ -77,13 +95,20 @@ class Passwords:
         return Checked(right=True, outdated=self._hasher.check_needs_rehash(kept))
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        if self._waiting >= _MOST_WAITING:
+            raise Crowded
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        finally:
+            self._waiting -= 1
 
 
 def check_new(password: str, *names: str) -> None:
     """Raises InvalidInput when it cannot be somebody's password; `names`: theirs, which it may not hold."""
-    plain = unicodedata.normalize("NFKC", password)
+    # Before it is normalised, too: that is how much of one is looked at when it is shown.
+    plain = password if len(password) > LONGEST else unicodedata.normalize("NFKC", password)
     hint = f"Take {SHORTEST} to {LONGEST} characters, such as four words that do not belong together."
     if not SHORTEST <= len(plain) <= LONGEST:
         raise InvalidInput("This password cannot be used.", why=f"It has {len(plain)} characters.", hint=hint)
@@ -96,6 +121,9 @@ def check_new(password: str, *names: str) -> None:
     folded = plain.casefold()
     if any(len(name) >= _NAME_CHARACTERS and name.casefold() in folded for name in names):
         raise InvalidInput("This password cannot be used.", why="It holds your name.", hint=hint)
+    if is_known(plain):
+        why = "It is made of what is guessed first: common words, runs, repetitions."
+        raise InvalidInput("This password cannot be used.", why=why, hint=hint)
 
 
 def _normal(password: str) -> bytes:

@@ -17,7 +17,7 @@ from core.security.access import AT_THE_MACHINE, Action, Asker
 from core.security.rate_limit import TooManyTries
 from core.security.sealing import NONCE_BYTES, Place, Unsealable, seal, unseal
 from core.security.secret_text import hash_code, new_code
-from core.security.users import over
+from core.security.users import over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import logins, users
 from core.store.database import Store
@@ -91,20 +91,21 @@ class SecondFactor:
     async def confirm(self, user_id: str, code: str) -> tuple[str, ...]:
         """From now on it is asked for. The recovery codes, to be shown once: each is good for one time."""
 
-        def check(tx: Transaction) -> tuple[str, ...] | TooManyTries | None:
-            factor = logins.factor_of(tx.conn, user_id)
-            if factor is None or factor.confirmed_at is not None:
-                raise NotFound("No second factor waits to be confirmed.", hint="Begin anew.")
-            if wait := tries.begin(tx, _try(user_id)):
-                return TooManyTries(wait.total_seconds())
-            if not self._take_totp(tx, user_id, code):
-                self._tell(tx, DeedKind.SECOND_FACTOR_REFUSED, user_id)
-                return None
-            tries.forgive(tx, _try(user_id))
-            self._tell(tx, DeedKind.SECOND_FACTOR_SET, user_id)
-            return _new_recovery_codes(tx, user_id)
+        return _or_raise(await self._store.write(lambda tx: self.confirm_in(tx, user_id, code)))
 
-        return _or_raise(await self._store.write(check))
+    def confirm_in(self, tx: Transaction, user_id: str, code: str) -> tuple[str, ...] | TooManyTries | None:
+        """The same in a transaction, as `check_in`."""
+        factor = logins.factor_of(tx.conn, user_id)
+        if factor is None or factor.confirmed_at is not None:
+            raise NotFound("No second factor waits to be confirmed.", hint="Begin anew.")
+        if wait := tries.begin(tx, _try(user_id)):
+            return TooManyTries(wait.total_seconds())
+        if not self._take_totp(tx, user_id, code):
+            self._tell(tx, DeedKind.SECOND_FACTOR_REFUSED, user_id)
+            return None
+        tries.forgive(tx, _try(user_id))
+        self._tell(tx, DeedKind.SECOND_FACTOR_SET, user_id)
+        return _new_recovery_codes(tx, user_id)
 
     async def check(self, user_id: str, code: str) -> None:
         """Returns when it is a code of the authenticator or a recovery code, and uses it up.
@@ -151,7 +152,7 @@ class SecondFactor:
         """Somebody else's, who lost both phone and recovery codes. Their sessions end."""
 
         def reset(tx: Transaction) -> None:
-            found = users.get(tx.conn, user)
+            found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = over(tx.conn, Action.RESET_LOGIN, by, found)
             if not logins.remove_factor(tx, found.id):
                 raise NotFound(f"{found.username} has no second factor.")

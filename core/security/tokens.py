@@ -12,7 +12,7 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
 from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Scope, require
 from core.security.secret_text import API_PREFIX, hash_token, new_token
-from core.security.users import current, levels_of, over
+from core.security.users import current, levels_of, over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import api_tokens, projects, users
 from core.store.api_tokens import ApiToken
@@ -53,11 +53,11 @@ class ApiTokens:
         One's own on the web; for others, at the machine or with the right to reset logins.
         """
         text = new_token(API_PREFIX)
-        label = cleaned(name).strip()
+        label = " ".join(cleaned(name).split())
         _check(label, scopes, days)
 
         def make(tx: Transaction) -> ApiToken:
-            found = users.get(tx.conn, user)
+            found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = _may_manage(tx.conn, by, found)
             if found.disabled_at:
                 raise NotAllowed(f"{found.username} is disabled.", hint="Enable the user first.")
@@ -109,7 +109,7 @@ class ApiTokens:
         """Those that are not revoked, also those whose time is over."""
 
         def look(conn: sqlite3.Connection) -> tuple[ApiToken, ...]:
-            found = users.get(conn, user)
+            found = sought(conn, Action.RESET_LOGIN, by, user)
             _may_manage(conn, by, found)
             return api_tokens.of_user(conn, found.id)
 

@@ -7,7 +7,9 @@ more tries than one after the other. Which names exist makes no difference to wh
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,13 +42,30 @@ class Try:
     takes_back: Mapping[str, Backoff]
 
 
-def of_password(name: str, client: str) -> Try:
-    """A right password says nothing of the other names that were tried from the same place."""
-    folded = name.strip().lower()
+def of_password(name: str, client: str, *, known: bool = False) -> Try:
+    """A right password says nothing of the other names that were tried from the same place.
+
+    `known`: the user logged in from there before. Then what strangers try elsewhere does not lock them out
+    (as the device cookies of OWASP's Authentication Cheat Sheet), and only their own tries there count.
+    """
+    folded, place = name.strip().lower(), place_of(client)
+    pair, everywhere = key("pair", folded, place), key("name", folded)
     return Try(
-        clears={key("pair", folded, client): PAIR, key("name", folded): NAME},
-        takes_back={key("place", client): PLACE},
+        clears={pair: PAIR} if known else {pair: PAIR, everywhere: NAME},
+        takes_back={key("place", place): PLACE},
     )
+
+
+def place_of(client: str) -> str:
+    """Whoever has one address of IPv6 has all 2**64 of its network, so these are one place."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(client.strip())
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.ipv4_mapped is not None:
+                return str(address.ipv4_mapped)
+            return str(ipaddress.IPv6Network((int(address), 64), strict=False))
+        return str(address)
+    return client
 
 
 def of_code(kind: str, subject: str) -> Try:
@@ -78,7 +97,16 @@ def forgive(tx: Transaction, one: Try) -> None:
     """It was right."""
     for subject in one.clears:
         logins.forget_tries(tx, subject)
-    for subject, rule in one.takes_back.items():
+    _take_back(tx, one.takes_back)
+
+
+def undo(tx: Transaction, one: Try) -> None:
+    """It was counted, and then nobody looked at it."""
+    _take_back(tx, _rules(one))
+
+
+def _take_back(tx: Transaction, rules: Mapping[str, Backoff]) -> None:
+    for subject, rule in rules.items():
         tries = _tries(tx, subject)
         if tries.failures > 1:
             closed = tries.closed_until if tries.failures > rule.free else None

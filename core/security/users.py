@@ -27,7 +27,8 @@ from core.store.transaction import Transaction
 from core.store.users import User
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-_EMAIL = re.compile(r"[^\s@<>,;\"\\\x00-\x1f\x7f]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
+# RFC 5322's dot-atom: ASCII alone, so no two addresses look alike.
+_EMAIL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,7 @@ class Users:
         def change(tx: Transaction) -> None:
             asker, found = self._over(tx, Action.RESET_LOGIN, by, user)
             users.set_password(tx, found.id, kept)
+            users.drop_code(tx, found.id)
             logins.end_all(tx, found.id, "the password was reset")
             api_tokens.revoke_all(tx, found.id)
             self._tell(tx, DeedKind.PASSWORD_CHANGED, asker, found)
@@ -181,7 +183,7 @@ class Users:
         return user
 
     def _over(self, tx: Transaction, action: Action, by: Asker, user: str) -> tuple[Asker, User]:
-        found = users.get(tx.conn, user)
+        found = sought(tx.conn, action, by, user)
         return over(tx.conn, action, by, found), found
 
     def _tell(
@@ -218,6 +220,16 @@ def over(conn: sqlite3.Connection, action: Action, by: Asker, user: User) -> Ask
     if asker.user_id != user.id:
         _held(may_grant(asker, None, user.highest))
     return asker
+
+
+def sought(conn: sqlite3.Connection, action: Action, by: Asker, name: str) -> User:
+    """The user, whether or not `by` may do it to them. Raises NotFound only for who may: to others a name
+    that nobody has is the same as one that they have no right over."""
+    found = users.find(conn, name)
+    if found is None:
+        require(action, current(conn, by))
+        return users.get(conn, name)
+    return found
 
 
 def _held(decision: Decision) -> None:

@@ -6,9 +6,18 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from core.store.columns import from_optional_time, from_time, to_time
 from core.store.transaction import Transaction
+
+
+class Shown(StrEnum):
+    """Which token of a login somebody has."""
+
+    PRESENT = "present"
+    PREVIOUS = "previous"  # the one that the present one replaced
+    FORMER = "former"  # an older one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +63,24 @@ def add(tx: Transaction, login: Login, token_hash: str) -> None:
     )
 
 
-def find(conn: sqlite3.Connection, token_hash: str) -> tuple[Login, bool] | None:
-    """Which login it is of, ended or not, and whether it is its token of now (else the one before)."""
+def find(conn: sqlite3.Connection, token_hash: str) -> tuple[Login, Shown] | None:
+    """Which login it is of, ended or not, and which of its tokens it is."""
     row = conn.execute(
         "SELECT * FROM logins WHERE token_hash = ? OR previous_hash = ?", (token_hash, token_hash)
     ).fetchone()
-    return None if row is None else (from_row(row), row["token_hash"] == token_hash)
+    if row is not None:
+        return from_row(row), Shown.PRESENT if row["token_hash"] == token_hash else Shown.PREVIOUS
+    row = conn.execute(
+        "SELECT * FROM logins WHERE id = (SELECT login_id FROM former_tokens WHERE token_hash = ?)",
+        (token_hash,),
+    ).fetchone()
+    return None if row is None else (from_row(row), Shown.FORMER)
+
+
+def clients_of(conn: sqlite3.Connection, user_id: str) -> tuple[str, ...]:
+    """From where the user logged in, as far as that is kept."""
+    rows = conn.execute("SELECT DISTINCT client FROM logins WHERE user_id = ?", (user_id,))
+    return tuple(row["client"] for row in rows)
 
 
 def open_of(conn: sqlite3.Connection, user_id: str) -> tuple[Login, ...]:
@@ -80,6 +101,11 @@ def seen(tx: Transaction, login_id: str) -> None:
 
 def rotate(tx: Transaction, old_hash: str, new_hash: str, *, proved: bool) -> bool:
     """False: it ended, or another was faster."""
+    tx.conn.execute(
+        "INSERT INTO former_tokens (token_hash, login_id) SELECT previous_hash, id FROM logins"
+        " WHERE token_hash = ? AND ended_at IS NULL AND previous_hash IS NOT NULL",
+        (old_hash,),
+    )
     cursor = tx.conn.execute(
         "UPDATE logins SET token_hash = ?, previous_hash = token_hash, rotated_at = ?, seen_at = ?,"
         " proved_at = CASE WHEN ? THEN ? ELSE proved_at END WHERE token_hash = ? AND ended_at IS NULL",

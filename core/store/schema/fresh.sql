@@ -597,6 +597,14 @@ CREATE TABLE logins (
 
 CREATE INDEX logins_by_user ON logins (user_id) WHERE ended_at IS NULL;
 
+-- Of tokens that were replaced earlier than that: whoever shows one stole it, too.
+CREATE TABLE former_tokens (
+    token_hash TEXT PRIMARY KEY CHECK (length(token_hash) = 64),
+    login_id TEXT NOT NULL REFERENCES logins (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX former_tokens_by_login ON former_tokens (login_id);
+
 -- Wrong passwords and codes. `subject` is a hash of what was tried, so that it tells nobody which names exist.
 CREATE TABLE failed_tries (
     subject TEXT PRIMARY KEY CHECK (subject <> ''),

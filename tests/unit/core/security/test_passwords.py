@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from argon2 import extract_parameters
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.security.passwords import RECOMMENDED, Checked, Cost, Passwords, check_new
+from core.security.passwords import RECOMMENDED, Checked, Cost, Crowded, Passwords, check_new
 
 CHEAP = Cost(memory_kib=8, passes=1, lanes=1)
 GOOD = "pear under tall ladder"
@@ -71,6 +72,9 @@ async def test_the_same_word_from_another_keyboard_is_the_same() -> None:
         ("abababababababab", "repeats"),
         ("I am Annika, hello", "your name"),
         ("good until \ud800 came", "no valid text"),
+        ("e\u0301t" * 200, "600 characters"),  # 400 when normalised, but more than is looked at later
+        ("\ufdfa" * 30, "540 characters"),  # each is eighteen when normalised
+        ("Password-2026", "guessed first"),
     ],
 )
 def test_what_is_no_password(password: str, why: str) -> None:
@@ -87,6 +91,44 @@ def test_short_names_do_not_bar_words() -> None:
 
 def test_the_sample_of_the_first_page_is_fine() -> None:
     check_new("secure_password", "developer", "dev", "dev@company.com")
+
+
+@given(st.text("e\u0301\u0308\uac00\u1100\u1161\ufdfaxyz 9", min_size=12, max_size=600))
+async def test_whatever_is_taken_can_be_shown_later(password: str) -> None:
+    try:
+        check_new(password)
+    except InvalidInput:
+        return
+    passwords = Passwords(CHEAP)
+    assert (await passwords.check(await passwords.hash(password), password)).right
+
+
+async def test_a_nul_ends_no_password() -> None:
+    passwords = Passwords(CHEAP)
+    kept = await passwords.hash("pear under\0tall ladder")
+    assert not (await passwords.check(kept, "pear under")).right
+    assert not (await passwords.check(kept, "pear under\0tall")).right
+
+
+async def test_the_line_at_the_door_has_an_end_and_no_more_than_two_are_inside() -> None:
+    class Watched(Passwords):
+        inside = most = 0
+        lock = threading.Lock()
+
+        def _check(self, kept: str | None, password: str) -> Checked:
+            with self.lock:
+                self.inside += 1
+                self.most = max(self.most, self.inside)
+            found = super()._check(kept, password)
+            with self.lock:
+                self.inside -= 1
+            return found
+
+    passwords = Watched(Cost(memory_kib=512, passes=1, lanes=1))
+    crowd = await asyncio.gather(*(passwords.check(None, GOOD) for _ in range(300)), return_exceptions=True)
+    assert [type(one) for one in crowd].count(Crowded) == 100
+    assert 1 <= passwords.most <= 2
+    assert not (await passwords.check(None, GOOD)).right  # and it heals
 
 
 @given(st.text(max_size=600))
