@@ -15,12 +15,15 @@ from config.fields import (
     Place,
     Places,
     ResourceName,
+    RoleLevel,
+    ServerRole,
     Snowflake,
     Strategy,
     Text,
     is_own_machine,
 )
 from config.section import Section, later
+from config.web_settings import WebSettings
 
 
 class SecuritySettings(Section):
@@ -43,9 +46,9 @@ class SecuritySettings(Section):
         le=36500,
         description="Backups that are older are removed when one is made; the newest stays.",
     )
-    require_2fa: Bool = later(False, "Ask every user for a second factor.")
-    session_timeout_minutes: Int = later(
-        480, "A web session ends after this long without use.", ge=1, le=525600
+    require_2fa: Bool = Field(False, description="Ask every user for a second factor.")
+    session_timeout_minutes: Int = Field(
+        480, ge=1, le=525600, description="A web session ends after this long without use."
     )
 
 
@@ -59,7 +62,14 @@ class DiscordSettings(Section):
     )
     mention_users: tuple[Snowflake, ...] = Field((), description="Ids of people to ping likewise.")
     roles: tuple[Text, ...] = Field(
-        (), description="Roles, by name or id, that may steer and approve; none: every member of the server."
+        (),
+        description="Roles, by name or id, that may steer and approve; none, and no `role_levels`: every member "
+        "of the server.",
+    )
+    role_levels: Mapping[ServerRole, RoleLevel] = Field(
+        {},
+        description="A level for each role, by name or id: viewer, contributor, maintainer or admin. Once there is "
+        'one, a member without such a role, one of `roles`, or a user sees nothing; "@everyone" is a role, too.',
     )
 
 
@@ -214,6 +224,7 @@ class GlobalSettings(Section):
         "over it stays.",
     )
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
+    web: WebSettings = Field(WebSettings(), description="Orchard's own web server.")
 
     @field_validator("lease_seconds")
     @classmethod

@@ -70,6 +70,7 @@ class Runtime:
     machine: Machine
     progress: Mapping[str, Progress]  # story id to what happens inside its phase now
     gateway: Gateway  # the way to the models
+    vault: Vault
 
 
 @asynccontextmanager
@@ -138,6 +139,7 @@ async def open_runtime(
             machine=machine,
             progress=work.dispatcher.progress,
             gateway=work.gateway,
+            vault=vault,
         )
 
 

@@ -60,6 +60,8 @@ def system(view: SystemView, *, in_shell: bool = False, root: str = "") -> Rende
     )
     if view.running:
         head.append(f"Isolation: {view.isolation}\nDiscord: {view.discord}\n")
+        if view.web:
+            head.append(f"Web: {clean(view.web)}\n")
         head.append(f"Machine: CPU {view.cpu_percent:.0f} %, memory {view.memory_percent:.0f} %")
     else:
         where = f" in {clean(root)}" if root else ""

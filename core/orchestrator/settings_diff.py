@@ -15,6 +15,9 @@ _AFTER_A_RESTART = (
     "global.heartbeat_seconds",
     "global.lease_seconds",
     "global.scheduling_interval_seconds",
+    "global.security.require_2fa",
+    "global.security.session_timeout_minutes",
+    "global.web",
     "discord_api_url",
     "discord_gateway_url",
 )

@@ -105,6 +105,7 @@ class SystemView:
     unusable: Mapping[str, str] = field(default_factory=dict)
     refused_settings: str = ""  # why the files, as they are now, are not in force: those of before are
     figures: Metrics | None = None  # None: they were not looked for
+    web: str = ""  # where its pages are, or why they are not; "": not started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class Looking(Figures):
             pending_approvals=await self.approvals(),
             isolation=self._isolation,
             discord=self.discord_status(),
+            web=self.web_status(),
             cpu_percent=psutil.cpu_percent(),
             memory_percent=psutil.virtual_memory().percent,
             unusable={name: str(error) for name, error in self._registry.unusable().items()},

@@ -112,6 +112,7 @@ class Topic:
         self._isolation = isolation
         self._vault_of = vault
         self.discord_status = discord_status
+        self.web_status: Callable[[], str] = lambda: ""
 
     @property
     def _vault(self) -> Vault:

@@ -120,13 +120,12 @@ def test_the_values_of_the_samples_arrive(folder):
 
 
 def test_what_is_not_in_force_is_listed_and_the_rest_is_not(folder):
-    folder.write(GLOBAL + "  security:\n    require_2fa: true\n" + PROJECT)
+    folder.write(GLOBAL + PROJECT)
     listed = folder.load().not_in_force
     assert listed["global"] == (
         "enable_cross_project_insights",
         "enable_knowledge_sharing",
         "enable_pattern_learning",
-        "security.require_2fa",
     )
     assert set(listed["my-project"]) == {
         "team",
