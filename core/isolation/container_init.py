@@ -27,6 +27,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _MODE_FILTER = 2
 _MOST_FDS = 250
+_NULL = os.makedev(1, 3)
 _RESOURCES = {
     "core": resource.RLIMIT_CORE,
     "data": resource.RLIMIT_DATA,
@@ -120,12 +121,21 @@ def _take(fds: list[int], numbers: list[int]) -> None:
         above += 1
     for copy, number in zip(copies, numbers):  # noqa: B905 - an older Python has no `strict`
         os.dup2(copy, number)
+        if os.fstat(number).st_rdev == _NULL:
+            _take_own_null(number)
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib is slow to import
         if int(name) not in numbers:
             try:
                 os.close(int(name))
             except OSError:
                 continue
+
+
+def _take_own_null(number: int) -> None:
+    """In the place of the machine's: whoever is root by number owns that, and could change its mode."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, number)
+    os.close(null)
 
 
 def _let_go_of_standard() -> None:
