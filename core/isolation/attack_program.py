@@ -91,6 +91,22 @@ def see_processes() -> str:
         return "saw it" if T["victim_mark"].encode() in file.read() else _no("another process")
 
 
+def read_memory() -> str:
+    see_processes()  # or the number is another's here
+    os.close(os.open(f"/proc/{T['victim']}/mem", os.O_RDONLY))
+    return "opened it"
+
+
+def search_environments() -> str:
+    seen = 0
+    for entry in os.listdir("/proc"):  # noqa: PTH208
+        with suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
+            seen += 1
+            if T["environment"].encode() in file.read():
+                return f"found it in process {entry}"
+    return _no(f"it is in none of {seen}")
+
+
 def write_sibling() -> str:
     return _write(T["sibling"] + "/beside")
 
@@ -137,6 +153,26 @@ def write_git_config() -> str:
     return _write("repository/.git/config")
 
 
+def write_git_filter() -> str:
+    """As `git config` writes: beside it, and then in its place."""
+    with open("repository/.git/config.lock", "w") as file:  # noqa: PTH123
+        file.write('[filter "planted"]\n\tclean = touch planted\n')
+    try:
+        os.rename("repository/.git/config.lock", "repository/.git/config")  # noqa: PTH104
+    except OSError:
+        os.unlink("repository/.git/config.lock")  # noqa: PTH108
+        raise
+    return "set one"
+
+
+def write_git_folder() -> str:
+    os.rename("repository/.git", "repository/kept")  # noqa: PTH104
+    os.makedirs("repository/.git/hooks")  # noqa: PTH103
+    os.rename("repository/.git", "repository/planted")  # noqa: PTH104
+    os.rename("repository/kept", "repository/.git")  # noqa: PTH104
+    return "put one there"
+
+
 def swap_git_file() -> str:
     with suppress(OSError):
         os.rename("tree/.git", "tree/old")  # noqa: PTH104
@@ -172,8 +208,14 @@ def signal_() -> str:
 
 
 def own_device() -> str:
-    owner = {os.stat("/dev/null").st_uid, os.fstat(0).st_uid}  # noqa: PTH116
-    return "may change its mode" if os.geteuid() in owner or _capable(_FOWNER) else _no("it is another's")
+    """The machine's, not one of the sandbox's own."""
+    met = [os.fstat(0)]
+    with suppress(OSError):
+        met.append(os.stat("/dev/null"))  # noqa: PTH116
+    owners = {one.st_uid for one in met if [one.st_dev, one.st_ino] == T["null"]}
+    if not owners:
+        return _no("it has its own")
+    return "may change its mode" if os.geteuid() in owners or _capable(_FOWNER) else _no("it is another's")
 
 
 def make_device() -> str:
@@ -204,6 +246,17 @@ def user_namespace() -> str:
     return "made it"
 
 
+def plant_setuid() -> str:
+    with open("setuid", "w"):  # noqa: PTH123
+        os.chmod("setuid", 0o700)  # noqa: PTH101
+    try:
+        os.chmod("setuid", 0o4700)  # noqa: PTH101
+        kept = os.stat("setuid").st_mode & stat.S_ISUID  # noqa: PTH116
+        return "left one" if kept else _no("the bit was dropped")
+    finally:
+        os.unlink("setuid")  # noqa: PTH108
+
+
 def gain_by_setuid() -> str:
     return _no("no new privileges") if _status("NoNewPrivs") == "1" else "may gain rights"
 
@@ -211,6 +264,21 @@ def gain_by_setuid() -> str:
 def kernel_switch() -> str:
     os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
     return "opened it"
+
+
+def leave_limits() -> str:
+    """Opens the list of processes of a cgroup above, for writing; writes nothing."""
+    with open("/proc/self/mounts") as file:  # noqa: PTH123
+        places = [line.split()[1] for line in file if line.split()[2] in ("cgroup", "cgroup2")]
+    refused = OSError(errno.ENOENT, "there is no cgroup")
+    for place in places:
+        try:
+            os.close(os.open(f"{place}/cgroup.procs", os.O_WRONLY))
+        except OSError as error:
+            refused = error
+        else:
+            return f"opened {place}"
+    raise refused
 
 
 def keyring() -> str:
@@ -247,10 +315,15 @@ def fill_temporary() -> str:
     """In files that are each small enough."""
     if not os.path.ismount("/tmp"):  # noqa: S108
         return "it is the machine's"
-    piece = T["file_mb"]
-    for number in range(T["memory_mb"] // piece + 2):
-        _fill(f"/tmp/{number}", piece)  # noqa: S108
-    return "no limit"
+    for place in ("/tmp", "/dev/shm"):  # noqa: S108
+        try:
+            for number in range(T["memory_mb"] // T["file_mb"] + 2):
+                _fill(f"{place}/{number}", T["file_mb"])
+        except OSError as error:
+            said = f"{place}: {errno.errorcode[error.errno or 0]}"
+        else:
+            return f"{place} has no limit"
+    return _no(said)
 
 
 def _fill(path: str, size_mb: int) -> str:
@@ -303,7 +376,22 @@ def reach_abstract() -> str:
 
 
 def reach_socket() -> str:
-    return _connect(socket.AF_UNIX, T["socket"])
+    return _connect_path(T["socket"])
+
+
+def _connect_path(path: str) -> str:
+    """Also one that is longer than the address of a socket may be."""
+    folder = os.open(os.path.dirname(path), os.O_PATH)  # noqa: PTH120
+    try:
+        return _connect(socket.AF_UNIX, f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # noqa: PTH119
+    finally:
+        os.close(folder)
+
+
+def reach_gateway() -> str:
+    with suppress(OSError):
+        return _connect(socket.AF_INET, ("127.0.0.1", T["gateway"]))
+    return _connect_path(T["door"])
 
 
 def _route(host: str) -> str:
@@ -323,6 +411,79 @@ def reach_metadata() -> str:
 
 def send_dns() -> str:
     return _route("192.0.2.53")
+
+
+def _converse(data: bytes) -> str:
+    """All that the proxy answers to it."""
+    with socket.create_connection(("127.0.0.1", T["proxy"]), timeout=20) as proxy:
+        proxy.sendall(data)
+        with suppress(OSError):
+            proxy.shutdown(socket.SHUT_WR)
+        said = b""
+        while piece := proxy.recv(65536):
+            said += piece
+    return said.decode("latin-1")
+
+
+def _tunnel(*targets: str) -> str:
+    """What is not refused, the proxy has at least tried."""
+    said = "no answer"
+    for target in targets:
+        said = _converse(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        if said[8:13] not in (" 400 ", " 403 "):
+            return f"{target}: {said[:80]}"
+    return _no(said.splitlines()[-1])
+
+
+def proxy_private() -> str:
+    if not T["proxy"]:
+        return _route("10.0.0.1")
+    return _tunnel("10.0.0.1:443", "192.168.0.1:80", "[fd00::1]:443", "private.example:443")
+
+
+def proxy_metadata() -> str:
+    if not T["proxy"]:
+        return _route("169.254.169.254")
+    return _tunnel("169.254.169.254:80", "[fd00:ec2::254]:80", "metadata.example:80")
+
+
+def proxy_api() -> str:
+    if not T["proxy"]:
+        return reach_api()
+    names = ("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]")  # noqa: S104
+    return _tunnel(*(f"{name}:{T['port']}" for name in (*names, "localhost")))
+
+
+def proxy_rebind() -> str:
+    return _tunnel(f"rebound.example:{T['port']}") if T["proxy"] else reach_api()
+
+
+def proxy_unlisted() -> str:
+    return (
+        _tunnel("unlisted.example:443", "allowed.example.evil.example:443") if T["proxy"] else reach_address()
+    )
+
+
+def proxy_port() -> str:
+    return _tunnel("allowed.example:22", f"allowed.example:{T['port']}") if T["proxy"] else reach_address()
+
+
+def proxy_dns() -> str:
+    """Whether the name was resolved is judged from outside."""
+    return _tunnel("a-secret.unlisted.example:53", "a-secret.example:443") if T["proxy"] else send_dns()
+
+
+def proxy_smuggle() -> str:
+    """Where the second one arrives is judged from outside."""
+    if not T["proxy"]:
+        return reach_api()
+    site, api = f"allowed.example:{T['site']}", f"127.0.0.1:{T['port']}"
+    hidden = f"GET http://{api}/ HTTP/1.1\r\nHost: {api}\r\n\r\n"
+    answered = 0
+    for head in ("", f"Content-Length: {len(hidden)}\r\nContent-Length: 0\r\n", "Transfer-Encoding : x\r\n"):
+        shown = f"GET http://{site}/ HTTP/1.1\r\nHost: {api}\r\n{head}\r\n"
+        answered += "the site" in _converse((shown + hidden).encode())
+    return _no(f"{answered} of 3 were answered, by the site")
 
 
 class _Failed(Exception):

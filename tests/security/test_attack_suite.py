@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import stat
 from pathlib import Path
 
 import pytest
 
 from core.isolation.attack_table import attack_table
 from core.isolation.attacks import ATTACKS, BY_NAME, LEVELS, Outcome
+from core.isolation.container_probe import with_container
 from core.isolation.plan import Level, Machine
 from core.isolation.trial import attack_level
 
@@ -20,14 +22,19 @@ PAGE = ROOT / "docs" / "isolation.md"
 WORKS_UNHELD = {
     "read_sibling", "read_database", "read_by_link", "see_processes", "read_other_environment",
     "write_sibling", "write_by_link", "write_by_hard_link", "write_by_race", "write_git_hook",
-    "write_git_config", "swap_git_file", "swap_submodule", "write_read_only", "signal", "fork_bomb",
-    "reach_api", "reach_abstract", "reach_socket",
+    "write_git_config", "write_git_filter", "write_git_folder", "plant_setuid", "swap_git_file",
+    "swap_submodule", "write_read_only", "signal", "fork_bomb",
+    "reach_api", "reach_abstract", "reach_socket", "reach_gateway", "search_environments",
+    "proxy_api", "proxy_rebind", "proxy_smuggle",
 }  # fmt: skip
 
 
 @pytest.mark.bwrap
+@pytest.mark.timeout(180)  # some containers
 @pytest.mark.parametrize("level", LEVELS[1:])
 async def test_a_level_holds_what_it_promises(machine: Machine, tmp_path: Path, level: Level) -> None:
+    if level is Level.CONTAINER:
+        machine = await with_container(machine)
     if level not in machine.levels:
         pytest.skip(machine.reasons[level])
     found = await attack_level(machine, level, tmp_path)
@@ -38,6 +45,8 @@ async def test_a_level_holds_what_it_promises(machine: Machine, tmp_path: Path, 
     kept = tmp_path / "worktree" / "repository" / ".git"
     assert (kept / "config").read_text() == "[core]\n"
     assert list((kept / "hooks").iterdir()) == []
+    assert [path for path in (tmp_path / "worktree").rglob("*") if path.lstat().st_mode & stat.S_ISUID] == []
+    assert sorted(path.name for path in kept.parent.iterdir() if "git" in path.name) == [".git"]
     assert (tmp_path / "worktree" / "tree" / ".git").read_text() == "gitdir: /nowhere\n"
     assert (tmp_path / "worktree" / "guarded" / "test_a.py").read_text() == "assert False\n"
 
