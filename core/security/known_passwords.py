@@ -1,8 +1,9 @@
 """Passwords that are guessed first: NIST SP 800-63B-4 asks to refuse them. PURE.
 
-Only long ones need to be known, since short ones are refused anyway. Whoever guesses builds long ones of a few
-parts: a word that everybody takes, letters written as digits, a year or some digits around it, a run along the
-keyboard, the same once more. So the parts are known here, and what is made of nothing else is refused.
+Only long ones need to be known, since short ones are refused anyway. Whoever guesses builds long ones of a
+few parts: a word that everybody takes, letters written as digits, a year or some digits around it, a run
+along the keyboard, the same once more. So the parts are known here, and what is made of nothing else
+is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MOST_OTHERS = 6  # a year, a date, a mark at the end
 
 
 def is_known(password: str) -> bool:
-    """Whether it is made of parts that are guessed first. `password`: normalised, some 10,000 characters at most."""
+    """Whether it is made of parts that are guessed first. `password`: normalised."""
     plain = "".join(password.casefold().split())
     return _repeats(plain) or any(map(_explained, (plain, plain.translate(_AS_LETTERS))))
 

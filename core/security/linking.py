@@ -14,10 +14,19 @@ from datetime import timedelta
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.security import tries
-from core.security.access import AT_THE_MACHINE, NOBODY, Action, Asker, Face, Levels, require
+from core.security.access import (
+    AT_THE_MACHINE,
+    NOBODY,
+    Action,
+    Asker,
+    Face,
+    Levels,
+    level_of_roles,
+    require,
+)
 from core.security.rate_limit import TooManyTries
 from core.security.secret_text import hash_code, new_code
-from core.security.users import current, levels_of, over
+from core.security.users import current, levels_of, over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import users
 from core.store.database import Store
@@ -53,7 +62,7 @@ class Linking:
         code = new_code()
 
         def make(tx: Transaction) -> None:
-            found = users.get(tx.conn, user)
+            found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             if by.user_id == found.id:
                 require(Action.LINK_OWN_ACCOUNT, current(tx.conn, by))
             else:
@@ -115,7 +124,7 @@ class Linking:
         """Ids of their accounts."""
 
         def look(conn: sqlite3.Connection) -> tuple[str, ...]:
-            found = users.get(conn, user)
+            found = sought(conn, Action.SEE_USERS, by, user)
             if by.user_id != found.id:
                 require(Action.SEE_USERS, current(conn, by))
             return users.people_of(conn, found.id)
@@ -130,13 +139,11 @@ class Linking:
         person = _id(person)
         user = await self._store.read(lambda conn: users.by_person(conn, person))
         name = f"discord:{person}" if user is None else f"user:{user.username}"
-        levels = together(None if user is None else levels_of(user), self._of_roles(roles))
+        of_roles = level_of_roles(self._role_levels, roles)
+        levels = together(None if user is None else levels_of(user), of_roles)
         if user is not None and user.disabled_at:
             levels = NOBODY
         return Asker(name=name, levels=levels, face=Face.CHAT, user_id=None if user is None else user.id)
-
-    def _of_roles(self, roles: Collection[str]) -> AccessLevel | None:
-        return max((level for role, level in self._role_levels.items() if role in roles), default=None)
 
     def _tell(self, tx: Transaction, kind: DeedKind, actor: str, subject: str) -> None:
         self._witness(tx, Deed(kind=kind, actor=actor, subject=subject))
