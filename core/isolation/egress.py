@@ -3,6 +3,7 @@
     pypi.example            that host, ports 80 and 443        *.cdn.example:443   hosts below it, not itself
     git.example:22,9418     these ports                        *:443               every public host
     10.1.0.0/16:8000-8100   these addresses, also by a name that another rule allows
+    ssh.example:443 raw     whatever is spoken there; else a TLS client has to name the host that it asked for
 
 A name alone opens public addresses only, whatever it resolves to: private, loopback, link-local and metadata
 addresses must themselves be named. What a rule does not name is refused before any name is resolved.
@@ -62,6 +63,7 @@ class Rule:
     below: bool = False
     network: Network | None = None
     ports: tuple[tuple[int, int], ...] = _USUAL_PORTS
+    raw: bool = False
 
     def names(self, host: str | Address) -> bool:
         if not isinstance(host, str):
@@ -99,6 +101,39 @@ class Egress:
             hint=f"Add '{shown}:{port}' to the project's allow-list.",
         )
 
+    def is_raw(self, host: str | Address, port: int) -> bool:
+        """Whether what is said in a tunnel to it is nobody's business."""
+        return any(rule.raw and rule.names(host) and rule.has_port(port) for rule in self.rules)
+
+    def judge_hello(
+        self, name: str | None, host: str | Address, port: int, *, hides: bool = False
+    ) -> Verdict:
+        """Of the host that a TLS client names in a tunnel to `host`: empty when it names none, None when it
+        speaks no TLS.
+
+        What is fetched by the name of another host than was asked for has to be named by a rule as well: many
+        hosts share an address. A hidden name may be any.
+        """
+        shown = host if isinstance(host, str) or host.version == 4 else f"[{host}]"
+        raw = f"If that is meant, write '{shown}:{port} raw' into the project's allow-list."
+        if name is None:
+            return Verdict(allowed=False, why=f"What was said to {host} on port {port} is no TLS.", hint=raw)
+        if hides:
+            why = f"The TLS client hides the name that it wants of {host} (encrypted ClientHello)."
+            return Verdict(allowed=False, why=why, hint=f"Switch that off in the program. {raw}")
+        if not name:
+            why = f"The TLS client does not say that it wants {host}."
+            return _YES if not isinstance(host, str) else Verdict(allowed=False, why=why, hint=raw)
+        try:
+            wanted = normal_host(name)
+        except InvalidInput as error:
+            return Verdict(allowed=False, why=f"The TLS client's name is none: {error.message}", hint=raw)
+        if wanted == host:
+            return _YES
+        verdict = self.judge(wanted, port)
+        why = f"The TLS client asked for {host} and wants {wanted} there. {verdict.why}"
+        return verdict if verdict.allowed else Verdict(allowed=False, why=why, hint=verdict.hint)
+
     def judge_address(self, address: Address, port: int, *, own: bool = False) -> Verdict:
         """Of what a name resolved to; the name itself has been allowed. `own`: an address of this machine."""
         address = plain_address(address)
@@ -134,21 +169,23 @@ def parse_egress(lines: Iterable[str]) -> Egress:
 def parse_rule(text: str) -> Rule:
     """Raises InvalidInput."""
     text = text.strip()
-    host, ports = _split_ports(text)
+    bare = text.removesuffix(" raw").rstrip()
+    raw = bare != text
+    host, ports = _split_ports(bare)
     if host == "*":
-        return Rule(text=text, below=True, ports=ports)
+        return Rule(text=text, below=True, ports=ports, raw=raw)
     if "/" in host:
         try:
-            return Rule(text=text, network=ip_network(host), ports=ports)
+            return Rule(text=text, network=ip_network(host), ports=ports, raw=raw)
         except ValueError as error:
             raise InvalidInput(f"{text!r} is no range of addresses: {error}.") from error
     below = host.startswith("*.")
     name = normal_host(host[2:] if below else host)
     if isinstance(name, str):
-        return Rule(text=text, name=name, below=below, ports=ports)
+        return Rule(text=text, name=name, below=below, ports=ports, raw=raw)
     if below:
         raise InvalidInput(f"{text!r}: there is nothing below an address.")
-    return Rule(text=text, network=ip_network(name), ports=ports)
+    return Rule(text=text, network=ip_network(name), ports=ports, raw=raw)
 
 
 def _split_ports(text: str) -> tuple[str, tuple[tuple[int, int], ...]]:

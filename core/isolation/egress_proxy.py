@@ -2,6 +2,8 @@
 
 A name is resolved here, outside, once for each connection, and only after a rule has named it; what it
 resolved to is judged too, and connected to by number: a name server cannot answer otherwise a second time.
+What a TLS client says first in a tunnel is read, and nothing of it is sent on before the host that it names
+there is judged as well. Nothing is decrypted.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 from core.errors import InvalidInput
+from core.isolation.client_hello import UNRECOGNISED_NAME, Hello, HelloReader, begins_tls
 from core.isolation.egress import Address, Egress, Verdict, parse_address
 from core.isolation.proxy_request import Request, parse_chunk_size, parse_request
 from core.isolation.tunnel import CHUNK_BYTES, Count, carry, close, join, serve_unix, still_moving
@@ -41,6 +45,7 @@ class Bounds:
     connect_seconds: float = 20.0  # with the name's resolution
     idle_seconds: float = 600.0
     quiet_seconds: float = 60.0  # a denial is told once in that time
+    only_tls: tuple[int, ...] = (443,)  # ports
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,7 +180,13 @@ class EgressProxy:
         idle = self._bounds.idle_seconds
         if request.tunnel:
             near[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await join(near, far, idle_seconds=idle, sent=sent, received=received)
+            raw = self.egress.is_raw(request.host, request.port)
+            opening = None if raw else partial(self._hear_hello, request, near[0])
+            try:
+                await join(near, far, idle_seconds=idle, sent=sent, received=received, opening=opening)
+            except* _Refused:
+                self.traffic.denied += 1
+                near[1].write(UNRECOGNISED_NAME)
             return
         far[1].write(request.head)
         sent(len(request.head))
@@ -187,6 +198,40 @@ class EgressProxy:
                 body.cancel()  # it has been answered before all was said
         except* (OSError, InvalidInput, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # one side is gone, idle, or spoke nonsense: the connection ends
+
+    async def _hear_hello(self, request: Request, reader: asyncio.StreamReader) -> bytes:
+        """What a tunnel's client says first, once it may be sent on. Raises _Refused.
+
+        On a port for TLS that is a hello, within a time; on others it may be anything, and the host may be
+        the first to speak (SSH, SMTP).
+        """
+        must = request.port in self._bounds.only_tls
+        heard, hello = bytearray(), HelloReader(self._bounds.head_bytes)
+        loop, patience_seconds = asyncio.get_running_loop(), self._bounds.head_seconds
+        try:
+            async with asyncio.timeout(patience_seconds if must else None) as patience:
+                while data := await reader.read(CHUNK_BYTES):
+                    if not heard:
+                        patience.reschedule(loop.time() + patience_seconds)
+                    heard += data
+                    if not begins_tls(heard):
+                        if must:
+                            self._must(self.egress.judge_hello(None, request.host, request.port), request)
+                        break
+                    if (found := hello.feed(data)) is not None:
+                        self._must_name(found, request)
+                        break
+        except TimeoutError:
+            why = f"The TLS client of {request.host} did not say what it wants."
+            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, why) from None
+        except InvalidInput as error:
+            self._must(Verdict(allowed=False, why=error.message), request)
+        return bytes(heard)  # also what it said before it went away amid a hello: nobody can answer that
+
+    def _must_name(self, hello: Hello, request: Request) -> None:
+        self._must(
+            self.egress.judge_hello(hello.name, request.host, request.port, hides=hello.hides), request
+        )
 
     def _counters(self, host: str) -> tuple[Count, Count]:
         traffic = self.traffic

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Count = Callable[[int], None]
+Opening = Callable[[], Awaitable[bytes]]
 
 CHUNK_BYTES = 1 << 16
 _LONGEST_PATH_BYTES = 107  # sockaddr_un
@@ -111,11 +112,22 @@ async def join(
     idle_seconds: float,
     sent: Count,
     received: Count,
+    opening: Opening | None = None,
 ) -> None:
-    """Carries both ways until both have said all, one is gone, or nothing moved for `idle_seconds`."""
+    """Carries both ways until both have said all, one is gone, or nothing moved for `idle_seconds`.
+
+    `opening` reads what `near` says first and gives what of it is sent on; what it raises, but OSError, ends
+    both ways and comes out in an ExceptionGroup.
+    """
 
     async def one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Count) -> None:
-        await carry(reader, writer, still_moving(alive, idle_seconds, count))
+        moved = still_moving(alive, idle_seconds, count)
+        if reader is near[0] and opening is not None:
+            first = await opening()
+            moved(len(first))
+            writer.write(first)
+            await writer.drain()
+        await carry(reader, writer, moved)
         with suppress(OSError):
             writer.write_eof()
 

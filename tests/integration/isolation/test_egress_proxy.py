@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -296,3 +301,171 @@ async def test_a_passage_leads_to_one_place(path, site) -> None:
     async with open_passage(path, "127.0.0.1", site.port):
         assert await ask(path, b"GET /v1 HTTP/1.1\r\n\r\n", end=True) == ANSWER
     assert site.heard == [b"GET /v1 HTTP/1.1\r\n\r\n"]
+
+
+# Attacks on the proxy itself
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "user@good.example:443",
+        "good.example@evil.example:443",
+        "good.example:443@evil.example:443",
+        "good.example:443:443",
+        "good.example:0443443",
+        "good.example:-443",
+        "good.example: 443",
+        "good.example%2eevil.example:443",
+        "good.example\\.evil.example:443",
+        "[good.example]:443",
+        "[::1%25lo]:443",
+        "[fe80::1%eth0]:443",
+        "::1:443",
+        "good.example.:65536",
+        "good..example:443",
+        ".good.example:443",
+        "good.example..:443",
+        "xn--.example:443",
+        "a" * 64 + ".example:443",
+        "good.example/:443",
+        "good.example?x:443",
+        "*.example:443",
+        "",
+    ],
+)
+async def test_tricks_with_the_target_of_a_tunnel_lead_nowhere(outside, path, target: str) -> None:
+    names = Names(good_example=[["192.0.2.1"]])
+    async with outside("good.example", names=names) as (proxy, _):
+        status = (await ask(path, connect(target))).split(b" ")[1]
+    assert status in (b"400", b"403")
+    assert names.asked == []
+    assert proxy.traffic.denied == 1
+
+
+async def test_names_of_other_scripts_are_judged_as_they_are_resolved(outside, path, site) -> None:
+    names = Names(**{"xn--bcher-kva_example": [["127.0.0.1"]]})
+    rules = (f"bücher.example:{site.port}", f"127.0.0.1:{site.port}")
+    async with outside(*rules, names=names):
+        for host in ("xn--bcher-kva.example", "XN--BCHER-KVA.Example."):
+            assert await ask(path, get(f"http://{host}:{site.port}/")) == ANSWER
+        # Looks alike: a Cyrillic letter, which is another name.
+        homograph = "b\u00fcch\u0435r.example".encode("idna").decode()
+        assert b" 403 " in await ask(path, get(f"http://{homograph}:{site.port}/"))
+    assert set(names.asked) == {"xn--bcher-kva.example"}
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET http://good.example/ HTTP/1.1\r\n" + b"X: a\r\n" * 200 + b"\r\n", b"400"),
+        (b"GET http://good.example/ HTTP/1.1\r\n" + b"X: a\r\n" * 20_000 + b"\r\n", b"431"),
+        (b"GET http://good.example/" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", b"431"),
+        (b"A" * 1_000_000, b"431"),
+        (b"\0" * 1000 + b"\r\n\r\n", b"400"),
+        (b"\x16\3\1\0\xa5\r\n\r\n", b"400"),
+        (b"\r\n\r\n", b"400"),
+    ],
+)
+async def test_floods_of_headers_and_endless_lines_are_refused(outside, path, head: bytes, status) -> None:
+    async with outside("good.example"):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(head)
+        async with asyncio.timeout(20):
+            assert (await reader.readuntil(b"\r\n")).split(b" ")[1] == status
+        writer.transport.abort()
+        assert b" 403 " in await ask(path, connect("evil.example:443"))  # it serves on
+
+
+async def served_again(path: Path) -> None:
+    """Places that were taken are free a moment later."""
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(ConnectionError):
+                if b" 403 " in await ask(path, connect("evil.example:443")):
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_slow_clients_hold_their_places_for_a_time_only(outside, path) -> None:
+    async with outside(bounds=Bounds(connections=20, head_seconds=0.3)) as (proxy, _):
+        slow = [await asyncio.open_unix_connection(path) for _ in range(20)]
+        for _, writer in slow:
+            writer.write(b"GET http://a")  # and never on
+        async with asyncio.timeout(20):
+            for reader, _ in slow:
+                assert b" 408 " in await reader.read()
+        for _, writer in slow:
+            writer.close()
+        await served_again(path)
+    assert proxy.traffic.denied >= 21
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+async def test_ten_thousand_connections_leave_nothing(outside, path) -> None:
+    async with outside() as (proxy, _):
+        await ask(path, connect("evil.example:443"))
+        tasks, files = len(asyncio.all_tasks()), open_files()
+        for _ in range(10_000):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as near:
+                while near.connect_ex(str(path)):  # noqa: ASYNC110  # the kernel's queue is full
+                    await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await served_again(path)
+            while len(asyncio.all_tasks()) > tasks or open_files() > files:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert proxy.traffic.connections > 256
+
+
+async def test_a_half_closed_tunnel_carries_the_other_way_on(outside, path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = await reader.read()  # to the end of what the client says, and only then
+        writer.write(b"heard " + said)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with outside(f"127.0.0.1:{port}"):
+        said = await ask(path, connect(f"127.0.0.1:{port}") + b"all of it", end=True)
+    server.close()
+    assert said.endswith(b"\r\n\r\nheard all of it")
+
+
+HOLD = """
+import socket, sys, time
+near = socket.socket(socket.AF_UNIX); near.connect(sys.argv[1])
+near.sendall(f"CONNECT 127.0.0.1:{sys.argv[2]} HTTP/1.1\\r\\n\\r\\nhello".encode())
+print(near.recv(100), flush=True)
+time.sleep(300)
+"""
+
+
+async def test_a_client_that_is_killed_amid_its_tunnel_leaves_nothing(outside, path) -> None:
+    said, gone = asyncio.Event(), asyncio.Event()
+    heard = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            heard.extend(data)
+            said.set()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with outside(f"127.0.0.1:{port}"):
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-S", "-c", HOLD, str(path), str(port), stdout=asyncio.subprocess.PIPE
+        )
+        assert client.stdout is not None
+        async with asyncio.timeout(30):
+            assert b"200" in await client.stdout.readline()
+            await said.wait()
+            client.send_signal(signal.SIGKILL)
+            await client.wait()
+            await gone.wait()
+    server.close()
+    assert bytes(heard) == b"hello"
