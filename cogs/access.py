@@ -1,20 +1,22 @@
 """Which action each command and button of Discord is, and who is who there. PURE.
 
 The access matrix (core.security.access) decides. A member is what they are in the server (its owner, who
-manages it, who has a configured role) or what the user is that they are linked with, whichever is more.
+manages it, who has a configured role) or what the user is that they are linked with, whichever is more. Once
+roles have levels (`role_levels`), who is none of these is nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.domain.access import AccessLevel, Standing
 from core.errors import NotAllowed
-from core.security.access import NOBODY, RULES, Action, Asker, Face, Levels, may
+from core.security.access import NOBODY, RULES, Action, Asker, Decision, Face, Levels, level_of_roles, may
 
 EVERY_PROJECT = "*"  # no project has that name: only a level everywhere reaches it
+ANY_PROJECT = "?"  # which one is not known yet: it is asked again, for that one, before anything is done
 LINK = "link"  # the code that is typed is the right to it
 
 
@@ -101,10 +103,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """`guild_id` is the one server served. Without `roles`, each of its members may do everything."""
+    """`guild_id` is the one server served. Without `roles` and `role_levels`, each of its members may do all
+    that chat may. Both go by a role's id or its name."""
 
     guild_id: int | None
     roles: frozenset[str] = frozenset()
+    role_levels: Mapping[str, AccessLevel] = field(default_factory=dict)
+
+    def unknown(self, roles: Collection[str]) -> tuple[str, ...]:
+        """Those configured that are none of the server's `roles` (ids and names)."""
+        return tuple(sorted({*self.roles, *self.role_levels} - set(roles)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,44 +150,60 @@ def require(
     if linked is not None and linked.disabled:
         raise NotAllowed("Your user is disabled.", hint="Ask the owner of Orchard.")
     asker = asker_of(policy, person, linked)
-    refused = [one for one in (may(action, asker, project) for project in projects) if not one.allowed]
+    refused = [one for one in (_asked(action, asker, project) for project in projects) if not one.allowed]
     if not refused:
         return
     pressed = command.startswith(control(""))
     what = "do this" if pressed else f"run '{command}'"
-    roles = ", ".join(sorted(policy.roles))
+    enough = {role for role, level in policy.role_levels.items() if level >= RULES[action].level}
+    roles = ", ".join(sorted(policy.roles | enough))
     by_role = f" Here it needs one of these roles, or the permission Manage Server: {roles}." if roles else ""
     raise NotAllowed(
-        f"You may look, but not {what}.",
+        f"You may {'look, but not' if RULES[action].level > AccessLevel.VIEWER else 'not'} {what}.",
         why=f"{refused[0].why}{by_role}",
         hint="Ask someone who manages this server; who has a user of Orchard types /link.",
     )
 
 
+def _asked(action: Action, asker: Asker, project: str) -> Decision:
+    if project != ANY_PROJECT:
+        return may(action, asker, project)
+    somewhere = [may(action, asker, each) for each in (EVERY_PROJECT, *asker.levels.projects)]
+    return next((one for one in somewhere if one.allowed), somewhere[0])
+
+
 def asker_of(policy: AccessPolicy, person: Person, linked: Linked | None = None) -> Asker:
     """Who has a role that may steer, or where none is configured everybody, may do all that chat may:
-    operators' actions are never among that."""
+    operators' actions are never among that. A disabled user is nobody."""
     level = _level(policy, person)
-    steers = AccessLevel.ADMIN if level > AccessLevel.VIEWER else level
+    steers = AccessLevel.ADMIN if level is not None and level > AccessLevel.VIEWER else None
     own = NOBODY if linked is None else linked.levels
-    levels = Levels(everywhere=max(steers, level, own.everywhere or level), projects=own.projects)
+    of_roles = level_of_roles(policy.role_levels, person.roles)
+    levels = Levels(everywhere=_highest(level, steers, of_roles, own.everywhere), projects=own.projects)
     name = f"discord:{person.user_id}" if linked is None else f"user:{linked.username}"
-    return Asker(name=name, levels=levels, face=Face.CHAT)
+    disabled = linked is not None and linked.disabled
+    return Asker(name=name, levels=NOBODY if disabled else levels, face=Face.CHAT)
 
 
-def standing(policy: AccessPolicy, person: Person, linked: Linked | None = None) -> Standing:
-    """What a member of the server is to Orchard, or the user that they are linked with."""
-    level = _level(policy, person)
-    if linked is not None and linked.levels.everywhere is not None:
-        level = max(level, linked.levels.everywhere)
-    return Standing(level=level, roles=person.roles, person=str(person.user_id))
+def standing(
+    policy: AccessPolicy, person: Person, linked: Linked | None = None, project: str = EVERY_PROJECT
+) -> Standing:
+    """What a member of the server is to Orchard in a project, or the user that they are linked with."""
+    own = None if linked is None else linked.levels.within(project)
+    level = _highest(_level(policy, person), level_of_roles(policy.role_levels, person.roles), own)
+    return Standing(level=level or AccessLevel.VIEWER, roles=person.roles, person=str(person.user_id))
 
 
-def _level(policy: AccessPolicy, person: Person) -> AccessLevel:
+def _level(policy: AccessPolicy, person: Person) -> AccessLevel | None:
+    """In the server, by what is no role with a level."""
     if person.owns_guild:
         return AccessLevel.OWNER
     if person.manages_guild:
         return AccessLevel.ADMIN
-    if not policy.roles or person.roles & policy.roles:
+    if person.roles & policy.roles or not (policy.roles or policy.role_levels):
         return AccessLevel.MAINTAINER
-    return AccessLevel.VIEWER
+    return None if policy.role_levels else AccessLevel.VIEWER
+
+
+def _highest(*levels: AccessLevel | None) -> AccessLevel | None:
+    return max((level for level in levels if level is not None), default=None)

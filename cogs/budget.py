@@ -70,12 +70,13 @@ class Budget(commands.Cog):
             which = parse_scope(scope or ("story" if story else "day"))
             found, number = parse_amount(amount, unit)
             name = await self._whose(ctx, which, story, project)
+            asked = Asked(scope=which, unit=found, name=name, amount=number)
             view = await raise_budget(
                 self._desk,
-                Asked(scope=which, unit=found, name=name, amount=number),
+                asked,
                 click=f"discord:{ctx.interaction.id if ctx.interaction else ctx.message.id}",
                 by=actor(ctx.author),
-                standing=await self._desk.standing_of(ctx),
+                standing=await self._desk.standing_of(ctx, asked.project),
             )
             return render_budgets.raised(view)
 

@@ -15,6 +15,7 @@ from discord import app_commands
 from cogs.text import one_line
 from core.clock import Clock
 from core.domain.story import StoryStatus
+from core.errors import NotAllowed
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 CHOICE_LIMIT = 25
 VALUE_LIMIT = 100
 PATIENCE_SECONDS = 2.0  # Discord forgets the question after 3
+Sees = Callable[[str], bool]  # whether whoever types sees the project
 KEPT_SECONDS = 2.0  # a name typed letter by letter asks the store once, not once a letter
 
 
@@ -63,7 +65,8 @@ def several(options: Iterable[Option], typed: str) -> tuple[Option, ...]:
 
 
 class Completion:
-    """The names that people may mean, read from the core and kept for a moment."""
+    """The names that people may mean, read from the core and kept for a moment; each is offered what they see
+    of them."""
 
     def __init__(self, commands: Commands, clock: Clock) -> None:
         self._commands = commands
@@ -71,7 +74,7 @@ class Completion:
         self._projects: tuple[float, tuple[Option, ...]] | None = None
         self._stories: dict[str | None, tuple[float, tuple[tuple[StoryStatus, Option], ...]]] = {}
 
-    async def projects(self, typed: str) -> tuple[Option, ...]:
+    async def projects(self, typed: str, sees: Sees) -> tuple[Option, ...]:
         now = self._clock.monotonic()
         if self._projects is None or now - self._projects[0] > KEPT_SECONDS:
             views = await self._commands.projects()
@@ -83,13 +86,14 @@ class Completion:
                 for v in views
             )
             self._projects = (now, names)
-        return matching(self._projects[1], typed)
+        return matching((one for one in self._projects[1] if sees(one.value)), typed)
 
     async def stories(
         self,
         typed: str,
         project: str | None,
         statuses: frozenset[StoryStatus],
+        sees: Sees,
         *,
         many: bool = False,
         first: str | None = None,
@@ -102,7 +106,7 @@ class Completion:
             titles = await self._commands.story_titles(project)
             kept = (now, tuple((one.status, _story_option(one)) for one in titles))
             self._stories = {project: kept}
-        options = [option for status, option in kept[1] if status in statuses]
+        options = [option for status, option in kept[1] if status in statuses and sees(_project_of(option))]
         if first is not None:
             own = matching([option for option in options if _project_of(option) == first], typed)
             return own + matching(
@@ -118,6 +122,8 @@ async def suggest(
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             options = await find()
+    except NotAllowed:  # they hear why when they send the command
+        return []
     except Exception:
         name = interaction.command.qualified_name if interaction.command else "?"
         _log.warning("no suggestions for %s", name, exc_info=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,12 +12,14 @@ import discord
 from discord.ext import commands
 
 from cogs.access import (
+    ANY_PROJECT,
     EVERY_PROJECT,
     RIGHTS,
     AccessPolicy,
     Linked,
     Person,
     Right,
+    asker_of,
     require,
     standing,
 )
@@ -25,10 +28,11 @@ from cogs.completion import Completion
 from cogs.message import Message
 from cogs.results import Results
 from cogs.text import cut
-from core.domain.access import Standing
+from core.domain.access import AccessLevel, Standing
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
-from core.security.access import NOBODY, Levels
+from core.orchestrator.commands.admission import admitted
+from core.security.access import NOBODY, RULES, Action, Asker, Levels, may
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -49,6 +53,8 @@ Page = Callable[[str, int], Awaitable[Message]]
 
 _STORY_ID = re.compile(r"[\w.-]+-e?\d+")
 _STORY_OPTIONS = frozenset({"story", "stories", "other", "session"})
+_ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
+"""Whom the running task is for: who typed or pressed something. Only a desk sets it, to whom it admitted."""
 
 
 class Channels(Protocol):
@@ -68,16 +74,38 @@ class NotAdmitted(commands.CheckFailure):
 
 @dataclass(slots=True, kw_only=True)
 class Desk:
-    """`guild_id` says which server is served now, None while there is none; `pages` what can be leafed."""
+    """`guild_id` says which server is served now, None while there is none; `pages` what can be leafed.
 
-    commands: Commands
+    `core` asks nobody: what people wish goes through `commands`.
+    """
+
+    core: Commands
     channels: Channels
     completion: Completion
     guild_id: Callable[[], int | None]
     roles: frozenset[str] = frozenset()
+    role_levels: Mapping[str, AccessLevel] = field(default_factory=dict)
     draw: Draw = field(default_factory=NoDraw)
     pages: dict[str, Page] = field(default_factory=dict)
     results: Results = field(default_factory=Results)
+
+    @property
+    def policy(self) -> AccessPolicy:
+        return AccessPolicy(guild_id=self.guild_id(), roles=self.roles, role_levels=self.role_levels)
+
+    @property
+    def commands(self) -> Commands:
+        """For the person whom this task was admitted for: each request asks the access matrix, in the project
+        that it turns out to be about, and shows what they may see."""
+        return admitted(self.core, _asker(), self._denied)
+
+    def sees(self, project: str) -> bool:
+        """Whether the person whom this task was admitted for may see the project."""
+        return may(Action.SEE_PROJECT, _asker(), project).allowed
+
+    async def _denied(self, action: Action, asker: Asker, project: str | None, why: str) -> None:
+        if RULES[action].level > AccessLevel.VIEWER:
+            await self.core.note_denied(asker.name, action, project, why)
 
     async def admit(
         self,
@@ -86,21 +114,30 @@ class Desk:
         guild_id: int | None,
         what: str,
         projects: Collection[str] = (EVERY_PROJECT,),
+        *,
+        noted: bool = True,
     ) -> None:
-        """Raises NotAllowed when this person may not do `what` here, in any of these projects."""
-        policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
-        known = await self._linked(user.id)
+        """Raises NotAllowed when this person may not do `what` here, in any of these projects; from then on
+        `commands` are theirs. `noted`: a refusal of weight goes to the audit log."""
+        _ASKER.set(None)
+        known, who = await self._linked(user.id), person(user, guild, guild_id)
         try:
-            require(policy, person(user, guild, guild_id), what, linked=known, projects=projects)
+            require(self.policy, who, what, linked=known, projects=projects)
         except NotAllowed as error:
-            if RIGHTS.get(what) is not Right.LOOK:
-                await self.commands.note_denied(
-                    actor(user), what, _only(projects), error.why or error.message
-                )
+            if noted and RIGHTS.get(what) is not Right.LOOK:
+                await self.core.note_denied(actor(user), what, _only(projects), error.why or error.message)
             raise
+        _ASKER.set(asker_of(self.policy, who, known))
+
+    async def suggest_to(self, interaction: discord.Interaction[Any]) -> None:
+        """Admits whoever types a command's options. Raises NotAllowed to whom nothing is suggested."""
+        what = interaction.command.qualified_name if interaction.command else ""
+        await self.admit(
+            interaction.user, interaction.guild, interaction.guild_id, what, (ANY_PROJECT,), noted=False
+        )
 
     async def _linked(self, user_id: int) -> Linked | None:
-        found = await self.commands.linked_account(str(user_id))
+        found = await self.core.linked_account(str(user_id))
         if found is None:
             return None
         levels = NOBODY
@@ -108,18 +145,15 @@ class Desk:
             levels = Levels(everywhere=found.everywhere, projects=found.projects)
         return Linked(username=found.username, levels=levels, disabled=found.disabled)
 
-    async def standing(self, interaction: discord.Interaction[Any]) -> Standing:
-        """What whoever pressed or typed this is to Orchard."""
-        policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
+    async def standing(self, interaction: discord.Interaction[Any], project: str) -> Standing:
+        """What whoever pressed or typed this is to Orchard in the project."""
         who = person(interaction.user, interaction.guild, interaction.guild_id)
-        return standing(policy, who, await self._linked(interaction.user.id))
+        return standing(self.policy, who, await self._linked(interaction.user.id), project)
 
-    async def standing_of(self, ctx: Context) -> Standing:
+    async def standing_of(self, ctx: Context, project: str) -> Standing:
         """As `standing`, of whoever ran a command."""
-        policy = AccessPolicy(guild_id=self.guild_id(), roles=self.roles)
-        return standing(
-            policy, person(ctx.author, ctx.guild, _guild_id(ctx)), await self._linked(ctx.author.id)
-        )
+        who = person(ctx.author, ctx.guild, _guild_id(ctx))
+        return standing(self.policy, who, await self._linked(ctx.author.id), project)
 
     async def check(self, ctx: Context) -> bool:
         """The bot's global check: no command runs without it."""
@@ -134,15 +168,14 @@ class Desk:
         return True
 
     def _meant(self, ctx: Context) -> Collection[str]:
-        """The projects that a slash command is about, by its options and its channel; a typed one, whose
-        words are not read yet, and a title, which may be any project's, are about every one."""
+        """The projects that a slash command is about, by its options and its channel. Of a typed one, whose
+        words are not read yet, and of a title, which may be any project's, that is not known yet."""
         if ctx.interaction is None:
-            return (EVERY_PROJECT,)
+            return (ANY_PROJECT,)
         named = {name: str(value).strip() for name, value in ctx.interaction.namespace if value is not None}
         found = {named[name].lower() for name in ("project", "name") if named.get(name)}
         found |= {project_in(named[name]) for name in _STORY_OPTIONS & named.keys()}
-        implied = self.implied(ctx.channel)
-        return found or {implied or EVERY_PROJECT}
+        return (found - {EVERY_PROJECT}) or {self.implied(ctx.channel) or ANY_PROJECT}
 
     def project(self, ctx: Context, named: str | None) -> str:
         """The project that was named, else the one whose channel or thread this is."""
@@ -216,8 +249,14 @@ class Desk:
         return self.channels.project_of(channel) if channel is not None else None
 
 
+def _asker() -> Asker:
+    if (asker := _ASKER.get()) is None:
+        raise NotAllowed("Nobody was admitted.", why="A command or button asked for nothing before it acted.")
+    return asker
+
+
 def _only(projects: Collection[str]) -> str | None:
-    named = set(projects) - {EVERY_PROJECT}
+    named = set(projects) - {EVERY_PROJECT, ANY_PROJECT}
     return named.pop() if len(named) == 1 else None
 
 

@@ -81,7 +81,12 @@ def typed_behind(ctx: Context) -> str:
 async def projects(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
     """Offers projects by name."""
     desk = _desk(interaction)
-    return await suggest(interaction, lambda: desk.completion.projects(typed))
+
+    async def find() -> Any:
+        await desk.suggest_to(interaction)
+        return await desk.completion.projects(typed, desk.sees)
+
+    return await suggest(interaction, find)
 
 
 def stories(
@@ -102,9 +107,10 @@ def stories(
         project = None if everywhere or own_first else named or here
 
         async def find() -> Any:
+            await desk.suggest_to(interaction)
             try:
                 return await desk.completion.stories(
-                    typed, project, wanted, many=many, first=here if own_first else None
+                    typed, project, wanted, desk.sees, many=many, first=here if own_first else None
                 )
             except NotFound:  # a project that is not typed to its end
                 return ()

@@ -25,6 +25,6 @@ class Linking(commands.Cog):
                 why="What is typed as text stays in the channel.",
                 hint="Make a new one, and use the slash command /link.",
             )
-        name = await self._desk.commands.redeem_link(str(ctx.author.id), code)
+        name = await self._desk.core.redeem_link(str(ctx.author.id), code)
         message = Message(text=f"🔗 You are {title(name, 60)} of Orchard from now on.")
         await ctx.send(**sending(message), ephemeral=True)

@@ -34,6 +34,10 @@ class Asked:
     amount: int = 0
 
     @property
+    def project(self) -> str:
+        return self.name.rpartition("-")[0] if self.scope is Scope.STORY else self.name
+
+    @property
     def whose(self) -> str:
         """`today`, or what it is for."""
         return "today" if self.scope is Scope.DAY else self.name

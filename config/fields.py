@@ -120,6 +120,11 @@ def _role(value: Any) -> Any:
     return name
 
 
+def _server_role(value: Any) -> Any:
+    """As `_role`, but everybody's own role is one."""
+    return "@everyone" if value in ("everyone", "@everyone") else _role(value)
+
+
 def _rule_label(value: str) -> str:
     if not re.fullmatch(r"[^\s\W][\w .-]{0,39}", value):
         raise ValueError(f"should be a short label of letters, digits, spaces and '-', not {value!r}")
@@ -220,6 +225,8 @@ RuleLabel = Annotated[str, AfterValidator(_rule_label)]
 ResourceName = Annotated[str, AfterValidator(_resource_name)]
 Places = Annotated[Int, Field(ge=1, le=10000)]
 Role = Annotated[Text, BeforeValidator(_role)]
+ServerRole = Annotated[Text, BeforeValidator(_server_role)]
+RoleLevel = Literal["viewer", "contributor", "maintainer", "admin"]  # no role makes an owner
 Place = Annotated[Path, BeforeValidator(_place)]
 Command = Annotated[str, AfterValidator(_command)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]

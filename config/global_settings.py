@@ -63,13 +63,13 @@ class DiscordSettings(Section):
     mention_users: tuple[Snowflake, ...] = Field((), description="Ids of people to ping likewise.")
     roles: tuple[Text, ...] = Field(
         (),
-        description="Roles, by name or id, that may steer and approve; none, and no `role_levels`: every member "
-        "of the server.",
+        description="Roles, by name or id, that may steer and approve; none, and no `role_levels`: every "
+        "member of the server.",
     )
     role_levels: Mapping[ServerRole, RoleLevel] = Field(
         {},
-        description="A level for each role, by name or id: viewer, contributor, maintainer or admin. Once there is "
-        'one, a member without such a role, one of `roles`, or a user sees nothing; "@everyone" is a role, too.',
+        description="A level for each role, by name or id: viewer, contributor, maintainer or admin. Once "
+        "there is one, who has no such role, none of `roles` and no user sees nothing; '@everyone' is a role, too.",
     )
 
 

@@ -51,7 +51,7 @@ class BudgetPresses:
         asked = asked_of(target)
         with suppress(TimeoutError):  # what is sent is checked once more
             async with asyncio.timeout(LOOK_SECONDS):
-                await check_raise(self._desk, asked, await self._desk.standing(interaction))
+                await check_raise(self._desk, asked, await self._desk.standing(interaction, asked.project))
         await _FORM(interaction, target)
 
     async def _raise_by(self, interaction: discord.Interaction[Any], target: str, text: str) -> None:
@@ -67,7 +67,7 @@ class BudgetPresses:
                 asked,
                 click=_click(interaction, asked),
                 by=by,
-                standing=await self._desk.standing(interaction),
+                standing=await self._desk.standing(interaction, asked.project),
             )
             if not view.new:
                 raise _Already(view)

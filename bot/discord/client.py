@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import discord
 from discord.ext import commands
 
-from cogs.access import control
+from cogs.access import ANY_PROJECT, EVERY_PROJECT, control
 from cogs.agents import Agents
 from cogs.backlog import Backlog
 from cogs.budget import Budget
@@ -190,7 +190,7 @@ class OrchardBot(commands.Bot):
 
     async def _admit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
         who, guild, guild_id = interaction.user, interaction.guild, interaction.guild_id
-        await self.desk.admit(who, guild, guild_id, control(verb), {project_in(target)})
+        await self.desk.admit(who, guild, guild_id, control(verb), {meant(verb, target)})
 
     async def submit(self, interaction: discord.Interaction[Any], verb: str, target: str) -> None:
         """A form was sent. Its id says what it was, so it may be sent after a restart too."""
@@ -250,6 +250,25 @@ class OrchardBot(commands.Bot):
         for task in self._watches:
             task.cancel()
         await super().close()
+
+
+def meant(verb: str, target: str) -> str:
+    """The project that a button or form is about (see `cogs.buttons`); ANY_PROJECT where the target does not
+    say it: then the core's request does. PURE."""
+    if verb in _OF_PROJECTS:
+        return target or ANY_PROJECT
+    name = target
+    if verb == "state":
+        return target.partition(":")[2] or ANY_PROJECT
+    if verb in ("raise", "raise_by"):
+        name = target.rpartition(":")[2]
+        if not target.startswith("s:"):
+            return name or ANY_PROJECT
+    found = project_in(name.partition(":")[0])
+    return ANY_PROJECT if found == EVERY_PROJECT else found
+
+
+_OF_PROJECTS = frozenset({"resume", "feedback", "request_changes"})
 
 
 def form_texts(data: Any) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from config.settings import Settings
+from core.domain.access import AccessLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +14,7 @@ class DiscordOptions:
     """`channel_of` gives a project's configured channel (name or id), None where none is set.
 
     `mentions` are Discord mentions (`<@&role>`, `<@user>`) put in front of what needs a person.
-    `roles` may change things; empty: every member of the server may.
+    `roles` may change things; where these and `role_levels` are empty, every member of the server may.
     """
 
     token: str
@@ -24,6 +25,7 @@ class DiscordOptions:
     channel_of: Callable[[str], str | None] = lambda _project: None
     mentions: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
+    role_levels: Mapping[str, AccessLevel] = field(default_factory=dict)
 
 
 def options_of(current: Callable[[], Settings]) -> DiscordOptions | None:
@@ -51,4 +53,5 @@ def options_of(current: Callable[[], Settings]) -> DiscordOptions | None:
         channel_of=channel_of,
         mentions=roles + tuple(f"<@{user}>" for user in discord.mention_users),
         roles=frozenset(discord.roles),
+        role_levels={role: AccessLevel[level.upper()] for role, level in discord.role_levels.items()},
     )

@@ -21,7 +21,7 @@ class ReviewPresses:
     """`presses` by a button's verb, `submits` by a form's; the target is the project."""
 
     def __init__(self, desk: Desk) -> None:
-        self._commands = desk.commands
+        self._desk = desk
         self.presses: Mapping[str, Press] = {
             "feedback": form(
                 "feedback",
@@ -44,7 +44,7 @@ class ReviewPresses:
     async def _feedback(self, interaction: discord.Interaction[Any], project: str, text: str) -> None:
         async def close() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.feedback(project, text, actor=by)
+            view = await self._desk.commands.feedback(project, text, actor=by)
             return over(interaction, render.reviewed(by, text), feedback_taken(view))
 
         await update(interaction, close(), keep_files=True)
@@ -52,7 +52,7 @@ class ReviewPresses:
     async def _request_changes(self, interaction: discord.Interaction[Any], project: str, text: str) -> None:
         async def ask() -> Message:
             by = actor(interaction.user)
-            added = await self._commands.request_changes(project, text, actor=by)
+            added = await self._desk.commands.request_changes(project, text, actor=by)
             words = render.changes(by, text, [view.story.id for view in added])
             return over(interaction, words, changes_requested(added, project))
 

@@ -58,11 +58,12 @@ class DiscordService:
             backoff=backoff,
         )
         self._desk = Desk(
-            commands=commands,
+            core=commands,
             channels=self._channels,
             completion=Completion(commands, clock),
             guild_id=self._guild_id,
             roles=options.roles,
+            role_levels=options.role_levels,
             draw=Charts(),
         )
         self._counter = Counter(self._desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import discord
 
@@ -23,9 +23,6 @@ from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotAllowed, Unavailable
 from core.orchestrator.views import StoryView
 
-if TYPE_CHECKING:
-    from core.orchestrator.commands import Commands
-
 Change = Callable[[str, str], Awaitable[StoryView]]  # story id, actor
 
 
@@ -34,7 +31,6 @@ class StoryPresses:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._commands: Commands = desk.commands
         self.presses: Mapping[str, Press] = {
             "proposals": self._proposals,
             "pick": self._pick,
@@ -45,10 +41,11 @@ class StoryPresses:
             ),
             "edit": self._edit,
             "drop": form("drop", "Remove {}", "Why? (may stay empty)", "For the record", least=0),
-            "stop": self._change("⏹️ {} is stopped", lambda id_, by: self._commands.stop_story(id_, actor=by)),
-            "go_on": self._change("▶️ {} goes on", lambda id_, by: self._commands.start_story(id_, actor=by)),
+            "stop": self._change("⏹️ {} is stopped", lambda id_, by: desk.commands.stop_story(id_, actor=by)),
+            "go_on": self._change("▶️ {} goes on", lambda id_, by: desk.commands.start_story(id_, actor=by)),
             "step": self._change(
-                "▶️ {} runs one phase, then stops", lambda id_, by: self._commands.next_phase(id_, actor=by)
+                "▶️ {} runs one phase, then stops",
+                lambda id_, by: desk.commands.next_phase(id_, actor=by),
             ),
             "take": self._take,
             "steer": form("steer", "Steer {}", "What should the agent know?", "It reads this at once."),
@@ -67,7 +64,7 @@ class StoryPresses:
 
     async def _proposals(self, interaction: discord.Interaction[Any], epic_id: str) -> None:
         async def show() -> Message:
-            return epic(await self._commands.epic(epic_id))
+            return epic(await self._desk.commands.epic(epic_id))
 
         await confide(interaction, show())
 
@@ -80,8 +77,8 @@ class StoryPresses:
     async def _accept(self, interaction: discord.Interaction[Any], story_id: str) -> None:
         async def accept() -> Message:
             by = actor(interaction.user)
-            project = (await self._commands.story(story_id)).view.story.project
-            views = await self._commands.approve_stories(project, (story_id,), actor=by)
+            project = (await self._desk.commands.story(story_id)).view.story.project
+            views = await self._desk.commands.approve_stories(project, (story_id,), actor=by)
             return over(interaction, f"👍 Approved by {render.who(by)}.", approved(views))
 
         await update(interaction, accept())
@@ -89,7 +86,7 @@ class StoryPresses:
     async def _accept_all(self, interaction: discord.Interaction[Any], epic_id: str) -> None:
         async def accept() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.epic(epic_id)
+            view = await self._desk.commands.epic(epic_id)
             proposed = tuple(one.story.id for one in view.stories if one.status is StoryStatus.PROPOSED)
             if not proposed:
                 raise NotAllowed(
@@ -97,7 +94,7 @@ class StoryPresses:
                     why=f"It is {view.epic.state}: each of its stories was approved or removed.",
                     hint="/backlog view shows what there is.",
                 )
-            views = await self._commands.approve_stories(view.epic.project, proposed, actor=by)
+            views = await self._desk.commands.approve_stories(view.epic.project, proposed, actor=by)
             ids = ", ".join(one.story.id for one in views)
             return over(interaction, f"👍 Approved by {render.who(by)}: {ids}", approved(views))
 
@@ -106,7 +103,7 @@ class StoryPresses:
     async def _revise(self, interaction: discord.Interaction[Any], epic_id: str, text: str) -> None:
         async def revise() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.revise_epic(epic_id, text, actor=by)
+            view = await self._desk.commands.revise_epic(epic_id, text, actor=by)
             said = f"✍️ {render.who(by)} asks for changes: {plain(text, 800)}"
             return over(interaction, said, epic_revised(view, text))
 
@@ -115,12 +112,12 @@ class StoryPresses:
     # -- one story ---------------------------------------------------------------------------
 
     async def _shown(self, story_id: str) -> Message:
-        return story(await self._commands.story(story_id))
+        return story(await self._desk.commands.story(story_id))
 
     async def _edit(self, interaction: discord.Interaction[Any], story_id: str) -> None:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                detail = await self._commands.story(story_id)
+                detail = await self._desk.commands.story(story_id)
         except TimeoutError:
             raise Unavailable("Orchard is busy: no form can be shown now.", hint="Press again.") from None
         await interaction.response.send_modal(StoryForm(detail.view.story))
@@ -131,13 +128,13 @@ class StoryPresses:
         story_id, _, seen = target.rpartition(":")
 
         async def edit() -> Message:
-            current = (await self._commands.story(story_id)).view
+            current = (await self._desk.commands.story(story_id)).view
             if version(current.story) != seen:
                 return _outdated(story_id, texts)
             different = changes(current.story, texts)
             if not different:
                 return changed(current, f"{story_id} stays as it is")
-            view = await self._commands.edit_story(story_id, **different, actor=actor(interaction.user))
+            view = await self._desk.commands.edit_story(story_id, **different, actor=actor(interaction.user))
             return changed(view, f"{story_id} is changed")
 
         await confide(interaction, edit())
@@ -145,7 +142,7 @@ class StoryPresses:
     async def _drop(self, interaction: discord.Interaction[Any], story_id: str, reason: str) -> None:
         async def drop() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.remove_story(story_id, reason, actor=by)
+            view = await self._desk.commands.remove_story(story_id, reason, actor=by)
             said = f"🗑️ Removed by {render.who(by)}. {plain(reason, 800)}"
             return over(interaction, said, changed(view, f"{story_id} is removed"))
 
@@ -153,20 +150,20 @@ class StoryPresses:
 
     async def _take(self, interaction: discord.Interaction[Any], story_id: str) -> None:
         async def take() -> Message:
-            return taken(await self._commands.take_over(story_id, actor=actor(interaction.user)))
+            return taken(await self._desk.commands.take_over(story_id, actor=actor(interaction.user)))
 
         await confide(interaction, take())
 
     async def _steer(self, interaction: discord.Interaction[Any], story_id: str, text: str) -> None:
         async def steer() -> Message:
-            view = await self._commands.steer_story(story_id, text, actor=actor(interaction.user))
+            view = await self._desk.commands.steer_story(story_id, text, actor=actor(interaction.user))
             return held(view, f"🧭 {story_id} is steered")
 
         await confide(interaction, steer())
 
     async def _hand_back(self, interaction: discord.Interaction[Any], story_id: str, note: str) -> None:
         async def give_back() -> Message:
-            view = await self._commands.hand_back(story_id, note, actor=actor(interaction.user))
+            view = await self._desk.commands.hand_back(story_id, note, actor=actor(interaction.user))
             return held(view, f"🤝 {story_id} is given back")
 
         await confide(interaction, give_back())

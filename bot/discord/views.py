@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 
@@ -23,9 +23,6 @@ from cogs.replies import confide, update, whisper
 from core.domain.approval import Approval, ApprovalState, may_answer
 from core.errors import InvalidInput, NotAllowed, NotFound
 
-if TYPE_CHECKING:
-    from core.orchestrator.commands import Commands
-
 
 class _MayNot(Exception):
     """The question is not this person's to answer; its post stays as it is."""
@@ -40,7 +37,6 @@ class Counter:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._commands: Commands = desk.commands
         stories, reviews, budgets = StoryPresses(desk), ReviewPresses(desk), BudgetPresses(desk)
         self.fills: Mapping[str, Fill] = stories.fills
         self.presses: Mapping[str, Press] = {
@@ -77,14 +73,14 @@ class Counter:
     async def _ask_reason(self, interaction: discord.Interaction[Any], approval_id: str) -> None:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                asked = await self._commands.approval(approval_id)
+                asked = await self._desk.commands.approval(approval_id)
         except TimeoutError:
             pass  # the answer itself will tell
         else:
             if asked.state is not ApprovalState.PENDING:
                 await self._show_answered(interaction, asked)
                 return
-            if may_answer(asked, await self._desk.standing(interaction)):
+            if may_answer(asked, await self._desk.standing(interaction, asked.project)):
                 await whisper(interaction, render.may_not(asked, self._desk.roles))
                 return
         await self._ask_why(interaction, approval_id)
@@ -98,16 +94,17 @@ class Counter:
         late: list[NotAllowed] = []
 
         async def answer() -> Message:
+            project = (await self._desk.commands.approval(approval_id)).project
             try:
-                asked = await self._commands.answer_approval(
+                asked = await self._desk.commands.answer_approval(
                     approval_id,
                     approve,
                     reason=reason,
                     actor=actor(interaction.user),
-                    standing=await self._desk.standing(interaction),
+                    standing=await self._desk.standing(interaction, project),
                 )
             except NotAllowed as error:
-                asked = await self._commands.approval(approval_id)
+                asked = await self._desk.commands.approval(approval_id)
                 if asked.state is ApprovalState.PENDING:
                     raise _MayNot(asked) from error
                 late.append(error)
@@ -127,7 +124,7 @@ class Counter:
 
     async def _shown(self, asked: Approval, posted: discord.Message | None) -> Message:
         try:
-            title = (await self._commands.story(asked.story_id)).view.story.title
+            title = (await self._desk.commands.story(asked.story_id)).view.story.title
         except NotFound:
             title = ""
         message = render.approval(asked, title)
@@ -138,7 +135,7 @@ class Counter:
     async def _fix(self, interaction: discord.Interaction[Any], story_id: str, text: str) -> None:
         async def help_on() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.suggest_fix(story_id, text, actor=by)
+            view = await self._desk.commands.suggest_fix(story_id, text, actor=by)
             return over(interaction, render.helped(by, text), story_helped(view, text))
 
         await update(interaction, help_on(), keep_files=True)
@@ -146,7 +143,7 @@ class Counter:
     async def _skip(self, interaction: discord.Interaction[Any], story_id: str) -> None:
         async def skip() -> Message:
             by = actor(interaction.user)
-            view = await self._commands.skip_story(story_id, "", actor=by)
+            view = await self._desk.commands.skip_story(story_id, "", actor=by)
             return over(interaction, render.skipped(by), story_skipped(view, ""))
 
         await update(interaction, skip(), keep_files=True)
@@ -157,7 +154,7 @@ class Counter:
         """Its post and the live status follow from the event."""
 
         async def resume() -> Message:
-            view = await self._commands.resume_sprint(project, actor=actor(interaction.user))
+            view = await self._desk.commands.resume_sprint(project, actor=actor(interaction.user))
             return Message(text=f"Sprint {view.sprint.number} of {view.sprint.project} goes on.")
 
         await confide(interaction, resume())
@@ -166,14 +163,14 @@ class Counter:
 
     async def _why(self, interaction: discord.Interaction[Any], story_id: str) -> None:
         async def explain() -> Message:
-            return why(await self._commands.why(story_id))
+            return why(await self._desk.commands.why(story_id))
 
         await confide(interaction, explain())
 
     async def _optimize(self, interaction: discord.Interaction[Any], strategy: str) -> None:
         async def share() -> Message:
             wanted = None if strategy == "-" else strategy
-            done = await self._commands.optimize(strategy=wanted, actor=actor(interaction.user))
+            done = await self._desk.commands.optimize(strategy=wanted, actor=actor(interaction.user))
             return self._desk.results.keep(done)
 
         await update(interaction, share(), slow=True)

@@ -10,7 +10,14 @@ from datetime import UTC, datetime, tzinfo
 from config.settings import BudgetLimits, BudgetSettings, ProjectSettings
 from core.domain.budget import Account, Amounts, Level, Limits, Scope, Unit, day_of, in_force, judge
 from core.domain.story import Story
-from core.orchestrator.budget_views import BudgetsView, BudgetView, ProjectBudgets, ShareView, UnitView
+from core.orchestrator.budget_views import (
+    BudgetsView,
+    BudgetView,
+    ProjectBudgets,
+    ShareView,
+    UnitView,
+    total_of,
+)
 from core.orchestrator.project_terms import hours_of
 from core.orchestrator.scheduling.bars import budget_bar
 from core.store import ledger, projects, stories
@@ -74,11 +81,7 @@ def budgets_view(
     else:
         every = [project_budgets(conn, one.name, terms(one.name), now) for one in projects.every(conn)]
         found = [one for one in every if any(each.limited or each.used for each in one.budgets)]
-    total = Amounts()
-    for one in found:
-        for each in [wide for wide in one.budgets if wide.scope is Scope.PROJECT] or one.budgets:
-            total += Amounts(**{unit.unit.value: unit.spent for unit in each.units})
-    return BudgetsView(at=now, projects=tuple(found), total=total)
+    return BudgetsView(at=now, projects=tuple(found), total=total_of(found))
 
 
 def project_budgets(conn: sqlite3.Connection, project: str, terms: Terms, now: datetime) -> ProjectBudgets:

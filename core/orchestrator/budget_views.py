@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -113,3 +114,12 @@ class RaiseView:
     limit: int  # that is in force now
     until: datetime | None  # when it ends; None: for good
     sentence: str
+
+
+def total_of(projects: Iterable[ProjectBudgets]) -> Amounts:
+    """What all of them spent, once each: a project's own budget has its day's and its stories' in it."""
+    total = Amounts()
+    for one in projects:
+        for each in [wide for wide in one.budgets if wide.scope is Scope.PROJECT] or one.budgets:
+            total += Amounts(**{unit.unit.value: unit.spent for unit in each.units})
+    return total

@@ -7,7 +7,7 @@ whoever takes over a chat account or a token can drive agents, but not widen wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -166,6 +166,11 @@ class Levels:
 
 
 NOBODY = Levels()
+
+
+def level_of_roles(role_levels: Mapping[str, AccessLevel], roles: Collection[str]) -> AccessLevel | None:
+    """The highest that these roles of a chat give, by id or name; None: none of them gives any."""
+    return max((level for role, level in role_levels.items() if role in roles), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
-"""Each command asks the access matrix: which action it is, and in which project.
+"""Each command asks the access matrix: which action it is (core.security.requests), and in which project.
 
-`Admitted` stands between a face and the commands: what the table does not name, nobody may do.
+`Admitted` stands between a face and the commands: what the table does not name, nobody may do, and what is of
+every project is shown as far as the asker sees the projects.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.domain.budget import Scope
 from core.errors import NotAllowed
-from core.security.access import RULES, Action, Asker, may
+from core.orchestrator.commands.seeing import FILTERED, shown
+from core.security.access import RULES, Action, Asker, Decision, may
+from core.security.requests import ACTION_OF
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -19,55 +22,16 @@ if TYPE_CHECKING:
 EVERY_PROJECT = "*"
 """No project has that name: only a level everywhere reaches it."""
 
-_ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
-    (Action.SEE_SYSTEM, ("system",)),
-    (Action.SEE_AGENTS, ("agents", "models")),
-    (Action.SEE_INSIGHTS, ("insights",)),
-    (Action.SEE_RESOURCES, ("resources",)),
-    (Action.SEE_METRICS, ("metrics",)),
-    (Action.SET_OWN_NOTICES, ("subscribe", "unsubscribe", "notifications", "set_quiet_hours", "digest")),
-    (Action.DISCOVER_PROJECTS, ("discover_projects",)),
-    (Action.REGISTER_PROJECT, ("register_project",)),
-    (Action.OPTIMIZE_RESOURCES, ("optimize",)),
-    (Action.SEE_PROJECT, ("project", "projects", "workflow", "backlog", "story", "stories", "story_titles")),
-    (Action.SEE_PROJECT, ("approval", "approvals", "sprint", "burndown", "review", "retrospectives")),
-    (Action.SEE_PROJECT, ("cycles", "epic", "epics", "events", "news", "why", "story_log")),
-    (Action.SEE_TRANSCRIPTS, ("session", "sessions", "search_sessions", "transcript")),
-    (Action.SEE_BUDGETS, ("budgets",)),
-    (Action.EDIT_BACKLOG, ("add_story", "edit_story", "prioritize_story", "remove_story")),
-    (Action.PLAN_EPIC, ("begin_epic", "revise_epic")),
-    (Action.APPROVE_STORIES, ("approve_stories",)),
-    (Action.PLAN_SPRINT, ("plan_sprint",)),
-    (Action.RUN_SPRINT, ("start_sprint", "pause_sprint", "resume_sprint")),
-    (Action.RUN_STORY, ("start_story", "stop_story", "abort_story", "skip_story", "next_phase", "run_phase")),
-    (Action.STEER_AGENT, ("steer_story", "suggest_fix")),
-    (Action.TAKE_OVER_STORY, ("take_over", "hand_back")),
-    (Action.RUN_TESTS, ("run_tests", "stop_tests")),
-    (Action.REVIEW_WORK, ("feedback", "request_changes")),
-    (Action.LINK_SESSIONS, ("fork_session", "link_session", "unlink_session")),
-    (Action.ANSWER_APPROVAL, ("answer_approval",)),
-    (Action.RAISE_BUDGET, ("raise_budget",)),
-    (Action.RUN_PROJECT, ("start_project", "stop_project")),
-    (Action.IMPORT_STATE, ("import_state",)),
-    (Action.CREATE_USER, ("create_user",)),
-    (Action.SEE_USERS, ("users", "linked_account")),
-    (Action.SET_LEVEL, ("set_user_level",)),
-    (Action.DISABLE_USER, ("disable_user", "enable_user")),
-    (Action.RESET_LOGIN, ("reset_password", "reset_second_factor", "link_code", "unlink_account")),
-    (Action.LINK_OWN_ACCOUNT, ("redeem_link",)),  # whoever has the code; in chat the code is the right
-    (Action.CHANGE_SETTINGS, ("reload_settings",)),
-    (Action.INSTALL_AGENT, ("install_agent", "uninstall_agent", "check_agent")),
-    (Action.SEE_AUDIT, ("audit_entries", "audit_page", "audit_exported", "verify_audit", "note_denied")),
-    (Action.BACK_UP, ("back_up",)),
-    (Action.GRANT_PROJECT_ACCESS, ("grant_project_access",)),
-    (Action.SET_SECRET, ("set_secret", "remove_secret")),
-    (Action.SEE_SECRET_NAMES, ("secrets",)),
-)
-ACTIONS: Mapping[str, Action] = {name: action for action, names in _ACTIONS for name in names}
-"""One entry a method of `Commands`."""
-
 _PROJECT_NAMED = ("project", "name")
 _STORY_NAMED = ("story_id", "epic_id", "scope", "story")
+
+_OF_NO_PROJECT = frozenset(
+    {"register_project", "install_agent", "uninstall_agent", "check_agent", "unsubscribe"}
+)
+"""What they name is no project that is there, or one may be let go of unseen."""
+
+_ALSO_NAMED = ("linked_id", "source")
+"""Another story or session that is looked into: it may be another project's."""
 
 Denied = Callable[[Action, Asker, str | None, str], Awaitable[None]]
 """Hears of each refusal: the action, who asked, the project, why."""
@@ -99,37 +63,65 @@ class Admitted:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._commands, name)
-        if not inspect.iscoroutinefunction(method) and name not in ACTIONS:
+        if not inspect.iscoroutinefunction(method) and name not in ACTION_OF:
             return method
         asks = method if inspect.isfunction(method) or inspect.ismethod(method) else None
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             said = kwargs if asks is None else inspect.signature(asks).bind(*args, **kwargs).arguments
             await self._admit(name, said)
-            return await method(*args, **kwargs)
+            return shown(name, await method(*args, **kwargs), self._sees)
 
         return call
 
     async def _admit(self, name: str, arguments: Mapping[str, Any]) -> None:
-        action = ACTIONS.get(name)
+        action = ACTION_OF.get(name)
         if action is None:
             raise NotAllowed(f"Nobody may ask for {name}.", why="It has no access rule.")
-        project = await self._project(name, arguments) if RULES[action].in_project else None
-        decision = may(action, self._asker, project)
+        project = await self._project(name, arguments)
+        decision = self._decide(name, action, project)
+        for said in (arguments[key] for key in _ALSO_NAMED if isinstance(arguments.get(key), str)):
+            if decision.allowed:
+                decision = may(Action.SEE_TRANSCRIPTS, self._asker, _of_story(said))
         if decision.allowed:
             return
         if self._denied is not None:
-            await self._denied(action, self._asker, project, decision.why)
+            named = None if project == EVERY_PROJECT else project
+            await self._denied(action, self._asker, named, decision.why)
         raise NotAllowed(
             decision.why, hint=f"It takes {decision.needs}." if decision.needs else "Ask the owner."
         )
 
+    def _decide(self, name: str, action: Action, project: str) -> Decision:
+        """What names no project may be asked by whoever sees one: they are shown that one."""
+        if not RULES[action].in_project:
+            decision = may(action, self._asker)
+            if not decision.allowed or project == EVERY_PROJECT or name in _OF_NO_PROJECT:
+                return decision
+            return may(Action.SEE_PROJECT, self._asker, project)
+        decision = may(action, self._asker, project)
+        if decision.allowed or project != EVERY_PROJECT or name not in FILTERED:
+            return decision
+        known = {*self._asker.levels.projects, *_only(self._asker)}
+        somewhere = (may(action, self._asker, each) for each in known)
+        return next((each for each in somewhere if each.allowed), decision)
+
+    def _sees(self, project: str) -> bool:
+        return may(Action.SEE_PROJECT, self._asker, project).allowed
+
     async def _project(self, name: str, arguments: Mapping[str, Any]) -> str:
+        if name == "sessions":  # a scope may be a story or a project, and both may have a dash: it is cut
+            return EVERY_PROJECT
         if name == "session" or (name == "raise_budget" and arguments.get("scope") == Scope.STORY):
             return _of_story(str(arguments["name"]))
         if isinstance(asked := arguments.get("approval_id"), str):
             return (await self._commands.approval(asked)).project
         return project_of(arguments)
+
+
+def _only(asker: Asker) -> frozenset[str]:
+    """The projects that a token is for, where it is for single ones."""
+    return asker.projects or frozenset()
 
 
 def admitted(commands: Commands, asker: Asker, denied: Denied | None = None) -> Commands:

@@ -6,6 +6,7 @@ from core.agents.presets import load_rows
 from core.agents.redaction import Redactor, secrets_in
 from core.errors import OrchardError
 from core.folder import variables
+from core.known_secrets import known_secrets
 from core.orchestrator.registry import Registry
 
 
@@ -18,4 +19,4 @@ def redactor_of(registry: Registry) -> Redactor:
         rows = load_rows().values()
     named = {key for row in rows for key in row.key_variables}
     written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
-    return Redactor((*secrets_in(variables(configuration.root), named), *written))
+    return known_secrets.redactor_with((*secrets_in(variables(configuration.root), named), *written))

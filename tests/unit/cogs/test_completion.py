@@ -7,6 +7,10 @@ from core.domain.story import StoryStatus
 NAMES = [Option(value=name, label=f"{name} (active)") for name in ("shop", "Bishop", "cart", "worksHOP")]
 
 
+def everything(_project: str) -> bool:
+    return True
+
+
 def values(typed: str, limit: int = 25) -> list[str]:
     return [option.value for option in matching(NAMES, typed, limit)]
 
@@ -32,10 +36,10 @@ async def test_letter_by_letter_asks_the_core_once() -> None:
 
     completion = Completion(SimpleNamespace(projects=projects), clock)  # type: ignore[arg-type]
     for typed in ("s", "sh", "sho"):
-        assert await completion.projects(typed) == ()
+        assert await completion.projects(typed, everything) == ()
     assert asked == [0.0]
     clock.seconds = KEPT_SECONDS + 0.1
-    await completion.projects("shop")
+    await completion.projects("shop", everything)
     assert len(asked) == 2
 
 
@@ -49,6 +53,6 @@ async def test_one_projects_stories_come_before_all_others() -> None:
     core: Any = SimpleNamespace(story_titles=story_titles)
     clock: Any = SimpleNamespace(monotonic=lambda: 0.0)
     completion = Completion(core, clock)
-    offered = await completion.stories("add", None, frozenset(StoryStatus), first="shop")
+    offered = await completion.stories("add", None, frozenset(StoryStatus), everything, first="shop")
     assert [option.value for option in offered[:3]] == ["shop-1", "shop-2", "calc-0"]
     assert len(offered) == 25

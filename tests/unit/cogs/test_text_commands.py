@@ -49,7 +49,7 @@ async def bot(orchard: Orchard) -> AsyncIterator[OrchardBot]:
 
     channels = Channels()
     desk = Desk(
-        commands=orchard.commands,
+        core=orchard.commands,
         channels=channels,
         completion=Completion(orchard.commands, orchard.clock),
         guild_id=lambda: dpytest.get_config().guilds[0].id,

@@ -11,8 +11,9 @@ from bot.cli.program import app
 from core.domain.access import AccessLevel
 from core.errors import NotAllowed
 from core.orchestrator.commands import Commands
-from core.orchestrator.commands.admission import ACTIONS, EVERY_PROJECT, admitted, project_of
+from core.orchestrator.commands.admission import EVERY_PROJECT, admitted, project_of
 from core.security.access import AT_THE_MACHINE, RULES, Action, Asker, Face, Levels, Seat, may
+from core.security.requests import ACTION_OF
 
 
 def paths(command, prefix=()):
@@ -55,7 +56,7 @@ def test_each_asks_before_anything_else(path: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_method_of_the_commands_is_an_action() -> None:
-    assert METHODS.keys() == ACTIONS.keys()
+    assert METHODS.keys() == ACTION_OF.keys()
 
 
 @pytest.mark.parametrize("called", sorted(METHODS))
@@ -79,7 +80,7 @@ async def test_each_method_asks_and_a_stranger_gets_nothing(called: str) -> None
 
     with pytest.raises(NotAllowed):
         await getattr(admitted(fake, nobody, hear), called)(project="shop", name="shop-1", scope="")
-    assert (done, denied) == ([], [ACTIONS[called]])
+    assert (done, denied) == ([], [ACTION_OF[called]])
     await getattr(admitted(fake, AT_THE_MACHINE), called)(project="shop", name="shop-1", scope="")
     assert done == [called]
 

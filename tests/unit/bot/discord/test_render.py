@@ -115,7 +115,7 @@ def test_a_diff_with_fences_is_attached_as_it_is() -> None:
 def test_people_outside_discord_are_named() -> None:
     assert render.who("cli") == "the command line"
     assert render.who("discord:7") == "<@7>"
-    assert render.who("discord:<@&9>") == r"discord:\<@&9\>"
+    assert render.who("discord:<@&9>") == "discord:\\<@\u200b&9\\>"
     assert render.who(None) == "somebody"
 
 
