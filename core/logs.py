@@ -1,4 +1,6 @@
-"""Where the log goes: one file a component under `<state>/logs`, and to the terminal when asked."""
+"""Where the log goes: one file a component under `<state>/logs`, and to the terminal when asked.
+
+Secrets that this process has met, and what looks like one, are taken out of every line."""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from core.known_secrets import DiscreetFormatter, be_discreet
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _FILE_BYTES = 5 * 2**20
@@ -23,17 +27,18 @@ COMPONENTS = {
 def logging_to(folder: Path, *, debug: bool = False, terminal: bool = False) -> Iterator[None]:
     """Logs to rotated files in `folder` until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
+    be_discreet()
     level = logging.DEBUG if debug else logging.INFO
     added: list[tuple[logging.Logger, logging.Handler, int]] = []
     for file, names in COMPONENTS.items():
         to_file = RotatingFileHandler(
             folder / file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
         )
-        to_file.setFormatter(logging.Formatter(_FORMAT))
+        to_file.setFormatter(DiscreetFormatter(_FORMAT))
         added += [_attach(name, to_file, level) for name in names]
     if terminal:
         to_terminal = _ToTerminal()
-        to_terminal.setFormatter(logging.Formatter(_FORMAT))
+        to_terminal.setFormatter(DiscreetFormatter(_FORMAT))
         to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
         added += [_attach(name, to_terminal, level) for names in COMPONENTS.values() for name in names]
     try:

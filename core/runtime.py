@@ -12,7 +12,6 @@ from pathlib import Path
 
 from config.loader import Configuration
 from config.project_settings import ProjectSettings
-from core.agents.redaction import Redactor
 from core.background import running
 from core.bus import Bus
 from core.clock import Clock, SystemClock
@@ -26,6 +25,7 @@ from core.gateway.service import Gateway
 from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
+from core.known_secrets import known_secrets
 from core.offline import open_commands as open_commands
 from core.orchestrator.audit_keeping import AuditKeeping
 from core.orchestrator.back_off import BackOff
@@ -103,6 +103,9 @@ async def open_runtime(
         registry = Registry(store, configuration, load)
         registry.record = partial(_record_settings, store, vault)
         setups = await _setups(registry, state_path, machine)
+        secrets = Secrets(store, vault.key, vault.auditor)
+        # Before anything is started: from here on neither the log nor an event holds one.
+        known_secrets.learn((*setups.secrets(), *await secrets.values()))
         work = await stack.enter_async_context(
             open_work(
                 store,
@@ -112,7 +115,7 @@ async def open_runtime(
                 clock=clock,
                 times=times,
                 back_off=back_off or BackOff(),
-                supply=SecretSupply(setups, Secrets(store, vault.key, vault.auditor)),
+                supply=SecretSupply(setups, secrets),
             )
         )
         await stack.enter_async_context(_tended(store, registry, setups, work, clock, vault))
@@ -190,7 +193,7 @@ async def _tended(
         clock,
         state_path=setups.state_path,
         retention_days=lambda: setups.global_settings().transcript_retention_days,
-        redactor=lambda: Redactor(setups.secrets()),
+        redactor=lambda: known_secrets.redactor_with(setups.secrets()),
     )
     auditing = AuditKeeping(
         store, clock, vault.auditor, lambda: setups.global_settings().security.audit_log_retention_days

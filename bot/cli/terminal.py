@@ -131,7 +131,11 @@ def error_data(error: OrchardError) -> dict[str, str]:
 
 def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) -> NoReturn:
     """An error of Orchard's own: a sentence for people, the traceback in a file."""
-    trace = "".join(traceback.format_exception(error))
+    from core.agents.redaction import secrets_in
+    from core.known_secrets import known_secrets
+
+    known_secrets.learn(secrets_in(os.environ))
+    trace = known_secrets.text("".join(traceback.format_exception(error)))
     if debug:
         sys.stderr.write(trace)
     try:
@@ -143,7 +147,9 @@ def tell_crash(error: Exception, *, as_json: bool = False, debug: bool = False) 
     except OSError:
         hint = "--debug shows the details."
     said = OrchardError(
-        "Something went wrong inside Orchard.", why=f"{type(error).__name__}: {error}", hint=hint
+        "Something went wrong inside Orchard.",
+        why=known_secrets.text(f"{type(error).__name__}: {error}"),
+        hint=hint,
     )
     refuse(said, as_json=as_json, code=_OWN_FAULT)
 

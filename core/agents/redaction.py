@@ -4,22 +4,29 @@
     Redactor(secrets).value(message)  every string of a JSON value, keys too
     Redactor(secrets).stream()        text that comes in pieces: a secret over their borders is found as well
 
+A known value is found in the spellings that programs give it, too: see `core.agents.spellings`.
+
 What was taken out is named in square brackets. A text is searched for fixed words first, so one without
 secrets costs little. A stream keeps the end of a piece back while it could be the beginning of a secret.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.agents.spellings import spellings
+
 SHORTEST = 8  # a shorter value is no secret worth the name, and would be found in plain words
-_TOLD = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_TOLD = re.compile(
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|PAT|DSN|CREDENTIALS?)$",
+    re.IGNORECASE,
+)
 _RUN_LIMIT, _RUN_KEPT = 8 << 10, 4 << 10  # characters without a space that a stream keeps back
 _PEM_LIMIT = 64 << 10
+_PART = 6  # characters of a known value that are too many to be shown
 _KNOWN = "[redacted: a secret of Orchard's]"
 
 
@@ -81,6 +88,18 @@ _SHAPES = (
         "secretaccesskey",
         flags=re.IGNORECASE,
     ),
+    _shape("[redacted: a token of Orchard's]", r"orc[st]_[A-Za-z0-9_-]{30,}", "orcs_", "orct_"),
+    _shape("[redacted: an npm token]", r"npm_[A-Za-z0-9]{36,}", "npm_"),
+    _shape("[redacted: a PyPI token]", r"pypi-AgE[A-Za-z0-9_-]{30,}", "pypi-age"),
+    _shape("[redacted: a Hugging Face token]", r"hf_(?<![A-Za-z0-9]hf_)[A-Za-z0-9]{30,}", "hf_"),
+    _shape("[redacted: a Stripe key]", r"[rs]k_live_[A-Za-z0-9]{16,}", "sk_live_", "rk_live_"),
+    _shape("[redacted: a SendGrid key]", r"SG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{40,}", "sg."),
+    _shape(
+        r"\1[redacted: a Discord address]",
+        r"(discord(?:app)?\.com/api/webhooks/\d{1,30}/)[A-Za-z0-9_-]{10,}",
+        "discord.com/api/webhooks/",
+        "discordapp.com/api/webhooks/",
+    ),
     _shape("[redacted: a Slack token]", r"xox[a-z]-[A-Za-z0-9-]{10,}", "xox"),
     _shape("[redacted: a Slack token]", r"xapp-[0-9]-[A-Za-z0-9-]{10,}", "xapp-"),
     _shape(
@@ -128,15 +147,13 @@ _GOES_ON_WITHOUT_SPACE = re.compile(r"[A-Za-z0-9_+/=.~-]*")
 
 
 class Redactor:
-    """`secrets`: values that are taken out as they are, and as JSON or an address writes them."""
+    """`secrets`: values that are taken out, in each of their spellings."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known: set[str] = set()
         for secret in secrets:
             if len(secret.strip()) >= SHORTEST and secret not in _KNOWN:
-                once = json.dumps(secret)[1:-1]
-                known |= {secret, once, json.dumps(once)[1:-1], _quoted(secret)}
-                known.add(json.dumps(secret, ensure_ascii=False)[1:-1])
+                known |= spellings(secret)
         self.known = tuple(sorted(known, key=lambda value: (-len(value), value)))
 
     def may_hold(self, text: str) -> bool:
@@ -155,6 +172,19 @@ class Redactor:
             if any(word in lowered for word in shape.words):
                 text = shape.pattern.sub(shape.mark, text)
         return text
+
+    def cut_text(self, text: str) -> str:
+        """As `text`, for a piece that was cut out of something: at its ends, parts of known values count."""
+        for value in self.known:
+            for size in range(len(value) - 1, _PART - 1, -1):
+                if text.startswith(value[-size:]):
+                    text = _KNOWN + text[size:]
+                    break
+            for size in range(len(value) - 1, _PART - 1, -1):
+                if text.endswith(value[:size]):
+                    text = text[: -size or None] + _KNOWN
+                    break
+        return self.text(text)
 
     def value(self, value: Any) -> Any:
         """A copy, where something is taken out."""
@@ -260,14 +290,6 @@ def _start_of_run(text: str, end: int) -> int:
     if end == 0 or text[end - 1].isspace():
         return end
     return end - len(text[:end].rsplit(None, 1)[-1])
-
-
-def _quoted(text: str) -> str:
-    """As it stands in an address."""
-    return "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"-._~" else f"%{byte:02X}"
-        for byte in text.encode("utf-8", "surrogatepass")
-    )
 
 
 def secrets_in(variables: Mapping[str, str], names: Iterable[str] = ()) -> tuple[str, ...]:

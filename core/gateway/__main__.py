@@ -16,6 +16,7 @@ from pathlib import Path
 from core.gateway.discretion import Discretion
 from core.gateway.journal import JournalWriter
 from core.gateway.process import Process
+from core.known_secrets import be_discreet
 
 
 async def _serve(folder: Path, sockets: list[socket.socket], stdio: socket.socket) -> None:
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     said.addFilter(Discretion())
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, handlers=[said])
+    be_discreet()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a call
     stdio = socket.socket(fileno=0)

@@ -20,6 +20,7 @@ from core.gateway.rate import Rates
 from core.gateway.runs import Runs
 from core.gateway.server import Server
 from core.gateway.upstream import Upstream
+from core.known_secrets import known_secrets
 from core.rpc import LINE_LIMIT, Peer, PeerGone, decode
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Process:
 
     async def _configure(self, params: dict[str, Any]) -> dict[str, Any]:
         given = decode(Configuration, params)
+        known_secrets.learn(each.key for each in given.providers if each.key)
         self._providers.clear()
         self._providers.update({each.name: each for each in given.providers})
         if self._admission is None:

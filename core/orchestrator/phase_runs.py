@@ -12,6 +12,7 @@ from core.domain.event import EventKind
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
 from core.gateway.refusal import RefusalKind
+from core.known_secrets import known_secrets
 from core.orchestrator.agent_runs import AgentRuns
 from core.orchestrator.back_off import BackOff
 from core.orchestrator.jobs import phase_job
@@ -80,7 +81,7 @@ class PhaseRuns:
         if (wait := self._back_off.seconds(report.end, after.attempt)) > 0 and not after.blocked_reason:
             reason = "the gate said no"
             if report.end is not PhaseEnd.REFUSED:
-                reason = f"the agent failed{_cause(report, Redactor(self._setups.secrets()))}"
+                reason = f"the agent failed{_cause(report, known_secrets.redactor)}"
             self._pauses.begin(cycle.story_id, wait, f"{reason}, attempt {after.attempt} comes.")
         return report.end
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.errors import NotAllowed
+from core.known_secrets import known_secrets
 from core.orchestrator.setups import Setups
 from core.security.secrets import Secrets
 from core.worker.contract import BatchJob, MergeJob, PhaseJob, SuiteJob
@@ -62,7 +63,7 @@ class SecretSupply:
             return {}
         handed = await self._secrets.hand_out(project, names, actor=_ACTOR, process=process)
         values = handed.environment((), {})
-        self._setups.handed.update(values.values())
+        known_secrets.learn(values.values())
         return values
 
 

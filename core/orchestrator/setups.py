@@ -22,6 +22,7 @@ from core.gateway.addresses import known_providers
 from core.gateway.rate import Rates
 from core.isolation.named_hosts import expand, provider_rules
 from core.isolation.plan import Level, Machine
+from core.known_secrets import known_secrets
 from core.orchestrator.agent_choice import Choice, Kept, candidates, choose, no_starts, unheld
 from core.orchestrator.project_terms import project_terms
 from core.orchestrator.reports import ReviewPolicy
@@ -54,7 +55,6 @@ class Setups:
         self.environ = environ
         self.gateway_ready: Ready = never  # set by who runs the model gateway
         self._projects: dict[str, Project] = {}
-        self.handed: set[str] = set()  # values of projects' secrets that were given to processes
         self._rows: tuple[object, Rows] | None = None  # made of which settings
         self._terms: tuple[object, Mapping[str, Terms]] | None = None
 
@@ -130,13 +130,16 @@ class Setups:
         return settings is not None and settings.ai_settings.context_sharing_enabled
 
     def secrets(self) -> tuple[str, ...]:
-        """Every key that Orchard knows: what is never to be written down, nor shown."""
+        """Every key of Orchard's own: what is never to be written down, nor shown. A project's secrets are
+        none of them: those of one are nothing that another's worker is told."""
         rows = self._agents().values()
         named = {key for row in rows for key in row.key_variables}
         providers = self._settings().global_.model_gateway.providers.values()
         named |= {key for provider in providers for key in provider.key_variables}
         written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
-        return tuple(sorted({*secrets_in(self.environ, named), *written, *self.handed}))
+        found = {*secrets_in(self.environ, named), *written}
+        known_secrets.learn(found)
+        return tuple(sorted(found))
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""

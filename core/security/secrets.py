@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from core.agents.redaction import SHORTEST, Redactor
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
+from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.security.keys import Key, Purpose
 from core.security.sealing import NONCE_BYTES, Place, Unsealable, seal, unseal
@@ -101,6 +102,7 @@ class Secrets:
         Raises InvalidInput for a name or value that cannot be one, NotFound for an unknown project."""
         _check_name(name)
         _check_value(name, value)
+        known_secrets.learn((value,))
 
         def work(tx: Transaction) -> SecretListed:
             _known(tx.conn, project)
@@ -169,8 +171,8 @@ class Secrets:
             raise outcome
         return outcome
 
-    async def redactor(self, known: Collection[str] = ()) -> Redactor:
-        """Takes the values of all projects' secrets, and `known`, out of texts. Rows that do not open are
+    async def values(self) -> tuple[str, ...]:
+        """Of all projects, for what takes them out of texts, and for nothing else. Rows that do not open are
         left out: their values are known to nobody here."""
 
         def values(conn: sqlite3.Connection) -> list[str]:
@@ -182,7 +184,7 @@ class Secrets:
                     continue
             return found
 
-        return Redactor((*known, *await self._store.read(values)))
+        return tuple(await self._store.read(values))
 
     def _record(
         self,

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from core.agents.redaction import Redactor
 from core.errors import Unavailable
+from core.known_secrets import known_secrets
 from core.security import audit
 from core.security.audit import AuditKind, Mark, Problem, ProblemKind, Row, Verdict
 from core.security.keys import Key, Purpose
@@ -43,7 +44,7 @@ class Auditor:
     def __init__(self, key: Key, *, redactor: Redactor | None = None) -> None:
         self.key_id = key.id
         self._key = key.derived(Purpose.AUDIT)
-        self._redactor = redactor or Redactor()
+        self._own = redactor
 
     def record(
         self,
@@ -82,7 +83,7 @@ class Auditor:
 
     def _shown(self, actor: str, subject: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
         """What is written of them: nothing that looks like a secret, `data` as canonical JSON."""
-        redact = self._redactor
+        redact = self._own or known_secrets.redactor
         try:
             text = audit.canonical(data)
             # One search over all of it: nearly always there is nothing to take out.

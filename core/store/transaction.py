@@ -11,6 +11,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.domain.event import POSTED, Event, EventKind
+from core.known_secrets import known_secrets
 from core.store.columns import to_object, to_time
 
 OUTBOX_TARGET = "discord"
@@ -44,8 +45,9 @@ class Transaction:
         actor: str = "orchard",
         data: Mapping[str, Any] | None = None,
     ) -> Event:
-        """Writes the event's row and, for what people are told, its outbox row. `data` is JSON."""
-        data = dict(data or {})
+        """Writes the event's row and, for what people are told, its outbox row. `data` is JSON; secrets that
+        this process knows are taken out of it."""
+        data = known_secrets.value(dict(data or {}))
         cursor = self.conn.execute(
             "INSERT INTO events (kind, at, project, story_id, actor, data) VALUES (?, ?, ?, ?, ?, ?)",
             (kind.value, self._now_text, project, story_id, actor, to_object(data)),

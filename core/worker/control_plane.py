@@ -17,10 +17,11 @@ from core.worker.contract import (
     Stalled,
     Touched,
 )
+from core.worker.discretion import told
 
 
 class ToControlPlane:
-    """What the worker says.
+    """What the worker says, without the secrets that it knows.
 
     Notifications are lost with the control plane, which is no loss: it asks again.
     """
@@ -58,9 +59,9 @@ class ToControlPlane:
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
         """Waits for people, as long as it takes."""
         assert self.peer is not None
-        return await self.peer.request(PermissionAnswer, "ask", question)
+        return await self.peer.request(PermissionAnswer, "ask", told(question))
 
     async def _notify(self, method: str, params: object) -> None:
         if self.peer is not None:
             with suppress(PeerGone):
-                await self.peer.notify(method, params)
+                await self.peer.notify(method, told(params))

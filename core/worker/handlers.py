@@ -28,6 +28,7 @@ from core.worker.contract import (
     SuiteReport,
 )
 from core.worker.control_plane import ToControlPlane
+from core.worker.discretion import discreet, learn
 from core.worker.forward import fast_forward
 from core.worker.guard import hold_project
 from core.worker.merging import merge_batch
@@ -52,20 +53,22 @@ class Worker:
         self._tests: dict[str | None, asyncio.Event] = {}  # story, None: the main branch -> set to stop it
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {
-            "ping": self._ping,
-            "run_phase": self._run_phase,
-            "prepare_merge": self._prepare_merge,
-            "fast_forward": self._fast_forward,
-            "remove_worktree": self._remove_worktree,
-            "open_worktree": self._open_worktree,
-            "cancel": self._cancel,
-            "park": self._park,
-            "steer": self._steer,
-            "run_tests": self._run_tests,
-            "cancel_tests": self._cancel_tests,
-            "shutdown": self._shutdown,
-        }
+        return discreet(
+            {
+                "ping": self._ping,
+                "run_phase": self._run_phase,
+                "prepare_merge": self._prepare_merge,
+                "fast_forward": self._fast_forward,
+                "remove_worktree": self._remove_worktree,
+                "open_worktree": self._open_worktree,
+                "cancel": self._cancel,
+                "park": self._park,
+                "steer": self._steer,
+                "run_tests": self._run_tests,
+                "cancel_tests": self._cancel_tests,
+                "shutdown": self._shutdown,
+            }
+        )
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -88,6 +91,7 @@ class Worker:
 
     async def _run_phase(self, params: dict[str, Any]) -> Any:
         job = decode(PhaseJob, params)
+        learn(job)
         wish, park = asyncio.Event(), ParkWish()
 
         async def run(services: Services) -> PhaseReport:
@@ -103,11 +107,13 @@ class Worker:
 
     async def _prepare_merge(self, params: dict[str, Any]) -> Any:
         job = decode(BatchJob, params)
+        learn(job)
         wishes = {merge.story.id: asyncio.Event() for merge in job.merges}
         return await self._alone(wishes, lambda services: merge_batch(job, services, wishes), job.project)
 
     async def _fast_forward(self, params: dict[str, Any]) -> Any:
         job = decode(FastForwardJob, params)
+        learn(job)
         services = await self._services_of(job.project)
         async with self._merging, services.checkout:
             shop = await Workshop.open(job.project, services)
@@ -115,12 +121,14 @@ class Worker:
 
     async def _remove_worktree(self, params: dict[str, Any]) -> None:
         job = decode(RemoveWorktree, params)
+        learn(job)
         services = await self._services_of(job.project)
         async with self._stories.setdefault(job.story_id, asyncio.Lock()):
             await remove_story(job, services)
 
     async def _open_worktree(self, params: dict[str, Any]) -> Any:
         job = decode(OpenWorktree, params)
+        learn(job)
         services = await self._services_of(job.project)
         async with self._stories.setdefault(job.story.id, asyncio.Lock()):
             return await open_worktree(job, services)
@@ -155,6 +163,7 @@ class Worker:
     async def _run_tests(self, params: dict[str, Any]) -> SuiteReport:
         """Beside everything else: it waits for no phase, and no phase waits for it."""
         job = decode(SuiteJob, params)
+        learn(job)
         if job.story_id in self._tests:
             what = job.story_id or job.project.main_branch
             raise Unavailable(f"The tests of {what} run already.", hint="Wait for their result.")

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from core.known_secrets import be_discreet
 from core.rpc import LINE_LIMIT, Peer, prepare
 from core.worker.contract import MESSAGES, Heartbeat
 from core.worker.environments import find_python
@@ -103,6 +104,7 @@ def run_worker(heartbeat_seconds: float = HEARTBEAT_SECONDS) -> NoReturn:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    be_discreet()
     incoming, outgoing = _take_stdio()
     if sys.version_info < (3, 12):  # as from there on by itself; else each git costs a thread, 1 ms
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())

@@ -25,7 +25,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -125,7 +124,7 @@ def _run(run_worker: Callable[..., NoReturn], entry: dict[str, Any], options: di
         enter.take(entry)
         run_worker(**options)
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # which the worker has made discreet
     finally:
         sys.stderr.flush()
         os._exit(1)  # it ends by itself otherwise; nothing of the template's is to be torn down in a worker

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.agents.redaction import Redactor
 from core.domain.project import Project
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.security.audit import AuditKind
@@ -153,7 +154,7 @@ async def test_an_unknown_project_has_none(secrets: Secrets) -> None:
 async def test_the_redactor_knows_the_values_of_all_projects(secrets: Secrets) -> None:
     await secrets.set("shop", "TOKEN", "value-of-shop", actor="a")
     await secrets.set("blog", "TOKEN", "value-of-blog", actor="a")
-    redactor = await secrets.redactor(["known-elsewhere"])
+    redactor = Redactor(["known-elsewhere", *await secrets.values()])
     text = redactor.text("value-of-shop value-of-blog known-elsewhere")
     assert "value" not in text
     assert "elsewhere" not in text
