@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from bot.configuration import loader as loader
 from bot.discord.options import options_of
 from bot.discord.service import NO_TOKEN, DiscordService
+from bot.web.service import SWITCHED_OFF, WebService
 from config.loader import Configuration
 from core.runtime import Runtime, open_runtime
 
@@ -23,44 +24,69 @@ log = logging.getLogger(__name__)
 class App:
     runtime: Runtime
     discord: DiscordService | None
+    web: WebService | None = None
 
 
 @asynccontextmanager
 async def open_app(
-    load_configuration: Callable[[], Configuration], *, discord: bool = True
+    load_configuration: Callable[[], Configuration], *, discord: bool = True, web: bool = True
 ) -> AsyncIterator[App]:
     """The whole of Orchard, running. Without a token it runs with everything but Discord."""
-    async with open_runtime(load_configuration) as runtime:
-        options = options_of(lambda: runtime.configuration().settings)
+    async with open_runtime(load_configuration) as runtime, AsyncExitStack() as stack:
+        pages = await stack.enter_async_context(_web(runtime)) if web else None
+        chat = await stack.enter_async_context(_discord(runtime)) if discord else None
         if not discord:
             runtime.commands.discord_status = lambda: "switched off"
-            yield App(runtime=runtime, discord=None)
-            return
-        if options is None:
-            runtime.commands.discord_status = lambda: NO_TOKEN
-            yield App(runtime=runtime, discord=None)
-            return
-        service = DiscordService(
-            options,
-            store=runtime.store,
-            bus=runtime.bus,
-            commands=runtime.commands,
-            clock=runtime.clock,
-        )
-        runtime.commands.discord_status = lambda: service.status
-        task = asyncio.create_task(service.run(), name="discord")
-        task.add_done_callback(_log_end)
-        try:
-            yield App(runtime=runtime, discord=service)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        yield App(runtime=runtime, discord=chat, web=pages)
+
+
+@asynccontextmanager
+async def _discord(runtime: Runtime) -> AsyncIterator[DiscordService | None]:
+    options = options_of(lambda: runtime.configuration().settings)
+    if options is None:
+        runtime.commands.discord_status = lambda: NO_TOKEN
+        yield None
+        return
+    service = DiscordService(
+        options,
+        store=runtime.store,
+        bus=runtime.bus,
+        commands=runtime.commands,
+        clock=runtime.clock,
+    )
+    runtime.commands.discord_status = lambda: service.status
+    async with _beside(service.run(), "Discord"):
+        yield service
+
+
+@asynccontextmanager
+async def _web(runtime: Runtime) -> AsyncIterator[WebService | None]:
+    if not runtime.configuration().settings.global_.web.enabled:
+        runtime.commands.web_status = lambda: SWITCHED_OFF
+        yield None
+        return
+    service = WebService(runtime)
+    runtime.commands.web_status = lambda: service.status
+    async with _beside(service.run(), "the web server"):
+        yield service
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    """A face that may end by itself: the rest goes on."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_log_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
 
 
 def _log_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("Discord ended; everything else goes on", exc_info=error)
+        log.error("%s ended; everything else goes on", task.get_name(), exc_info=error)
 
 
 async def until_stopped() -> None:

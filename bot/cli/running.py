@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from bot.cli.terminal import console
 from bot.configuration import loader
 from core.folder import state_folder
 from core.logs import logging_to
+
+_WEB_SECONDS = 5.0
 
 
 async def run_until_stopped(root: Path, *, discord: bool, debug: bool, overrides: Mapping[str, Any]) -> None:
@@ -46,9 +49,20 @@ async def greet(app: App, terminal: Console) -> None:
         terminal.print(f"Discord: {view.discord.removesuffix('.')}.{hint}")
     else:
         terminal.print("Discord: connecting.")
+    terminal.print(Text(await _web_line(app)))
     for note in app.runtime.configuration().notes:
         terminal.print(f"Note: {note}")
     for fault in output.faults(view):
         terminal.print(fault)
     if not view.projects and not view.unusable:
         terminal.print("No project yet: orchard register NAME PATH, or /project_register in Discord.")
+
+
+async def _web_line(app: App) -> str:
+    """Its address once it is known, which takes a moment; nobody waits longer for it."""
+    if app.web is None:
+        return "Web: switched off."
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_WEB_SECONDS):
+            await app.web.ready.wait()
+    return f"Web: {app.web.status.removesuffix('.')}"

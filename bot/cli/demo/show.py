@@ -63,7 +63,7 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
         play = set_stage(folder, guild.guild_id)
         load = loader(folder, environ={**os.environ, **guild.environment})
         with logging_to(folder / ".orch-global" / "logs"):
-            async with open_app(load) as app:
+            async with open_app(load, web=False) as app:
                 person = guild.person(PERSON)
                 if interactive:
                     await _with_you(app, person, play, console)

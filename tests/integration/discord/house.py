@@ -269,7 +269,7 @@ class House:
         self.configure()
         load = loader(self.root, environ={**os.environ, **self.guild.environment})
         with forked_templates():
-            async with open_app(load) as app:
+            async with open_app(load, web=False) as app:
                 await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
                 await until(self.guild.person("owner").commands, "registered commands")
                 yield app

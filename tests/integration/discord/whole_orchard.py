@@ -12,7 +12,7 @@ from tests.integration.nursery import forked_templates
 
 
 async def main(root: Path) -> None:
-    async with open_app(loader(root, environ=os.environ)) as app:
+    async with open_app(loader(root, environ=os.environ), web=False) as app:
         assert app.discord is not None
         while not app.discord.connected:  # noqa: ASYNC110 - there is nothing to be told by
             await asyncio.sleep(0.02)

@@ -1,0 +1,137 @@
+"""The application: every route, and what becomes of errors. The dashboard's pages join it here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from bot.web import account, api_custody, api_own, api_people, api_projects, login
+from bot.web.guard import STATIC
+from bot.web.house import House
+from bot.web.page import go, problem_page, static_files, wants_page
+from bot.web.problem import Problem, fault, problem_of
+from bot.web.visitors import Asks, Unfinished
+from core.errors import OrchardError
+from core.ids import new_id
+from core.security.access import Action
+from core.security.logins import Missing, NotLoggedIn
+
+log = logging.getLogger(__name__)
+
+API = "/api/v1"
+# Routes that ask for no action, each with its reason; a test finds every other one that asks nothing.
+WITHOUT_ACTION = {
+    "/health": "says that the server answers, nothing else",
+    "/login": "where people come from outside",
+    "/login/code": "half of logging in",
+    "/login/enrol": "likewise, where a second factor is required",
+    "/login/enrol/confirm": "likewise",
+    "/logout": "whoever has a session may end it",
+    STATIC + "orchard.css": "the login page's",
+    STATIC + "orchard.svg": "likewise",
+    API + "/whoami": "of whoever shows a session or a token, whatever their level",
+}
+
+
+def build_application(house: House) -> FastAPI:
+    """To be served behind a Guard alone."""
+    app = FastAPI(
+        title="Orchard",
+        version="1",
+        description="Authorization: Bearer TOKEN. Errors say status, slug, message, why and hint.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.house = house
+    for each in (api_own, api_people, api_custody, api_projects):
+        app.include_router(each.router, prefix=API)
+    app.include_router(api_projects.status_router)
+    app.include_router(login.router)
+    app.include_router(account.router)
+    app.include_router(_description(app))
+    for name, (body, kind) in static_files().items():
+        app.add_api_route(STATIC + name, _file(body, kind), include_in_schema=False, methods=["GET", "HEAD"])
+    app.add_api_route("/health", _health, include_in_schema=False)
+    app.add_exception_handler(OrchardError, _orchard_error)
+    app.add_exception_handler(RequestValidationError, _misfit)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+def _description(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(f"{API}/openapi.json", dependencies=[Depends(Asks(Action.SEE_SYSTEM, from_here=True))])
+    async def describe() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    return router
+
+
+def _file(body: bytes, kind: str) -> Callable[[], Response]:
+    def answer() -> Response:
+        return Response(body, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+    return answer
+
+
+def _health() -> dict[str, bool]:
+    return {"ok": True}
+
+
+def _said(request: Request, problem: Problem) -> Response:
+    if wants_page(request):
+        return problem_page(problem)
+    return Response(
+        problem.body,
+        status_code=problem.status,
+        media_type="application/json",
+        headers=dict(problem.headers),
+    )
+
+
+async def _orchard_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OrchardError)
+    if isinstance(error, NotLoggedIn) and wants_page(request):
+        missing = error.missing if isinstance(error, Unfinished) else Missing.NOTHING
+        places = {Missing.SECOND_FACTOR: "/login/code", Missing.ENROLMENT: "/login/enrol"}
+        return go(places.get(missing, "/login"))
+    return _said(request, problem_of(error))
+
+
+async def _misfit(request: Request, error: Exception) -> Response:
+    """Which fields, and what is wrong with them; what was sent, which may be a password, is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()[:5]]
+    problem = Problem(
+        status=400,
+        slug="invalid_input",
+        message="The request does not fit.",
+        why="; ".join(wrong)[:500],
+        hint=f"{API}/openapi.json describes it.",
+    )
+    return _said(request, problem)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: ("not_found", "There is nothing here."), 405: ("not_allowed", "This is not possible here.")}
+    slug, message = words.get(error.status_code, ("bad_request", "The request cannot be answered."))
+    problem = Problem(
+        status=error.status_code, slug=slug, message=message, hint=f"{API}/openapi.json says what there is."
+    )
+    return _said(request, problem)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    number = new_id("fault")
+    log.error("%s: %s failed", number, request.url.path[:200], exc_info=error)
+    return _said(request, fault(number))

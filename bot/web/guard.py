@@ -1,0 +1,168 @@
+"""Stands before the whole application: hosts, origins, sizes, rates; the headers of every answer.
+
+It is the outermost layer, so what is added to the application later is behind it, too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.web.body import Gone, Unfit, read_body, replay
+from bot.web.problem import Problem, fault, problem_of
+from bot.web.site import SAFE_METHODS, Request, Site
+from core.clock import Clock
+from core.ids import new_id
+from core.security.rate_limit import RateLimits, TooManyTries
+
+log = logging.getLogger(__name__)
+
+# No script at all; forms come back here alone; nobody may frame a page.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS: Mapping[str, str] = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Not no-referrer: with it browsers say "Origin: null" for forms (Fetch, "append a request Origin").
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+_STRICT_TRANSPORT = "max-age=31536000"
+STATIC = "/static/"
+
+
+class Guard:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        site: Site,
+        clock: Clock,
+        calls: RateLimits,
+        max_body: int,
+        request_seconds: float,
+    ) -> None:
+        self._app = app
+        self._site = site
+        self._clock = clock
+        self._calls = calls
+        self._max_body = max_body
+        self._request_seconds = request_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        asked = request_of(scope)
+        scope.setdefault("state", {})
+        scope["state"] |= {"asked": asked, "client": self._site.client_of(asked), "cookies": []}
+        answer = _Answer(self._site, scope, send)
+        try:
+            if (refused := self._refused(scope, asked)) is not None:
+                await answer.refuse(refused)
+            elif scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                body = await read_body(scope, receive, most=self._max_body, seconds=self._request_seconds)
+                await self._app(scope, replay(body, receive), answer.send)
+        except Unfit as error:
+            await answer.refuse(error.problem)
+        except Gone:
+            pass
+        except Exception:
+            number = new_id("fault")
+            log.exception("%s: %s %s failed", number, asked.method, scope["path"][:200])
+            await answer.refuse(fault(number))
+
+    def _refused(self, scope: Scope, asked: Request) -> Problem | None:
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        if hosts != 1 or not self._site.knows_host(asked):
+            return _foreign(
+                421 if hosts == 1 else 400,
+                "Orchard is not served under this name.",
+                "The request's Host is none of its own.",
+                "Open it as it is printed at the start, or name the host in web.trusted_hosts.",
+            )
+        changes = asked.is_websocket or asked.method not in SAFE_METHODS
+        if not (self._site.may_change(asked) if changes else self._site.may_read(asked)):
+            return _foreign(
+                403,
+                "The request comes from another site.",
+                "Its Origin is not Orchard's, or it says none.",
+                "Use Orchard's own pages, or a token in the header Authorization.",
+            )
+        if not scope["path"].startswith(STATIC):
+            try:
+                self._calls.call(f"client:{scope['state']['client']}", self._clock.monotonic())
+            except TooManyTries as error:
+                return problem_of(error)
+        return None
+
+
+def request_of(scope: Scope) -> Request:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    local, peer = scope.get("server") or ("", 0), scope.get("client") or ("", 0)
+    return Request(
+        method=scope.get("method", "GET"),
+        headers=headers,
+        local=str(local[0]),
+        port=int(local[1] or 0),
+        peer=str(peer[0]),
+        is_websocket=scope["type"] == "websocket" or headers.get("upgrade", "").lower() == "websocket",
+    )
+
+
+class _Answer:
+    """Of one request; adds the headers that every answer has."""
+
+    def __init__(self, site: Site, scope: Scope, send: Send) -> None:
+        self._site = site
+        self._scope = scope
+        self._send = send
+        self._started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            message = {**message, "headers": self._headers(message.get("headers", []))}
+        await self._send(message)
+
+    def _headers(self, said: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in said}
+        added = dict(_HEADERS)
+        if self._site.secure:
+            added["strict-transport-security"] = _STRICT_TRANSPORT
+        added["cache-control"] = "no-store"
+        headers = list(said)
+        headers += [(n.encode(), v.encode()) for n, v in added.items() if n.encode() not in names]
+        headers += [(b"set-cookie", cookie.encode()) for cookie in self._scope["state"]["cookies"]]
+        return headers
+
+    async def refuse(self, problem: Problem) -> None:
+        if self._started:
+            return
+        if self._scope["type"] == "websocket":
+            await self._send({"type": "websocket.close", "code": 1008, "reason": problem.slug})
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(problem.body))]
+        headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": problem.body})
+
+
+def _foreign(status: int, message: str, why: str, hint: str) -> Problem:
+    return Problem(
+        status=status,
+        slug="foreign_request",
+        message=message,
+        why=why,
+        hint=hint,
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,126 @@
+"""The server itself: uvicorn in the loop that is there, on a socket that is bound before anything is said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from bot.web.application import build_application
+from bot.web.connection import MAX_HEAD, timed
+from bot.web.guard import Guard
+from bot.web.house import build_house
+from config.web_settings import WebSettings
+from core.errors import OrchardError, Unavailable
+from core.runtime import Runtime
+
+_IDLE_SECONDS = 15  # an open connection on which nothing is asked
+_GRACE_SECONDS = 3  # for answers that are under way at the end
+_MOST_CONNECTIONS = 2000
+_SOCKET_MESSAGE = 64 * 1024  # bytes
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are Orchard's
+
+
+@asynccontextmanager
+async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[tuple[str, FastAPI]]:
+    """The address where it is open, and the application. Raises Unavailable when it cannot be."""
+    listening = await asyncio.to_thread(_listen, settings.host, settings.port)
+    try:
+        context = _tls(settings, runtime.configuration().root)
+        house = build_house(runtime, settings)
+        app = build_application(house)
+        guard = Guard(
+            app,
+            site=house.site,
+            clock=runtime.clock,
+            calls=house.calls,
+            max_body=settings.max_body_kb * 1024,
+            request_seconds=settings.request_seconds,
+        )
+        server = _Server(_configuration(guard, settings, context))
+        task = asyncio.create_task(server.serve(sockets=[listening]), name="web server")
+    except BaseException:
+        listening.close()
+        raise
+    try:
+        while not server.started:
+            if task.done():
+                task.result()
+                raise Unavailable("The web server did not start.")
+            await asyncio.sleep(0.01)
+        yield _address(settings, listening), app
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(OrchardError):
+            await task
+
+
+def _configuration(guard: Guard, settings: WebSettings, context: ssl.SSLContext | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        guard,
+        http=timed(settings.request_seconds),
+        ws="websockets-sansio",
+        ws_max_size=_SOCKET_MESSAGE,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who is behind the proxy is `Site.client_of`'s
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        h11_max_incomplete_event_size=MAX_HEAD,
+    )
+    config.load()
+    config.ssl = context
+    return config
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((str(place[0]), int(place[1])), family=family)
+    except OSError as error:
+        raise Unavailable(
+            f"Nothing can be served on {host}:{port}.",
+            why=f"{error.strerror or error}.",
+            hint="Set another web.host or web.port, or end what has it; then start Orchard again.",
+        ) from error
+
+
+def _tls(settings: WebSettings, root: Path) -> ssl.SSLContext | None:
+    if settings.certificate_file is None or settings.certificate_key_file is None:
+        return None
+    certificate, key = (
+        root / Path(name).expanduser() for name in (settings.certificate_file, settings.certificate_key_file)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise Unavailable(
+            "The web server has no certificate.",
+            why=f"{certificate} and {key} cannot be used: {error.strerror or error}.",
+            hint="Mend web.certificate_file and web.certificate_key_file, PEM both, then restart Orchard.",
+        ) from error
+    return context
+
+
+def _address(settings: WebSettings, listening: socket.socket) -> str:
+    if settings.public_url:
+        return settings.public_url
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.encrypted else 'http'}://{host}:{listening.getsockname()[1]}"
