@@ -51,6 +51,7 @@ class Container:
     options: tuple[str, ...] = ()  # before `run`
     image: Image
     init: Path  # container_init.py
+    init_compiled: Path | None = None  # for this machine's Python, not for that of any image
     rootless: bool = False
     holds_limits: bool = True
     uid: int = 0
@@ -61,7 +62,6 @@ LABEL = "orchard.sandbox"
 INSIDE = "/run/orchard"
 LIFELINE = f"{INSIDE}/lifeline.sock"
 
-_INIT = f"{INSIDE}/init.py"
 _OWN_PROCESSES = 8  # our first process, the relay, and the threads of starting a container
 _MOST_PROCESSES = 4096
 _FORBIDDEN = ("/proc", "/sys", "/dev")  # of this machine, never shown
@@ -101,7 +101,7 @@ def container_argv(
         *("--workdir", "/"),
         *("--entrypoint", str(machine.python) if image.shares_system else image.python),
         image.name,
-        *("-I", "-S", _INIT, LIFELINE),
+        *("-I", "-S", _init_inside(container, image), LIFELINE),
     )
 
 
@@ -168,12 +168,20 @@ def _mount_options(
         if any(mount.source.is_relative_to(place) for place in _FORBIDDEN):
             raise InvalidInput(f"A container may not be given {mount.source}.")
         yield from _bind(mount.source, str(mount.target), writable=mount.writable)
-    yield from _bind(container.init, _INIT, writable=False)
+    yield from _bind(_init(container, image), _init_inside(container, image), writable=False)
     if doors and machine.relay is not None:
         relay = machine.relay if image.shares_system else container.init.with_name("relay.py")
         yield from _bind(relay, relay_inside(sandbox, machine, container), writable=False)
     for door, place in zip(sandbox.doors, doors, strict=True):
         yield from _bind(door.socket, place, writable=False)
+
+
+def _init(container: Container, image: Image) -> Path:
+    return container.init_compiled if image.shares_system and container.init_compiled else container.init
+
+
+def _init_inside(container: Container, image: Image) -> str:
+    return f"{INSIDE}/init{_init(container, image).suffix}"
 
 
 def shared_folders(machine: Machine) -> tuple[Mount, ...]:

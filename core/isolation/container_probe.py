@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.errors import Unavailable
+from core.isolation.bytecode import compiled
 from core.isolation.container import Container, Engine, Image
 from core.isolation.container_engine import command, prune_containers
 from core.isolation.container_image import ensure_host_image, has_image, prune_images
@@ -20,6 +21,7 @@ _INSTALL = {
     Engine.PODMAN: "Podman is not installed (Debian: apt-get install podman).",
     Engine.DOCKER: "Docker is not installed.",
 }
+_INIT = Path(__file__).with_name("container_init.py")
 _SAY_IN = ["/bin/sh", "-c", "test -r /proc/self/status && echo in"]
 _TRIAL_SECONDS = 60.0
 _CGROUP_2 = Path("/sys/fs/cgroup/cgroup.controllers")
@@ -77,7 +79,8 @@ async def _try_engine(machine: Machine, engine: Engine, program: Path, image: st
                 program=program,
                 options=options,
                 image=wanted,
-                init=Path(__file__).with_name("container_init.py"),
+                init=_INIT,
+                init_compiled=compiled(_INIT),
                 rootless=rootless,
                 holds_limits=holds,
                 uid=os.getuid(),

@@ -105,6 +105,16 @@ def test_only_what_was_given_is_mounted_and_only_the_worktree_can_be_written() -
     ]
 
 
+def test_our_first_process_is_compiled_for_this_machine_s_python_alone() -> None:
+    container = replace(PODMAN, init_compiled=Path("/o/init.pyc"))
+    argv = argv_of(container=container)
+    assert "type=bind,source=/o/init.pyc,target=/run/orchard/init.pyc,readonly" in argv
+    assert argv[-2] == "/run/orchard/init.pyc"
+    argv = argv_of(replace(BOX, image="theirs:1"), container=container)
+    assert argv[-2] == "/run/orchard/init.py"
+    assert not [word for word in argv if "init.pyc" in word]
+
+
 def test_each_place_is_mounted_once() -> None:
     again = (
         Mount(source=Path("/usr"), target=Path("/usr")),
