@@ -18,13 +18,24 @@ _plain_init = subprocess.Popen.__init__
 
 def _init(self: Any, args: Any, *rest: Any, **options: Any) -> None:
     if isinstance(args, (list, tuple)) and args and _is_noted([os.fspath(word) for word in args]):
+        if (own_user := options.pop("preexec_fn", None)) is not None:
+            options.pop("executable")
+            args = [*_as_program(own_user), *args]
         args = [sys.executable, "-I", "-S", _RELAY, str(_FOLDER), *map(os.fspath, args)]
     _plain_init(self, args, *rest, **options)
 
 
 def _is_noted(argv: list[str]) -> bool:
-    """Of a sandbox, what makes the project's own user may come before bubblewrap."""
-    return Path(argv[0]).name == "git" or any(Path(word).name == "bwrap" for word in argv)
+    return Path(argv[0]).name in ("git", "bwrap")
+
+
+def _as_program(own_user: Any) -> list[str]:
+    """What Orchard does between fork and exec takes a script a program."""
+    from core.isolation import own_user as module
+    from core.isolation.bytecode import compiled
+
+    python = [os.path.realpath(sys.executable), "-I", "-S", str(compiled(Path(module.__file__)))]
+    return [*python, str(own_user.uid), own_user.place, str(os.getpid()), *own_user.sources, "--"]
 
 
 if _FOLDER:
