@@ -1,5 +1,5 @@
-"""PURE: the first thing that a TLS client says, read as far as the host that it names (RFC 8446, 4.1.2, 5.1 and
-RFC 6066, 3). What two readers could read in two ways is refused.
+"""PURE: the first thing that a TLS client says, read as far as the host that it names (RFC 8446, 4.1.2 and
+5.1; RFC 6066, 3). What two readers could read in two ways is refused.
 """
 
 from __future__ import annotations

@@ -32,13 +32,14 @@ from core.errors import Unavailable
 from core.isolation.launch import ContainedProcess, run
 from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH, Level, Limits, Machine, Sandbox, plan_launch
+from core.worker import toolchains
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, installed_in, of_python
 from core.worker.git import Repository
 from core.worker.gitobjects import Entry
 from core.worker.network import NetworkWatch, TellNetwork
 from core.worker.toolchains import with_toolchains
-from core.worker.ways_out import open_ways
+from core.worker.ways_out import jvm_variables, open_ways
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
 
@@ -212,6 +213,9 @@ class Environments:
     async def _run(self, recipe: Recipe, checkout: Path, cache: Path) -> None:
         python, _ = find_python()
         programs = [python, *(Path(found) for name in recipe.programs if (found := shutil.which(name)))]
+        command = recipe.command.replace("{python}", str(python))
+        java = toolchains.of_command(command)
+        folders = (*(program.parent for program in programs), *java.path_dirs)
         level = Level(self._setup.isolation)
         watch = NetworkWatch(self._tell, what="setup")
         with TemporaryDirectory(prefix="orchard-setup-") as home:
@@ -220,11 +224,9 @@ class Environments:
                 cwd=checkout / self._setup.folder,
                 home=Path(home).resolve(),
                 writable=(checkout, cache),
-                read_only=tuple(path for program in programs for path in program_folders(program)),
+                read_only=(*(path for each in programs for path in program_folders(each)), *java.read_only),
                 environment={
-                    "PATH": ":".join(
-                        [*dict.fromkeys(str(program.parent) for program in programs), DEFAULT_PATH]
-                    ),
+                    "PATH": ":".join([*dict.fromkeys(map(str, folders)), DEFAULT_PATH]),
                     "LANG": "C.UTF-8",
                     "CI": "1",
                     "PIP_CACHE_DIR": str(cache / "pip"),
@@ -236,7 +238,6 @@ class Environments:
                 limits=Limits(open_files=4096),
                 project=self._setup.name,
             )
-            command = recipe.command.replace("{python}", str(python))
             async with open_ways(
                 level=level,
                 state_path=self._setup.state_path,
@@ -244,10 +245,12 @@ class Environments:
                 rules=self._setup.setup_network_allow,
                 denied=watch.denied,
             ) as ways:
+                if java.path_dirs:
+                    own = {**java.variables, **jvm_variables(ways.doors, home=sandbox.home, cache=cache)}
+                    sandbox = replace(sandbox, environment={**sandbox.environment, **own})
+                sandbox = replace(sandbox, doors=ways.doors)
                 done = await run(
-                    plan_launch(
-                        ["/bin/sh", "-ec", command], replace(sandbox, doors=ways.doors), self._machine
-                    ),
+                    plan_launch(["/bin/sh", "-ec", command], sandbox, self._machine),
                     timeout_seconds=_BUILD_SECONDS,
                     output_limit_bytes=_BUILD_OUTPUT_BYTES,
                     on_start=self._on_start,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -98,6 +99,11 @@ def java() -> Toolchain:
     )
 
 
+def of_command(command: str) -> Toolchain:
+    """Of a set-up command that starts one of Java's tools; empty for any other."""
+    return java() if _JVM_TOOL.search(command) else Toolchain()
+
+
 def go_modules() -> Path:
     """Where this machine keeps what go downloaded."""
     return Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
@@ -131,4 +137,5 @@ def _stamp(program: Path) -> str:
         return ""
 
 
+_JVM_TOOL = re.compile(r"(?<![\w-])(?:mvnw?|mvnd|gradlew?|javac?|sbt|lein|kotlin)(?![\w-])")
 _BY_FILE: Mapping[str, Callable[[], Toolchain]] = {"Cargo.toml": rust, "go.mod": go, "pom.xml": java}

@@ -19,6 +19,10 @@ from core.isolation.plan import Door, Level
 from core.isolation.tunnel import open_passage
 
 _PROXY_PORT = 3128
+_MAVEN_HEEDS = (
+    "aether.connector.http.useSystemProperties=true",
+    "aether.transport.apache.useSystemProperties=true",
+)
 _LONGEST_FOLDER = 90  # bytes; a socket's path has 107
 
 
@@ -28,6 +32,23 @@ class WaysOut:
 
     doors: tuple[Door, ...] = ()
     traffic: Traffic = field(default_factory=Traffic)
+
+
+def jvm_variables(doors: Iterable[Door], *, home: Path, cache: Path) -> dict[str, str]:
+    """What makes Java's tools ask the proxy, and keep to `home` and `cache`: they heed neither
+    `https_proxy` nor HOME. Empty without a proxy.
+
+    https://docs.oracle.com/en/java/javase/21/core/java-networking.html; Maven 3.9 reads the same only when
+    told to. Java prints the variable on each start, so nothing else is given it.
+    """
+    port = next((door.port for door in doors if door.proxy), None)
+    if port is None:
+        return {}
+    ends = ("Host=127.0.0.1", f"Port={port}")
+    parts = (f"{scheme}.proxy{end}" for scheme in ("http", "https") for end in ends)
+    said = [*parts, *_MAVEN_HEEDS, f"user.home={home}", f"maven.repo.local={cache / 'maven'}"]
+    options = " ".join(f"-D{each}" for each in said)
+    return {"JAVA_TOOL_OPTIONS": options, "GRADLE_USER_HOME": str(cache / "gradle")}
 
 
 def has_own_network(level: Level) -> bool:

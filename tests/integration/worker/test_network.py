@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -141,3 +142,19 @@ async def test_the_set_up_command_reaches_its_own_list_only(
     assert "evil.example:80 was refused" in caught.value.hint
     assert "'setup_network_allow'" in caught.value.hint
     assert [(denied.what, denied.story_id) for denied in heard.denials] == [("setup", None)]
+
+
+@pytest.mark.skipif(not shutil.which("mvn"), reason="needs Maven")
+async def test_javas_tools_ask_the_proxy_too(calculator, project, machine, heard) -> None:
+    pom = (
+        "<project><modelVersion>4.0.0</modelVersion><groupId>a</groupId><artifactId>a</artifactId>"
+        "<version>1</version><parent><groupId>b</groupId><artifactId>b</artifactId><version>1</version>"
+        "</parent></project>"
+    )
+    calculator.commit({"pom.xml": pom, "requirements.txt": "x\n"})
+    repository = await Repository.open(calculator.path)
+    setup = replace(project, environment="make", setup_command="mvn -B -q validate")
+    with pytest.raises(EnvironmentFailed) as caught:
+        await Environments(repository, setup, machine, tell=heard).find("main")
+    assert "repo.maven.apache.org:443 was refused" in caught.value.hint
+    assert ("repo.maven.apache.org", 443) in {(denied.host, denied.port) for denied in heard.denials}
