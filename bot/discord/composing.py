@@ -11,11 +11,13 @@ from functools import partial
 
 from bot.discord import board, notices, render
 from bot.discord.budget_notices import budget_key
+from bot.discord.network_notices import refused
 from bot.discord.notice import Notice, number, text, texts
 from bot.discord.resource_notices import BREACH_HOURS, breached_again
 from cogs.message import Message
 from core.domain.approval import Approval, ApprovalState
 from core.domain.event import Event, EventKind
+from core.domain.refused_hosts import told_together
 from core.domain.story import StoryState
 from core.errors import OrchardError
 from core.orchestrator.views import ReviewView
@@ -25,6 +27,8 @@ from core.store.database import Store
 _log = logging.getLogger(__name__)
 
 Review = Callable[[str, int | None], Awaitable[ReviewView]]
+
+DENIALS_READ = 1000
 
 # Posts that show buttons for a question, and as what each is remembered.
 ASKING = {
@@ -36,10 +40,12 @@ ASKING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composed:
-    """`known_as`: kind and ref under which the post is remembered."""
+    """`known_as`: kind and ref under which the post is remembered. `amends`: it takes the place of that post,
+    where there is one."""
 
     notice: Notice
     known_as: tuple[str, str] | None = None
+    amends: bool = False
 
 
 class Composer:
@@ -72,6 +78,8 @@ class Composer:
                 return await self._used_up(event, plain)
             case EventKind.LIMIT_BREACHED if number(event.data, "ended"):
                 return Composed(notice=breached_again(plain, await self._breaches(event)))
+            case EventKind.NETWORK_DENIED:
+                return await self._refused(event)
             case EventKind.EPIC_PROPOSED:
                 return Composed(notice=await self._proposals(event, plain))
             case EventKind.SPRINT_FINISHED:
@@ -84,6 +92,28 @@ class Composer:
         if await self._store.read(lambda conn: raised_since(conn, event)):
             return Composed(notice=replace(plain, ping=None, message=replace(plain.message, buttons=())))
         return Composed(notice=plain, known_as=("budget", budget_key(event)))
+
+    async def _refused(self, event: Event) -> Composed | None:
+        """One post for what a story was refused in an hour: made with the first, amended with the last."""
+        seen = await self._store.read(
+            partial(
+                events.latest,
+                project=event.project,
+                story_id=event.story_id,
+                kinds=(EventKind.NETWORK_DENIED,),
+                limit=DENIALS_READ,
+            )
+        )
+        together = told_together(seen, event)
+        if not together or (event != together[0] and event != together[-1]):
+            return None
+        first = together[0]  # by its mark the post is known again, also when it was amended
+        notice = refused(first, together)
+        return Composed(
+            notice=replace(notice, message=notices.marked(notice.message, first)),
+            known_as=("denied", str(first.seq)),
+            amends=event != first,
+        )
 
     async def _breaches(self, event: Event) -> int:
         """How often something of the project was ended for a limit, lately and up to this one."""

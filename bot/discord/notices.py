@@ -1,7 +1,7 @@
 """Events as posts: where each goes, what it says, whom it calls. PURE.
 
 What an epic, a hold, an overlap or a usage limit says stands in `scrum_notices`, what limits and shares say
-in `resource_notices`, what budgets say in `budget_notices`.
+in `resource_notices`, what budgets say in `budget_notices`, what the network refused in `network_notices`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.budget_notices import BUDGETS
+from bot.discord.network_notices import NETWORK
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
 from bot.discord.render import approval, who
 from bot.discord.resource_notices import RESOURCES
@@ -353,6 +354,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     **SCRUM,
     **RESOURCES,
     **BUDGETS,
+    **NETWORK,
 }
 
 _END_SIGNS = {"done": "✅", "skipped": "⏭️", "aborted": "🛑"}

@@ -17,7 +17,7 @@ from bot.discord import notices, render
 from bot.discord.audience import Call, called_in
 from bot.discord.budget_notices import budget_key, raised_line
 from bot.discord.channels import GENERAL, ProjectChannels
-from bot.discord.composing import Composer
+from bot.discord.composing import Composed, Composer
 from bot.discord.crier import Crier
 from bot.discord.faults import Fault, Remedy, judge
 from bot.discord.notice import Place
@@ -167,6 +167,9 @@ class Notifier:
         if composed is None:
             await self._settle(lambda tx: outbox.sent(tx, row.id))
             return
+        if composed.amends and composed.known_as and await self._amended(guild, composed):
+            await self._settle(lambda tx: outbox.sent(tx, row.id))
+            return
         await self._close_questions(guild, event)
         notice = composed.notice
         if notice.place is Place.THREAD and event.story_id and event.project:
@@ -189,6 +192,20 @@ class Notifier:
                 posts.remember(tx, "event", str(event.seq), channel_id=place.id, message_id=posted.id)
 
         await self._settle(settle)
+
+    async def _amended(self, guild: discord.Guild, composed: Composed) -> bool:
+        """False when the post that it belongs to is gone: then it is one of its own."""
+        assert composed.known_as is not None
+        known_as = composed.known_as
+        post = await self._store.read(lambda conn: posts.find(conn, *known_as))
+        if post is None or post.message_id is None:
+            return False
+        try:
+            posted = await _fetch(guild, post)
+            await posted.edit(**editing(composed.notice.message))
+        except discord.NotFound:
+            return False
+        return True
 
     async def _post(
         self, place: discord.abc.Messageable, row: OutboxRow, message: Message, call: Call | None

@@ -120,6 +120,7 @@ POSTED = frozenset(
         EventKind.APPROVAL_OVERDUE,
         EventKind.STRATEGY_REFUSED,
         EventKind.LIMIT_BREACHED,
+        EventKind.NETWORK_DENIED,
         EventKind.STORY_PARKED,
         EventKind.BUDGET_WARNED,
         EventKind.BUDGET_REACHED,

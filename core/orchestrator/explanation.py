@@ -6,7 +6,7 @@ them; the faces put them into their own words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.domain.approval import Approval, ApprovalKind, what_then, who_may
@@ -67,6 +67,7 @@ class StoryFacts:
     limit: UsageLimit | None = None
     closed: str = ""  # until when it is outside its work hours, in a sentence
     unusable: str = ""
+    denied: tuple[str, ...] = ()  # hosts that its runs were refused since it last got on
     last: dict[EventKind, Event] = field(default_factory=dict)
     known: tuple[str, tuple[str, ...], str] = ("", (), "")
 
@@ -78,7 +79,24 @@ class Explanation:
     next: str = ""
 
 
+_HOSTS_SAID = 3
+_AT_WORK = (StoryStatus.BLOCKED, StoryStatus.RUNNING, StoryStatus.WAITING)
+
+
 def explained(facts: StoryFacts) -> Explanation:
+    found = _explained(facts)
+    if not facts.denied or facts.status not in _AT_WORK:
+        return found
+    hosts = ", ".join(facts.denied[:_HOSTS_SAID])
+    more = f" and {len(facts.denied) - _HOSTS_SAID} more" if len(facts.denied) > _HOSTS_SAID else ""
+    said = (
+        f"Its agent was refused {hosts}{more}: the project's allow-list (network_allow in orch-config.yaml) "
+        "does not name it."
+    )
+    return replace(found, details=(*found.details, said))
+
+
+def _explained(facts: StoryFacts) -> Explanation:
     match facts.status:
         case StoryStatus.PROPOSED | StoryStatus.BACKLOG | StoryStatus.PLANNED:
             return _before_work(facts)

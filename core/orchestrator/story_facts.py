@@ -6,6 +6,7 @@ import sqlite3
 from datetime import datetime
 
 from core.domain.event import Event, EventKind
+from core.domain.refused_hosts import first_of_each
 from core.orchestrator import overview
 from core.orchestrator.explanation import AtWork, Needed, StoryFacts, UsageLimit
 from core.store import approvals, events, leases, needs, projects, sprints, stories, usage
@@ -20,6 +21,7 @@ _OF_STORY = (
     EventKind.STORY_ABORTED,
     EventKind.STORY_REMOVED,
 )
+_GOT_ON = (EventKind.GATE_PASSED, EventKind.STORY_SENT_BACK, EventKind.STORY_UNBLOCKED)
 _OF_PROJECT = (EventKind.PROJECT_STOPPED, EventKind.WORKFLOW_CHANGED)
 
 
@@ -62,11 +64,20 @@ def story_facts(
             until=pause.until,
             resumes=pause.resumes,
         ),
+        denied=_denied(conn, story.id),
         last={
             **_last(conn, _OF_STORY, story_id=story.id),
             **_last(conn, _OF_PROJECT, project=project.name),
         },
     )
+
+
+def _denied(conn: sqlite3.Connection, story_id: str) -> tuple[str, ...]:
+    kinds = (EventKind.NETWORK_DENIED, *_GOT_ON)
+    seen = events.latest(conn, story_id=story_id, kinds=kinds, limit=200)
+    past = max((place for place, event in enumerate(seen) if event.kind in _GOT_ON), default=-1)
+    told = (event.data for event in first_of_each(seen[past + 1 :]))
+    return tuple(f"{data['host']}:{data['port']}" for data in told if data.get("host"))
 
 
 def _last(

@@ -117,9 +117,11 @@ _OF_WEIGHT: Mapping[EventKind, AuditKind] = {
     EventKind.PROJECT_REGISTERED: AuditKind.SETTINGS_CHANGED,
     EventKind.BUDGET_RAISED: AuditKind.SETTINGS_CHANGED,
     EventKind.LIMIT_BREACHED: AuditKind.ISOLATION_BREACH,
+    EventKind.NETWORK_DENIED: AuditKind.EGRESS_DENIED,
 }
 _TOLD = (
     *("approval", "kind", "state", "by", "how", "level", "question", "reason", "approve", "why"),
+    *("host", "port", "what", "phase", "epic"),
     *("path", "raise", "scope", "unit", "until", "resource", "program", "text"),
 )
 

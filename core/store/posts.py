@@ -1,7 +1,8 @@
 """Discord objects that stand for ours, so that a restart edits them instead of posting again.
 
 Kinds: "category" (ref: the guild's id), "channel" (ref: project), "thread" (ref: story id),
-"approval" (ref: approval id), "budget" (ref: scope, unit and whose, of a limit that is used up).
+"approval" (ref: approval id), "budget" (ref: scope, unit and whose, of a limit that is used up),
+"denied" (ref: number of the first refusal of the network that it tells of).
 """
 
 from __future__ import annotations

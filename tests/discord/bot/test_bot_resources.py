@@ -274,6 +274,31 @@ class TestPosts:
             channels = {post.channel_id for post in posts}
             assert len(channels) == 1
 
+    async def test_hosts_that_an_agent_was_refused_make_one_post_that_grows(
+        self, orchard: Any, service: DiscordService, alice: Person
+    ) -> None:
+        story = await orchard.running_story()
+        for number in range(30):
+            await orchard.emit(
+                EventKind.NETWORK_DENIED,
+                story,
+                what="agent",
+                host=f"h{number % 25}.example",
+                port=443,
+                why="No rule names it.",
+                hint=f"Add 'h{number % 25}.example:443'.",
+            )
+        await orchard.posted()
+        post = await alice.wait_for_message(says("was refused 25 hosts"))
+        assert "`h0.example:443`: No rule names it." in post.text
+        assert "… and 15 more" in post.text
+        assert "Add 'h0.example:443'." in post.text
+        [thread] = await alice.threads(SHOP)
+        assert post.channel_id == thread.id
+        told = [each for each in await alice.messages(thread) if "by the allow-list" in each.text]
+        assert [each.id for each in told] == [post.id]
+        assert (await alice.press(post, "Why?")).ephemeral
+
     async def test_a_refused_strategy_is_told_in_the_general_channel(
         self, orchard: Any, service: DiscordService, alice: Person
     ) -> None:

@@ -38,7 +38,7 @@ async def test_refusals_and_bytes_of_a_merged_story_are_events(quick_farm: Any) 
         (story,) = await orchard.sprint("calc", "Multiply")
         ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
         assert ended.kind is EventKind.STORY_MERGED, ended.data
-        store = orchard.runtime.store
+        store, commands = orchard.runtime.store, orchard.runtime.commands
         async with asyncio.timeout(30):
             while True:
                 told = await store.read(lambda conn: events.since(conn, 0, kinds=_KINDS))
@@ -46,9 +46,15 @@ async def test_refusals_and_bytes_of_a_merged_story_are_events(quick_farm: Any) 
                 if len(used) >= 3:
                     break
                 await asyncio.sleep(0.05)
+        audited = [row for row in await commands.audit_entries(500) if row.kind == "egress_denied"]
+        verdict = await commands.verify_audit()
     denied = [event for event in told if event.kind is EventKind.NETWORK_DENIED]
     assert {(event.project, event.story_id) for event in (*denied, *used)} == {("calc", story)}
     assert {event.data["host"] for event in denied} == {"evil.example"}
     assert {event.data["phase"] for event in denied} == {"test_red", "code_green", "refactor"}
+    assert verdict.sound
+    assert [(row.project, row.subject, row.data["host"], row.data["phase"]) for row in audited] == [
+        ("calc", story, "evil.example", event.data["phase"]) for event in denied
+    ]
     assert "Add 'evil.example:80'" in denied[0].data["text"]
     assert {event.data["denied"] for event in used} == {1}

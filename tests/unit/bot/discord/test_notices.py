@@ -82,6 +82,13 @@ DATA: dict[EventKind, dict[str, Any]] = {
         "program_mb": 900.0,
         "text": "",
     },
+    EventKind.NETWORK_DENIED: {
+        "what": "agent",
+        "host": "evil.example",
+        "port": 443,
+        "why": "No rule of the allow-list names the host evil.example.",
+        "hint": "Add 'evil.example:443' to the project's allow-list.",
+    },
     EventKind.STRATEGY_REFUSED: {
         "strategy": "shop.shares:Mine",
         "why": "it gave 12 of 10 agents",
@@ -177,6 +184,14 @@ def test_other_kinds_are_history_only(kind: EventKind) -> None:
         (EventKind.LIMIT_BREACHED, "shop met its limit of memory\nIt took 2,048 MB of 2,000 MB."),
         (EventKind.LIMIT_BREACHED, "2 processes of its own ended, the largest being `python` with 900 MB."),
         (EventKind.LIMIT_BREACHED, "`max_memory_mb` in the project's settings is the limit"),
+        (
+            EventKind.NETWORK_DENIED,
+            "🚪 Its agent was refused 1 host by the allow-list.\n• `evil.example:443`: ",
+        ),
+        (
+            EventKind.NETWORK_DENIED,
+            "Add 'evil.example:443' to the project's allow-list. The list is `network_",
+        ),
         (EventKind.STRATEGY_REFUSED, "it gave 12 of 10 agents\nMeanwhile: the shares of before."),
         (EventKind.STORY_PARKED, "Parked in `code_green` to make room for **calc**."),
         (EventKind.BUDGET_WARNED, "Shop-1 has used 80 % of its 100,000 tokens; agents stop at 100 %."),

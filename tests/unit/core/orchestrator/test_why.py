@@ -113,6 +113,12 @@ class Stage:
             asking=asking,
         )
 
+    def refused(self, story, host):
+        about = {"host": host, "port": 443, "what": "agent"}
+        self.tx.emit(EventKind.NETWORK_DENIED, project="shop", story_id=story, data=about)
+        if host.startswith("old"):  # and then it got on
+            self.tx.emit(EventKind.GATE_PASSED, project="shop", story_id=story, data={"phase": "test_red"})
+
     def claim(self, story, phase):
         leases.claim(self.tx, story, phase=phase, owner="shop#1", lease_seconds=600)
         data = {"phase": str(phase), "attempt": 1, "agent": "replay"}
@@ -138,6 +144,8 @@ def set_up(tx):
     merging = stage.story("shop", "merging", at=CycleState.COMMIT)
     stage.claim(merging, Phase.COMMIT)
     blocked = stage.story("shop", "blocked", at=green)
+    for story, host in ((blocked, "old"), (blocked, "a"), (blocked, "b"), (blocked, "a"), (running, "c")):
+        stage.refused(story, f"{host}.example")
     stage.hold(stage.story("shop", "stopped", at=green), Hold.STOPPED, EventKind.STORY_STOPPED)
     stage.hold(stage.story("shop", "taken", at=green), Hold.TAKEN, EventKind.STORY_TAKEN)
     stage.ask(
@@ -324,6 +332,12 @@ def test_who_may_answer_and_until_when_is_told(views):
 
 def test_a_usage_limit_names_what_the_provider_said(views):
     assert "5-hour limit reached" in views["usage limit"][0].sentence
+
+
+def test_what_its_agent_was_refused_since_it_last_got_on_is_told(views):
+    told = {name: [one for one in views[name][0].details if "was refused" in one] for name in views}
+    assert {name for name, found in told.items() if found} == {"blocked", "running"}
+    assert told["blocked"][0].startswith("Its agent was refused a.example:443, b.example:443: the project's")
 
 
 def test_a_parked_story_says_for_whom(views):
