@@ -69,7 +69,8 @@ class DiscordSettings(Section):
     role_levels: Mapping[ServerRole, RoleLevel] = Field(
         {},
         description="A level for each role, by name or id: viewer, contributor, maintainer or admin. Once "
-        "there is one, who has no such role, none of `roles` and no user sees nothing; '@everyone' is a role, too.",
+        "there is one, whoever has none of these, none of `roles` and no user sees nothing; '@everyone' is "
+        "one, too.",
     )
 
 

@@ -51,11 +51,41 @@ async def check_discord(settings: Settings) -> list[Check]:
                 who = await answer.json()
             async with session.get(f"{base}/users/@me/guilds") as answer:
                 guilds = await answer.json() if answer.status == 200 else []
+            roles = await _roles(session, base, _chosen(settings, guilds))
         name = str(who["username"])
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
         return [_unclear(base, str(error) or "no answer in time")]
     found = f"the token is {name}'s, at {base}"
-    return [Check(name="discord", state="ok", found=found), _server(settings, guilds)]
+    server = [_server(settings, guilds), *_absent_roles(settings, roles)]
+    return [Check(name="discord", state="ok", found=found), *server]
+
+
+async def _roles(
+    session: aiohttp.ClientSession, base: str, chosen: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Of the one server that is served; none where it cannot be asked."""
+    if len(chosen) != 1:
+        return []
+    async with session.get(f"{base}/guilds/{chosen[0]['id']}/roles") as answer:
+        return list(await answer.json()) if answer.status == 200 else []
+
+
+def _absent_roles(settings: Settings, roles: list[dict[str, Any]]) -> list[Check]:
+    """Configured roles that give nobody a right, since the server has none of that name or id."""
+    wanted = settings.global_.discord
+    known = {str(role[key]) for role in roles for key in ("id", "name")}
+    absent = sorted({*wanted.roles, *wanted.role_levels} - known)
+    if not roles or not absent:
+        return []
+    there = ", ".join(sorted(str(role["name"]) for role in roles))
+    return [
+        Check(
+            name="discord roles",
+            state="missing",
+            found=f"the server has no role {', '.join(absent)}: nobody gets a right by it",
+            mend=f"Correct global.discord.roles and role_levels; it has: {there}.",
+        )
+    ]
 
 
 def _refused_token() -> Check:
@@ -76,10 +106,15 @@ def _unclear(base: str, why: str) -> Check:
     )
 
 
+def _chosen(settings: Settings, guilds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    wanted = settings.global_.global_discord_guild
+    return [each for each in guilds if wanted is None or str(each["id"]) == str(wanted)]
+
+
 def _server(settings: Settings, guilds: list[dict[str, Any]]) -> Check:
     wanted = settings.global_.global_discord_guild
     names = ", ".join(f"{each['name']} ({each['id']})" for each in guilds) or "none"
-    chosen = [each for each in guilds if wanted is None or str(each["id"]) == str(wanted)]
+    chosen = _chosen(settings, guilds)
     if not chosen:
         which = f"server {wanted}" if wanted else "a server"
         return Check(

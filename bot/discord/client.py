@@ -162,6 +162,15 @@ class OrchardBot(commands.Bot):
         if self._synced_to == guild.id:
             return
         self._synced_to = guild.id
+        if unknown := self.desk.policy.unknown(
+            {name for role in guild.roles for name in (role.name, str(role.id))}
+        ):
+            _log.warning(
+                "the server %s has no role %s: nobody gets a right by it. Correct `global.discord.roles` and "
+                "`role_levels`",
+                guild.name,
+                ", ".join(unknown),
+            )
         self.tree.copy_global_to(guild=guild)
         try:
             # Only to the one server: synced globally as well, every command would show twice.

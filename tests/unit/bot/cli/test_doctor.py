@@ -9,10 +9,12 @@ import pytest
 
 from bot.cli.discordcheck import check_discord
 from bot.cli.doctor import _isolation, examine
+from bot.localguild.model import Role
 from bot.localguild.permissions import BOT_DEFAULT, Permission
 from bot.localguild.server import LocalGuild
 from bot.localguild.settings import GuildSettings
 from config.loader import load
+from config.problems import ConfigError
 from core.isolation.plan import Level, Machine
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -171,6 +173,23 @@ async def test_missing_permissions_are_named(asked):
         _, server = await asked(guild.environment)
     assert server.state == "missing"
     assert "lacks Manage Channels" in server.found
+
+
+async def test_configured_roles_that_the_server_has_not_are_named(asked):
+    levels = {"helper": "contributor", "everyone": "viewer", 99: "admin"}
+    async with LocalGuild() as guild:
+        guild.world.guild.roles[7] = Role(id=7, name="helper")
+        *_, roles = await asked(guild.environment, discord={"role_levels": levels})
+        well = await asked(guild.environment, discord={"role_levels": {"helper": "viewer"}})
+    assert (roles.name, roles.state) == ("discord roles", "missing")
+    assert "no role 99:" in roles.found
+    assert "@everyone, helper" in roles.mend.replace("Orchard, ", "")
+    assert len(well) == 2
+
+
+async def test_no_role_makes_an_owner(asked):
+    with pytest.raises(ConfigError, match="viewer"):
+        await asked({}, discord={"role_levels": {"helper": "owner"}})
 
 
 async def test_a_bot_that_was_not_invited_is_told_where_it_is(asked):
