@@ -228,7 +228,11 @@ def told(problems: Iterable[Problem]) -> tuple[int, tuple[Problem, ...]]:
 
 
 def line_of(row: Row) -> str:
-    """One line of an export, without its end: the row as a JSON object, hashes in hexadecimal."""
+    """One line of an export, without its end: the row as a JSON object, hashes in hexadecimal.
+
+    Data that were altered to something else than canonical JSON are written as the text that they are: so the
+    line does not give the row's hash either."""
+    data = read_data(row.data)
     return _encode(
         {
             "seq": row.seq,
@@ -237,11 +241,20 @@ def line_of(row: Row) -> str:
             "actor": row.actor,
             "project": row.project,
             "subject": row.subject,
-            "data": json.loads(row.data),
+            "data": row.data if data is None else data,
             "previous": row.previous.hex(),
             "hash": row.hash.hex(),
         }
     )
+
+
+def read_data(text: str) -> Any | None:
+    """None for what is not canonical JSON."""
+    try:
+        data = json.loads(text)
+        return data if canonical(data) == text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def from_line(line: str) -> Row:

@@ -6,11 +6,10 @@ What is recorded is part of the transaction that it tells of: `auditor.record(tx
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, TextIO
 
@@ -269,7 +268,7 @@ def rows(conn: sqlite3.Connection, *, after: int = 0, limit: int = -1) -> Iterat
 def entries(
     conn: sqlite3.Connection, *, after: int = 0, limit: int = 100, kind: AuditKind | None = None
 ) -> tuple[Entry, ...]:
-    """Oldest first."""
+    """Oldest first. Also rows that were altered: `verify` finds these, and people have to see them."""
     found = conn.execute(
         "SELECT * FROM audit_log WHERE seq > ? AND (? IS NULL OR kind = ?) ORDER BY seq LIMIT ?",
         (after, kind and kind.value, kind and kind.value, limit),
@@ -277,12 +276,12 @@ def entries(
     return tuple(
         Entry(
             seq=row["seq"],
-            at=from_time(row["at"]),
+            at=_time(row["at"]),
             kind=row["kind"],
             actor=row["actor"],
             project=row["project"],
             subject=row["subject"],
-            data=json.loads(row["data"]),
+            data=_object(row["data"]),
         )
         for row in found
     )
@@ -327,13 +326,27 @@ def witnessed(conn: sqlite3.Connection, mark: Mark) -> Iterator[Problem]:
     if mark.seq <= pruned or (found is not None and found[0] == mark.hash):
         return
     for row in conn.execute("SELECT data FROM audit_log WHERE kind = ?", (AuditKind.STORE_RESTORED.value,)):
-        data = json.loads(row[0])
-        if data["ended_at"] < mark.seq <= (data["lost_up_to"] or 0):
+        data = _object(row[0])
+        ended, lost = data.get("ended_at"), data.get("lost_up_to")
+        if isinstance(ended, int) and isinstance(lost, int) and ended < mark.seq <= lost:
             return
     text = (
         f"Row {mark.seq} was seen before and is gone or another: an older store was put in place of this one."
     )
     yield Problem(kind=ProblemKind.REPLACED, seq=mark.seq, text=text)
+
+
+def _time(text: str) -> datetime:
+    """The year 1 for what is no time."""
+    try:
+        return from_time(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    found = audit.read_data(text)
+    return found if isinstance(found, dict) else {"unreadable": text}
 
 
 def _resigned(mark: Mark, key_id: str) -> Mark:
