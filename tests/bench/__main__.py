@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from tests.bench import (
+    access,
     audit,
     cycle,
     dispatch,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "gateway": lambda options: gateway.measure(calls=options.calls, streams=options.streams),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
+    "access": lambda options: access.measure(decisions=options.decisions),
     "audit": lambda options: audit.measure(rows=options.rows),
     "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
     "simulation": lambda options: simulation.measure(),
