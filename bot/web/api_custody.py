@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from pydantic_core import to_jsonable_python
 
-from bot.web.api_own import Body
+from bot.web.api_own import API, Body
 from bot.web.house import House
 from bot.web.visitors import Asks, Visitor, house_of
 from core.domain.project import Project
@@ -23,7 +23,7 @@ from core.security.audit import AuditKind
 from core.security.secrets import SecretListed
 from core.store import projects
 
-router = APIRouter(tags=["custody"])
+router = APIRouter(prefix=API, tags=["custody"])
 SeesSecretNames = Annotated[Visitor, Depends(Asks(Action.SEE_SECRET_NAMES))]
 SetsSecret = Annotated[Visitor, Depends(Asks(Action.SET_SECRET))]
 SeesAudit = Annotated[Visitor, Depends(Asks(Action.SEE_AUDIT))]

@@ -12,7 +12,8 @@ from bot.web.visitors import Asks, Visitor, house_of, visitor_of
 from core.security.access import Action, Scope
 from core.store.api_tokens import ApiToken
 
-router = APIRouter(tags=["own"])
+API = "/api/v1"
+router = APIRouter(prefix=API, tags=["own"])
 OwnLogin = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_LOGIN))]
 OwnTokens = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_TOKENS))]
 

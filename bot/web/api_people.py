@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from bot.web.api_own import Body
+from bot.web.api_own import API, Body
 from bot.web.visitors import Asks, Visitor, house_of
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput
 from core.security.access import Action
 from core.store.users import User
 
-router = APIRouter(tags=["people"])
+router = APIRouter(prefix=API, tags=["people"])
 SeesUsers = Annotated[Visitor, Depends(Asks(Action.SEE_USERS))]
 CreatesUser = Annotated[Visitor, Depends(Asks(Action.CREATE_USER))]
 SetsLevel = Annotated[Visitor, Depends(Asks(Action.SET_LEVEL))]

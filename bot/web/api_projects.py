@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic_core import to_jsonable_python
 
-from bot.web.api_own import Body
+from bot.web.api_own import API, Body
 from bot.web.visitors import Asks, Visitor, admit, house_of
 from core.domain.access import AccessLevel, Standing
 from core.errors import NotFound
@@ -17,7 +17,7 @@ from core.orchestrator.views import SystemView
 from core.security.access import Action
 from core.store import users
 
-router = APIRouter(tags=["projects"])
+router = APIRouter(prefix=API, tags=["projects"])
 SeesEach = Annotated[Visitor, Depends(Asks(Action.SEE_PROJECT, each=True))]
 SeesProject = Annotated[Visitor, Depends(Asks(Action.SEE_PROJECT))]
 Answers = Annotated[Visitor, Depends(Asks(Action.ANSWER_APPROVAL, each=True))]

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from bot.web import account, api_custody, api_own, api_people, api_projects, login
+from bot.web.api_own import API
 from bot.web.guard import STATIC
 from bot.web.house import House
 from bot.web.page import go, problem_page, static_files, wants_page
@@ -23,7 +24,6 @@ from core.security.logins import Missing, NotLoggedIn
 
 log = logging.getLogger(__name__)
 
-API = "/api/v1"
 # Routes that ask for no action, each with its reason; a test finds every other one that asks nothing.
 WITHOUT_ACTION = {
     "/health": "says that the server answers, nothing else",
@@ -51,7 +51,7 @@ def build_application(house: House) -> FastAPI:
     )
     app.state.house = house
     for each in (api_own, api_people, api_custody, api_projects):
-        app.include_router(each.router, prefix=API)
+        app.include_router(each.router)
     app.include_router(api_projects.status_router)
     app.include_router(login.router)
     app.include_router(account.router)

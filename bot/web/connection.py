@@ -12,8 +12,6 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_HEAD = 32 * 1024  # bytes of a request's first line and headers
-
 
 def timed(seconds: float) -> type[H11Protocol]:
     """The protocol's class; a head that is not whole within `seconds` ends its connection."""

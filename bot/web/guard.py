@@ -36,6 +36,7 @@ _HEADERS: Mapping[str, str] = {
 }
 _STRICT_TRANSPORT = "max-age=31536000"
 STATIC = "/static/"
+MAX_HEAD = 32 * 1024  # bytes of a request's first line and headers
 
 
 class Guard:
@@ -82,6 +83,11 @@ class Guard:
             await answer.refuse(fault(number))
 
     def _refused(self, scope: Scope, asked: Request) -> Problem | None:
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if size + len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_HEAD:
+            return _foreign(
+                431, "The request's head is too large.", f"At most {MAX_HEAD} bytes are taken.", ""
+            )
         hosts = sum(name == b"host" for name, _ in scope["headers"])
         if hosts != 1 or not self._site.knows_host(asked):
             return _foreign(

@@ -14,8 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.web.application import build_application
-from bot.web.connection import MAX_HEAD, timed
-from bot.web.guard import Guard
+from bot.web.connection import timed
+from bot.web.guard import MAX_HEAD, Guard
 from bot.web.house import build_house
 from config.web_settings import WebSettings
 from core.errors import OrchardError, Unavailable
