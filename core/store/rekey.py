@@ -14,7 +14,6 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import InvalidInput, OrchardError, Unavailable
-from core.security import second_factor
 from core.security.audit import AuditKind
 from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, replace_key, sync_folder
 from core.security.sealing import Unsealable
@@ -144,6 +143,8 @@ def _hand_over(
     draft: Path, old: Key, new: Key, cipher: Cipher | None, *, encrypted: bool, clock: Clock, actor: str
 ) -> int:
     """Secrets and signatures in the copy, in one transaction. Returns how many rows the audit log got."""
+    from core.security import second_factor  # with argon2 behind it, for a key that hardly ever changes
+
     with closing(connected(draft, cipher)) as conn:
         conn.execute("PRAGMA synchronous = FULL")
         conn.execute("BEGIN IMMEDIATE")
@@ -153,7 +154,8 @@ def _hand_over(
         sealed = reseal(conn, old, new)
         tx = Transaction(conn, clock.now())
         try:
-            factors = second_factor.reseal(tx, _seal(old), _seal(new))
+            seals = (second_factor.KeySeal(key.derived(Purpose.SECOND_FACTOR)) for key in (old, new))
+            factors = second_factor.reseal(tx, *seals)
         except Unsealable as error:
             raise Unavailable(
                 "A second factor does not open with the key that the store has.",
@@ -170,10 +172,6 @@ def _hand_over(
         auditor.record(tx, AuditKind.KEY_CHANGED, actor=actor, data=data)
         conn.execute("COMMIT")
         return audit.head(conn).seq - before
-
-
-def _seal(key: Key) -> second_factor.KeySeal:
-    return second_factor.KeySeal(key.derived(Purpose.SECOND_FACTOR))
 
 
 def _waiting(file: Path) -> Path:
