@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.clock import Clock
@@ -62,9 +62,10 @@ def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
     made or is not sound.
     """
     at = clock.now()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     final = folder / f"orchard-{at:%Y%m%dT%H%M%S}Z-{secrets.token_hex(3)}.db"
     cipher = cipher_of(path, key)
+    with explained(path, cipher):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with explained(path, cipher), draft_beside(final, "part") as draft:
         if not path.exists():
             raise Unavailable("There is no store to back up.", why=f"{path} does not exist.")
@@ -82,14 +83,27 @@ def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
     return Backup(path=final, at=at, proven=proven)
 
 
-def prune_backups(folder: Path, *, keep_days: int, clock: Clock) -> tuple[Path, ...]:
-    """Removes backups that are older, by their names, but never the newest one. Returns what was removed."""
+def newest_backup(folder: Path) -> datetime | None:
+    """When the newest one was made, by its name; None where there is none."""
+    names = [match["at"] for path in folder.glob("orchard-*.db") if (match := _NAME.fullmatch(path.name))]
+    return datetime.strptime(max(names), "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if names else None
+
+
+def prune_backups(folder: Path, *, keep_days: int, keep: int | None = None, clock: Clock) -> tuple[Path, ...]:
+    """Removes backups that are older, by their names, or beyond the newest `keep`, but never the newest one,
+    and what is left of ones that were cut off more than a day ago. Returns what was removed."""
+    yesterday = f"{clock.now() - timedelta(days=1):%Y%m%dT%H%M%S}"
+    for part in folder.glob("orchard-*.db.part"):
+        match = _NAME.fullmatch(part.name.removesuffix(".part"))
+        if match is not None and match["at"] < yesterday:
+            clear(part)
     found = sorted(path for path in folder.glob("orchard-*.db") if _NAME.fullmatch(path.name))
+    beyond = set(found[: -max(1, keep)]) if keep is not None else set()
     limit = f"{clock.now() - timedelta(days=keep_days):%Y%m%dT%H%M%S}"
     old = []
     for path in found[:-1]:
         match = _NAME.fullmatch(path.name)
-        if match is not None and match["at"] < limit:
+        if match is not None and (match["at"] < limit or path in beyond):
             path.unlink()
             old.append(path)
     return tuple(old)
@@ -124,7 +138,7 @@ def restore(
             hint="Set it as the backup is, restore, and change the key afterwards.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
+    with explained(path, None), ExitStack() as stack:
         lost, sound = _lost(path, key, stack)
         draft = stack.enter_context(draft_beside(path, "restore"))
         shutil.copyfile(backup, draft)

@@ -53,12 +53,18 @@ def cipher_of(path: Path, key: Key) -> Cipher | None:
 
 @contextmanager
 def explained(path: Path, cipher: Cipher | None) -> Iterator[None]:
-    """SQLite's errors in words."""
+    """SQLite's errors and the disk's in words."""
     try:
         yield
     except sqlite3.Error as error:
         explain = faults.explain if cipher is None else cipher.explain
         raise explain(error, path) from error
+    except OSError as error:
+        raise Unavailable(
+            "A file beside the store cannot be written or read.",
+            why=f"{error.filename or path}: {error.strerror or error}.",
+            hint="Nothing was changed. See to the disk's room and the folder's rights, then try again.",
+        ) from error
 
 
 @contextmanager

@@ -1,0 +1,276 @@
+"""The store's file, its key and its backups in wrong hands and on full disks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.bus import Bus
+from core.clock import SystemClock
+from core.domain.project import Project
+from core.errors import OrchardError
+from core.security.audit import AuditKind
+from core.security.keys import Key, KeySource
+from core.security.secrets import Secrets
+from core.store import cipher, rekey
+from core.store.audit import Auditor
+from core.store.backup import back_up, restore
+from core.store.database import Store
+from core.store.replacing import connected, prove
+
+KEY = Key(bytes(range(32)))
+CLOCK = SystemClock()
+VALUE = "value-that-nobody-reads"
+MARK = "wandering-ocean-lamp"  # stands in rows of every kind
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def encrypted(request: pytest.FixtureRequest) -> bool:
+    if request.param:
+        pytest.importorskip("sqlcipher3", reason="the extra sqlcipher is not installed")
+    return bool(request.param)
+
+
+def opening(path: Path, encrypted: bool, key: Key = KEY) -> Any:
+    return Store.open(path, clock=CLOCK, bus=Bus(), cipher=cipher.Cipher(key) if encrypted else None)
+
+
+@pytest.fixture
+def fill(path: Path, new_project: Callable[..., Project]) -> Callable[..., None]:
+    def filled(encrypted: bool, key: Key = KEY, rows: int = 20) -> None:
+        async def work() -> None:
+            async with opening(path, encrypted, key) as store:
+                await store.write(new_project)
+                await Secrets(store, key, Auditor(key)).set("shop", "TOKEN", VALUE, actor="cli:ann")
+
+                def record(tx):  # type: ignore[no-untyped-def]
+                    for number in range(rows):
+                        data = {"n": number, "t": MARK * 20}
+                        Auditor(key).record(tx, AuditKind.BACKUP_MADE, actor=MARK, data=data)
+
+                await store.write(record)
+
+        asyncio.run(work())
+
+    return filled
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in sorted(folder.iterdir()) if each.is_file()}
+
+
+# -- nothing readable on the disk ----------------------------------------------------------------
+
+
+def test_no_byte_of_an_encrypted_store_is_readable_while_it_is_used(
+    path: Path, fill: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file, its write-ahead log, its index, what sorting spills, and files that have no name any more."""
+    pytest.importorskip("sqlcipher3", reason="the extra sqlcipher is not installed")
+    spilt = tmp_path / "tmp"
+    spilt.mkdir()
+    for variable in ("SQLITE_TMPDIR", "TMPDIR"):
+        monkeypatch.setenv(variable, str(spilt))
+    fill(True, rows=300)
+
+    async def look() -> None:
+        async with opening(path, True) as store:
+
+            def work(tx):  # type: ignore[no-untyped-def]
+                Auditor(KEY).record(tx, AuditKind.BACKUP_MADE, actor=MARK)
+                # Sorts some megabytes, with a statement journal.
+                tx.conn.execute(
+                    "CREATE TABLE big AS SELECT a.data || b.seq AS x FROM audit_log a, audit_log b"
+                    " WHERE b.seq < 20 ORDER BY x DESC"
+                )
+                tx.conn.execute("CREATE INDEX big_x ON big (x)")
+                seen.append(readable())
+                tx.conn.execute("DROP TABLE big")
+
+            await store.write(work)
+            seen.append(readable())
+            assert path.with_name(path.name + "-wal").stat().st_size > 0
+
+    def readable() -> list[str]:
+        found = []
+        names = [*path.parent.iterdir(), *spilt.iterdir()]
+        mine = list(Path("/proc/self/fd").iterdir())
+        held = [each for each in mine if "deleted" in str(os.path.realpath(each))]
+        for each in (*names, *held):
+            if each.is_file() and any(
+                word in each.read_bytes()
+                for word in (MARK.encode(), b"CREATE TABLE", b"cli:ann", VALUE.encode())
+            ):
+                found.append(f"{each} {os.path.realpath(each)}")
+        return found
+
+    seen: list[list[str]] = []
+    asyncio.run(look())
+    assert seen == [[], []]
+    back_up(path, tmp_path / "backups", KEY, clock=CLOCK)
+    assert not any(MARK.encode() in content for content in everything(tmp_path / "backups").values())
+
+
+def test_after_encrypting_nothing_plain_is_left_beside_it(path: Path, fill: Callable[..., None]) -> None:
+    pytest.importorskip("sqlcipher3", reason="the extra sqlcipher is not installed")
+    fill(False)
+    assert MARK.encode() in path.read_bytes()
+    rekey.change_key(path, KEY, KEY, encrypted=True, clock=CLOCK, actor="cli:ann")
+    assert not any(MARK.encode() in content for content in everything(path.parent).values())
+    assert prove(path, KEY).encrypted
+
+
+# -- backups that are none -----------------------------------------------------------------------
+
+
+def of_another_schema(file: Path, number: int) -> None:
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute(f"PRAGMA user_version = {number}")
+        conn.commit()
+
+
+def no_store(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("CREATE TABLE notes (text)")
+        conn.commit()
+
+
+def another_row(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("DROP TRIGGER audit_log_kept")
+        conn.execute("UPDATE audit_log SET actor = 'x' WHERE seq = 3")
+        conn.commit()
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    at = content.rindex(MARK.encode()) if MARK.encode() in content else len(content) // 2
+    content[at] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "empty": lambda file: file.write_bytes(b""),
+    "text": lambda file: file.write_text("not a database\n" * 1000),
+    "first page": lambda file: file.write_bytes(file.read_bytes()[:4096]),
+    "half": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 8192 * 4096]),
+    "a byte short": lambda file: file.write_bytes(file.read_bytes()[:-1]),
+    "a bit flipped": flipped,
+    "zeros in it": lambda file: file.write_bytes(
+        file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:]
+    ),
+    "gone": lambda file: file.unlink(),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a pipe": a_pipe,
+}
+OF_PLAIN: dict[str, Callable[[Path], object]] = {
+    "newer schema": lambda file: of_another_schema(file, 9999),
+    "no schema": lambda file: of_another_schema(file, 0),
+    "another program's": no_store,
+    "another row": another_row,
+}
+
+
+@pytest.mark.parametrize("spoil", [*SPOILT, *OF_PLAIN])
+def test_what_is_no_sound_backup_is_refused_before_anything_is_touched(
+    path: Path, fill: Callable[..., None], tmp_path: Path, encrypted: bool, spoil: str
+) -> None:
+    if encrypted and spoil in OF_PLAIN:
+        pytest.skip("its pages cannot be changed without the key")
+    fill(encrypted)
+    backup = back_up(path, tmp_path / "backups", KEY, clock=CLOCK).path
+    {**SPOILT, **OF_PLAIN}[spoil](backup)
+    before = everything(path.parent)
+    for dry_run in (True, False):
+        with pytest.raises(OrchardError) as caught:
+            restore(backup, path, KEY, clock=CLOCK, actor="x", encrypted=encrypted, dry_run=dry_run)
+        assert caught.value.why or caught.value.hint
+        assert everything(path.parent) == before
+
+
+def test_a_backup_of_another_key_or_kind_is_refused_before_anything_is_touched(
+    path: Path, fill: Callable[..., None], tmp_path: Path, encrypted: bool
+) -> None:
+    other = Key.new()
+    fill(encrypted, other)
+    backup = back_up(path, tmp_path / "backups", other, clock=CLOCK).path
+    path.unlink()
+    fill(encrypted)
+    before = everything(path.parent)
+    with pytest.raises(OrchardError):
+        restore(backup, path, KEY, clock=CLOCK, actor="x", dry_run=False)
+    mine = back_up(path, tmp_path / "backups", KEY, clock=CLOCK).path
+    with pytest.raises(OrchardError, match="encrypted" if encrypted else "plain"):
+        restore(mine, path, KEY, clock=CLOCK, actor="x", encrypted=not encrypted, dry_run=False)
+    assert everything(path.parent) == before
+
+
+# -- a full disk ---------------------------------------------------------------------------------
+
+
+def with_room(bytes_: int, work: Callable[[], object]) -> str:
+    """In a fork that can write no file beyond that. What it raised, as people get it; '' for nothing."""
+    end, start = os.pipe()
+    if child := os.fork():
+        os.close(start)
+        with os.fdopen(end, "rb") as told:
+            said = told.read().decode()
+        _, status = os.waitpid(child, 0)
+        assert os.WIFEXITED(status), status
+        return said
+    try:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_))
+        work()
+        os._exit(0)
+    except OrchardError as error:
+        os.write(start, f"orchard {error}".encode())
+    except BaseException as error:
+        os.write(start, f"{type(error).__name__} {error}".encode())
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("what", ["key", "backup", "restore"])
+def test_a_disk_that_is_full_in_the_middle_changes_nothing_and_is_told(
+    path: Path, fill: Callable[..., None], tmp_path: Path, encrypted: bool, what: str, share: float
+) -> None:
+    source = KeySource(file=tmp_path / "key")
+    key = source.load_or_make({})
+    fill(encrypted, key, rows=100)
+    backup = back_up(path, tmp_path / "backups", key, clock=CLOCK).path
+    without_log(path, encrypted, key)
+    works = {
+        "key": lambda: rekey.change_key_in_file(path, source, encrypted=encrypted, clock=CLOCK, actor="x"),
+        "backup": lambda: back_up(path, tmp_path / "more", key, clock=CLOCK),
+        "restore": lambda: restore(backup, path, key, clock=CLOCK, actor="x", dry_run=False),
+    }
+    before = prove(path, key)
+    said = with_room(int(path.stat().st_size * share), works[what])
+    assert said.startswith("orchard "), said
+    assert rekey.settled(path, source.file) == key
+    assert prove(path, key) == before
+    left = {each.name for folder in (path.parent, tmp_path) for each in folder.iterdir() if each.is_file()}
+    assert left <= {path.name, "key"}
+    assert not list((tmp_path / "more").glob("*"))
+
+
+def without_log(path: Path, encrypted: bool, key: Key) -> None:
+    with closing(connected(path, cipher.Cipher(key) if encrypted else None)) as conn:
+        conn.execute("PRAGMA journal_mode = DELETE")
