@@ -14,7 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.agents.git_rules import judge_git
-from core.agents.program_lists import ASKED, DENIED, OTHER_SHELLS, RUNNERS, SHELLS, TELLING
+from core.agents.program_lists import (
+    ASKED,
+    DENIED,
+    LIKE_SHELLS,
+    OTHER_SHELLS,
+    PUBLISHERS,
+    PUBLISHING,
+    RUNNERS,
+    SHELLS,
+    STARTABLE,
+    STARTING,
+    TELLING,
+    TOLD_ONLY,
+)
 from core.agents.program_rules import RULES
 from core.agents.roles import Rights
 from core.agents.shellwords import Line, Redirection, SimpleCommand, Unparsable, Word, parse_line
@@ -28,9 +41,19 @@ _INTERPRETER = re.compile(
     r"irb|jshell|groovy|scala|elixir|swift|octave|sqlite|gdb|m4|dc)[\d.]*",
     re.IGNORECASE,
 )
-_PLAIN_OPTIONS = frozenset({"--version", "--help", "--test", "--check", "--watch"})
+_PLAIN_OPTIONS = frozenset({"--version", "--help", "--test", "--check", "--watch", "--no-warnings"})
+_PLAIN_OF_OTHERS = _PLAIN_OPTIONS | frozenset({"-v", "--enable-source-maps"})
 _PLAIN_OF_PYTHON = _PLAIN_OPTIONS | frozenset({"-V", "-u", "-B", "-s", "-I", "-E", "-S", "-O", "-OO", "-q"})
 _VALUED_OF_PYTHON = frozenset({"-W", "-X"})
+_PLAIN_OF_RUNNERS = frozenset({"--prefix", "-C", "--dir", "--cwd", "--workspace", "--filter"})
+_PLAIN_OF_RUN = re.compile(
+    r"--(branch|append|parallel-mode|frozen|locked|no-sync|active|offline|(source|omit|include|rcfile)=.*)"
+)
+_INSTALLING = frozenset(
+    {"install", "i", "add", "ci", "remove", "uninstall", "view", "info", "list", "ls", "pip", "why"}
+)
+_SQL = re.compile(r"\s*(select|explain|pragma|with)\b.*|\.(tables|schema|indexes|dump)( \w+)?", re.I | re.S)
+_REACHING_SQL = re.compile(r"\b(writefile|readfile|edit|load_extension)\b", re.I)
 _LOADER = re.compile(r"ld(-linux|-musl)?[-.\w]*so[\d.]*")
 
 _HARMLESS_PLACES = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd/1", "/dev/fd/2")
@@ -123,20 +146,25 @@ class Judge:
             self.asked.append(f"no plain name of a program: {path[:80]!r}")
         elif name in DENIED:
             self.denied.append(f"{name} {DENIED[name]}")
-        elif name in ASKED:
-            self.asked.append(f"{name} {ASKED[name]}")
+        elif name in PUBLISHERS and _publishes(words[1:]):
+            self.denied.append(f"{name} {words[1].text} publishes, which is Orchard's")
+        elif (known := ASKED.get(name) or ASKED.get(name.partition(".")[0])) is not None:
+            if [word.text for word in words[1:]] not in (["--version"], ["--help"]):
+                self.asked.append(f"{name} {known}")
         elif name in WRAPPERS:
             self._judge_wrapped(name, words[1:], command)
         elif name == "eval":
             self._judge_joined(name, words[1:])
         elif name == "find":
             self._judge_find(words[1:], command)
-        elif name in SHELLS:
+        elif name in SHELLS or LIKE_SHELLS.fullmatch(name):
             self._judge_shell(name, words[1:], command)
         elif name in OTHER_SHELLS:
             self.asked.append(f"{name} reads commands in its own way")
         elif name == "git":
             judge_git(self, words[1:])
+        elif name.startswith("git-"):  # /usr/lib/git-core has one a command
+            judge_git(self, [Word(text=name.removeprefix("git-")), *words[1:]])
         elif name in ("cd", "chdir"):
             self._go(words[1:], certain)
         elif name in RULES:
@@ -149,6 +177,19 @@ class Judge:
             self._judge_interpreter(name, words[1:])
         else:
             self.judge_file(path)
+            if name not in TOLD_ONLY:
+                self._judge_unknown(name, words[1:])
+
+    def _judge_unknown(self, name: str, words: Sequence[Word]) -> None:
+        """A program that no rule knows may start what its words name: `fd -x git push`, `honcho run sh`."""
+        for word in words:
+            parts = re.split(r"[\s,=;|&()'\"]+", word.text.lower())
+            named = next((part for part in parts if posixpath.basename(part) in STARTABLE), "")
+            if named and "/" in named and not named.startswith("/"):
+                named = ""  # a file of the project
+            if named or STARTING.fullmatch(word.text):
+                self.asked.append(f"{name} with {word.text[:40]!r}, which it may start")
+                return
 
     def _judge_wrapped(self, name: str, words: Sequence[Word], command: SimpleCommand) -> None:
         try:
@@ -163,16 +204,24 @@ class Judge:
 
     def _judge_runner(self, name: str, words: Sequence[Word], command: SimpleCommand) -> None:
         """`uv run CMD`, `npm exec CMD`: other subcommands are left to the sandbox."""
+        while len(words) > 2 and words[0].literal and words[0].text in _PLAIN_OF_RUNNERS:
+            words = words[2:]
         if not words:
             return
         if not words[0].literal or (words[0].text.startswith("-") and len(words) > 1):
             self.asked.append(f"{name} with options before its command")
         elif words[0].text in RUNNERS[name]:
             inner = words[1:]
-            if not inner or inner[0].text.startswith("-"):
+            while inner and inner[0].literal and _PLAIN_OF_RUN.fullmatch(inner[0].text):
+                inner = inner[1:]
+            if inner and inner[0].literal and inner[0].text == "-m" and RUNNERS[name] == ("run",):
+                self._judge_interpreter("python", inner)
+            elif not inner or inner[0].text.startswith("-"):
                 self.asked.append(f"{name} {words[0].text} with options before the command")
             else:
                 self._deeper(lambda: self._judge_words(inner, command, certain=False))
+        elif words[0].text not in _INSTALLING:
+            self._judge_unknown(name, words)
 
     def _judge_find(self, words: Sequence[Word], command: SimpleCommand) -> None:
         if not all(word.literal for word in words):
@@ -253,12 +302,18 @@ class Judge:
         if not words:
             self.asked.append(f"{name} runs what it reads, which is not known")
             return
+        if name in ("deno", "bun") and words[0].text in ("eval", "repl", "exec", "x", "create"):
+            self.asked.append(f"{name} {words[0].text} runs what its words say")
+            return
+        if name.startswith("sqlite") and not all(_looks_only(word) for word in words[1:]):
+            self.asked.append(f"{name} with commands among its words")
+            return
         python = name.startswith(("python", "pypy"))
         takes = _VALUED_OF_PYTHON if python else frozenset[str]()
-        plain = _PLAIN_OF_PYTHON if python else _PLAIN_OPTIONS
+        plain = _PLAIN_OF_PYTHON if python else _PLAIN_OF_OTHERS
         rest = list(words)
         while rest and rest[0].literal and rest[0].text in plain | takes:
-            ends = rest[0].text in ("--version", "-V", "--help")
+            ends = rest[0].text in ("--version", "-V", "--help", "--test", "-v")
             del rest[: 2 if rest[0].text in takes else 1]
             if ends and not rest:
                 return
@@ -270,6 +325,8 @@ class Judge:
             self.asked.append(f"{name} with code among its words, or with an option that is not known")
         else:
             self._judge_script(rest[0])
+            if "shell" in [word.text for word in rest[1:2]]:  # Django's, Flask's: code in a word, or read
+                self.asked.append(f"{name} {rest[0].text[:40]} shell runs what it is given")
 
     # Places and files
 
@@ -305,6 +362,18 @@ class Judge:
             elif found != {True}:
                 self.asked.append(f"{target.text[:80]} {how}, and may lie outside the role's rights")
 
+    def links(self, sources: Iterable[Word], target: Word) -> None:
+        """Judges what links lead to: who writes through one writes there."""
+        for source in sources:
+            ways = {target.text, posixpath.dirname(target.text)} if target.literal else set()
+            found = {
+                self._may(place, posixpath.join(way, source.text), whole=True, folder=False)
+                for place in self._places
+                for way in ("", *ways)
+            }
+            if not source.literal or not target.literal or found != {True}:
+                self.asked.append(f"a link to {source.text[:80]}, by which other files may be written")
+
     def _may(self, place: str | None, text: str, *, whole: bool, folder: bool) -> bool | None:
         path = self._resolved(place, text)
         if path is None:
@@ -323,3 +392,17 @@ class Judge:
         else:
             call()
         self._depth -= 1
+
+
+def _publishes(words: Sequence[Word]) -> bool:
+    texts = [word.text for word in words if not word.text.startswith("-")]
+    if texts[:1] in (["npm"], ["nuget"], ["pub"]):
+        del texts[0]
+    return bool(texts) and texts[0] in PUBLISHING
+
+
+def _looks_only(word: Word) -> bool:
+    """Of sqlite3's words: a query, or a command that shows something."""
+    if not word.literal or not _SQL.fullmatch(word.text):
+        return word.literal and word.text in ("-header", "-json", "-csv", "-line", "-column", "-readonly")
+    return "\n." not in word.text and not _REACHING_SQL.search(word.text)

@@ -92,9 +92,10 @@ def _judge_command(judge: Judging, name: str, words: Sequence[Word], *, moved: b
         files = [word for word in words if not word.text.startswith("-")]
         judge.writes(files, f"is changed by git {name}", whole=True)
         return
-    if name in ("branch", "tag", "stash") and _only_lists(name, words):
+    if name in ("branch", "tag") and _only_lists(words):
         return
-    if name not in _LOOKING:
+    listed = name == "stash" and bool(words) and words[0].literal and words[0].text in ("list", "show")
+    if name not in _LOOKING and not listed:
         judge.asked.append(f"git {name[:40]} may change files or history beyond the role's rights")
         return
     for word in words:
@@ -109,7 +110,8 @@ def _may_reach(word: Word, name: str) -> bool:
     """Whether the word may be an option that opens a file or starts a program."""
     text = word.text
     if not word.literal:
-        return not (word.pattern and text[0] not in "-*?[")
+        # Whatever file `git add` finds there: no option of its own does more than adding.
+        return not (word.pattern and (text[0] not in "-*?[" or name == "add"))
     if text.startswith("--"):
         option = text.partition("=")[0]
         return len(option) > 2 and any(each.startswith(option) for each in _REACHING)
@@ -118,12 +120,9 @@ def _may_reach(word: Word, name: str) -> bool:
     return name == "commit" and re.fullmatch(r"-[a-zA-Z]*n[a-zA-Z]*", text) is not None
 
 
-def _only_lists(name: str, words: Sequence[Word]) -> bool:
-    texts = [word.text for word in words]
-    if name == "stash":
-        return texts[:1] in (["list"], ["show"])
+def _only_lists(words: Sequence[Word]) -> bool:
     listing = {"-a", "-r", "-v", "-vv", "--list", "-l", "--show-current", "--all", "--remotes"}
-    return all(text in listing for text in texts)
+    return all(word.text in listing for word in words)
 
 
 def _is_inside(path: str) -> bool:

@@ -17,6 +17,8 @@ class Judging(git_rules.Judging, Protocol):
 
     def judge_file(self, path: str, *, script: bool = False) -> None: ...
 
+    def links(self, sources: Sequence[Word], target: Word) -> None: ...
+
 
 _SED = re.compile(
     r"(\d+|\$)?(,(\d+|\$|\+\d+))?([pdq]|s([/|#,])((?!\5)[^\n\\]|\\[^\n])*\5((?!\5)[^\n\\]|\\[^\n])*\5[gpiI\d]*)"
@@ -68,7 +70,9 @@ def _copied(judge: Judging, name: str, words: Sequence[Word]) -> None:
         return
     files = operands(words)
     if name == "mv":
-        judge.writes(files[:-1], "is moved away")
+        judge.writes(files[:-1], "is moved away", whole=True)
+    if name in ("ln", "link") or any(re.match(r"-[^-]*[ls]|--(l|sy)", word.text) for word in words):
+        judge.links(files[:-1] or files, files[-1] if len(files) > 1 else Word(text="."))
     if len(files) == 1 and name == "ln":
         files.append(Word(text="."))
     if len(files) < 2:
@@ -140,6 +144,28 @@ def _sort(judge: Judging, name: str, words: Sequence[Word]) -> None:
             return
 
 
+def _make(judge: Judging, name: str, words: Sequence[Word]) -> None:
+    """Recipes are left to the sandbox, as scripts are; not those that the words themselves hold."""
+    for at, word in enumerate(words):
+        text = word.text
+        if re.match(r"(--ev|-E|\.?SHELL|MAKEFLAGS)", text) or not _stays(word):
+            judge.asked.append(f"{name} with commands among its words")
+        elif text in ("-f", "--file", "--makefile") and at + 1 < len(words):
+            judge.judge_file(words[at + 1].text, script=True)
+        elif text.startswith("-f") or re.match(r"--(make)?file=", text):
+            judge.judge_file(text.partition("=")[2] or text[2:], script=True)
+
+
+def _openssl(judge: Judging, name: str, words: Sequence[Word]) -> None:
+    if not words or not words[0].literal or words[0].text.startswith(("s_", "ocsp", "engine")):
+        judge.asked.append(f"{name} reaches out to the network, or is not known")
+
+
+def _page(judge: Judging, name: str, words: Sequence[Word]) -> None:
+    if any(word.text.startswith("+") or re.match(r"-[^-]*[oOkT]|--", word.text) for word in words):
+        judge.asked.append(f"{name} with words that it may run as commands")
+
+
 def _second_written(judge: Judging, name: str, words: Sequence[Word]) -> None:
     judge.writes(operands(words)[1:2], f"is written by {name}")
 
@@ -191,6 +217,9 @@ RULES: dict[str, Callable[[Judging, str, Sequence[Word]], None]] = {
     **dict.fromkeys(("uniq", "xxd"), _second_written),
     **dict.fromkeys(("source", "."), _sourced),
     **dict.fromkeys(("test", "["), _tests),
+    **dict.fromkeys(("make", "gmake", "bmake"), _make),
+    **dict.fromkeys(("less", "more", "most"), _page),
+    "openssl": _openssl,
     "sed": _sed,
     "gsed": _sed,
     "dd": _dd,

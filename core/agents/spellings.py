@@ -10,7 +10,7 @@ import base64
 import html
 import json
 import shlex
-from urllib.parse import quote, quote_plus
+import string
 
 _LONG_LINE = 16  # characters; a shorter line of a value may well be an ordinary word
 _SHORTEST = 8
@@ -35,10 +35,19 @@ def _escaped(text: str) -> set[str]:
     found = {text, once, raw, json.dumps(once)[1:-1], json.dumps(raw, ensure_ascii=False)[1:-1]}
     found |= {repr(text)[1:-1], html.escape(text), html.escape(text, quote=False), shlex.quote(text)[1:-1]}
     encoded = text.encode("utf-8", "surrogatepass")
-    for safe in ("", "/"):
-        for address in (quote(encoded, safe=safe), quote_plus(encoded, safe=safe)):
+    for safe in (b"-._~", b"-._~/"):
+        for blank in ("%20", "+"):
+            address = _address(encoded, safe, blank)
             found |= {address, _lower_escapes(address)}
     return found
+
+
+def _address(data: bytes, safe: bytes, blank: str) -> str:
+    """As it stands in an address (RFC 3986, 2.1) or in a form."""
+    plain = safe + string.ascii_letters.encode() + string.digits.encode()
+    return "".join(
+        chr(each) if each in plain else blank if each == ord(" ") else f"%{each:02X}" for each in data
+    )
 
 
 def _lower_escapes(address: str) -> str:

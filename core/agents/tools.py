@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import posixpath
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,32 @@ from typing import Any
 from core.agents.policy import ToolRequest
 
 _DETAIL_LIMIT = 100_000
-_PATH_KEYS = ("path", "file_path", "filePath", "abs_path", "absolute_path", "notebook_path", "filename")
+_PATH_KEYS = (
+    *("path", "file_path", "filePath", "abs_path", "absolute_path", "notebook_path", "filename", "file"),
+    *(
+        "source",
+        "src",
+        "destination",
+        "dest",
+        "dst",
+        "target",
+        "from",
+        "to",
+        "target_file",
+        "uri",
+        "paths",
+        "files",
+    ),
+    *("old_path", "new_path", "oldPath", "newPath", "move_path", "movePath", "edits", "changes"),
+)
+_COMMAND_KEYS = ("command", "cmd", "script", "commands", "code", "shell_command", "bash")
+_PATCHED = re.compile(
+    r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)[ \t\r]*$|^(?:\+\+\+|---) (?:[ab]/)?(\S+)",
+    re.MULTILINE,
+)
+_MOST_PATHS = 2_000
+_DEEPEST = 6
+_ARGUMENT_KEYS = ("args", "arguments", "argv")
 _CWD_KEYS = ("cwd", "workdir", "working_directory", "directory", "dir_path")
 _OVER = frozenset({"completed", "failed"})
 
@@ -32,6 +58,7 @@ class Tool:
     status: str = "pending"
     paths: tuple[str, ...] = ()  # as the agent wrote them
     command: str = ""
+    commands: tuple[str, ...] = ()  # all that it ever said it would run, where that was more than one
     diff: str = ""
     input: str = ""
     cwd: str = ""  # where a command is to run, as the agent wrote it
@@ -53,7 +80,8 @@ def merge(known: Tool | None, update: Mapping[str, Any]) -> Tool:
         kind=_text(update.get("kind")) or tool.kind,
         status=_text(update.get("status")) or tool.status,
         paths=tuple(paths),
-        command=_command(fields) or tool.command,
+        command=said[-1] if (said := _commands(fields)) else tool.command,
+        commands=tuple(dict.fromkeys([*tool.commands, *said])),
         diff=_diffs(update.get("content")) or tool.diff,
         input=_input(raw) or tool.input,
         cwd=next(filter(None, (_text(fields.get(key)) for key in _CWD_KEYS)), "") or tool.cwd,
@@ -67,12 +95,15 @@ def request_of(tool: Tool, relative: Callable[[str], str], *, worktree: str = ""
     """
     title = tool.title or tool.command or tool.kind or "an action without a name"
     command = tool.command or (tool.title if tool.kind == "execute" else "")
-    detail = "\n".join(part for part in (command, tool.diff) if part) or tool.input or title
+    others = [each for each in tool.commands if each != command]
+    detail = "\n".join(part for part in (command, *others, tool.diff) if part) or tool.input or title
     return ToolRequest(
         kind=tool.kind,
         title=" ".join(title.split())[:300],
         paths=tuple(dict.fromkeys(relative(path) for path in tool.paths)),
         command=command,
+        commands=tuple(others),
+        opaque=not tool.command and bool(tool.input),
         detail=detail[:_DETAIL_LIMIT],
         worktree=worktree,
         cwd=_folder(tool.cwd, relative, worktree),
@@ -110,21 +141,48 @@ def _paths(update: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
     found += [
         _text(part.get("path")) for part in entries(update.get("content")) if part.get("type") == "diff"
     ]
-    found += [_text(fields.get(key)) for key in _PATH_KEYS]
-    changes = fields.get("changes")  # one agent maps each path to its change
-    if isinstance(changes, dict):
-        found += [path for path in changes if isinstance(path, str)]
-    return [path for path in found if path]
+    found += _named(fields, _DEEPEST)
+    return [path.removeprefix("file://") for path in found if path][:_MOST_PATHS]
 
 
-def _command(fields: Mapping[str, Any]) -> str:
-    for key in ("command", "cmd", "script"):
+def _named(fields: Mapping[str, Any], deep: int) -> list[str]:
+    """The paths that an input names by its keys; one agent maps each to its change, others list them."""
+    found: list[str] = []
+    for key in _PATH_KEYS:
         value = fields.get(key)
         if isinstance(value, str):
-            return value
-        if isinstance(value, list) and value:
-            return shlex.join(str(word) for word in value)  # so that no word can become two
-    return ""
+            found.append(value)
+        elif isinstance(value, dict) and key == "changes":
+            found += [path for path in value if isinstance(path, str)]
+            inner = [each for each in value.values() if isinstance(each, dict)]
+            found += [path for each in inner if deep for path in _named(each, deep - 1)]
+        elif isinstance(value, list):
+            found += [each for each in value if isinstance(each, str)]
+            found += [path for each in entries(value) if deep for path in _named(each, deep - 1)]
+    for key in ("patch", "input", "diff"):
+        for match in _PATCHED.finditer(_text(fields.get(key))):
+            found += [path for path in match.groups() if path and path != "/dev/null"]
+    return found
+
+
+def _commands(fields: Mapping[str, Any]) -> list[str]:
+    """Each command of the input; which of them an agent runs, it alone knows."""
+    found: list[str] = []
+    for key in _COMMAND_KEYS:
+        value = fields.get(key)
+        if isinstance(value, str):
+            arguments: list[Any] = next(
+                (fields[name] for name in _ARGUMENT_KEYS if isinstance(fields.get(name), list)), []
+            )
+            more = shlex.join(str(word) for word in arguments)
+            found.append(f"{value} {more}".strip() if more else value)
+        elif isinstance(value, list) and value:
+            if key == "commands":
+                found += [str(each) for each in value]
+            else:
+                found.append(shlex.join(str(word) for word in value))  # so that no word can become two
+    found.reverse()  # the usual key's is the last, which is the one that is shown first
+    return [each for each in found if each.strip()]
 
 
 def _diffs(content: Any) -> str:

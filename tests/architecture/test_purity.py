@@ -29,11 +29,11 @@ PURE = (
 # fmt: off
 HARMLESS = frozenset(
     {
-        "__future__", "abc", "ast", "bisect", "collections", "configparser",
+        "__future__", "abc", "base64", "ast", "bisect", "collections", "configparser",
         "copy", "dataclasses", "datetime", "decimal",
         "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
         "ipaddress",
-        "itertools", "json", "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex",
+        "html", "itertools", "json", "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex",
         "statistics", "string", "struct", "textwrap", "tomllib", "types",
         "typing", "unicodedata", "xml", "defusedxml"
     }
