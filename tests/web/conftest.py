@@ -291,14 +291,16 @@ def operator(house: House) -> Browser:
 def raw(house: House) -> Callable[..., bytes]:
     """Sends bytes as they are; everything that comes back until the other side closes."""
 
-    def send(*parts: bytes, port: int | None = None, pause: Callable[[], None] = lambda: None) -> bytes:
+    def send(
+        *parts: bytes, port: int | None = None, pause: Callable[[], None] = lambda: None, enough: bytes = b"\0never"
+    ) -> bytes:
         with socket.create_connection(("127.0.0.1", port or house.port), timeout=SECONDS) as line:
             got = b""
             try:
                 for part in parts:
                     line.sendall(part)
                     pause()
-                while piece := line.recv(65536):
+                while enough not in got and (piece := line.recv(65536)):
                     got += piece
             except ConnectionError:
                 pass
@@ -310,13 +312,10 @@ def raw(house: House) -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-        check=True,
-        capture_output=True,
-    )
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ("-addext", "subjectAltName=DNS:localhost,DNS:orchard.example.org,IP:127.0.0.1")
+    files = ("-keyout", folder / "key.pem", "-out", folder / "cert.pem")
+    subprocess.run(["openssl", *words.split(), *names, *files], check=True, capture_output=True)
     return folder / "cert.pem", folder / "key.pem"
 
 

@@ -284,7 +284,7 @@ class TestSockets:
             "Upgrade: websocket",
         ]
         said += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", *headers, "", ""]
-        return raw("\r\n".join(said).encode())
+        return raw("\r\n".join(said).encode(), enough=b"hello")
 
     def test_our_own_pages_open_one(self, house, raw, feed):
         told = self._upgrade(raw, house.port, feed, f"Origin: http://127.0.0.1:{house.port}")
