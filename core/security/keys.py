@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import selectors
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -219,7 +221,7 @@ def _ask(command: Sequence[str], environment: Mapping[str, str], seconds: float)
     except (OSError, ValueError) as error:
         raise _refused(command, str(error)) from error
     try:
-        output, _ = child.communicate(timeout=seconds)
+        output = _printed(child, seconds)
     except subprocess.TimeoutExpired as error:
         raise _refused(command, f"It gave none in {seconds:g} s.") from error
     finally:
@@ -229,9 +231,28 @@ def _ask(command: Sequence[str], environment: Mapping[str, str], seconds: float)
         if child.stdout is not None:
             child.stdout.close()
         child.wait()
+    if len(output) > _LONGEST:
+        raise _refused(command, f"It printed more than {_LONGEST} bytes.")
     if child.returncode != 0:
         raise _refused(command, f"It ended with {child.returncode}.")
-    return output[:_LONGEST].decode("ascii", "replace")
+    return output.decode("ascii", "replace")
+
+
+def _printed(child: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """All that it prints until it ends, or a bit more than _LONGEST. Raises TimeoutExpired."""
+    assert child.stdout is not None
+    ends, found = time.monotonic() + seconds, b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while len(found) <= _LONGEST:
+            if not selector.select(max(0.0, ends - time.monotonic())):
+                raise subprocess.TimeoutExpired(child.args, seconds)
+            part = os.read(child.stdout.fileno(), _LONGEST)
+            if not part:
+                child.wait(max(0.0, ends - time.monotonic()))
+                break
+            found += part
+    return found
 
 
 def _refused(command: Sequence[str], why: str) -> Unavailable:

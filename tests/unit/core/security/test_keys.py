@@ -82,15 +82,27 @@ def test_text_that_is_no_key_is_refused_and_not_repeated(text: str) -> None:
     [
         (f"import sys; print('{HEX}'); sys.exit(3)", "ended with 3"),
         ("import time; time.sleep(60)", "gave none in"),
+        (f"import os, time; print('{HEX}', flush=True); os.close(1); time.sleep(60)", "gave none in"),
+        (f"import os, time; print('{HEX}', flush=True); os.fork() or time.sleep(60)", "gave none in"),
+        (f"while True: print('{HEX}')", "more than 4096 bytes"),
     ],
 )
 def test_a_command_that_fails_or_hangs_is_refused_without_its_output(
     tmp_path: Path, code: str, why: str
 ) -> None:
     with pytest.raises(Unavailable) as caught:
-        source(tmp_path, sys.executable, "-c", code, seconds=1).load({})
+        source(tmp_path, sys.executable, "-c", code, seconds=1 if "none" in why else 60).load({})
     assert why in caught.value.why
     assert HEX not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "  \n\n"])
+def test_what_a_command_says_beside_the_key_does_not_matter(
+    tmp_path: Path, end: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = f"import sys; sys.stderr.write('unlocking...' * 100_000); sys.stdout.write({HEX + end!r})"
+    assert source(tmp_path, sys.executable, "-c", code, seconds=60).load({}) == Key(bytes.fromhex(HEX))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_command_that_is_not_there_is_refused(tmp_path: Path) -> None:
