@@ -40,6 +40,14 @@ class SecuritySettings(Section):
         (), description="A program and its arguments that print the key, asked in place of the file."
     )
     audit_log_retention_days: Int = Field(90, ge=1, le=36500, description="How long the audit log is kept.")
+    backup_interval_hours: Number | None = Field(
+        24,
+        gt=0,
+        le=8760,
+        description="A running Orchard makes a proven backup this often, encrypted as the store is; null: "
+        "only by `orchard backup`.",
+    )
+    backups_kept: Int = Field(14, ge=1, le=10000, description="At most so many backups are kept.")
     backup_retention_days: Int = Field(
         30,
         ge=1,

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from config.loader import Configuration
-from config.project_settings import ProjectSettings
 from core.background import running
 from core.bus import Bus
 from core.clock import Clock, SystemClock
@@ -24,11 +23,12 @@ from core.folder import variables as variables
 from core.gateway.service import Gateway
 from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
-from core.isolation.plan import Level, Machine
+from core.isolation.plan import Machine
 from core.known_secrets import known_secrets
 from core.offline import open_commands as open_commands
 from core.orchestrator.audit_keeping import AuditKeeping
 from core.orchestrator.back_off import BackOff
+from core.orchestrator.backup_keeping import BackupKeeping
 from core.orchestrator.commands import Commands
 from core.orchestrator.commands.admission import admitted
 from core.orchestrator.control import serve_control, socket_path
@@ -40,8 +40,9 @@ from core.orchestrator.resource_views import ReloadView
 from core.orchestrator.running_engine import RunningEngine
 from core.orchestrator.secret_supply import SecretSupply
 from core.orchestrator.session_turns import check_prompts, recover_turns
+from core.orchestrator.settings_record import fingerprints, note_files
 from core.orchestrator.settings_watch import SettingsWatch
-from core.orchestrator.setups import Setups
+from core.orchestrator.setups import Setups, wants_container
 from core.orchestrator.supervisor import SupervisionTimes
 from core.orchestrator.timers import ticking
 from core.orchestrator.transcript_keeping import TranscriptKeeping
@@ -96,12 +97,13 @@ async def open_runtime(
         await asyncio.to_thread(lambda: vault.key)  # a command may have to be asked for it
         store = await stack.enter_async_context(vault.open_store(clock=clock, bus=bus))
         await vault.check_key(store)
+        await _record_files(store, vault, configuration, "unknown")
         machine = await probe_machine()
-        if any(_wants_container(project) for project in configuration.settings.projects.values()):
+        if any(wants_container(project) for project in configuration.settings.projects.values()):
             machine = await with_container(machine)
         await _clean_up(store, state_path)
         registry = Registry(store, configuration, load)
-        registry.record = partial(_record_settings, store, vault)
+        registry.record = partial(_record_settings, store, vault, registry)
         setups = await _setups(registry, state_path, machine)
         secrets = Secrets(store, vault.key, vault.auditor)
         # Before anything is started: from here on neither the log nor an event holds one.
@@ -154,16 +156,20 @@ async def _clean_up(store: Store, state_path: Path) -> None:
     await asyncio.to_thread(sweep_checkouts, state_path)
 
 
-async def _record_settings(store: Store, vault: Vault, told: ReloadView) -> None:
+async def _record_settings(store: Store, vault: Vault, registry: Registry, told: ReloadView) -> None:
     """Whoever changed the files: which is known of the operating system's user at most."""
     isolation = any("isolation" in line for line in told.changed)
     kind = AuditKind.ISOLATION_CHANGED if isolation else AuditKind.SETTINGS_CHANGED
     data = {"changed": list(told.changed), "later": list(told.later)}
     await store.write(lambda tx: vault.auditor.record(tx, kind, actor="orch-config", data=data))
+    await _record_files(store, vault, registry.configuration, "orch-config")
 
 
-def _wants_container(project: ProjectSettings) -> bool:
-    return Level.CONTAINER in (project.isolation, *project.isolation_by_role.values())
+async def _record_files(store: Store, vault: Vault, configuration: Configuration, actor: str) -> None:
+    """The files as they are now; what changed while Orchard did not run, somebody unknown changed."""
+    found = await asyncio.to_thread(fingerprints, configuration, vault.key)
+    if changed := await store.write(lambda tx: note_files(tx, vault.auditor, found, actor=actor)):
+        log.info("settings are another than Orchard last saw: %s", ", ".join(changed))
 
 
 async def _setups(registry: Registry, state_path: Path, machine: Machine) -> Setups:
@@ -198,8 +204,18 @@ async def _tended(
     auditing = AuditKeeping(
         store, clock, vault.auditor, lambda: setups.global_settings().security.audit_log_retention_days
     )
+    backups = BackupKeeping(store, clock, vault, lambda: setups.global_settings().security)
     reconciler = Reconciler(store, work.dispatcher, work.crew, state_path=setups.state_path)
-    async with ticking(reconciler, SettingsWatch(registry), work.resources, registry, transcripts, auditing):
+    async with ticking(
+        reconciler,
+        SettingsWatch(registry),
+        work.resources,
+        registry,
+        transcripts,
+        auditing,
+        backups,
+        partial(vault.keep_head, store),
+    ):
         yield
 
 

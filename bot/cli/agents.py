@@ -36,6 +36,22 @@ def _desk(ctx: typer.Context) -> AgentDesk:
     return AgentDesk(loader(root)(), variables(root))
 
 
+async def _recorded(ctx: typer.Context, name: str, deed: str, version: str = "") -> None:
+    """In the audit log. Raises OrchardError, saying that it is done all the same."""
+    from bot.cli.session import open_session
+    from core.errors import OrchardError, Unavailable
+
+    try:
+        async with open_session(options(ctx).root) as session:
+            await session.commands.agent_changed(name, deed, version)
+    except OrchardError as error:
+        raise Unavailable(
+            f"It is done ({deed.replace('_', ' ')}: {name}), but not in the audit log.",
+            why=f"{error.message} {error.why}".strip(),
+            hint=error.hint,
+        ) from error
+
+
 @agents.command(name="list")
 def list_agents(ctx: typer.Context, as_json: Json = False) -> None:
     """Show every agent: where it is, its version, how it reaches its model, who uses it."""
@@ -63,7 +79,9 @@ def install(
     progress = _Progress()
 
     async def work() -> object:
-        return await _desk(ctx).install(name, version=version, on_progress=progress.show)
+        made = await _desk(ctx).install(name, version=version, on_progress=progress.show)
+        await _recorded(ctx, name, "agent_installed", " ".join(made.versions.values()))
+        return made
 
     try:
         made = execute(work(), as_json=as_json, debug=options(ctx).debug)
@@ -79,6 +97,7 @@ def uninstall(ctx: typer.Context, name: AgentName, as_json: Json = False) -> Non
 
     async def work() -> str:
         await _desk(ctx).uninstall(name)
+        await _recorded(ctx, name, "agent_removed")
         return name
 
     gone = execute(work(), as_json=as_json, debug=options(ctx).debug)

@@ -67,6 +67,15 @@ def _project_registered(event: Event, data: Data, _: str) -> Notice:
     )
 
 
+def _backup_failed(event: Event, data: Data, _: str) -> Notice:
+    return say(
+        f"⚠️ **No backup of Orchard's store was made.** {plain(text(data, 'message'), 600)}\n"
+        f"{plain(text(data, 'hint'), 300)} It is tried again {plain(text(data, 'again'), 60)}.",
+        place=Place.CHANNEL,
+        tone=Tone.BAD,
+    )
+
+
 def _project_started(event: Event, data: Data, _: str) -> Notice:
     return say(
         f"🟢 **{event.project}** works now. Started by {who(event.actor)}.",
@@ -332,6 +341,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     EventKind.PROJECT_STARTED: _project_started,
     EventKind.PROJECT_STOPPED: _project_stopped,
     EventKind.PROJECT_UNAVAILABLE: _project_unavailable,
+    EventKind.BACKUP_FAILED: _backup_failed,
     EventKind.SPRINT_PLANNED: _sprint_planned,
     EventKind.SPRINT_STARTED: _sprint_started,
     EventKind.SPRINT_FINISHED: _sprint_finished,

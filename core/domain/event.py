@@ -67,6 +67,7 @@ class EventKind(StrEnum):
     APPROVAL_REFUSED_ATTEMPT = "approval_refused_attempt"  # data: approval, by, how, level, approve, why
     RESOURCES_REBALANCED = "resources_rebalanced"  # data: strategy, changes (sentences), by
     STRATEGY_REFUSED = "strategy_refused"  # data: strategy, why, kept (what decides meanwhile)
+    BACKUP_FAILED = "backup_failed"  # data: message, hint, again (when); of no project
     LIMIT_BREACHED = "limit_breached"  # data: resource, limit, used, ended, program, program_mb, text
     STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
     PROMPTS_REFUSED = "prompts_refused"  # data: problems (sentences with file and line; Orchard's are used)
@@ -119,6 +120,7 @@ POSTED = frozenset(
         EventKind.APPROVAL_ESCALATED,
         EventKind.APPROVAL_OVERDUE,
         EventKind.STRATEGY_REFUSED,
+        EventKind.BACKUP_FAILED,
         EventKind.LIMIT_BREACHED,
         EventKind.NETWORK_DENIED,
         EventKind.STORY_PARKED,

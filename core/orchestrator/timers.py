@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.orchestrator.audit_keeping import AuditKeeping
+from core.orchestrator.backup_keeping import BackupKeeping
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.registry import Registry
 from core.orchestrator.scheduling.engine import ResourceEngine
@@ -16,6 +17,7 @@ from core.orchestrator.settings_watch import SettingsWatch
 from core.orchestrator.transcript_keeping import TranscriptKeeping
 
 _AUDIT_SECONDS = 60.0  # it looks at its clock then
+_HEAD_SECONDS = 2.0  # what is recorded can be cut off unseen for so long
 _TRANSCRIPTS_SECONDS = 2.0  # what was said can be searched so long after a turn
 
 
@@ -27,6 +29,8 @@ async def ticking(
     registry: Registry,
     transcripts: TranscriptKeeping,
     auditing: AuditKeeping,
+    backups: BackupKeeping,
+    keep_head: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[None]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
     scheduler = AsyncIOScheduler()
@@ -35,6 +39,8 @@ async def ticking(
     scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
     scheduler.add_job(transcripts.tick, "interval", seconds=_TRANSCRIPTS_SECONDS, **one_at_a_time)
     scheduler.add_job(auditing.tick, "interval", seconds=_AUDIT_SECONDS, **one_at_a_time)
+    scheduler.add_job(backups.tick, "interval", seconds=_AUDIT_SECONDS, **one_at_a_time)
+    scheduler.add_job(keep_head, "interval", seconds=_HEAD_SECONDS, **one_at_a_time)
     seconds = _rebalance_seconds(registry)
     job = scheduler.add_job(resources.tick, "interval", seconds=seconds, **one_at_a_time)
 
@@ -54,6 +60,7 @@ async def ticking(
         await reconciler.settle()  # the scheduler would cancel a tick under way, and log that as a failure
         await resources.settle()
         await transcripts.settle()
+        await backups.settle()
         scheduler.shutdown(wait=False)
 
 

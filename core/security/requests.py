@@ -48,7 +48,7 @@ _REQUESTS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.RESET_LOGIN, ("reset_password", "reset_second_factor", "link_code", "unlink_account")),
     (Action.LINK_OWN_ACCOUNT, ("redeem_link",)),  # whoever has the code; in chat the code is the right
     (Action.CHANGE_SETTINGS, ("reload_settings",)),
-    (Action.INSTALL_AGENT, ("install_agent", "uninstall_agent", "check_agent")),
+    (Action.INSTALL_AGENT, ("install_agent", "uninstall_agent", "agent_changed", "check_agent")),
     (Action.SEE_AUDIT, ("audit_entries", "audit_page", "audit_exported", "verify_audit", "note_denied")),
     (Action.BACK_UP, ("back_up",)),
     (Action.GRANT_PROJECT_ACCESS, ("grant_project_access",)),

@@ -5,6 +5,7 @@ The key is looked for when it is first needed, so a command that only looks need
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -15,9 +16,10 @@ from config.loader import Configuration
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
-from core.errors import Unavailable
+from core.errors import OrchardError, Unavailable
 from core.folder import variables
 from core.security.audit import AuditKind
+from core.security.head_file import HeadFile
 from core.security.keys import Key, KeySource, make_key
 from core.store.audit import Auditor
 from core.store.cipher import Cipher, is_plain
@@ -25,9 +27,12 @@ from core.store.database import Store
 from core.store.rekey import settled
 from core.store.transaction import Transaction
 
+log = logging.getLogger(__name__)
+
 KEY_FILE = "orchard.key"
 STORE_FILE = "orchard.db"
 BACKUPS = "backups"
+HEAD_FILE = "audit.head"
 
 
 class Vault:
@@ -39,6 +44,7 @@ class Vault:
         self.encrypted = security.encryption_at_rest
         self.store_path = configuration.state_path / STORE_FILE
         self.backups = configuration.state_path / BACKUPS
+        self.head_file = HeadFile(configuration.state_path / HEAD_FILE)
         file = configuration.state_path / KEY_FILE
         if security.key_file is not None:
             file = configuration.root / Path(security.key_file).expanduser()
@@ -75,7 +81,20 @@ class Vault:
             self.store_path, clock=clock, bus=bus, cipher=self.cipher(), witness=self._on_event
         )
         async with store as opened:
-            yield opened
+            try:
+                yield opened
+            finally:
+                await self.keep_head(opened)
+
+    async def keep_head(self, store: Store) -> None:
+        """The audit log's end is kept outside the store, where this Orchard has its key. Logs what keeps it
+        from that: nothing is undone by it."""
+        if "key" not in self.__dict__:  # nobody asked for it, so nothing was recorded
+            return
+        try:
+            await store.read(lambda conn: self.head_file.keep(conn, self.auditor))
+        except OrchardError as error:
+            log.error("%s", error)
 
     async def check_key(self, store: Store) -> None:
         """Raises Unavailable when the store's audit log is signed with another key."""

@@ -159,9 +159,17 @@ class Auditor:
             notes = (f"Rows up to {start.seq} were pruned by {start.by} at {start.at}.",)
         return Verdict(rows=count, first=first, last=last, found=found, problems=problems, notes=notes)
 
+    def signed(self, mark: Mark) -> bool:
+        """Whether this key signed it."""
+        return mark.key_id == self.key_id and audit.signed_by(self._key, mark)
+
+    def holds(self, conn: sqlite3.Connection, mark: Mark) -> bool:
+        """Whether a head that was kept elsewhere is still in the log; also for one that says nothing."""
+        return next(self._replaced(conn, mark), None) is None
+
     def _replaced(self, conn: sqlite3.Connection, seen: Mark | None) -> Iterator[Problem]:
         """A mark that is not of this key says nothing: anybody could have written it."""
-        if seen is not None and seen.key_id == self.key_id and audit.signed_by(self._key, seen):
+        if seen is not None and self.signed(seen):
             yield from witnessed(conn, seen)
 
     def sign_anew(self, conn: sqlite3.Connection, old: Auditor) -> None:

@@ -26,7 +26,7 @@ _PROJECT_NAMED = ("project", "name")
 _STORY_NAMED = ("story_id", "epic_id", "scope", "story")
 
 _OF_NO_PROJECT = frozenset(
-    {"register_project", "install_agent", "uninstall_agent", "check_agent", "unsubscribe"}
+    {"register_project", "install_agent", "uninstall_agent", "agent_changed", "check_agent", "unsubscribe"}
 )
 """What they name is no project that is there, or one may be let go of unseen."""
 

@@ -34,8 +34,12 @@ class Custody(Topic):
         return tuple(self._secret(each) for each in await self._secrets().listed(known))
 
     async def verify_audit(self) -> AuditVerdict:
-        auditor = self._vault.auditor
-        found = await self._store.read(auditor.verify)
+        """Against the head that is kept outside the store, too, so that a log is found whose end is gone."""
+        auditor, kept = self._vault.auditor, self._vault.head_file
+        seen = await asyncio.to_thread(kept.read)
+        found = await self._store.read(lambda conn: auditor.verify(conn, seen=seen))
+        unkept = f"No head of this key is kept in {kept.path}: whether the end is missing is not known."
+        notes = () if not found.last or (seen is not None and auditor.signed(seen)) else (unkept,)
         return AuditVerdict(
             sound=found.sound,
             rows=found.rows,
@@ -43,7 +47,7 @@ class Custody(Topic):
             last=found.last,
             found=found.found,
             problems=tuple(problem.text for problem in found.problems),
-            notes=found.notes,
+            notes=(*found.notes, *notes),
         )
 
     async def audit_entries(self, limit: int, kind: str | None = None) -> tuple[AuditEntry, ...]:
@@ -122,23 +126,16 @@ class Custody(Topic):
 
     async def back_up(self) -> BackupView:
         """A proven backup, beside which those that are too old are removed. Raises Unavailable."""
-        from core.security.audit import AuditKind
-        from core.store.backup import back_up, prune_backups
+        from core.orchestrator.backup_keeping import make_backup
 
-        vault, clock = self._vault, SystemClock()
-        made = await asyncio.to_thread(back_up, vault.store_path, vault.backups, vault.key, clock=clock)
-        days = self._registry.configuration.settings.global_.security.backup_retention_days
-        gone = await asyncio.to_thread(prune_backups, vault.backups, keep_days=days, clock=clock)
-        data = {"backup": made.path.name, "removed": [path.name for path in gone]}
-        await self._store.write(
-            lambda tx: vault.auditor.record(tx, AuditKind.BACKUP_MADE, actor=_ACTOR, data=data)
-        )
+        security = self._registry.configuration.settings.global_.security
+        made, gone = await make_backup(self._store, SystemClock(), self._vault, security, actor=_ACTOR)
         return BackupView(
             path=str(made.path),
             at=made.at,
             rows=sum(made.proven.rows.values()),
             encrypted=made.proven.encrypted,
-            removed=tuple(path.name for path in gone),
+            removed=gone,
         )
 
     def _secrets(self) -> Secrets:

@@ -18,6 +18,7 @@ from core.domain.project import Project
 from core.domain.wording import TEXT_CHARACTERS, cleaned
 from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
 from core.gateway.service import GatewayView
+from core.known_secrets import known_secrets
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import Optimization, ResourcesView
@@ -161,7 +162,8 @@ _REASONS = {
 
 
 def checked(what: str, text: str, limit: int, *, required: bool = True) -> str:
-    said = cleaned(text)
+    # People paste, too; it would be kept, shown to others and told to agents.
+    said = known_secrets.redactor.without_known(cleaned(text))
     if required and not said:
         raise InvalidInput(f"The {what} is empty.", hint=f"Say something as {what}.")
     if len(said) > limit:

@@ -89,3 +89,36 @@ def test_the_log_is_exported_once_and_an_altered_row_is_found(orchard, tmp_path)
     said = orchard("audit", "verify", good=False)
     assert "not sound" in said
     assert "Row 1 is not as it was written" in said
+
+
+def test_a_log_whose_end_is_gone_with_its_head_is_found_by_what_is_kept_outside(orchard, tmp_path) -> None:
+    orchard("users", "create", "ann", "ann@example.org", piped=PASSWORD)
+    store, head = (tmp_path / ".orch-global" / name for name in ("orchard.db", "audit.head"))
+    older = store.read_bytes()
+    orchard("users", "create", "bob", "bob@example.org", piped="purple rivers climb softly")
+    assert head.stat().st_mode & 0o777 == 0o600
+    assert "sound" in orchard("audit", "verify")
+    kept = head.read_text()
+    store.write_bytes(older)  # whole and signed: of itself it is sound
+    for _ in range(2):  # the evidence outlives whoever looks, and whoever goes on
+        assert "was seen before and is gone" in orchard("audit", "verify", good=False)
+        orchard("users", "create", "eve", "eve@example.org", piped="some other words here", good=_ == 0)
+    assert head.read_text() == kept
+    head.write_text("{}")
+    assert "holds no head" in orchard("audit", "verify", good=False)
+    head.unlink()
+    assert "not known" in orchard("audit", "verify")
+    assert "not known" not in orchard("audit", "verify")
+
+
+def test_what_is_done_with_agents_is_in_the_log(orchard, tmp_path) -> None:
+    orchard("agents", "uninstall", "codex", good=False)
+    assert json.loads(orchard("audit", "show", "--json")) == []
+    (tmp_path / ".orch-global" / "agents" / "codex").mkdir(parents=True)
+    orchard("agents", "uninstall", "codex")
+    (row,) = json.loads(orchard("audit", "show", "--json"))
+    assert (row["kind"], row["subject"], row["data"]["deed"]) == (
+        "operator_acted",
+        "agent:codex",
+        "agent_removed",
+    )

@@ -19,6 +19,7 @@ AT = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
 DATA: dict[EventKind, dict[str, Any]] = {
     EventKind.PROJECT_UNAVAILABLE: {"message": "no git", "hint": "install it"},
+    EventKind.BACKUP_FAILED: {"message": "no room", "hint": "make some", "again": "in an hour"},
     EventKind.SPRINT_PLANNED: {"number": 2, "goal": "sell", "stories": ["shop-1", "shop-2"]},
     EventKind.SPRINT_STARTED: {"sprint": 2, "goal": "sell"},
     EventKind.SPRINT_FINISHED: {"sprint": 2, "stories": {"shop-1": "done", "shop-2": "skipped"}},
@@ -284,6 +285,7 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
         kind for kind in POSTED if (made := notice(event(kind, {}))) and made.place is Place.CHANNEL
     }
     assert in_channel == {
+        EventKind.BACKUP_FAILED,
         EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
