@@ -21,6 +21,7 @@ from config.settings import Settings
 from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
+from core.doctor.own_user import becomes_own_user
 from core.doctor.project import examine_project
 from core.domain.project import Project
 from core.errors import OrchardError
@@ -46,6 +47,7 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
         checks.append(_fault("configuration", error))
         return Report(checks=tuple(checks))
     checks += [*_configuration(configuration), _folder(configuration)]
+    checks += await _own_user(machine, configuration)
     store, registered = await _store(configuration, root)
     checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
     checks += [
@@ -105,6 +107,28 @@ def _isolation(machine: Machine) -> Check:
         if machine.bubblewrap is None
         else "Mend that, so that agents see their own worktree only.",
     )
+
+
+async def _own_user(machine: Machine, configuration: Configuration) -> list[Check]:
+    """Where Orchard is root: by the file systems that sandboxes are made on."""
+    state = configuration.state_path
+    if not machine.own_user or not state.is_dir():
+        return []
+    named = [Path(one.path) for one in configuration.settings.projects.values()]
+    folders = {folder.stat().st_dev: folder.resolve() for folder in (*named, state) if folder.is_dir()}
+    try:
+        root = [each for each in folders.values() if not await becomes_own_user(machine, state, each)]
+    except (OSError, OrchardError) as error:
+        return [Check(name="own user", state="note", found=f"could not be tried: {error}")]
+    if root:
+        places = ", ".join(map(str, root))
+        found = (
+            f"programs of the projects stay root by number: ids cannot be mapped at {places}. They have no "
+            "capability and get device nodes of their own, but their limit of processes is not held."
+        )
+        mend = "Run Orchard as an ordinary user, or put these folders on a local file system (Linux 5.12+)."
+        return [Check(name="own user", state="note", found=found, mend=mend)]
+    return [Check(name="own user", state="ok", found="each project's programs run as a user of their own")]
 
 
 def _limits(enforcement: Sequence[Enforcement]) -> Check:

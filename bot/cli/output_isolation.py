@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _GATEWAY = 65535
 
 
+def plans(views: Sequence[SandboxView]) -> RenderableType:
+    parts: list[RenderableType] = []
+    for view in views:
+        parts += [plan(view), Text("")]
+    return Group(*parts[:-1])
+
+
 def plan(view: SandboxView) -> RenderableType:
     head = Text.assemble(
         (clean(view.project), "bold"),
@@ -28,7 +35,9 @@ def plan(view: SandboxView) -> RenderableType:
     limits = ", ".join(f"{name} {value}" for name, value in view.limits.items() if value is not None)
     parts: list[RenderableType] = [
         head,
-        Text(f"Limits: {limits}"),
+        Text(f"Runs as: {view.user}."),
+        Text(f"Limits: {limits or 'none'}; core dumps are off"),
+        Text(f"System calls refused: {view.refused_calls or 'none'}"),
         Text(f"Variables: {', '.join(view.variables)}"),
     ]
     if view.mounts:
@@ -53,14 +62,26 @@ def plan(view: SandboxView) -> RenderableType:
 
 def attempts(found: Sequence[Attempt]) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for _ in range(3):
-        table.add_column()
+    table.add_column()
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    above = ("", "")
     for each in found:
+        if (each.topic, each.level) != above:
+            above = (each.topic, each.level)
+            table.add_row("", Text(f"{each.topic}, level {each.level}", style="bold"), "", "")
         sign, style = ("✓", "green") if each.held else ("✗", "red") if each.expected else ("•", "yellow")
-        word = "stopped" if each.held else "GOT THROUGH" if each.expected else "open at this level"
-        table.add_row(
-            Text(sign, style=style), Text(f"{each.name}: {word}"), Text(clean(each.found), style="dim")
-        )
+        word = "held" if each.held else "GOT THROUGH" if each.expected else "open at this level"
+        told = Text(clean(each.found), style="dim")
+        table.add_row(Text(sign, style=style), Text(each.name), Text(word, style=style), told)
+    return Group(table, _sum(found))
+
+
+def _sum(found: Sequence[Attempt]) -> Text:
     through = sum(not each.held and each.expected for each in found)
-    end = Text(f"{through} got through.", style="bold red") if through else Text("Held.", style="bold green")
-    return Group(table, end)
+    if through:
+        return Text(f"{through} of {len(found)} got through.", style="bold red")
+    unheld = sum(not each.held for each in found)
+    more = f" {unheld} are open at this level: a stronger one stops them." if unheld else ""
+    return Text(f"What the level promises is held, in {len(found)} tries.{more}", style="bold green")

@@ -8,18 +8,31 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from config.settings import Settings
-from core.agents.roles import ROLE_OF, Rights, Role
+from core.agents.roles import Rights, Role
 from core.agents.setup import AgentSetup
 from core.errors import InvalidInput, NotFound, OrchardError, Unavailable
+from core.isolation.attacks import Finding, Outcome
 from core.isolation.egress import parse_egress
 from core.isolation.launch import run
 from core.isolation.named_hosts import expand, loopback_doors
-from core.isolation.plan import Door, Level, Machine, Mount, Sandbox, ordered_mounts, plan_launch
+from core.isolation.plan import (
+    Door,
+    Launch,
+    Level,
+    Machine,
+    Mount,
+    Sandbox,
+    ordered_mounts,
+    plan_launch,
+)
+from core.isolation.seccomp import REFUSALS
+from core.isolation.trial import attack_level
 from core.orchestrator.setups import Setups
 from core.worker.agentbox import agent_sandbox, loopback_ports, network_rules
 from core.worker.contract import ProjectSetup
@@ -30,6 +43,13 @@ _STORY = "STORY"
 _GATEWAY_DOOR = 65535  # stands for the model gateway's port, which is known when it runs
 _TRY = Path(__file__).with_name("sandbox_try.py")
 _SECONDS = 60.0
+# Of the worktree, what the role may not write.
+_FORBIDDEN = {
+    Role.DESIGN: "new.txt",
+    Role.QA: ".git",
+    Role.CODE: ".orch-state/new",
+    Role.DATA: ".orch-state/new",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +66,16 @@ class SandboxView:
     limits: Mapping[str, int | float | None]
     variables: tuple[str, ...]  # names only
     network: str
+    user: str  # whom it runs as
+    refused_calls: int  # of the kernel, by the filter; 0: there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """`held`: it did not get through. `expected`: the level promises so."""
 
+    topic: str
+    level: Level
     name: str
     held: bool
     expected: bool
@@ -71,7 +95,9 @@ class Reviewer:
         environ: Mapping[str, str],
     ) -> None:
         if name not in settings.projects:
-            raise NotFound(f"There is no project {name}.", hint=f"Known: {', '.join(settings.projects)}.")
+            known = ", ".join(settings.projects)
+            hint = f"Known: {known}." if known else "There is none yet: orchard register NAME PATH."
+            raise NotFound(f"There is no project {name}.", hint=hint)
         self._name = name
         self._settings = settings.projects[name]
         self._setups = Setups(lambda: settings, state_path=state_path, machine=machine, environ=environ)
@@ -86,7 +112,26 @@ class Reviewer:
             network_allow=expand(self._settings.network_allow),
             setup_network_allow=expand(self._settings.setup_network_allow),
             memory_mb=self._settings.resource_limits.max_memory_mb,
+            container_image=self._settings.container_image or "",
         )
+
+    def at(self, level: str) -> Reviewer:
+        """As if every role had this level. Raises InvalidInput for none, Unavailable for one that the machine
+        does not give."""
+        try:
+            wanted = Level(level)
+        except ValueError:
+            known = ", ".join(Level)
+            raise InvalidInput(f"There is no isolation level {level!r}.", hint=f"Choices: {known}.") from None
+        if wanted not in self._machine.levels:
+            raise Unavailable(
+                f"This machine does not give isolation level '{wanted}'.",
+                why=self._machine.reasons.get(wanted, ""),
+                hint="Run `orchard doctor`.",
+            )
+        other = copy(self)
+        other._setup = replace(self._setup, isolation=wanted, isolation_by_role={})
+        return other
 
     def show(self, role: str) -> SandboxView:
         """The plan of an agent in the role, as it is before the disk is asked which paths there are."""
@@ -118,14 +163,37 @@ class Reviewer:
                 "memory_mb": box.limits.memory_mb,
                 "processes": box.limits.processes,
                 "open_files": box.limits.open_files,
+                "file_size_mb": box.limits.file_size_mb,
+                "cpus": box.limits.cpus,
             },
             variables=tuple(sorted(launch.environment)),
             network=_network(level),
+            user=_user(launch),
+            refused_calls=len(REFUSALS) if launch.seccomp else 0,
         )
 
-    async def test(self, role: str) -> tuple[Attempt, ...]:
-        """Tries from inside of such a sandbox, in a repository made for it. Nothing of it is left."""
-        chosen = _role(role)
+    def shown(self, role: str | None = None) -> tuple[SandboxView, ...]:
+        """Of one role, or of all."""
+        return tuple(self.show(each) for each in ([*Role] if role is None else [role]))
+
+    async def test(self, role: str | None = None) -> tuple[Attempt, ...]:
+        """The attack suite at each level that the project's agents have (or those of one role), and a try
+        from inside of each role's own sandbox. Of what is made for it nothing is left.
+
+        Raises InvalidInput for what is no role, Unavailable when it could not be tried.
+        """
+        roles = list(Role) if role is None else [_role(role)]
+        found: list[Attempt] = []
+        for level in dict.fromkeys(Level(self._setup.isolation_of(each)) for each in roles):
+            with TemporaryDirectory(prefix="orchard-isolation-", dir=_roomy()) as folder:
+                findings = await attack_level(self._machine, level, Path(folder).resolve())
+            found += map(_of_finding, findings)
+        for each in roles:
+            found += await self._try_own(each)
+        return tuple(found)
+
+    async def _try_own(self, chosen: Role) -> tuple[Attempt, ...]:
+        """From inside of the role's own sandbox, in a repository made for it."""
         level = Level(self._setup.isolation_of(chosen))
         with TemporaryDirectory(prefix="orchard-isolation-", dir=_roomy()) as folder:
             top = Path(folder).resolve()
@@ -153,7 +221,7 @@ class Reviewer:
                         "git": str(git),
                         "port": other.getsockname()[1],
                         "proxy": proxy,
-                        "pid": os.getpid(),
+                        "forbidden": str(box / _FORBIDDEN[chosen]),
                     }
                     argv = [str(self._machine.python), "-I", "-S", str(_TRY), json.dumps(told)]
                     done = await run(plan_launch(argv, planned, self._machine), timeout_seconds=_SECONDS)
@@ -165,7 +233,7 @@ class Reviewer:
             raise Unavailable(
                 "The trial did not come to its end.", why=said or f"It ended with code {done.exit_code}."
             ) from None
-        return tuple(_judge(each, level, came_out=came_out) for each in found)
+        return tuple(_judge(each, chosen, level, came_out=came_out) for each in found)
 
     def _private_names(self) -> list[str]:
         """What of the user's home no sandbox is shown, not even as a folder on the way to something."""
@@ -207,8 +275,28 @@ def _role(text: str) -> Role:
     try:
         return Role(text)
     except ValueError:
-        known = ", ".join(dict.fromkeys(ROLE_OF.values()))
+        known = ", ".join(Role)
         raise InvalidInput(f"{text!r} is no role.", hint=f"Choices: {known}.") from None
+
+
+def _user(launch: Launch) -> str:
+    if launch.becoming is not None:
+        return f"the project's own, {launch.becoming.uid}; what it writes is root's on the disk"
+    if launch.level is Level.CONTAINER:
+        return "who owns the worktree, without any capability"
+    return "Orchard's" if launch.level is Level.PROCESS else "Orchard's, without any capability"
+
+
+def _of_finding(finding: Finding) -> Attempt:
+    expected = finding.attack.outcome(finding.level) is not Outcome.OPEN
+    return Attempt(
+        topic=finding.attack.topic,
+        level=finding.level,
+        name=finding.attack.what,
+        held=not finding.succeeded,
+        expected=expected,
+        found=finding.said,
+    )
 
 
 def _network(level: Level) -> str:
@@ -238,10 +326,11 @@ def _make_place(top: Path) -> tuple[Path, Path]:
     return worktree, repository / ".git"
 
 
-def _judge(each: Mapping[str, str], level: Level, *, came_out: bool) -> Attempt:
+def _judge(each: Mapping[str, str], role: Role, level: Level, *, came_out: bool) -> Attempt:
     order = list(Level)
     expected = order.index(level) >= order.index(Level(each["from"]))
     held, found = each["held"] == "yes", each["found"]
     if found == "written" and each["name"] == "write beside the worktree" and not came_out:
         held, found = True, "it stayed inside"
-    return Attempt(name=each["name"], held=held, expected=expected, found=found)
+    topic = f"An agent of role {role}"
+    return Attempt(topic=topic, level=level, name=each["name"], held=held, expected=expected, found=found)

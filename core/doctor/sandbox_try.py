@@ -1,7 +1,7 @@
-"""Run inside a sandbox by `isolation`: tries what an agent must not get through with, and prints what came of
-it as one JSON line. Standard library only."""
+"""Run inside a role's own sandbox by `isolation`: tries what its agent must not get through with, and prints
+what came of it as one JSON line. What depends on the level alone is the attack suite's. Standard library
+only, and harmless where nothing holds it: what it writes was made for it."""
 
-import ctypes
 import json
 import os
 import socket
@@ -58,26 +58,6 @@ def ask_proxy(target: str) -> str:
     return said[0]
 
 
-def other_process() -> str:
-    os.kill(TOLD["pid"], 0)
-    return "reached"
-
-
-def namespace() -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x10000000):  # CLONE_NEWUSER
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return "made"
-
-
-def mount() -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"none", b"/tmp", b"tmpfs", 0, None):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    libc.umount2(b"/tmp", 2)
-    return "mounted"
-
-
 # What is tried, from which level on it must fail, and how.
 TRIES: list[tuple[str, str, Callable[[], str]]] = [
     ("read a file beside the worktree", "filesystem", lambda: read(TOLD["secret"])),
@@ -86,12 +66,8 @@ TRIES: list[tuple[str, str, Callable[[], str]]] = [
     ("write beside the worktree", "filesystem", lambda: leave(TOLD["beside"])),
     ("write the repository's git configuration", "filesystem", lambda: write(TOLD["git"] + "/config.new")),
     ("plant a git hook", "filesystem", lambda: write(TOLD["git"] + "/hooks/post-commit")),
-    ("write the system", "filesystem", lambda: write("/usr/orchard-try")),
-    ("signal a process of the machine", "filesystem", other_process),
-    ("make a user namespace", "filesystem", namespace),
-    ("mount a file system", "filesystem", mount),
+    ("write what the role may not", "filesystem", lambda: write(TOLD["forbidden"])),
     ("connect to a port of this machine", "network", lambda: connect("127.0.0.1", TOLD["port"])),
-    ("connect to the metadata address", "network", lambda: connect("169.254.169.254", 80)),
     ("resolve a name", "network", resolve),
 ]
 if TOLD["proxy"]:

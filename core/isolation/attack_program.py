@@ -313,7 +313,7 @@ def fill_file() -> str:
 
 def fill_temporary() -> str:
     """In files that are each small enough."""
-    if not os.path.ismount("/tmp"):  # noqa: S108
+    if not T["own_temporary"]:
         return "it is the machine's"
     for place in ("/tmp", "/dev/shm"):  # noqa: S108
         try:

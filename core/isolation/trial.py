@@ -168,6 +168,7 @@ def _prepare(machine: Machine, level: Level, folder: Path, stack: AsyncExitStack
         "victim": victim.pid,
         "victim_mark": mark,
         "null": [null.st_dev, null.st_ino],
+        "own_temporary": level is not Level.PROCESS,
         "processes": _LIMITS.processes,
         "memory_mb": _LIMITS.memory_mb,
         "files": _LIMITS.open_files,

@@ -33,6 +33,11 @@ from core.scheduler.workhours import work_time
 from core.worker.contract import ProjectSetup
 
 
+def wants_container(project: ProjectSettings) -> bool:
+    """Whether anything of it is to run in containers: they are looked for only then."""
+    return Level.CONTAINER in (project.isolation, *project.isolation_by_role.values())
+
+
 class Setups:
     """Reads the present settings at each call, so a changed file needs no restart once it is loaded."""
 
