@@ -16,6 +16,7 @@ from core.agents.roles import Role
 from core.agents.rows import AgentRow, Rows, load_rows, row_named
 from core.errors import InvalidInput
 from core.gateway.addresses import providers_in_force
+from core.isolation.container_probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
 
@@ -164,6 +165,8 @@ class AgentDesk:
 
         rows, row = self._with_model(name, model), self._row(name)
         machine = await probe_machine()
+        if isolation == Level.CONTAINER:
+            machine = await with_container(machine)
         level = _level(isolation, machine)
         ready = self._reach(row, direct=direct, upstream=upstream)
         setup = resolve(name, rows, environ=self._environ, installed=self._folder, gateway=lambda _: ready)
