@@ -65,7 +65,8 @@ async def test_people_are_made_linked_and_shut_out(quick_farm):
         vault = Vault(orchard.runtime.configuration())
     assert (ann.level, bob.level) == ("owner", "contributor")
     assert (linked.username, linked.disabled, gone.disabled) == ("bob", False, True)
-    assert kinds == ["user_created", "user_created", "identity_linked", "user_disabled"]
+    told = ["user_created", "user_created", "identity_linked", "user_disabled"]
+    assert kinds == ["settings_changed", *told]  # the files, seen for the first time
     with sqlite3.connect(vault.store_path) as conn:
         assert vault.auditor.verify(conn).sound
     conn.close()
