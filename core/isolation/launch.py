@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import IO
 
 from core.errors import InvalidInput, Unavailable
+from core.isolation.orphans import MARK, new_mark
 from core.isolation.output import BoundedOutput
 from core.isolation.own_user import OwnUser
 from core.isolation.plan import Launch, Level, Sandbox, plan_launch
-from core.isolation.process import MARK, ContainedProcess
+from core.isolation.process import ContainedProcess
 from core.isolation.streams import connect_reader, connect_writer
 
 __all__ = ["DEVNULL", "PIPE", "STDOUT", "Completed", "ContainedProcess", "launch", "run"]
@@ -73,7 +73,7 @@ async def launch(
         return await launch_container(
             settled, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, limit=limit
         )
-    mark = secrets.token_hex(16)
+    mark = new_mark()
     told, tell = os.pipe()  # process: our end is the lifeline; filesystem: bubblewrap's status comes out
     at_process = settled.level is Level.PROCESS
     theirs = told if at_process else tell

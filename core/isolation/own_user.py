@@ -50,7 +50,7 @@ _libc_mount, _libc_prctl, _libc_syscall, _libc_unshare = (
     _libc.unshare,
 )
 
-_MOST_MAPPINGS = 32
+MOST_MAPPINGS = 32
 _mappings: dict[int, int] = {}  # of this process: by user, a descriptor of the namespace that maps to it
 
 
@@ -110,7 +110,7 @@ def mapping_to(uid: int) -> int | None:
         fd = _mapping(uid)
         if fd is None:
             return None
-        if len(_mappings) == _MOST_MAPPINGS:
+        if len(_mappings) == MOST_MAPPINGS:
             os.close(_mappings.pop(next(iter(_mappings))))
         _mappings[uid] = fd
     return _mappings[uid]

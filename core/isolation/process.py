@@ -9,14 +9,13 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from core.errors import Unavailable
 from core.isolation.contain import descendants, send, stat_fields
+from core.isolation.orphans import marked
 from core.isolation.sandbox import Launch, Level
 from core.isolation.streams import PipeReader, until_readable
 
-MARK = "ORCHARD_CONTAINED"  # in the environment of all that a launch starts: finds what slipped away
 _GONE_SECONDS = 15.0  # a killed tree is gone in milliseconds; longer means a process the kernel cannot end
 _START_SECONDS = 20.0
 
@@ -61,7 +60,8 @@ class ContainedProcess:
     def root(self) -> tuple[int, int]:
         """Pid and start ticks of the process that all of it ends with: the sandbox's first, else our child.
 
-        When we are killed while our child still makes the sandbox, that first process may go on without it.
+        When we are killed while our child still makes the sandbox, that first process may go on without it,
+        until somebody calls `end_orphans`.
         """
         return (self.pid, self.start_ticks) if self._init is None else (self._init, self._init_ticks)
 
@@ -164,7 +164,7 @@ class ContainedProcess:
     async def _sweep(self) -> None:
         pause_seconds = 0.005
         deadline = time.monotonic() + _GONE_SECONDS
-        while left := _marked(self._mark):
+        while left := marked(self._mark):
             for number in (signal.SIGSTOP, signal.SIGKILL):
                 for pid in left:
                     send(pid, number)
@@ -201,19 +201,3 @@ def exit_code_of(code: int | None) -> int | None:
 def _children(pid: int) -> list[int]:
     """Direct children, by parent; the walk is as cheap as reading one table."""
     return [child for child in descendants(pid) if (fields := stat_fields(child)) and int(fields[1]) == pid]
-
-
-def _marked(mark: str) -> list[int]:
-    """All processes whose environment holds the mark. Zombies have none."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - a thousand Path objects for nothing
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            text = Path("/proc", entry, "environ").read_bytes()
-        except OSError:
-            continue
-        if wanted in text:
-            found.append(int(entry))
-    return found

@@ -12,6 +12,7 @@ from core.domain.event import Event, EventKind
 from core.domain.story import EpicState
 from core.errors import LostRace
 from core.executors.local import WorkerHandle
+from core.isolation.orphans import end_orphans
 from core.orchestrator.network_events import tell_denied, tell_used
 from core.orchestrator.overlaps import record_touched
 from core.orchestrator.recovery import end_processes, forget
@@ -182,6 +183,7 @@ class Reception:
         left = [row for row in rows if children.get(row.pid) == row.start_ticks]
         # They die with their worker by themselves; what does not is ended here, while it is still known.
         reaped = await asyncio.to_thread(end_processes, left)
+        await asyncio.to_thread(end_orphans)
         await asyncio.to_thread(sweep_checkouts, self._state_path)
 
         def record(tx: Transaction) -> None:

@@ -12,6 +12,7 @@ import psutil
 
 from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
+from core.isolation.orphans import end_orphans
 from core.orchestrator.sprint_end import settle_sprint
 from core.store import approvals, leases, processes, projects
 from core.store.database import Store, Transaction
@@ -28,6 +29,7 @@ async def recover(store: Store) -> int:
     """
     left = await store.read(processes.every)
     reaped = await asyncio.to_thread(end_processes, left)
+    await asyncio.to_thread(end_orphans)  # what was launched, but not registered yet
 
     def settle(tx: Transaction) -> None:
         forget(tx, left, reaped)

@@ -15,7 +15,7 @@ from tests.bench.recording.relay import PARENT
 
 Record = Mapping[str, Any]
 
-_LEFT_OUT = ("PWD", "OLDPWD", "SHLVL", "_", "ORCHARD_BENCH_RECORD", "PYTHONPATH")
+_LEFT_OUT = ("PWD", "OLDPWD", "SHLVL", "_", "ORCHARD_BENCH_RECORD", "ORCHARD_CONTAINED", "PYTHONPATH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

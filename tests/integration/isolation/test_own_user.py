@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.isolation import own_user
 from core.isolation.bubblewrap import user_of
-from core.isolation.launch import PIPE, run
+from core.isolation.launch import PIPE, launch, run
+from core.isolation.orphans import end_orphans
 from core.isolation.plan import Machine, Sandbox, plan_launch
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROOT = Path(__file__).parents[3]
 
 pytestmark = [
     pytest.mark.bwrap,
@@ -82,6 +91,87 @@ async def test_a_group_that_is_not_roots_is_no_obstacle(sh, closed_box: Sandbox)
     closed_box.cwd.chmod(0o2775)
     assert (await sh(closed_box, "echo x > new && echo y >> new")).exit_code == 0
     assert (closed_box.cwd / "new").stat().st_gid == 1234
+
+
+async def test_pipes_of_ours_that_it_is_not_given_stay_ours(machine: Machine, closed_box: Sandbox) -> None:
+    """Between fork and exec all of them are open: those of another project's sandbox, say."""
+    ours, given = os.pipe(), os.pipe()
+    try:
+        code = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))), os.fstat(%d).st_uid)"
+        argv = [str(machine.python), "-I", "-S", "-c", code % given[1]]
+        for fd in ours:
+            os.set_inheritable(fd, True)
+        planned = plan_launch(argv, closed_box, machine)
+        done = await run(planned, timeout_seconds=30, stdin=b"", pass_fds=(given[1],))
+        # 3 is that of the listing itself
+        assert done.output.decode().split("]") == [f"[0, 1, 2, 3, {given[1]}", " 0\n"], done.output
+        assert [os.fstat(fd).st_uid for fd in ours] == [0, 0]
+        assert os.fstat(given[1]).st_uid == user_of(closed_box.project)
+    finally:
+        for fd in (*ours, *given):
+            os.close(fd)
+
+
+async def test_one_mapping_serves_every_launch_of_a_project_and_old_ones_are_closed(
+    machine: Machine, closed_box: Sandbox
+) -> None:
+    planned = plan_launch(["/bin/true"], closed_box, machine)
+    await run(planned, timeout_seconds=30)
+    first = own_user.mapping_to(user_of(closed_box.project))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    await run(planned, timeout_seconds=30)
+    assert own_user.mapping_to(user_of(closed_box.project)) == first
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    for number in range(own_user.MOST_MAPPINGS + 2):
+        assert own_user.mapping_to(user_of(f"other-{number}")) is not None
+    assert len(own_user._mappings) == own_user.MOST_MAPPINGS
+    assert (await run(planned, timeout_seconds=30)).exit_code == 0
+
+
+async def test_it_leaves_no_mount_of_ours(machine: Machine, closed_box: Sandbox) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    done = await run(plan_launch(["/bin/true"], closed_box, machine), timeout_seconds=30)
+    assert done.exit_code == 0
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@pytest.mark.parametrize("milliseconds", [0, 2, 4, 7, 11, 16])
+async def test_whenever_orchard_is_killed_meanwhile_nothing_goes_on(
+    machine: Machine, closed_box: Sandbox, tag, milliseconds: int
+) -> None:
+    """A thread of the launcher kills it that much after the launch began: while the stage is made, while
+    bubblewrap makes the sandbox and has not tied it to anybody yet, or behind that."""
+    before = Path("/proc/self/mountinfo").read_text()
+    script = f"exec sleep {tag.seconds}"
+    argv = [sys.executable, str(PROGRAMS / "killed.py"), str(closed_box.cwd.parent), script]
+    parent = await asyncio.create_subprocess_exec(
+        *argv, str(milliseconds), env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    async with asyncio.timeout(30):
+        assert await parent.wait() == -signal.SIGKILL
+    mark = f"sleep {tag.seconds}".encode()
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in psutil.pids() if mark in _words(pid)]:
+        end_orphans()
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.01)
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+async def test_who_has_a_launcher_is_no_orphan(machine: Machine, closed_box: Sandbox) -> None:
+    process = await launch(plan_launch(["/bin/cat"], closed_box, machine), stdin=PIPE)
+    end_orphans()
+    assert process.stdin is not None
+    process.stdin.close()
+    assert await process.wait() == 0
+    await process.kill_tree()
+
+
+def _words(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    except OSError:
+        return b""
 
 
 def test_where_ids_cannot_be_mapped_the_devices_are_its_own(machine: Machine, tmp_path: Path) -> None:
