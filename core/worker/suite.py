@@ -32,6 +32,7 @@ from core.worker.environment import Environment
 from core.worker.report import LIMIT_BYTES
 from core.worker.rewriting import Look, look, written_over
 from core.worker.runners.contract import Ended, Place, Plan, Runner
+from core.worker.runners.guarded import read_guarded
 from core.worker.runs import RunCache, run_key
 from core.worker.ways_out import has_own_network
 
@@ -308,9 +309,8 @@ def _run_of(
             hint=f"Install {_WANTED.get(runner.name, runner.name)} in its environment, or set "
             "`setup_command` or `test_command`.",
         )
-    reading = runner.read(
-        plan, place, Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)
-    )
+    ended = Ended(exit_code=completed.exit_code, report=report, channel=channel, output=output)
+    reading = read_guarded(lambda: runner.read(plan, place, ended))
     results = tuple(_at_home(result, place) for result in reading.results)
     run = made(
         reading.state,

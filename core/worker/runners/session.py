@@ -33,7 +33,7 @@ class Channel:
 
 
 def read_channel(content: bytes, key: bytes) -> Channel:
-    """Never raises: what cannot be verified is said to be foreign."""
+    """Never raises: what cannot be verified, or is signed and no record, is said to be foreign."""
     channel = Channel()
     last = b""
     *lines, rest = content.split(b"\n")
@@ -44,8 +44,20 @@ def read_channel(content: bytes, key: bytes) -> Channel:
         if not hmac.compare_digest(mac, last):
             channel.foreign = True
             break
-        channel.records.append(json.loads(payload))
+        record = _record(payload)
+        if record is None:
+            channel.foreign = True
+            break
+        channel.records.append(record)
     return channel
+
+
+def _record(payload: bytes) -> Record | None:
+    try:
+        record = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("kind"), str) else None
 
 
 def read_session(ended: Ended, secret: Secret, *, folder: str) -> Reading:
