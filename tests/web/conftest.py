@@ -26,9 +26,11 @@ from bot.app import App, open_app
 from bot.configuration import loader
 from config.web_settings import WebSettings
 from core.domain.access import AccessLevel
+from core.domain.approval import Approval, ApprovalKind
 from core.runtime import Runtime
 from core.security.passwords import Passwords
 from core.security.users import Users
+from core.store import approvals
 
 PASSWORD = "an orchard in late autumn"
 SECONDS = 40
@@ -292,7 +294,10 @@ def raw(house: House) -> Callable[..., bytes]:
     """Sends bytes as they are; everything that comes back until the other side closes."""
 
     def send(
-        *parts: bytes, port: int | None = None, pause: Callable[[], None] = lambda: None, enough: bytes = b"\0never"
+        *parts: bytes,
+        port: int | None = None,
+        pause: Callable[[], None] = lambda: None,
+        enough: bytes = b"\0never",
     ) -> bytes:
         with socket.create_connection(("127.0.0.1", port or house.port), timeout=SECONDS) as line:
             got = b""
@@ -324,3 +329,28 @@ def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+
+
+@pytest.fixture
+def question(house: House) -> Callable[[str], Approval]:
+    """A question of a project's agent, which waits for an answer."""
+
+    def ask(project: str) -> Approval:
+        async def put() -> Approval:
+            story = await house.runtime.commands.add_story(project, "Pay by card", actor="cli")
+            return await house.runtime.store.write(
+                lambda tx: approvals.ask(
+                    tx,
+                    project=project,
+                    story_id=story.id,
+                    kind=ApprovalKind.PERMISSION,
+                    subject=f"permission:{story.id}",
+                    question="May it?",
+                    detail="+1",
+                    reasons=("it is large",),
+                )
+            )
+
+        return house.do(put())
+
+    return ask

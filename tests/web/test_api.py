@@ -90,7 +90,7 @@ def test_secrets_are_set_named_and_removed_and_never_shown(operator):
     assert [each["name"] for each in listed.json] == ["PAYMENT_KEY"]
     assert listed.json[0]["set_by"].startswith("user:")
     assert value not in made.text + listed.text + operator.call("GET", "/audit/export").text
-    assert operator.call("PUT", "/projects/shop/secrets/not a name", {"value": value}).status in (400, 404)
+    assert operator.call("PUT", "/projects/shop/secrets/NOT-A-NAME", {"value": value}).status in (400, 404)
     assert operator.call("DELETE", "/projects/shop/secrets/PAYMENT_KEY").status == 204
     assert operator.call("DELETE", "/projects/shop/secrets/PAYMENT_KEY").status == 404
     assert operator.call("PUT", "/projects/nowhere/secrets/A_KEY", {"value": value}).status == 404
@@ -103,7 +103,7 @@ def test_the_audit_log_is_verified_and_exported_which_it_says(operator):
     rows = [json.loads(line) for line in exported.text.splitlines()]
     assert len(rows) >= verdict["rows"]
     assert exported.headers["Content-Disposition"].startswith("attachment")
-    assert "audit.exported" in operator.call("GET", "/audit/export").text
+    assert '"audit_exported"' in operator.call("GET", "/audit/export").text
 
 
 def test_what_was_refused_stands_in_the_audit_log(house, operator):
@@ -111,16 +111,14 @@ def test_what_was_refused_stands_in_the_audit_log(house, operator):
     assert one.call("GET", "/users").status == 403
     name = one.call("GET", "/whoami").json["name"]
     rows = operator.call("GET", "/audit/export").text.splitlines()
-    assert any("access.denied" in row and name in row for row in rows)
+    assert any("access_denied" in row and name in row for row in rows)
 
 
 def test_the_isolation_of_a_project_is_shown(operator):
     found = operator.call("GET", "/projects/shop/isolation?role=qa")
-    if found.status == 404:  # the project has no agent that could be planned for
-        assert "agent" in found.json["message"]
-    else:
-        assert found.json["project"] == "shop", found.text
-        assert found.json["argv"]
+    assert (found.status, found.json["project"], found.json["role"]) == (200, "shop", "qa"), found.text
+    assert found.json["argv"]
+    assert operator.call("GET", "/projects/shop/isolation?role=king").status == 400
     assert operator.call("GET", "/projects/nowhere/isolation").status == 404
 
 
@@ -146,7 +144,8 @@ class TestStatus:
         assert found["web"] == browser.origin
 
     @pytest.mark.parametrize(
-        "header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto"]
+        "header",
+        ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto"],
     )
     def test_what_came_through_a_proxy_needs_a_login(self, browser, header):
         assert browser.ask("GET", "/status", headers={header: "x", "Accept": "*/*"}).status == 401
@@ -167,7 +166,9 @@ class TestStatus:
 def test_the_api_is_described(browser):
     described = browser.get("/api/v1/openapi.json").json
     assert described["openapi"].startswith("3.")
-    assert {"/api/v1/whoami", "/api/v1/users", "/status", "/api/v1/approvals/{approval_id}"} <= set(described["paths"])
+    assert {"/api/v1/whoami", "/api/v1/users", "/status", "/api/v1/approvals/{approval_id}"} <= set(
+        described["paths"]
+    )
     assert "/login" not in described["paths"]
 
 
@@ -179,7 +180,12 @@ def test_what_is_not_json_is_not_taken(house):
         headers = {"Content-Type": kind, "X-CSRF-Token": csrf}
         assert one.ask("POST", "/api/v1/tokens", said, headers).status == 400
     nested = b"[" * 100_000
-    assert one.ask("POST", "/api/v1/tokens", nested, {"Content-Type": "application/json", "X-CSRF-Token": csrf}).status == 400
+    assert (
+        one.ask(
+            "POST", "/api/v1/tokens", nested, {"Content-Type": "application/json", "X-CSRF-Token": csrf}
+        ).status
+        == 400
+    )
 
 
 def test_a_question_is_answered_by_who_may_and_hidden_from_the_rest(house, question):

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 
 from core.domain.access import AccessLevel
+
 PASSWORD = "an orchard in late autumn"
 NEXT = 30  # seconds: a code counts once, that of the next step is taken, too
 
@@ -186,7 +187,10 @@ def test_a_new_password_ends_all_other_sessions(house):
     fresh = "quinces, pears and medlars"
     fields = {"csrf": one.get("/account").csrf, "old": PASSWORD, "new": fresh}
     assert "not the same twice" in one.post("/account/password", **fields, again="else").text
-    assert "present password is wrong" in one.post("/account/password", **{**fields, "old": "x"}, again=fresh).text
+    assert (
+        "present password is wrong"
+        in one.post("/account/password", **{**fields, "old": "x"}, again=fresh).text
+    )
     assert "Your password is changed" in one.post("/account/password", **fields, again=fresh).text
     assert one.get("/account").status == 200
     assert other.get("/account").headers["Location"] == "/login"
@@ -201,9 +205,10 @@ def test_own_sessions_are_listed_and_ended_but_nobody_elses(house):
     other.log_in(name)
     ids = [each["id"] for each in other.call("GET", "/sessions").json if each["this"]]
     stranger = house.logged_in()
-    assert "There is no such session." in stranger.post(
-        "/account/sessions", csrf=stranger.get("/account").csrf, id=ids[0]
-    ).text
+    assert (
+        "There is no such session."
+        in stranger.post("/account/sessions", csrf=stranger.get("/account").csrf, id=ids[0]).text
+    )
     assert one.post("/account/sessions", csrf=one.get("/account").csrf, id=ids[0]).status == 303
     assert other.get("/account").headers["Location"] == "/login"
     assert one.get("/account").status == 200
@@ -212,7 +217,8 @@ def test_own_sessions_are_listed_and_ended_but_nobody_elses(house):
 def test_a_token_is_made_shown_once_used_and_revoked(house):
     one = house.logged_in()
     made = one.post(
-        "/account/tokens", **{"csrf": one.get("/account").csrf, "name": "my <ci>", "days": "3", "scope-read": "on"}
+        "/account/tokens",
+        **{"csrf": one.get("/account").csrf, "name": "my <ci>", "days": "3", "scope-read": "on"},
     )
     token = re.search(r'<pre class="wrap">([^<]+)</pre>', made.text)[1]
     assert "my &lt;ci&gt;" in made.text

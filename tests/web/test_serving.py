@@ -39,7 +39,10 @@ def test_an_old_protocol_is_not_spoken(encrypted):
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    with socket.create_connection(("127.0.0.1", encrypted.port), timeout=20) as line, old.wrap_socket(line) as tls:
+    with (
+        socket.create_connection(("127.0.0.1", encrypted.port), timeout=20) as line,
+        old.wrap_socket(line) as tls,
+    ):
         assert tls.version() == "TLSv1.2"
 
 
@@ -69,15 +72,18 @@ def test_without_a_proxy_nobody_says_whose_address_they_have(house, browser):
 
 
 def test_a_certificate_that_cannot_be_used_means_no_server_rather_than_an_open_one(house, tmp_path):
-    files = {"certificate_file": str(tmp_path / "none.pem"), "certificate_key_file": str(tmp_path / "none.pem")}
+    files = {
+        "certificate_file": str(tmp_path / "none.pem"),
+        "certificate_key_file": str(tmp_path / "none.pem"),
+    }
     with pytest.raises(Unavailable, match="has no certificate"), house.serving(**files):
         pass
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(house):
-    with pytest.raises(Unavailable, match=r"Nothing can be served on .* already in use.*web\.port"):
-        with house.serving(port=house.port):
-            pass
+    told = pytest.raises(Unavailable, match=r"Nothing can be served on .* already in use.*web\.port")
+    with told, house.serving(port=house.port):
+        pass
 
 
 async def _status(root, **web):
