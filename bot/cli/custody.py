@@ -56,6 +56,9 @@ def restore(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Prove that it can be restored, and change nothing.")
     ] = False,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Take a plain copy that Orchard has not signed, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put a backup in the store's place. Orchard has to be stopped; the store as it was is kept."""
@@ -69,7 +72,9 @@ def restore(
         from bot.configuration import loader
         from core.security.custody import restore_backup
 
-        return await asyncio.to_thread(restore_backup, loader(chosen.root)(), file, dry_run=dry_run)
+        return await asyncio.to_thread(
+            restore_backup, loader(chosen.root)(), file, dry_run=dry_run, unsigned=unsigned
+        )
 
     restored = execute(work(), as_json=as_json, debug=chosen.debug)
     show(restored, lambda found: output.restored(found, dry_run=dry_run), as_json=as_json)

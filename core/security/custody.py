@@ -44,10 +44,16 @@ def change_store_key(configuration: Configuration, by: Asker = AT_THE_MACHINE) -
 
 
 def restore_backup(
-    configuration: Configuration, backup: Path, *, dry_run: bool, by: Asker = AT_THE_MACHINE
+    configuration: Configuration,
+    backup: Path,
+    *,
+    dry_run: bool,
+    unsigned: bool = False,
+    by: Asker = AT_THE_MACHINE,
 ) -> Restored:
     """Puts it in the store's place, and keeps the store as it was; a dry run proves all of it and changes
-    nothing. `backup`: a path, or the name of one in the folder of backups. Raises Unavailable.
+    nothing. `backup`: a path, or the name of one in the folder of backups. `unsigned` takes a plain one that
+    Orchard has not signed. Raises Unavailable.
     """
     require(Action.RESTORE, by)
     vault = Vault(configuration)
@@ -70,5 +76,6 @@ def restore_backup(
             clock=SystemClock(),
             actor=by.name,
             encrypted=vault.encrypted,
+            unsigned=unsigned,
             dry_run=dry_run,
         )

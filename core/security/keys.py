@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     SECRETS = "secrets"  # values of projects' secrets
     SECOND_FACTOR = "second_factor"  # people's authenticators
     AUDIT = "audit"  # what signs the audit log
+    BACKUP = "backup"  # what signs plain backups
     ID = "id"  # the key's public name
 
 

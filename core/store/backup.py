@@ -1,6 +1,7 @@
 """Backups of the store: made while it is in use, proven, encrypted as it is; and put back.
 
-A backup is one file, complete in itself, of one moment. It opens with the key that the store had then.
+A backup is one file, complete in itself, of one moment. It opens with the key that the store had then; a
+plain one is signed with it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from core.security.audit import AuditKind, Mark
 from core.security.keys import Key, sync_folder
 from core.store import audit, migrations
 from core.store.audit import Auditor
+from core.store.cipher import is_plain
 from core.store.replacing import (
     Proven,
     cipher_of,
@@ -32,6 +34,7 @@ from core.store.replacing import (
     prove,
     put_in_place,
 )
+from core.store.signed_file import sign_file, strip_signature
 from core.store.transaction import Transaction
 
 _NAME = re.compile(r"orchard-(?P<at>\d{8}T\d{6})Z-[0-9a-f]{6}\.db")
@@ -79,6 +82,8 @@ def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
         proven = prove(draft, key)
         if dict(proven.rows) != rows:
             raise Unavailable("The backup has not all rows of the store.", hint="Try again.")
+        if cipher is None:
+            sign_file(draft, key)
         put_in_place(draft, final)
     return Backup(path=final, at=at, proven=proven)
 
@@ -117,13 +122,15 @@ def restore(
     clock: Clock,
     actor: str,
     encrypted: bool | None = None,
+    unsigned: bool = False,
     dry_run: bool,
 ) -> Restored:
     """Puts the backup in the store's place; nobody may have that open. It is brought to this program's
     schema, and its audit log says which rows were given up. The store as it was is kept beside it.
 
     A dry run does all that on a copy and then drops it. `encrypted` refuses a backup that is not as it should
-    be. Raises Unavailable, with nothing changed, for a backup that is not sound or has another key.
+    be. Raises Unavailable, with nothing changed, for a backup that is not sound, has another key, or is plain
+    and not signed as Orchard signs its own, unless `unsigned` says that this is known.
     """
     if not backup.is_file():
         raise Unavailable(
@@ -139,16 +146,30 @@ def restore(
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with explained(path, None), ExitStack() as stack:
-        lost, sound = _lost(path, key, stack)
         draft = stack.enter_context(draft_beside(path, "restore"))
         shutil.copyfile(backup, draft)
+        # Of the copy, which nobody can change any more.
+        if not strip_signature(draft, key) and is_plain(draft) and not unsigned:
+            raise _not_signed(backup)
+        lost, sound = _lost(path, key, stack)
         given_up = _told(draft, backup, key, lost, clock=clock, actor=actor)
         proven = prove(draft, key)
         if dry_run:
             return Restored(proven=proven, given_up=given_up, kept=None)
         kept = _kept(path, sound=sound, at=clock.now())
         put_in_place(draft, path)
+    if kept is not None and sound and is_plain(kept):
+        with explained(kept, None):
+            sign_file(kept, key)
     return Restored(proven=proven, given_up=given_up, kept=kept)
+
+
+def _not_signed(backup: Path) -> Unavailable:
+    return Unavailable(
+        f"{backup.name} is not signed with Orchard's key.",
+        why="It was altered, or Orchard did not make it: nobody can vouch for what stands in it.",
+        hint="Use another backup. For a copy of your own that nobody else could write to, add --unsigned.",
+    )
 
 
 def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[Mark | None, bool]:
