@@ -41,10 +41,12 @@ def _discreet(handler: Handler) -> Handler:
             answer = await handler(params)
         except RpcError as error:
             error.message, error.data = known_secrets.text(error.message), known_secrets.value(error.data)
+            error.args = (error.message,)
             raise
         except OrchardError as error:
             clean = known_secrets.text
             error.message, error.why, error.hint = clean(error.message), clean(error.why), clean(error.hint)
+            error.args = (error.message,)
             raise
         except Exception as error:
             # What an unforeseen error says goes to the log, which is discreet, and to the other side.
