@@ -100,8 +100,10 @@ async def session_of(request: Request) -> Visitor:
         raise NotLoggedIn("You are not logged in.", hint="Log in at /login, or show a token.")
     session = await house.logins.who(token)
     if session.rotation_due and request.method in SAFE_METHODS:
-        token = await house.logins.rotate(token)
-        give_cookie(request, set_cookie(SESSION, token, house.site))
+        fresh = await house.logins.rotate(token)
+        if fresh != token:  # else another request was faster, and the browser has the new one from that
+            give_cookie(request, set_cookie(SESSION, fresh, house.site))
+        token = fresh
     return Visitor(
         asker=session.asker,
         client=client_of(request),
