@@ -283,7 +283,7 @@ def load(file: str) -> Script:
 def _from_json(file: str, text: str) -> Any:
     try:
         return json.loads(text, object_hook=Map)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScriptError(f"{file}: is no JSON: {error}") from error
 
 
