@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import access, cycle, dispatch, fenced, interactions, launches, standing, workers
+from tests.bench import access, cycle, dispatch, fenced, interactions, launches, neighbours, standing, workers
 
 
 @pytest.mark.bwrap
@@ -26,12 +26,13 @@ def test_interactions_are_answered_and_posts_seen():
         lambda: workers.measure(workers=2, plain=1),
         lambda: launches.measure(launches=2),
         lambda: fenced.measure(launches=2, seconds=0.3),
+        lambda: neighbours.measure(seconds=0.3),
         lambda: access.measure(decisions=20),
         lambda: dispatch.measure(claims=20),
         lambda: standing.measure_restart(projects=2, rounds=1),
         lambda: standing.measure_idle(projects=2, seconds=0.2),
     ],
-    ids=["workers", "launches", "fences", "access", "dispatch", "restart", "idle"],
+    ids=["workers", "launches", "fences", "neighbours", "access", "dispatch", "restart", "idle"],
 )
 def test_it_runs(measure):
     assert all(figure.value for figure in measure())

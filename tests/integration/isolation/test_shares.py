@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from core.isolation.contain import stat_fields
 from core.isolation.fence import Fence
 from core.isolation.fences import Fences
 from core.isolation.limits import Means, ProjectLimits, Resource
+from tests.bench import neighbours
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -97,6 +99,34 @@ async def test_weights_1_and_3_count_by_project_not_by_process(crowd: Crowd) -> 
         crowd.add(None, 1)  # a busy machine
         await crowd.until_all_spin()
         assert await share_ratio(fences) == pytest.approx(3.0, rel=0.10)
+
+
+async def test_attacks_leave_their_neighbour_its_share(tmp_path: Path) -> None:
+    """All at once, each in its project. Only the lower bound is asked: who is ended for its memory, or waits
+    for the disk, leaves more. What each alone costs, and at what pace the neighbour works, the benchmark
+    `neighbours` tells: paces differ by more than a tenth on a machine that has other things to do."""
+    cpu = next(one for one in probe_enforcement() if one.resource is Resource.CPU)
+    if cpu.means is Means.WATCHDOG:
+        pytest.skip(f"cgroups cannot be written here: {cpu.why}")
+    with ExitStack() as stack:
+        async with Fences.open(lambda breach: None) as fences:
+            for attack in neighbours.ATTACKS:
+                fences.apply(attack, neighbours.LIMITS)
+                neighbours.begin(stack, fences, attack, attack, tmp_path)
+            neighbours.begin(stack, fences, "neighbour", "busy", tmp_path)
+            everybody = ("neighbour", *neighbours.ATTACKS)
+            deadline = time.monotonic() + 90
+            while min(neighbours.used(fences, *everybody)) < 0.1:  # all of them are at it
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            before = neighbours.used(fences, *everybody)
+            gone = [0.0]
+            while sum(gone) < ENOUGH_CPU_SECONDS:
+                assert time.monotonic() < deadline, f"the machine gave only {sum(gone):.1f} s"
+                await asyncio.sleep(0.1)
+                after = neighbours.used(fences, *everybody)
+                gone = [now - then for now, then in zip(after, before, strict=True)]
+    assert gone[0] / sum(gone) >= 0.9 / len(everybody)
 
 
 async def test_niceness_comes_near_where_there_are_no_cgroups(crowd: Crowd) -> None:
