@@ -1,4 +1,7 @@
-"""Messages as discord.py takes them: embeds, files and buttons."""
+"""Messages as discord.py takes them: embeds, files and buttons.
+
+All that is posted comes through `sending`, the last place where a known secret is taken out.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, Protocol, Self, cast
 import discord
 
 from cogs.message import Button, Card, Field, Look, Message, Select, Tone, fit
+from core.known_secrets import known_secrets
 
 CUSTOM_ID = re.compile(r"orchard:(?P<verb>[a-z_]{1,20}):(?P<target>.{1,70})")
 
@@ -125,8 +129,8 @@ def view(buttons: tuple[Button, ...], select: Select | None = None) -> discord.u
 
 
 def sending(message: Message) -> dict[str, Any]:
-    """Keyword arguments for a new message, within Discord's limits."""
-    small = fit(message)
+    """Keyword arguments for a new message, within Discord's limits and without secrets."""
+    small = fit(_discreet(message))
     made: dict[str, Any] = {"embeds": [embed(card) for card in small.cards]}
     if small.text:
         made["content"] = small.text
@@ -135,6 +139,39 @@ def sending(message: Message) -> dict[str, Any]:
     if small.buttons or small.select:
         made["view"] = view(small.buttons, small.select)
     return made
+
+
+def _discreet(message: Message) -> Message:
+    clean = known_secrets.text
+    return replace(
+        message,
+        text=clean(message.text),
+        cards=tuple(
+            replace(
+                card,
+                title=clean(card.title),
+                body=clean(card.body),
+                footer=clean(card.footer),
+                fields=tuple(
+                    replace(each, name=clean(each.name), value=clean(each.value)) for each in card.fields
+                ),
+            )
+            for card in message.cards
+        ),
+        attachments=tuple(
+            each if each.data else replace(each, text=clean(each.text)) for each in message.attachments
+        ),
+        buttons=tuple(replace(each, label=clean(each.label)) for each in message.buttons),
+        select=message.select
+        and replace(
+            message.select,
+            placeholder=clean(message.select.placeholder),
+            choices=tuple(
+                replace(each, label=clean(each.label), more=clean(each.more))
+                for each in message.select.choices
+            ),
+        ),
+    )
 
 
 def editing(message: Message, *, keep_files: bool = False) -> dict[str, Any]:

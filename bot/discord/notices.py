@@ -138,7 +138,7 @@ def _sprint_finished(event: Event, data: Data, _: str) -> Notice:
 
 
 def _phase_started(event: Event, data: Data, _: str) -> Notice:
-    attempt = f", try {text(data, 'attempt')}" if text(data, "attempt") not in {"", "1"} else ""
+    attempt = f", try {title(text(data, 'attempt'), 20)}" if text(data, "attempt") not in {"", "1"} else ""
     agent = f" by {code(text(data, 'agent'), 60)}" if text(data, "agent") else ""
     instead = text(data, "why")  # another agent than the one asked for
     because = f"\n🔁 {plain(instead[:1].upper() + instead[1:], 800)}" if instead else ""
@@ -186,7 +186,7 @@ def _gate_refused(event: Event, data: Data, _: str) -> Notice:
     )
     summary = "" if fields else f": {plain(text(data, 'summary'))}"
     return say(
-        f"❌ {code(text(data, 'phase'))}, try {text(data, 'attempt') or '?'}, was refused{summary}.",
+        f"❌ {code(text(data, 'phase'))}, try {title(text(data, 'attempt'), 20) or '?'}, was refused{summary}.",
         fields=fields,
         tone=Tone.BAD,
     )
@@ -255,7 +255,7 @@ def _auto_approved(event: Event, data: Data, _: str) -> Notice:
 
 
 def _blocked(event: Event, data: Data, story_title: str) -> Notice:
-    tried = f" after {text(data, 'tried')} tries" if text(data, "tried") not in {"", "1"} else ""
+    tried = f" after {title(text(data, 'tried'), 20)} tries" if text(data, "tried") not in {"", "1"} else ""
     return say(
         f"Stuck in {code(text(data, 'phase'))}{tried}.\n{plain(text(data, 'reason'))}",
         heading=f"⛔ {event.story_id} is blocked" + (f" · {title(story_title, 150)}" if story_title else ""),
@@ -329,7 +329,7 @@ def _quarantined(event: Event, data: Data, _: str) -> Notice:
     if not until and seconds is not None:
         until = f" for {seconds:.0f} s"
     return say(
-        f"🚑 The worker of **{event.project}** crashed {text(data, 'restarts')} times and rests{until}. "
+        f"🚑 The worker of **{event.project}** crashed {title(text(data, 'restarts'), 20)} times and rests{until}. "
         "Its stories stand where their last passed gate put them.",
         place=Place.CHANNEL,
         tone=Tone.BAD,
