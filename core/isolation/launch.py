@@ -94,7 +94,7 @@ async def launch(
                 executable=None if own_user is None else own_user.executable,
                 preexec_fn=own_user,
             )
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         os.close(ours)
         raise Unavailable(
             f"{settled.argv[0]} could not be started.", why=str(error), hint="Run `orchard doctor`."

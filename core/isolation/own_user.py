@@ -43,12 +43,10 @@ _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "ura
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Found here: the loader's lock may be another thread's at the fork.
-_libc_mount, _libc_prctl, _libc_syscall, _libc_unshare = (
-    _libc.mount,
-    _libc.prctl,
-    _libc.syscall,
-    _libc.unshare,
-)
+_libc_mount = _libc.mount
+_libc_prctl = _libc.prctl
+_libc_syscall = _libc.syscall
+_libc_unshare = _libc.unshare
 
 MOST_MAPPINGS = 32
 _mappings: dict[int, int] = {}  # of this process: by user, a descriptor of the namespace that maps to it
