@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from config.loader import Configuration
@@ -11,9 +12,10 @@ from core.folder import only_one, state_folder
 from core.security.access import AT_THE_MACHINE, Action, Asker, require
 from core.security.keys import VARIABLE, Key
 from core.security.vault import Vault
+from core.store.audit import Auditor
 from core.store.backup import Restored, restore
 from core.store.rekey import change_key, change_key_in_file, settled
-from core.store.replacing import Proven
+from core.store.replacing import Proven, cipher_of, connected
 
 NEW_VARIABLE = "ORCHARD_NEW_KEY"
 
@@ -27,10 +29,19 @@ def change_store_key(configuration: Configuration, by: Asker = AT_THE_MACHINE) -
     vault, clock = Vault(configuration), SystemClock()
     with only_one(state_folder(configuration)):
         now = vault.key  # made where a store had none yet; a change that was cut off is finished
+        seen = vault.head_file.read()
         if vault.key_in_file:
-            return change_key_in_file(
-                vault.store_path, vault.source, encrypted=vault.encrypted, clock=clock, actor=by.name
+            proven = change_key_in_file(
+                vault.store_path,
+                vault.source,
+                encrypted=vault.encrypted,
+                clock=clock,
+                actor=by.name,
+                seen=seen,
             )
+            if (kept := vault.source.load(vault.environ)) is not None:
+                _keep_head(vault, kept)
+            return proven
         text = vault.environ.get(NEW_VARIABLE, "")
         if not text.strip():
             raise Unavailable(
@@ -40,7 +51,11 @@ def change_store_key(configuration: Configuration, by: Asker = AT_THE_MACHINE) -
                 "old one is.",
             )
         new = Key.parse(text, source=NEW_VARIABLE)
-        return change_key(vault.store_path, now, new, encrypted=vault.encrypted, clock=clock, actor=by.name)
+        proven = change_key(
+            vault.store_path, now, new, encrypted=vault.encrypted, clock=clock, actor=by.name, seen=seen
+        )
+        _keep_head(vault, new)
+        return proven
 
 
 def restore_backup(
@@ -69,7 +84,11 @@ def restore_backup(
                 why=f"A backup opens with the key that the store had; {vault.source.file} holds none.",
                 hint="Put the key back, then try again.",
             )
-        return restore(
+        try:
+            seen = vault.head_file.read()
+        except Unavailable:  # what is restored does not stand on it
+            seen = None
+        restored = restore(
             backup,
             vault.store_path,
             key,
@@ -77,5 +96,18 @@ def restore_backup(
             actor=by.name,
             encrypted=vault.encrypted,
             unsigned=unsigned,
+            seen=seen,
             dry_run=dry_run,
         )
+        if not dry_run:
+            _keep_head(vault, key)
+        return restored
+
+
+def _keep_head(vault: Vault, key: Key) -> None:
+    """The audit log's end as it is now is kept outside the store, too: before Orchard runs again."""
+    with (
+        suppress(Unavailable),
+        closing(connected(vault.store_path, cipher_of(vault.store_path, key))) as conn,
+    ):
+        vault.head_file.keep(conn, Auditor(key))

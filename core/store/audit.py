@@ -172,10 +172,10 @@ class Auditor:
         if seen is not None and self.signed(seen):
             yield from witnessed(conn, seen)
 
-    def sign_anew(self, conn: sqlite3.Connection, old: Auditor) -> None:
+    def sign_anew(self, conn: sqlite3.Connection, old: Auditor, *, seen: Mark | None = None) -> None:
         """The head and the checkpoints are signed with this key from now on. Raises Unavailable when the log
-        is not sound under the old one: a new signature would hide that."""
-        verdict = old.verify(conn)
+        is not sound under the old one, or has lost what was `seen` of it: a new signature would hide that."""
+        verdict = old.verify(conn, seen=seen)
         if not verdict.sound:
             raise Unavailable(
                 "The key is not changed, since the audit log is not sound.",

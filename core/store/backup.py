@@ -123,6 +123,7 @@ def restore(
     actor: str,
     encrypted: bool | None = None,
     unsigned: bool = False,
+    seen: Mark | None = None,
     dry_run: bool,
 ) -> Restored:
     """Puts the backup in the store's place; nobody may have that open. It is brought to this program's
@@ -131,6 +132,7 @@ def restore(
     A dry run does all that on a copy and then drops it. `encrypted` refuses a backup that is not as it should
     be. Raises Unavailable, with nothing changed, for a backup that is not sound, has another key, or is plain
     and not signed as Orchard signs its own, unless `unsigned` says that this is known.
+    `seen`: the head of the store's audit log that was kept elsewhere, for a store that cannot be read.
     """
     if not backup.is_file():
         raise Unavailable(
@@ -152,6 +154,8 @@ def restore(
         if not strip_signature(draft, key) and is_plain(draft) and not unsigned:
             raise _not_signed(backup)
         lost, sound = _lost(path, key, stack)
+        if not sound and seen is not None and Auditor(key).signed(seen):
+            lost = seen
         given_up = _told(draft, backup, key, lost, clock=clock, actor=actor)
         proven = prove(draft, key)
         if dry_run:

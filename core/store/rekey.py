@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.clock import Clock
 from core.errors import InvalidInput, OrchardError, Unavailable
-from core.security.audit import AuditKind
+from core.security.audit import AuditKind, Mark
 from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, replace_key, sync_folder
 from core.security.sealing import Unsealable
 from core.security.secrets import reseal
@@ -35,13 +36,22 @@ from core.store.replacing import (
 from core.store.transaction import Transaction
 
 
-def change_key(path: Path, old: Key, new: Key, *, encrypted: bool, clock: Clock, actor: str) -> Proven:
+def change_key(
+    path: Path,
+    old: Key,
+    new: Key,
+    *,
+    encrypted: bool,
+    clock: Clock,
+    actor: str,
+    seen: Mark | None = None,
+) -> Proven:
     """The store at `path` is `encrypted` or plain from now on, and everything in it sealed and signed with
     `new`.
 
     The same key twice only encrypts or decrypts the file. Raises Unavailable, with nothing changed, when the
-    store is in use, `old` is not its key, or a secret or the audit log is not sound. Backups keep the key
-    that they have.
+    store is in use, `old` is not its key, or a secret or the audit log is not sound or has lost what was
+    `seen` of it. Backups keep the key that they have.
     """
     if not path.exists():
         raise Unavailable("There is no store yet.", why=f"{path} does not exist.", hint="Start Orchard once.")
@@ -54,7 +64,8 @@ def change_key(path: Path, old: Key, new: Key, *, encrypted: bool, clock: Clock,
             )
         rows = counts(source)
         _copy(path, before, draft, after)
-        recorded = _hand_over(draft, old, new, after, encrypted=encrypted, clock=clock, actor=actor)
+        how = _Told(encrypted=encrypted, clock=clock, actor=actor, seen=seen)
+        recorded = _hand_over(draft, old, new, after, how)
         proven = prove(draft, new)
         if dict(proven.rows) != {**rows, "audit_log": rows["audit_log"] + recorded}:
             raise Unavailable("The copy under the new key has not all rows.", hint="Nothing was changed.")
@@ -62,7 +73,15 @@ def change_key(path: Path, old: Key, new: Key, *, encrypted: bool, clock: Clock,
     return proven
 
 
-def change_key_in_file(path: Path, source: KeySource, *, encrypted: bool, clock: Clock, actor: str) -> Proven:
+def change_key_in_file(
+    path: Path,
+    source: KeySource,
+    *,
+    encrypted: bool,
+    clock: Clock,
+    actor: str,
+    seen: Mark | None = None,
+) -> Proven:
     """A new random key in the key file and the store. The old one is kept beside it, named by its id: backups
     that were made before open with it. Raises as `change_key`, and InvalidInput where there is no key in the
     file."""
@@ -77,7 +96,7 @@ def change_key_in_file(path: Path, source: KeySource, *, encrypted: bool, clock:
     waiting = _waiting(source.file)
     new = keep_key(waiting, Key.new())
     try:
-        proven = change_key(path, old, new, encrypted=encrypted, clock=clock, actor=actor)
+        proven = change_key(path, old, new, encrypted=encrypted, clock=clock, actor=actor, seen=seen)
     except OrchardError:
         waiting.unlink()
         raise
@@ -139,9 +158,15 @@ def _copy(path: Path, before: Cipher | None, draft: Path, after: Cipher | None) 
         conn.execute("DETACH fresh")
 
 
-def _hand_over(
-    draft: Path, old: Key, new: Key, cipher: Cipher | None, *, encrypted: bool, clock: Clock, actor: str
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    encrypted: bool
+    clock: Clock
+    actor: str
+    seen: Mark | None
+
+
+def _hand_over(draft: Path, old: Key, new: Key, cipher: Cipher | None, how: _Told) -> int:
     """Secrets and signatures in the copy, in one transaction. Returns how many rows the audit log got."""
     from core.security import second_factor  # with argon2 behind it, for a key that hardly ever changes
 
@@ -150,9 +175,9 @@ def _hand_over(
         conn.execute("BEGIN IMMEDIATE")
         before = audit.head(conn).seq
         auditor = Auditor(new)
-        auditor.sign_anew(conn, Auditor(old))
+        auditor.sign_anew(conn, Auditor(old), seen=how.seen)
         sealed = reseal(conn, old, new)
-        tx = Transaction(conn, clock.now())
+        tx = Transaction(conn, how.clock.now())
         try:
             seals = (second_factor.KeySeal(key.derived(Purpose.SECOND_FACTOR)) for key in (old, new))
             factors = second_factor.reseal(tx, *seals)
@@ -167,9 +192,9 @@ def _hand_over(
             "to": new.id,
             "secrets": sealed,
             "second_factors": factors,
-            "encrypted": encrypted,
+            "encrypted": how.encrypted,
         }
-        auditor.record(tx, AuditKind.KEY_CHANGED, actor=actor, data=data)
+        auditor.record(tx, AuditKind.KEY_CHANGED, actor=how.actor, data=data)
         conn.execute("COMMIT")
         return audit.head(conn).seq - before
 

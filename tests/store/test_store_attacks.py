@@ -18,14 +18,15 @@ from core.bus import Bus
 from core.clock import SystemClock
 from core.domain.project import Project
 from core.errors import OrchardError, Unavailable
-from core.security.audit import AuditKind
+from core.security.audit import AuditKind, Mark
 from core.security.keys import Key, KeySource
 from core.security.secrets import Secrets
-from core.store import cipher, rekey
+from core.store import audit, cipher, rekey
 from core.store.audit import Auditor
 from core.store.backup import back_up, restore
 from core.store.database import Store
 from core.store.replacing import connected, prove
+from core.store.transaction import Transaction
 
 KEY = Key(bytes(range(32)))
 CLOCK = SystemClock()
@@ -267,6 +268,52 @@ def test_no_byte_of_a_plain_backup_can_be_another_one(
             restore(spoilt, path, KEY, clock=CLOCK, actor="x", dry_run=True)
     spoilt.write_bytes(content)
     assert restore(spoilt, path, KEY, clock=CLOCK, actor="x", dry_run=True).kept is None
+
+
+# -- the audit log's end, kept outside -------------------------------------------------------------
+
+
+def head_of(path: Path, encrypted: bool) -> Mark:
+    with closing(connected(path, cipher.Cipher(KEY) if encrypted else None)) as conn:
+        return audit.head(conn)
+
+
+def sound(path: Path, encrypted: bool, seen: Mark) -> bool:
+    with closing(connected(path, cipher.Cipher(KEY) if encrypted else None)) as conn:
+        return Auditor(KEY).verify(conn, seen=seen).sound
+
+
+def test_a_change_of_the_key_does_not_sign_what_an_older_store_says(
+    path: Path, fill: Callable[..., None], encrypted: bool
+) -> None:
+    fill(encrypted, rows=2)
+    older = path.read_bytes()
+    with closing(connected(path, cipher.Cipher(KEY) if encrypted else None)) as conn:
+        Auditor(KEY).record(Transaction(conn, CLOCK.now()), AuditKind.BACKUP_MADE, actor="x")
+    seen = head_of(path, encrypted)
+    path.write_bytes(older)
+    with pytest.raises(Unavailable, match="not sound") as caught:
+        rekey.change_key(path, KEY, Key.new(), encrypted=encrypted, clock=CLOCK, actor="x", seen=seen)
+    assert "older store" in caught.value.why
+    assert not sound(path, encrypted, seen)
+
+
+def test_a_store_that_was_lost_whole_is_restored_to_a_sound_log(
+    path: Path, fill: Callable[..., None], tmp_path: Path, encrypted: bool
+) -> None:
+    fill(encrypted, rows=2)
+    backup = back_up(path, tmp_path / "backups", KEY, clock=CLOCK).path
+    with closing(connected(path, cipher.Cipher(KEY) if encrypted else None)) as conn:
+        Auditor(KEY).record(Transaction(conn, CLOCK.now()), AuditKind.BACKUP_MADE, actor="x")
+    seen = head_of(path, encrypted)
+    for damage in (lambda: path.write_bytes(b"\xff" * 40960), path.unlink):
+        damage()
+        done = restore(backup, path, KEY, clock=CLOCK, actor="x", seen=seen, dry_run=False)
+        assert done.given_up == 1
+        assert sound(path, encrypted, seen)
+    path.unlink()
+    restore(backup, path, KEY, clock=CLOCK, actor="x", dry_run=False)
+    assert not sound(path, encrypted, seen)  # nobody said that rows were given up
 
 
 # -- a full disk ---------------------------------------------------------------------------------
