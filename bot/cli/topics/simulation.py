@@ -23,6 +23,7 @@ async def _simulate(asked: Asked) -> Told:
     from bot.cli import output_simulation, simulation, simulation_charts
 
     wish, folder = parse(asked.words)
+    await asked.commands.resources()  # who may not see shares sees no simulation of them
     found = await simulation.simulate(asked.session.configuration.root, wish)
     if folder is not None:
         found = replace(found, charts=await simulation_charts.draw(found, folder))
