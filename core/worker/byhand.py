@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.worker.found import Worktree, remove_tree
+from core.removal import remove_tree
+from core.worker.found import Worktree
 from core.worker.git import Repository
 from core.worker.gitobjects import NO_OID
 

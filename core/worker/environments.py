@@ -26,12 +26,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from core.errors import Unavailable
 from core.isolation.launch import ContainedProcess, run
 from core.isolation.machine import program_folders
 from core.isolation.plan import DEFAULT_PATH, Level, Limits, Machine, Sandbox, plan_launch
+from core.removal import discard_tree, temporary_folder
 from core.worker import toolchains
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, installed_in, of_python
@@ -193,7 +193,7 @@ class Environments:
         return replace(made, key=hashlib.sha256(f"{made.key}{recipe.key}".encode()).hexdigest())
 
     async def _build(self, recipe: Recipe, tree: str, place: Path) -> None:
-        shutil.rmtree(place, ignore_errors=True)
+        discard_tree(place)
         checkout = place / "checkout"
         cache = self._folder / ".cache"
         cache.mkdir(exist_ok=True)
@@ -202,7 +202,7 @@ class Environments:
             await self._repository.checkout(tree, checkout)
             await self._run(recipe, checkout, cache)
         except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
+            discard_tree(place)
             raise
         facts = {"command": recipe.command, "tree": tree, "seconds": round(time.time() - began, 1)}
         fresh = place / "ready.json.new"
@@ -218,11 +218,11 @@ class Environments:
         folders = (*(program.parent for program in programs), *java.path_dirs)
         level = Level(self._setup.isolation)
         watch = NetworkWatch(self._tell, what="setup")
-        with TemporaryDirectory(prefix="orchard-setup-") as home:
+        with temporary_folder("orchard-setup-") as home:
             sandbox = Sandbox(
                 level=level,
                 cwd=checkout / self._setup.folder,
-                home=Path(home).resolve(),
+                home=home.resolve(),
                 writable=(checkout, cache),
                 read_only=(*(path for each in programs for path in program_folders(each)), *java.read_only),
                 environment={
@@ -281,7 +281,7 @@ class Environments:
         removed = self.made()[keep:]
         for place in removed:
             (place / "ready.json").unlink(missing_ok=True)  # first: what is half gone must not be used
-            shutil.rmtree(place, ignore_errors=True)
+            discard_tree(place)
         return removed
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.ids import branch_of
+from core.removal import remove_tree
 from core.worker.contract import Salvage
 from core.worker.git import GitFailed, Repository
 from core.worker.gitobjects import Staged
@@ -228,23 +227,3 @@ class Finder:
 def _number(ref: str) -> int:
     last = ref.rpartition("/")[2]
     return int(last) if last.isdecimal() else 0
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder (or whatever is there), also where modes forbid it to its owner."""
-
-    def mend(function: Callable[..., object], name: str, _: object) -> None:
-        parent = Path(name).parent
-        with suppress(OSError):
-            parent.chmod(0o700)
-            if Path(name).is_dir() and not Path(name).is_symlink():
-                Path(name).chmod(0o700)
-        if function in (os.scandir, os.open, os.listdir):
-            shutil.rmtree(name)
-        else:
-            function(name)
-
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path, onerror=mend)

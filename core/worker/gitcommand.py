@@ -16,6 +16,7 @@ from core.errors import Unavailable
 MINIMUM = (2, 38)  # `merge-tree --write-tree`
 
 # Given with every command, so that neither the repository's nor the user's configuration decides them.
+_SAID_CHARACTERS = 500  # of git's own words, in the sentence: a path may be longer
 _HARDENED = (
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -146,7 +147,10 @@ async def run_git(
     if check and code not in ok:
         last = words.strip().splitlines()[-1:] or [f"exit code {code}"]
         raise GitFailed(
-            f"git {arguments[0]} failed: {last[0]}", why=words.strip()[-2000:], exit_code=code, stderr=words
+            f"git {arguments[0]} failed: {last[0][:_SAID_CHARACTERS]}",
+            why=words.strip()[-2000:],
+            exit_code=code,
+            stderr=words,
         )
     return Answer(exit_code=code, stdout=stdout, stderr=words)
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import Unavailable
-from core.worker.found import remove_tree
+from core.removal import remove_tree
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from core.isolation.contain import stat_fields
 from core.isolation.launch import Completed, ContainedProcess, run
 from core.isolation.plan import Level, Limits, Machine, Sandbox, plan_launch
 from core.known_secrets import known_secrets
+from core.removal import discard_tree, temporary_folder
 from core.worker.channel import ChannelReader
 from core.worker.contract import ProjectSetup
 from core.worker.discretion import of_run
@@ -137,8 +137,8 @@ async def fresh_checkout(repository: Checkouts, tree: str, state_path: Path) -> 
     live = state_path / "runs" / "live"
     live.mkdir(parents=True, exist_ok=True)
     owner = f"{os.getpid()}-{_start_ticks(os.getpid())}-"
-    with tempfile.TemporaryDirectory(prefix=owner, dir=live, ignore_cleanup_errors=True) as folder:
-        checkout = Path(folder).resolve() / "tree"
+    with temporary_folder(owner, live) as folder:
+        checkout = folder.resolve() / "tree"
         await repository.checkout(tree, checkout)
         await asyncio.to_thread(_drop_compiled, checkout)
         yield checkout
@@ -150,7 +150,7 @@ def sweep_checkouts(state_path: Path) -> None:
     for folder in live.iterdir() if live.is_dir() else ():
         pid, ticks, *_ = (*folder.name.split("-"), "", "")
         if not pid.isdigit() or ticks != _start_ticks(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+            discard_tree(folder)
 
 
 def _start_ticks(pid: int) -> str:
@@ -183,8 +183,8 @@ async def run_suite(
             f"{setup.name} has no folder '{setup.folder}' in this commit.",
             hint="Correct the project's `folder`, or commit it on the main branch.",
         )
-    with tempfile.TemporaryDirectory(prefix="", dir=checkout.parent, ignore_cleanup_errors=True) as own:
-        place = _place(bench, Path(own), checkout, cwd.resolve(), select)
+    with temporary_folder("", checkout.parent) as own:
+        place = _place(bench, own, checkout, cwd.resolve(), select)
         plan = runner.plan(place, bench.environment)
         for path, text in plan.files.items():
             path.write_text(text)

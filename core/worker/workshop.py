@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from core.domain.story import StoryBrief
 from core.errors import InvalidInput, Unavailable
 from core.isolation.launch import ContainedProcess
 from core.isolation.plan import Level, Machine
+from core.removal import discard_tree
 from core.worker.contract import (
     ChildProcess,
     NetworkDenied,
@@ -268,7 +268,7 @@ async def remove_story(job: RemoveWorktree, services: Services) -> None:
     salvage = await shop.worktrees.remove(job.story_id)
     if salvage is not None:
         await services.tell.salvaged(salvage)
-    shutil.rmtree(shop.home_of(job.story_id, "any").parent, ignore_errors=True)
+    discard_tree(shop.home_of(job.story_id, "any").parent)
     forget_scratch(job.project.state_path, job.project.name, job.story_id)
 
 

@@ -21,9 +21,10 @@ from core.agents.roles import spec_path
 from core.domain.lifecycles import Phase
 from core.errors import NotAllowed, NotFound
 from core.ids import branch_of
+from core.removal import remove_tree
 from core.worker.byhand import end_operations, keep_commits, show_as_changes, staged_elsewhere, with_file
 from core.worker.contract import Salvage
-from core.worker.found import KEPT, MADE, Finder, Found, Worktree, remove_tree
+from core.worker.found import KEPT, MADE, Finder, Found, Worktree
 from core.worker.git import GitFailed, Repository
 from core.worker.gitobjects import Staged
 from core.worker.left import Left, write_whole
