@@ -133,5 +133,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _fault(request: Request, error: Exception) -> Response:
     number = new_id("fault")
-    log.error("%s: %s failed", number, request.url.path[:200], exc_info=error)
+    log.error("%s: %r failed", number, request.url.path[:200], exc_info=error)
     return _said(request, fault(number))

@@ -78,8 +78,10 @@ class Guard:
         except Gone:
             pass
         except Exception:
+            if answer.started and scope["type"] == "http":  # the application has told it, and logged it
+                return
             number = new_id("fault")
-            log.exception("%s: %s %s failed", number, asked.method, scope["path"][:200])
+            log.exception("%s: %s %r failed", number, asked.method, scope["path"][:200])
             await answer.refuse(fault(number))
 
     def _refused(self, scope: Scope, asked: Request) -> Problem | None:
@@ -132,11 +134,11 @@ class _Answer:
         self._site = site
         self._scope = scope
         self._send = send
-        self._started = False
+        self.started = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._started = True
+            self.started = True
             message = {**message, "headers": self._headers(message.get("headers", []))}
         await self._send(message)
 
@@ -152,7 +154,7 @@ class _Answer:
         return headers
 
     async def refuse(self, problem: Problem) -> None:
-        if self._started:
+        if self.started:
             return
         if self._scope["type"] == "websocket":
             await self._send({"type": "websocket.close", "code": 1008, "reason": problem.slug})

@@ -22,7 +22,7 @@ from core.security.tokens import BadToken
 
 _MOST_FIELDS = 40
 _TOKEN_HEADER = "x-csrf-token"  # noqa: S105
-_LOOKER = Asker(name="loopback", levels=Levels(everywhere=AccessLevel.VIEWER), face=Face.WEB)
+LOOKER = Asker(name="loopback", levels=Levels(everywhere=AccessLevel.VIEWER), face=Face.WEB)
 _UNTOLD = frozenset({Scope.READ})
 
 
@@ -172,7 +172,7 @@ class Asks:
 
     async def __call__(self, request: Request) -> Visitor:
         if self._from_here and "authorization" not in request.headers and is_open(request):
-            return Visitor(asker=_LOOKER, client=client_of(request))
+            return Visitor(asker=LOOKER, client=client_of(request))
         visitor = await visitor_of(request)
         if not self._each:
             await self._admit(house_of(request), visitor, request.path_params.get("project"))

@@ -158,6 +158,14 @@ class TestStatus:
             browser.host = f"orchard.example.org:{port}"
             assert browser.get("/status", Accept="*/*").status == 401
 
+    def test_who_only_looks_does_not_see_what_agents_ask_for(self, house, question, browser):
+        asked = question("bank")
+        seen = {one["id"]: one for one in browser.get("/status", Accept="*/*").json["pending_approvals"]}
+        assert seen[asked.id]["question"] == "May it?"
+        assert seen[asked.id]["detail"] == ""
+        reader = house.token(AccessLevel.VIEWER, "read").get("/status", Via="x").json["pending_approvals"]
+        assert {one["id"]: one["detail"] for one in reader}[asked.id] == "+1"
+
     def test_a_token_reads_it(self, house):
         assert house.token(AccessLevel.VIEWER, "read").get("/status", Via="x").status == 200
         assert house.token(AccessLevel.VIEWER, "work").get("/status", Via="x").status == 403

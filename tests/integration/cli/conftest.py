@@ -49,6 +49,7 @@ class Program:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(SOURCE),
             "ORCHARD_ROOT": str(self.root),
+            "ORCHARD_WEB__ENABLED": "false",  # what is about it says otherwise
             **self.variables,
         }
 

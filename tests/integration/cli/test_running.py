@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -12,11 +15,16 @@ SETTINGS = "global: {default_agent: replay}\nagents: {replay: {variables: {scrip
 
 def test_it_says_what_runs_and_what_does_not_and_stops_when_told(orchard):
     orchard.fresh = True  # every process as people start it
+    orchard.variables |= {"ORCHARD_WEB__ENABLED": "true", "ORCHARD_WEB__PORT": "0"}
     with orchard.running() as running:
         assert running.said.startswith("Orchard runs. Isolation: ")
+        assert re.search(r"^Web: http://127\.0\.0\.1:\d+$", running.said, re.MULTILINE)
         assert "Discord: no token: running without Discord. Set DISCORD_TOKEN in .env" in running.said
         view = orchard.json("status")
         assert (view["running"], view["startup_complete"]) == (True, True)
+        assert f"Web: {view['web']}\n" in running.said
+        with urllib.request.urlopen(f"{view['web']}/status", timeout=40) as answer:
+            assert json.load(answer)["running"]
         second = orchard("run")
         assert second.returncode == 1
         assert f"already runs with the folder {orchard.root}" in second.stderr
