@@ -8,9 +8,10 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,6 +19,7 @@ from core.bus import Bus
 from core.clock import SystemClock
 from core.security.audit import AuditKind
 from core.security.keys import KeySource
+from core.security.second_factor import KeySeal
 from core.store import audit, rekey
 from core.store.audit import Auditor
 from core.store.cipher import Cipher, is_plain
@@ -26,6 +28,7 @@ from core.store.replacing import connected, prove
 
 ROWS = 400
 CLOCK = SystemClock()
+LOADED = KeySeal  # before the forks: reading a module is no moment of the change
 # What changes files, and what opens connections: each is a moment to be killed at.
 _MOMENTS = {"open", "os.rename", "os.link", "os.remove", "sqlite3.connect", "os.listdir"}
 
@@ -38,10 +41,22 @@ def encrypted(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def store(tmp_path: Path, encrypted: bool) -> tuple[Path, KeySource]:
-    source = KeySource(file=tmp_path / "key")
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where there is some: what a killed process wrote stays on any file system, and thousands of
+    steps that each wait for a disk take a minute of waiting."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="orchard-key-change-", dir=memory) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def store(folder: Path, encrypted: bool) -> tuple[Path, KeySource]:
+    source = KeySource(file=folder / "key")
     key = source.load_or_make({})
-    path = tmp_path / "orchard.db"
+    path = folder / "orchard.db"
 
     async def fill() -> None:
         auditor = Auditor(key)
