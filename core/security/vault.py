@@ -16,6 +16,7 @@ from config.loader import Configuration
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
+from core.domain.evidence import RefusalCode
 from core.errors import OrchardError, Unavailable
 from core.folder import variables
 from core.security.audit import AuditKind
@@ -108,8 +109,8 @@ class Vault:
             )
 
     def _on_event(self, tx: Transaction, event: Event) -> None:
-        kind = _OF_WEIGHT.get(event.kind)
-        if kind is None:
+        kind, refused = _OF_WEIGHT.get(event.kind), _got_out(event)
+        if kind is None and not refused:
             return
         data = {
             name: value
@@ -118,11 +119,11 @@ class Vault:
         }
         self.auditor.record(
             tx,
-            kind,
+            kind or AuditKind.ISOLATION_BREACH,
             actor=str(event.data.get("by") or event.actor),
             project=event.project,
             subject=str(event.data.get("approval") or event.story_id or ""),
-            data={**data, "event": event.kind.value},
+            data={**data, **refused, "event": event.kind.value},
         )
 
 
@@ -138,11 +139,29 @@ _OF_WEIGHT: Mapping[EventKind, AuditKind] = {
     EventKind.LIMIT_BREACHED: AuditKind.ISOLATION_BREACH,
     EventKind.NETWORK_DENIED: AuditKind.EGRESS_DENIED,
 }
+# What a gate saw of somebody who was about more than the work.
+_BREACHES = (
+    RefusalCode.TAMPERED,
+    RefusalCode.FOREIGN_COMMIT,
+    RefusalCode.WROTE_OUTSIDE,
+    RefusalCode.FLOODED,
+)
 _TOLD = (
     *("approval", "kind", "state", "by", "how", "level", "question", "reason", "approve", "why"),
     *("host", "port", "what", "phase", "epic"),
     *("path", "raise", "scope", "unit", "until", "resource", "program", "text"),
 )
+
+
+def _got_out(event: Event) -> dict[str, str]:
+    """Of a gate's refusal: what it refused for, where that is a breach."""
+    if event.kind is not EventKind.GATE_REFUSED:
+        return {}
+    refusals = [one for one in event.data.get("refusals", ()) if one.get("code") in _BREACHES]
+    if not refusals:
+        return {}
+    codes = dict.fromkeys(str(one["code"]) for one in refusals)
+    return {"refused": ", ".join(codes), "why": str(refusals[0].get("sentence", ""))[:1000]}
 
 
 def _signed_by(conn: sqlite3.Connection) -> str:
