@@ -36,6 +36,7 @@ from core.store.replacing import (
 )
 from core.store.signed_file import sign_file, strip_signature
 from core.store.transaction import Transaction
+from core.store.withdrawn import Withdrawn, withdraw_again, withdrawn_of
 
 _NAME = re.compile(r"orchard-(?P<at>\d{8}T\d{6})Z-[0-9a-f]{6}\.db")
 
@@ -127,7 +128,8 @@ def restore(
     dry_run: bool,
 ) -> Restored:
     """Puts the backup in the store's place; nobody may have that open. It is brought to this program's
-    schema, and its audit log says which rows were given up. The store as it was is kept beside it.
+    schema, and its audit log says which rows were given up. The store as it was is kept beside it; who was
+    shut out in that stays shut out, and everybody logs in anew.
 
     A dry run does all that on a copy and then drops it. `encrypted` refuses a backup that is not as it should
     be. Raises Unavailable, with nothing changed, for a backup that is not sound, has another key, or is plain
@@ -153,10 +155,11 @@ def restore(
         # Of the copy, which nobody can change any more.
         if not strip_signature(draft, key) and is_plain(draft) and not unsigned:
             raise _not_signed(backup)
-        lost, sound = _lost(path, key, stack)
+        lost, withdrawn = _lost(path, key, stack)
+        sound = withdrawn is not None
         if not sound and seen is not None and Auditor(key).signed(seen):
             lost = seen
-        given_up = _told(draft, backup, key, lost, clock=clock, actor=actor)
+        given_up = _told(draft, backup, key, lost, withdrawn or {}, clock=clock, actor=actor)
         proven = prove(draft, key)
         if dry_run:
             return Restored(proven=proven, given_up=given_up, kept=None)
@@ -176,23 +179,32 @@ def _not_signed(backup: Path) -> Unavailable:
     )
 
 
-def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[Mark | None, bool]:
-    """The head of the store that is replaced, which is held from now on, and whether it could be opened. A
-    damaged one is not held: nobody can write to it."""
+def _lost(path: Path, key: Key, stack: ExitStack) -> tuple[Mark | None, Withdrawn | None]:
+    """The head of the store that is replaced, which is held from now on, and what was withdrawn in it; None
+    when it could not be opened. A damaged one is not held: nobody can write to it."""
     if not path.exists():
-        return None, False
+        return None, None
     try:
         cipher = cipher_of(path, key)
     except Unavailable:  # no SQLCipher: what is not plain is as good as damaged, and nobody here has it open
         cipher = None
     try:
         conn = stack.enter_context(held(path, cipher))
-        return audit.head(conn), True
+        return audit.head(conn), withdrawn_of(conn)
     except sqlite3.DatabaseError:
-        return None, False
+        return None, None
 
 
-def _told(draft: Path, backup: Path, key: Key, lost: Mark | None, *, clock: Clock, actor: str) -> int | None:
+def _told(
+    draft: Path,
+    backup: Path,
+    key: Key,
+    lost: Mark | None,
+    withdrawn: Withdrawn,
+    *,
+    clock: Clock,
+    actor: str,
+) -> int | None:
     """The audit log of the restored store says so. Returns how many of the old store's rows are given up."""
     cipher = cipher_of(draft, key)
     with explained(draft, cipher), closing(connected(draft, cipher)) as conn:
@@ -207,8 +219,9 @@ def _told(draft: Path, backup: Path, key: Key, lost: Mark | None, *, clock: Cloc
             "lost_up_to": None if lost is None else lost.seq,
             "lost_hash": None if lost is None else lost.hash.hex(),
         }
-        auditor = Auditor(key)
-        auditor.record(Transaction(conn, clock.now()), AuditKind.STORE_RESTORED, actor=actor, data=data)
+        tx = Transaction(conn, clock.now())
+        withdraw_again(tx, withdrawn)
+        Auditor(key).record(tx, AuditKind.STORE_RESTORED, actor=actor, data=data)
         conn.execute("COMMIT")
     return given_up
 

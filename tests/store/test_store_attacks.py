@@ -9,24 +9,36 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 from core.bus import Bus
 from core.clock import SystemClock
+from core.domain.access import AccessLevel
 from core.domain.project import Project
-from core.errors import OrchardError, Unavailable
+from core.errors import NotAllowed, OrchardError, Unavailable
+from core.security.access import Scope
 from core.security.audit import AuditKind, Mark
-from core.security.keys import Key, KeySource
+from core.security.keys import Key, KeySource, Purpose
+from core.security.linking import Linking
+from core.security.logins import LoginRules, Logins
+from core.security.passwords import Cost, Passwords
+from core.security.second_factor import KeySeal, SecondFactor
 from core.security.secrets import Secrets
+from core.security.tokens import ApiTokens
+from core.security.users import Users
+from core.security.witness import audited
 from core.store import audit, cipher, rekey
 from core.store.audit import Auditor
 from core.store.backup import back_up, restore
 from core.store.database import Store
 from core.store.replacing import connected, prove
 from core.store.transaction import Transaction
+from core.store.users import User
 
 KEY = Key(bytes(range(32)))
 CLOCK = SystemClock()
@@ -63,6 +75,21 @@ def fill(path: Path, new_project: Callable[..., Project]) -> Callable[..., None]
         asyncio.run(work())
 
     return filled
+
+
+class People:
+    def __init__(self, store: Store) -> None:
+        passwords = Passwords(Cost(memory_kib=8, passes=1, lanes=1))
+        witness = audited(Auditor(KEY))
+        self.users = Users(store, passwords, witness)
+        self.factor = SecondFactor(store, KeySeal(KEY.derived(Purpose.SECOND_FACTOR)), witness)
+        rules = LoginRules(idle=timedelta(hours=1))
+        self.logins = Logins(store, CLOCK, passwords, self.factor, rules, witness)
+        self.tokens = ApiTokens(store, CLOCK, witness)
+        self.linking = Linking(store, {}, witness)
+
+    async def user(self, name: str, password: str) -> User:
+        return await self.users.create_user(name, f"{name}@example.org", password, AccessLevel.VIEWER)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -268,6 +295,62 @@ def test_no_byte_of_a_plain_backup_can_be_another_one(
             restore(spoilt, path, KEY, clock=CLOCK, actor="x", dry_run=True)
     spoilt.write_bytes(content)
     assert restore(spoilt, path, KEY, clock=CLOCK, actor="x", dry_run=True).kept is None
+
+
+def test_a_backup_brings_back_nothing_that_was_withdrawn_since(
+    path: Path, new_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    """Neither a session, a revoked token, a used code nor a disabled user."""
+    password = "pear under tall ladder"
+    folder = tmp_path / "backups"
+
+    async def before_and_after() -> tuple[Path, dict[str, Any]]:
+        async with opening(path, False) as store:
+            await store.write(new_project)
+            people = People(store)
+            ann, bob = [await people.user(name, password) for name in ("ann", "bob")]
+            secret = (await people.factor.begin(ann.id)).secret
+            codes = await people.factor.confirm(ann.id, pyotp.TOTP(secret).now())
+            revoked, kept = [(await people.tokens.make("bob", n, [Scope.READ]))[0] for n in ("one", "two")]
+            session = (await people.logins.log_in("bob", password, "x")).token
+            link = await people.linking.make_code("bob")
+            made = (await asyncio.to_thread(back_up, path, folder, KEY, clock=CLOCK)).path
+            await people.factor.check(ann.id, codes[0])
+            await people.tokens.revoke((await people.tokens.of("bob"))[0].id)
+            carl = await people.user("carl", password)
+            await people.users.disable("carl")
+            known = {"codes": codes, "revoked": revoked, "kept": kept, "session": session, "link": link}
+            return made, {**known, "ann": ann.id, "bob": bob.id, "carl": carl.id}
+
+    async def look(known: dict[str, Any]) -> None:
+        async with opening(path, False) as store:
+            people = People(store)
+            with pytest.raises(NotAllowed):
+                await people.logins.who(known["session"])
+            with pytest.raises(NotAllowed):
+                await people.linking.redeem("123", known["link"])
+            with pytest.raises(NotAllowed):
+                await people.tokens.asker(known["revoked"])
+            assert (await people.tokens.asker(known["kept"])).user_id == known["bob"]
+            assert await people.factor.recovery_codes_left(known["ann"]) == 9
+            with pytest.raises(NotAllowed):
+                await people.factor.check(known["ann"], known["codes"][0])
+            await people.factor.check(known["ann"], known["codes"][1])
+            await people.users.disable("bob")
+
+    made, known = asyncio.run(before_and_after())
+    restore(made, path, KEY, clock=CLOCK, actor="x", dry_run=False)
+    asyncio.run(look(known))
+    restore(made, path, KEY, clock=CLOCK, actor="x", dry_run=False)  # again, since bob was disabled
+
+    async def once_more() -> None:
+        async with opening(path, False) as store:
+            with pytest.raises(NotAllowed):
+                await People(store).tokens.asker(known["kept"])
+            assert (await People(store).users.get("bob")).disabled_at is not None
+            assert await People(store).factor.recovery_codes_left(known["ann"]) == 8
+
+    asyncio.run(once_more())
 
 
 # -- the audit log's end, kept outside -------------------------------------------------------------
