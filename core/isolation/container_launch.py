@@ -76,7 +76,8 @@ class ContainerProcess(ContainedProcess):
         self._know_init(self._hold)
         try:
             sent = socket.send_fds(self._hold, [letter], list(fds))
-            await asyncio.get_running_loop().sock_sendall(self._hold, letter[sent:])
+            if rest := letter[sent:]:  # to send nothing is an error, too, once the program has ended
+                await asyncio.get_running_loop().sock_sendall(self._hold, rest)
             self._met = True
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
