@@ -136,6 +136,7 @@ def aftermath(
             release(orchard)
             orchard.start()
         case "control plane and workers":
+            os.kill(orchard.process.pid, signal.SIGSTOP)  # or it might still tell of a lost worker
             kill_workers(orchard)
             orchard.kill()
             orchard.wait_until_nothing_is_left()
