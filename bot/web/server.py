@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -21,21 +22,46 @@ from config.web_settings import WebSettings
 from core.errors import OrchardError, Unavailable
 from core.runtime import Runtime
 
+_TICK_SECONDS = 1.0
 _IDLE_SECONDS = 15  # an open connection on which nothing is asked
 _GRACE_SECONDS = 3  # for answers that are under way at the end
 _MOST_CONNECTIONS = 2000
 _SOCKET_MESSAGE = 64 * 1024  # bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """`address` is where browsers find it, `port` where it listens on this machine."""
+
+    address: str
+    port: int
+    application: FastAPI
+
+
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # signals are Orchard's
 
+    async def main_loop(self) -> None:
+        """Once a second, for the date in answers: uvicorn's own ten times are felt where nothing happens."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ending.wait()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
 
 @asynccontextmanager
-async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[tuple[str, FastAPI]]:
-    """The address where it is open, and the application. Raises Unavailable when it cannot be."""
+async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Served]:
+    """While the block runs. Raises Unavailable when it cannot be."""
     listening = await asyncio.to_thread(_listen, settings.host, settings.port)
     try:
         context = _tls(settings, runtime.configuration().root)
@@ -60,9 +86,10 @@ async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[tuple
                 task.result()
                 raise Unavailable("The web server did not start.")
             await asyncio.sleep(0.01)
-        yield _address(settings, listening), app
+        port = int(listening.getsockname()[1])
+        yield Served(address=_address(settings, port), port=port, application=app)
     finally:
-        server.should_exit = True
+        server.end()
         with contextlib.suppress(OrchardError):
             await task
 
@@ -119,8 +146,8 @@ def _tls(settings: WebSettings, root: Path) -> ssl.SSLContext | None:
     return context
 
 
-def _address(settings: WebSettings, listening: socket.socket) -> str:
+def _address(settings: WebSettings, port: int) -> str:
     if settings.public_url:
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.encrypted else 'http'}://{host}:{listening.getsockname()[1]}"
+    return f"{'https' if settings.encrypted else 'http'}://{host}:{port}"

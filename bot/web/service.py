@@ -32,10 +32,10 @@ class WebService:
         settings = self._runtime.configuration().settings.global_.web
         try:
             server = await asyncio.to_thread(importlib.import_module, "bot.web.server")
-            async with server.served(self._runtime, settings) as (address, application):
-                self.status, self.application = address, application
+            async with server.served(self._runtime, settings) as served:
+                self.status, self.application = served.address, served.application
                 self.ready.set()
-                log.info("the web server listens: %s", address)
+                log.info("the web server listens: %s", served.address)
                 await asyncio.Event().wait()
         except OrchardError as error:
             self.status = f"not there: {error}"

@@ -202,8 +202,8 @@ class House:
 
         async def serve() -> None:
             try:
-                async with served(self.runtime, chosen) as (address, _):
-                    port.set_result(int(address.rpartition(":")[2]) if chosen.public_url is None else 0)
+                async with served(self.runtime, chosen) as found:
+                    port.set_result(found.port)
                     await stop.wait()
             except BaseException as error:
                 if not port.done():

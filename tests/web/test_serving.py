@@ -48,10 +48,7 @@ def test_an_old_protocol_is_not_spoken(encrypted):
 
 def test_behind_a_proxy_its_name_counts_and_nothing_is_open(house):
 
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    listening.close()
-    with house.serving(port=port, public_url="https://orchard.example.org"):
+    with house.serving(public_url="https://orchard.example.org") as port:
         browser = house.browser()
         browser.port = port
         assert browser.get("/status", Accept="*/*").status == 401
