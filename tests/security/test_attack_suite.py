@@ -82,3 +82,17 @@ def test_what_the_manual_says_is_tested_elsewhere_is() -> None:
             one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         assert not function or function in names, f"{path}::{function}"
+
+
+def test_each_poisoned_input_of_the_manual_names_its_test() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("## What is fed to Orchard")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in section.splitlines()
+        if line[:1] == "|"
+    ]
+    topics = [row[0].strip("| ") for row in rows[2:]]
+    assert [topic for topic in topics if topic] == [
+        "Test reports", "Agents' messages", "Git", "Folders", "Words", "Commands",
+    ]  # fmt: skip
+    assert [row for row in rows[2:] if "::" not in row[-1]] == []
