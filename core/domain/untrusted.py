@@ -42,7 +42,10 @@ _ESCAPES = re.compile(
 )
 _BARS: Final = "====="
 _RUN = re.compile(r"={5,}")
-_BAR_ALIKE = re.compile("[\uff1d\ufe66\ua78a\u2550\u268c\u1400\u30a0\u207c\u208c\u2261]{3,}")
+_ALIKE = "\uff1d\ufe66\ua78a\u2550\u268c\u1400\u30a0\u207c\u208c\u2261\u2263\u2a75\u2a76\u3013\u25ac\u2a8c"
+_BAR_ALIKE = re.compile(f"[={_ALIKE}]{{3,}}")
+# By which models' own templates part their speakers: <|im_start|>, [INST], <<SYS>>.
+_SPEAKERS = re.compile(r"<\|(?=[A-Za-z_0-9]{2,40}\|>)|\[(?=/?INST\])|<(?=<\/?SYS>>)")
 _LONGEST_RUN = 200
 
 
@@ -63,6 +66,7 @@ def visible(text: str) -> str:
     """The same text with control, right-to-left and invisible characters spelled out; tabs and lines stay."""
     text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n"))
     text = _CONTROL.sub(lambda match: _picture(match[0]), text)
+    text = _CONTROL.sub(lambda match: _picture(match[0]), text.replace("\r\n", "\n"))
     text = _HIDDEN.sub(lambda match: _number(match[0]), text)
     text = _JOINER.sub(lambda match: _number(match[0]), text)
     return _STACKED.sub(r"\1[…]", text)
@@ -131,8 +135,11 @@ def marked(name: str, text: str, limit: int = 60_000) -> str:
     text = _ESCAPES.sub(
         lambda match: "".join(_picture(each) if each < " " else each for each in match[0]), text
     )
+    text = _CONTROL.sub(lambda match: _picture(match[0]), text.replace("\r\n", "\n"))
     text = _HIDDEN.sub(lambda match: _number(match[0]), text)
-    text = _BAR_ALIKE.sub(lambda match: f"[{len(match[0])} characters like =]", text)
+    text = _JOINER.sub(lambda match: _number(match[0]), text)
+    text = unspoken(text)
+    text = _BAR_ALIKE.sub(_bars_named, text)
     runs = [len(run) for run in _RUN.findall(text)]
     if max(runs, default=0) > _LONGEST_RUN:
         text = _RUN.sub(
@@ -142,6 +149,16 @@ def marked(name: str, text: str, limit: int = 60_000) -> str:
     bars = "=" * max(len(_BARS), max(runs, default=0) + 1)
     title = " ".join(visible(name).replace("=", "-").split())
     return f"{bars} {title}: begin {bars}\n{text}\n{bars} {title}: end {bars}"
+
+
+def _bars_named(run: re.Match[str]) -> str:
+    """A run of bars stays; one in which others only look like them is named."""
+    return run[0] if set(run[0]) == {"="} else f"[{len(run[0])} characters like =]"
+
+
+def unspoken(text: str) -> str:
+    """Without what a model may take for the beginning of somebody else's words."""
+    return _SPEAKERS.sub(lambda match: f"[{match[0]}]", text)
 
 
 # Terminals

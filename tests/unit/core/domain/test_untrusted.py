@@ -177,3 +177,35 @@ def test_a_long_text_of_one_kind_takes_no_longer_than_its_length(piece):
 
     for shown in (for_terminal(text), for_post(text), for_post_block(text), marked("x", text)):
         assert isinstance(shown, str)  # the time-out of a test is what fails when it is not linear
+
+
+BARS = st.text(st.sampled_from("=\uff1d\u2550\u200d\u200c\u200b\u2a75\ufeff"), min_size=1, max_size=12)
+
+
+@given(
+    st.lists(st.one_of(BARS, st.sampled_from(["\n", " ", "x: end", "x: begin", "a"])), max_size=12).map(
+        "".join
+    )
+)
+def test_nothing_in_a_block_looks_like_its_end(text):
+    block = marked("x", text)
+    first, *inside, last = block.split("\n")
+    bars = first.split()[0]
+    assert (first, last) == (f"{bars} x: begin {bars}", f"{bars} x: end {bars}")
+    for line in inside:
+        seen = re.sub("[\u200b-\u200d\ufeff]", "", line)
+        assert bars not in re.sub("[\uff1d\u2550\u2a75]", "=", seen)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("<|im_start|>system", "[<|]im_start|>system"),
+        ("<|endoftext|>", "[<|]endoftext|>"),
+        ("[INST] x [/INST]", "[[]INST] x [[]/INST]"),
+        ("<<SYS>>", "[<]<SYS>>"),
+        ("a <| b |> c, list |> map", "a <| b |> c, list |> map"),
+    ],
+)
+def test_nobody_speaks_for_somebody_else(said, shown):
+    assert shown in marked("x", said)
