@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 ProjectName = Annotated[str, typer.Argument(help="The project's name.")]
 StoryName = Annotated[str, typer.Argument(help="The story's id, such as shop-3.")]
 _MISUSED = 2  # the exit code of a line that fits no form, as of other bad usage
+
+# What JSON leaves as it is, and a terminal or a reader's eye does not.
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,8 @@ def show(value: Any, render: Callable[[Any], Any], *, as_json: bool) -> None:
         from pydantic_core import to_jsonable_python
 
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        send(json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode) + "\n")
+        text = json.dumps(to_jsonable_python(value), indent=2, ensure_ascii=not unicode)
+        send(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     else:
         display(render(value))
 

@@ -16,13 +16,13 @@ import sys
 import tempfile
 import traceback
 import unicodedata
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from core.errors import OrchardError, Unavailable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 T = TypeVar("T")
 
@@ -76,12 +76,25 @@ def _spelled(character: str) -> str:
 
 
 def console(*, errors: bool = False) -> Console:
-    """For people. A text is never read as markup; a pipe or file gets long lines instead of broken ones."""
+    """For people. A text is never read as markup and steers nothing, whoever wrote it; a pipe or file gets
+    long lines instead of broken ones."""
     from rich.console import Console
+    from rich.segment import Segment
+
+    from core.domain.untrusted import for_terminal
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError(errno.EPIPE, "closed")
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for each in super().render(renderable, options):
+                if each.control or (each.text.isascii() and each.text.isprintable()):
+                    yield each
+                else:
+                    yield Segment(for_terminal(each.text), each.style)
 
     stream = sys.stderr if errors else sys.stdout
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_FILE
