@@ -109,7 +109,9 @@ class Linking:
         def unlink(tx: Transaction) -> None:
             user = users.by_person(tx.conn, _id(person))
             if user is None:
-                raise NotFound("This account of Discord is linked to nobody.")
+                raise NotFound(
+                    "This account of Discord is linked to nobody.", hint="The list of users shows who is."
+                )
             if by.user_id == user.id:
                 asker = current(tx.conn, by)
                 require(Action.LINK_OWN_ACCOUNT, asker)
