@@ -283,17 +283,21 @@ _OF_PROJECTS = frozenset({"resume", "feedback", "request_changes"})
 def form_texts(data: Any) -> dict[str, str]:
     """The texts of a sent form by their fields, in labels or (older) in action rows, in order. PURE."""
     found: dict[str, str] = {}
-    todo = list((data or {}).get("components", ()))
+    todo = _components(data)
     while todo:
         component = todo.pop(0)
-        if not isinstance(component, Mapping):
-            continue
         if component.get("type") == discord.ComponentType.text_input.value:
             found[str(component.get("custom_id"))] = str(component.get("value") or "")
-        todo += component.get("components") or []
-        if component.get("component"):
-            todo.append(component["component"])
+        todo += _components(component)
     return found
+
+
+def _components(holder: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(holder, Mapping):
+        return []
+    listed = holder.get("components")
+    several = listed if isinstance(listed, list | tuple) else ()
+    return [each for each in (*several, holder.get("component")) if isinstance(each, Mapping)]
 
 
 def _shows(interaction: discord.Interaction[Any], custom_id: str) -> bool:

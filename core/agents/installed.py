@@ -52,6 +52,6 @@ def installed_agent(folder: Path, name: str) -> Installed | None:
             versions={str(key): str(value) for key, value in record["versions"].items()},
             at=str(record["at"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return found if found.folder.is_dir() else None

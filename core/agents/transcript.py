@@ -152,7 +152,7 @@ def read_prompt(path: Path) -> str:
                 entry = json.loads(line)
                 blocks = entry["message"]["params"]["prompt"]
                 return "".join(str(block.get("text", "")) for block in blocks)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
     return ""
 

@@ -113,7 +113,7 @@ def _version_in(package: Path) -> str:
     """Empty where there is no package.json that can be read."""
     try:
         found = json.loads(package.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     return str(found.get("version", "")) if isinstance(found, dict) else ""
 

@@ -213,7 +213,7 @@ def matching_step(totp: pyotp.TOTP, code: str, now: datetime) -> int | None:
     present = int(now.timestamp()) // STEP_SECONDS
     found = None
     for step in range(max(0, present - _DRIFT_STEPS), present + _DRIFT_STEPS + 1):
-        if hmac.compare_digest(totp.generate_otp(step), code):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode("utf-8", "surrogatepass")):
             found = step
     return found
 

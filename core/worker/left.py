@@ -26,7 +26,7 @@ class Left(NamedTuple):
         try:
             note = json.loads(path.read_text())
             return cls(note["commit"], Phase(note["phase"]), note["tree"], bool(note.get("parked")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def write(self, path: Path) -> None:

@@ -82,7 +82,7 @@ class RunCache:
             document = json.loads(path.read_bytes())
             runs = tuple(_run_from(entry) for entry in document["runs"])
             os.utime(path)  # used lately: the last to be pruned
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return runs
 

@@ -212,6 +212,6 @@ def _table(package: bytes, name: str) -> Iterator[tuple[str, object]]:
 def _document(package: bytes) -> dict[str, object]:
     try:
         found = json.loads(package)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -83,7 +83,7 @@ def js_package_digest(package: bytes) -> str:
     """Of the parts of a package.json that decide how jest and vitest run."""
     try:
         found = json.loads(package)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         return digest_of(package)

@@ -59,7 +59,7 @@ def _report_differs(ended: Ended, finish: Record, files: Sequence[File], tool: s
         return
     try:
         reported = set(_reported(ended.report))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         yield f"The test report cannot be read: {type(error).__name__}: {str(error)[:200]}."
         return
     # What kept a file from being run is told in many ways: only the tests of the others are compared.

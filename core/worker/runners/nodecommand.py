@@ -106,7 +106,7 @@ def package_digest(package: bytes) -> str:
     """
     try:
         found = json.loads(package)
-    except ValueError:
+    except (ValueError, RecursionError):
         return digest_of(package)
     if not isinstance(found, dict):
         return digest_of(package)
