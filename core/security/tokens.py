@@ -12,9 +12,9 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
 from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Scope, require
 from core.security.secret_text import API_PREFIX, hash_token, new_token
-from core.security.users import current, levels_of, over, sought
+from core.security.users import current, levels_of, over, project_of, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
-from core.store import api_tokens, projects, users
+from core.store import api_tokens, users
 from core.store.api_tokens import ApiToken
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -68,7 +68,7 @@ class ApiTokens:
                 user_id=found.id,
                 name=label,
                 scopes=tuple(sorted(set(scopes))),
-                projects=tuple(sorted({projects.get(tx.conn, one).name for one in only})),
+                projects=tuple(sorted({project_of(tx.conn, asker, one) for one in only})),
                 made_at=tx.now,
                 expires_at=tx.now + timedelta(days=days),
             )

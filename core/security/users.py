@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from core.domain.access import AccessLevel
-from core.errors import InvalidInput, NotAllowed
+from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
 from core.security.access import (
     AT_THE_MACHINE,
@@ -16,6 +16,7 @@ from core.security.access import (
     Asker,
     Decision,
     Levels,
+    may,
     may_grant,
     require,
 )
@@ -91,7 +92,7 @@ class Users:
 
         def grant(tx: Transaction) -> User:
             asker = current(tx.conn, by)
-            name = projects.get(tx.conn, project).name
+            name = project_of(tx.conn, asker, project)
             require(Action.GRANT_PROJECT_ACCESS, asker, name)
             found = users.get(tx.conn, user)
             _held(may_grant(asker, level, levels_of(found).within(name), name))
@@ -230,6 +231,17 @@ def sought(conn: sqlite3.Connection, action: Action, by: Asker, name: str) -> Us
         require(action, current(conn, by))
         return users.get(conn, name)
     return found
+
+
+def project_of(conn: sqlite3.Connection, asker: Asker, name: str) -> str:
+    """The project's name as the store has it. Raises NotFound for one that is not there or that they do not
+    see, in the same words."""
+    if asker.levels.everywhere is not None:
+        return projects.get(conn, name).name
+    found = projects.find(conn, name)
+    if found is None or not may(Action.SEE_PROJECT, asker, found.name).allowed:
+        raise NotFound(f"There is no project named '{name[:80]}'.", hint="Look at the list of projects.")
+    return found.name
 
 
 def _held(decision: Decision) -> None:

@@ -141,6 +141,21 @@ async def test_who_has_no_right_over_people_does_not_learn_who_is_there(house) -
         await house.logins.of("nobody-here")
 
 
+async def test_who_is_in_one_project_does_not_learn_which_others_there_are(house) -> None:
+    await house.user("ann")
+    await house.user("eve", None)
+    eve = house.on_the_web(await house.users.grant_project_access("eve", "shop", AccessLevel.MAINTAINER))
+    for work in (
+        lambda project: house.users.grant_project_access("ann", project, AccessLevel.VIEWER, by=eve),
+        lambda project: house.tokens.make("eve", "t", [Scope.READ], only=[project], by=eve),
+    ):
+        said = [await words(work(project)) for project in ("bank", "none")]
+        assert [tuple(part.replace("bank", "none") for part in each) for each in said] == [said[1]] * 2
+        assert said[1][0] == "NotFound"
+        assert "bank" not in " ".join(said[1])
+        assert not await words(work("shop"))
+
+
 @pytest.mark.parametrize(
     "name",
     [
