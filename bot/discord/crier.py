@@ -16,7 +16,7 @@ from core.clock import Clock
 from core.domain.event import Event
 from core.domain.ping import Ping
 from core.domain.quiet import QuietHours, quiet_until
-from core.store import people, subscriptions
+from core.store import people, subscriptions, users
 from core.store.database import Store, Transaction
 
 _log = logging.getLogger(__name__)
@@ -32,8 +32,9 @@ class Crier:
 
     async def call(self, event: Event, ping: Ping, guild: discord.Guild) -> Call:
         def look(conn: sqlite3.Connection) -> tuple[Audience, Mapping[str, QuietHours]]:
+            subscribed = subscriptions.people_for(conn, event.project, ping)
             wanted = audience(
-                subscriptions.people_for(conn, event.project, ping),
+                [person for person in subscribed if not _shut_out(conn, person)],
                 self._mentions,
                 people=texts(event.data, "people"),
                 roles=texts(event.data, "roles"),
@@ -59,6 +60,12 @@ class Crier:
         for person in missing:
             people.miss(tx, actor_of(person), event.seq)
         return bool(missing)
+
+
+def _shut_out(conn: sqlite3.Connection, person: str) -> bool:
+    """Whether they are a user who was disabled: nothing calls them any more."""
+    user = users.by_person(conn, person.partition(":")[2])
+    return user is not None and user.disabled_at is not None
 
 
 def actor_of(person: int) -> str:

@@ -34,8 +34,8 @@ Made from the commands themselves by `python -m tests.architecture.commands_page
 
 In a project's channel, `project` may be left out, and in a story's thread `story` too (it takes an id or a
 title). What is in brackets may be left out. Each also works as text: `@Orchard sprint plan shop-1 shop-3`.
-"Looks" may be run by every member; "changes" needs one of `global.discord.roles` where some are configured. Roles
-may have levels instead, and people users of their own: see [users.md](users.md).
+"Looks" may be run by every member; "changes" needs one of `global.discord.roles` where some are configured.
+Roles may have levels instead, and people users of their own: see [users.md](users.md).
 For "decides" the project's settings say who may. Buttons do what the commands do.
 """
 

@@ -9,6 +9,9 @@ import pytest
 from bot.localguild import LocalGuild, Person
 from bot.localguild.model import Role
 from core.domain.access import AccessLevel
+from core.errors import NotAllowed
+from core.orchestrator.commands.admission import admitted
+from core.security.access import Asker, Face, Levels
 from tests.discord.bot.real_core import private, settled
 
 HELPER, READER = 4001, 4002
@@ -158,3 +161,57 @@ async def test_roles_that_the_server_has_not_are_told_at_the_start(
             pass
     [told] = [record.getMessage() for record in caplog.records if "no role" in record.getMessage()]
     assert "99, hleper" in told
+
+
+async def test_who_was_shut_out_is_called_no_longer(
+    orchard: Any, run_bot: Any, give: Give, alice: Person, bob: Person
+) -> None:
+    await linked(orchard, alice, "ann", "viewer")
+    await linked(orchard, bob, "bob", "viewer")
+    async with run_bot(role_levels=LEVELS):
+        for person in (alice, bob):
+            await settled(person, await person.slash("subscribe", {"project": "*"}))
+        await orchard.commands.disable_user("bob")
+        await orchard.block(await orchard.running_story())
+        post = await alice.wait_for_message(lambda message: "Skip" in message.labels)
+    assert f"<@{await alice.user_id()}>" in post.content
+    assert f"<@{await bob.user_id()}>" not in post.content
+
+
+async def test_a_user_of_one_project_is_shown_that_one_by_every_face(orchard: Any) -> None:
+    """What is of every project is cut by the core itself, whoever asks it for somebody."""
+    await orchard.add_project("vault")
+    for project in ("shop", "vault"):
+        story = await orchard.running_story(project, f"Story of {project}")
+        await orchard.ask(story)
+    asker = Asker(name="user:ann", levels=Levels(projects={"shop": AccessLevel.VIEWER}), face=Face.WEB)
+    theirs = admitted(orchard.commands, asker)
+    shown = {
+        "system": await theirs.system(),
+        "projects": await theirs.projects(),
+        "stories": await theirs.stories(),
+        "titles": await theirs.story_titles(),
+        "approvals": await theirs.approvals(),
+        "events": await theirs.events(limit=1000),
+        "digest": await theirs.digest(f"discord:{1}", hours=24),
+        "news": await theirs.news(0, 1000),
+        "sessions": await theirs.sessions(),
+        "budgets": await theirs.budgets(),
+        "insights": await theirs.insights(),
+        "agents": await theirs.agents(),
+        "resources": await theirs.resources(),
+    }
+    for name, found in shown.items():
+        assert "vault" not in repr(found), name
+    for name in ("system", "projects", "stories", "titles", "approvals", "events", "digest"):
+        assert "shop" in repr(shown[name]), name
+    for wish in (
+        lambda: theirs.project("vault"),
+        lambda: theirs.story("vault-1"),
+        lambda: theirs.news(0, 1000, "vault"),
+        lambda: theirs.subscribe("discord:1", "vault"),
+        lambda: theirs.start_project("shop", actor="x"),
+    ):
+        with pytest.raises(NotAllowed):
+            await wish()
+    assert await theirs.sessions("vault") == ()
