@@ -315,3 +315,14 @@ class TestSockets:
 def test_json_is_what_a_program_gets_and_a_page_a_person(browser):
     assert json.loads(browser.get("/nothing", Accept="application/json").body)["status"] == 404
     assert "<h1>" in browser.get("/nothing").text or "There is nothing here." in browser.get("/nothing").text
+
+
+def test_a_token_has_a_bound_of_its_own_from_wherever_it_is_used(house):
+    token = house.token(AccessLevel.VIEWER, "read")
+    with house.serving(calls_per_minute=20, public_url="https://orchard.example.org") as port:
+        token.port = port
+        answers = [
+            token.get("/api/v1/whoami", X_Forwarded_For=f"192.0.2.{number}").status for number in range(30)
+        ]
+    assert set(answers) == {200, 429}
+    assert answers[0] == 200
