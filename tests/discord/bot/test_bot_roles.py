@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -186,6 +187,9 @@ async def test_a_user_of_one_project_is_shown_that_one_by_every_face(orchard: An
         await orchard.ask(story)
     asker = Asker(name="user:ann", levels=Levels(projects={"shop": AccessLevel.VIEWER}), face=Face.WEB)
     theirs = admitted(orchard.commands, asker)
+    helping = admitted(
+        orchard.commands, replace(asker, levels=Levels(projects={"shop": AccessLevel.CONTRIBUTOR}))
+    )
     shown = {
         "system": await theirs.system(),
         "projects": await theirs.projects(),
@@ -211,6 +215,8 @@ async def test_a_user_of_one_project_is_shown_that_one_by_every_face(orchard: An
         lambda: theirs.news(0, 1000, "vault"),
         lambda: theirs.subscribe("discord:1", "vault"),
         lambda: theirs.start_project("shop", actor="x"),
+        lambda: helping.link_session("shop-1", "vault-1", actor="x"),
+        lambda: helping.fork_session("vault-1.1", "shop-1", actor="x"),
     ):
         with pytest.raises(NotAllowed):
             await wish()
