@@ -8,10 +8,9 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -25,6 +24,8 @@ from core.store.audit import Auditor
 from core.store.cipher import Cipher, is_plain
 from core.store.database import Store
 from core.store.replacing import connected, prove
+
+pytestmark = pytest.mark.timeout(180)  # a fork and a look at the whole store for each step
 
 ROWS = 400
 CLOCK = SystemClock()
@@ -41,22 +42,10 @@ def encrypted(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is some: what a killed process wrote stays on any file system, and thousands of
-    steps that each wait for a disk take a minute of waiting."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(prefix="orchard-key-change-", dir=memory) as name:
-        yield Path(name)
-
-
-@pytest.fixture
-def store(folder: Path, encrypted: bool) -> tuple[Path, KeySource]:
-    source = KeySource(file=folder / "key")
+def store(in_memory: Path, encrypted: bool) -> tuple[Path, KeySource]:
+    source = KeySource(file=in_memory / "key")
     key = source.load_or_make({})
-    path = folder / "orchard.db"
+    path = in_memory / "orchard.db"
 
     async def fill() -> None:
         auditor = Auditor(key)

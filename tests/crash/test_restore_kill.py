@@ -24,6 +24,8 @@ from core.store.cipher import Cipher, is_plain
 from core.store.database import Store
 from core.store.replacing import connected, prove
 
+pytestmark = pytest.mark.timeout(180)  # a fork and a look at the whole store for each step
+
 KEY = Key(bytes(range(32)))
 CLOCK = SystemClock()
 ROWS = 60
@@ -82,8 +84,8 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     os._exit(0)
 
 
-def test_killed_before_any_step_of_a_restore(tmp_path: Path, encrypted: bool) -> None:
-    path, folder = tmp_path / "orchard.db", tmp_path / "backups"
+def test_killed_before_any_step_of_a_restore(in_memory: Path, encrypted: bool) -> None:
+    path, folder = in_memory / "orchard.db", in_memory / "backups"
     write(path, encrypted)
     backup = back_up(path, folder, KEY, clock=CLOCK).path
     write(path, encrypted)
@@ -100,16 +102,16 @@ def test_killed_before_any_step_of_a_restore(tmp_path: Path, encrypted: bool) ->
         with closing(connected(path, Cipher(KEY) if encrypted else None)) as conn:
             told.append(len(audit.entries(conn, kind=AuditKind.STORE_RESTORED)))
         assert proven.audit_rows == (ROWS + 1 if told[-1] else 2 * ROWS)
-        for kept in tmp_path.glob("*.before-*"):
+        for kept in in_memory.glob("*.before-*"):
             if not kept.name.endswith(("-wal", "-shm", "-journal")):
                 assert prove(kept, KEY).audit_rows in (ROWS + 1, 2 * ROWS)
     assert step > 10
     assert (told[1], told[-1]) == (0, 1)
-    assert not list(tmp_path.glob("*.restore*"))  # the last one took away what those before it left
+    assert not list(in_memory.glob("*.restore*"))  # the last one took away what those before it left
 
 
-def test_killed_before_any_step_of_a_backup(tmp_path: Path, encrypted: bool) -> None:
-    path, folder = tmp_path / "orchard.db", tmp_path / "backups"
+def test_killed_before_any_step_of_a_backup(in_memory: Path, encrypted: bool) -> None:
+    path, folder = in_memory / "orchard.db", in_memory / "backups"
     write(path, encrypted)
     step, killed = 0, True
     while killed:
