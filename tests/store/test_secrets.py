@@ -16,12 +16,14 @@ from core.domain.project import Project
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.security.audit import AuditKind
 from core.security.keys import Key
-from core.security.secrets import Secrets
+from core.security.secrets import Secrets, reseal
 from core.store import audit
+from core.store import secrets as rows
 from core.store.audit import Auditor, Entry
 from core.store.database import Store
+from core.store.transaction import Transaction
 
-KEY = Key(bytes(range(32)))
+KEY, OTHER = Key(bytes(range(32))), Key(bytes(range(1, 33)))
 VALUE = "hunter2-is-no-password"
 
 
@@ -158,3 +160,26 @@ async def test_the_redactor_knows_the_values_of_all_projects(secrets: Secrets) -
     text = redactor.text("value-of-shop value-of-blog known-elsewhere")
     assert "value" not in text
     assert "elsewhere" not in text
+
+
+async def test_no_nonce_comes_twice(secrets: Secrets, store: Store) -> None:
+    """The same value, name and project, over and over, also sealed anew with another key and back."""
+    seen: set[tuple[bytes, bytes]] = set()
+
+    def keep(tx: Transaction) -> None:
+        (row,) = rows.every(tx.conn)
+        assert row.nonce is not None
+        assert row.sealed is not None
+        seen.add((row.nonce, row.sealed))
+
+    def back_and_forth(tx: Transaction) -> None:
+        reseal(tx.conn, KEY, OTHER)
+        keep(tx)
+        reseal(tx.conn, OTHER, KEY)
+        keep(tx)
+
+    for _ in range(30):
+        await secrets.set("shop", "TOKEN", "the-same-value", actor="a")
+        await store.write(keep)
+        await store.write(back_and_forth)
+    assert len({nonce for nonce, _ in seen}) == len({sealed for _, sealed in seen}) == 90
