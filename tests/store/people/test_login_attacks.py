@@ -10,6 +10,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from core.bus import Bus
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
 from core.security.access import Action, Scope, may
@@ -17,6 +18,7 @@ from core.security.logins import Missing, NotLoggedIn
 from core.security.passwords import Crowded
 from core.security.rate_limit import TooManyTries
 from core.security.witness import DeedKind
+from core.store.database import Store
 
 WRONG = "plum under tall ladder"
 
@@ -375,3 +377,56 @@ async def test_what_is_under_way_when_its_rights_go_is_refused_at_its_end(house)
     )
     with pytest.raises(NotAllowed):
         await house.users.reset_password("eve", "a third pear and ladder", by=by)
+
+
+# -- other programs, and restarts --------------------------------------------------------------
+
+
+async def test_what_another_program_withdraws_is_gone_here_at_once(house, path, clock) -> None:
+    await house.user("ann")
+    session = (await house.logins.log_in("ann", house.password, "x")).token
+    token, _ = await house.tokens.make("ann", "ci", [Scope.READ])
+    async with Store.open(path, clock=clock, bus=Bus()) as other:
+        at_the_machine = replace(house, store=other)
+        assert (await house.logins.who(session)).missing is Missing.NOTHING
+        await at_the_machine.users.disable("ann")
+        assert (await words(house.logins.who(session)))[0] == "NotLoggedIn"
+        assert (await words(house.tokens.asker(token)))[0] == "BadToken"
+
+
+async def test_a_restart_forgets_neither_time_nor_tries_nor_used_codes(house, path, clock) -> None:
+    ann = await house.user("ann")
+    totp, codes = await house.enrolled(ann)
+    clock.advance(30)
+    code = house.code(totp)
+    token = (
+        await house.logins.prove((await house.logins.log_in("ann", house.password, "x")).token, code)
+    ).token
+    await house.second_factor.check(ann.id, codes[0])
+    await guess(house, "bob", "y", 5)
+    async with Store.open(path, clock=clock, bus=Bus()) as anew:
+        again = replace(house, store=anew)
+        assert (await again.logins.who(token)).asker.second_factor
+        for used in (code, codes[0]):
+            with pytest.raises(NotAllowed):
+                await again.second_factor.check(ann.id, used)
+        with pytest.raises(TooManyTries):
+            await again.logins.log_in("bob", house.password, "y")
+        clock.advance(3600)
+        with pytest.raises(NotLoggedIn):
+            await again.logins.who(token)
+
+
+async def test_a_token_ends_at_its_end_and_not_a_moment_later(house, clock) -> None:
+    await house.user("ann")
+    token, kept = await house.tokens.make("ann", "ci", [Scope.READ], days=1)
+    clock.advance(86400 - 1)
+    assert (await house.tokens.asker(token)).scopes == {Scope.READ}
+    clock.advance(1)
+    assert clock.now() == kept.expires_at
+    assert (await words(house.tokens.asker(token)))[0] == "BadToken"
+    assert not may(
+        Action.SEE_PROJECT,
+        replace(house.on_the_web(await house.users.get("ann")), scopes=frozenset()),
+        "shop",
+    ).allowed
