@@ -131,4 +131,4 @@ async def test_a_product_is_developed_from_the_channel_alone(new_house) -> None:
             slowest = max(alice.slowest_seconds, bob.slowest_seconds)
         assert house.subjects("shop")[-2:] != []
         assert git(house.projects["shop"], "status", "--porcelain") == ""
-        assert slowest < 2.0  # of the three seconds that Discord gives
+        assert slowest < 3.0  # which Discord gives; later answers are lost
