@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from core.agents.commandline import Line, Redirection, SimpleCommand, Unparsable, Word
 from core.agents.git_rules import judge_git
 from core.agents.program_lists import (
     ASKED,
@@ -30,7 +31,7 @@ from core.agents.program_lists import (
 )
 from core.agents.program_rules import RULES
 from core.agents.roles import Rights
-from core.agents.shellwords import Line, Redirection, SimpleCommand, Unparsable, Word, parse_line
+from core.agents.shellwords import parse_line
 from core.agents.wrapping import WRAPPERS, Opaque, unwrap
 
 _DEEPEST = 6

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.agents.shellwords import Word
+from core.agents.commandline import Word
 
 
 class Judging(Protocol):

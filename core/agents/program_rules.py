@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.agents import git_rules
+from core.agents.commandline import Word
 from core.agents.program_lists import TELLING
-from core.agents.shellwords import Word
 
 
 class Judging(git_rules.Judging, Protocol):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.agents.shellwords import Unparsable, parse_line
+from core.agents.commandline import Unparsable
+from core.agents.shellwords import parse_line
 
 
 def words(text: str) -> list[list[str]]:
