@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.ids import branch_of
 from core.removal import remove_tree
+from core.walking import walk
 from core.worker.contract import Salvage
 from core.worker.git import GitFailed, Repository
 from core.worker.gitobjects import Staged
@@ -193,7 +194,7 @@ class Finder:
         place = self._folder / story
         names: list[str] = []
         for folder in nested:
-            for here, folders, files in os.walk(place / folder):
+            for here, folders, files in walk(place / folder):
                 folders[:] = [name for name in folders if name != ".git"]
                 paths = [Path(here) / name for name in files]
                 plain = [path for path in paths if path.is_file() and not path.is_symlink()]

@@ -16,6 +16,7 @@ from pathlib import Path
 from core.agents.digest import ReadTurn, digest
 from core.agents.prompts import Linked, earlier_session
 from core.agents.redaction import Redactor, secrets_in
+from core.walking import walk
 from core.worker.contract import PastTurn, PhaseJob
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def bring_home(source: Path, target: Path) -> bool:
     if target.exists() or not source.is_dir():
         return False
     size = 0
-    for folder, _, names in os.walk(source):
+    for folder, _, names in walk(source):
         for name in names:
             try:
                 size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - of many

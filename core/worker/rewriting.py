@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.walking import walk
 from core.worker.runners.contract import Place, Runner
 
 _PASSED_OVER = frozenset({".git", "node_modules"})
@@ -59,7 +60,7 @@ def written_over(place: Place, runner: Runner, before: Look, put_back: frozenset
 
 def _walk(top: Path, since: Look | None) -> Iterator[tuple[str, list[str]]]:
     """Links to folders are not followed."""
-    for folder, names, files in os.walk(top):
+    for folder, names, files in walk(top):
         at = folder.removeprefix(str(top)).lstrip("/")
         names[:] = [
             name

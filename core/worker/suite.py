@@ -11,7 +11,6 @@ import asyncio
 import os
 import re
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from core.isolation.launch import Completed, ContainedProcess, run
 from core.isolation.plan import Level, Limits, Machine, Sandbox, plan_launch
 from core.known_secrets import known_secrets
 from core.removal import discard_tree, temporary_folder
+from core.walking import walk
 from core.worker.channel import ChannelReader
 from core.worker.contract import ProjectSetup
 from core.worker.discretion import of_run
@@ -161,10 +161,10 @@ def _start_ticks(pid: int) -> str:
 
 def _drop_compiled(checkout: Path) -> None:
     """Compiled Python that was committed could stand in for sources that say something else."""
-    for folder, names, _files in os.walk(checkout):
+    for folder, names, _files in walk(checkout):
         if "__pycache__" in names:
             names.remove("__pycache__")
-            shutil.rmtree(Path(folder) / "__pycache__", ignore_errors=True)
+            discard_tree(Path(folder) / "__pycache__")
 
 
 async def run_suite(
