@@ -1,4 +1,4 @@
-"""`make fuzz`: the property tests, each with many new examples. What shows a fault is printed at its smallest."""
+"""`make fuzz`: the property tests, each with many new examples. A fault is shown by its smallest example."""
 
 from __future__ import annotations
 
