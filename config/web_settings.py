@@ -75,6 +75,6 @@ class WebSettings(Section):
     @model_validator(mode="after")
     def _has_names(self) -> WebSettings:
         for name in self.trusted_hosts:
-            if "*" in name or "/" in name or ":" in name.strip("[]") and not name.startswith("["):
+            if "*" in name or "/" in name or (":" in name.strip("[]") and not name.startswith("[")):
                 raise ValueError(f"trusted_hosts: {name[:60]} should be a whole name, without port or *")
         return self
