@@ -10,8 +10,8 @@ from pathlib import Path
 def walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """As os.walk, from the top down: (folder, its folders, its files).
 
-    Folders that are taken out of their list are not entered, nor are links to folders, which stand among them.
-    What cannot be read is passed over.
+    Folders that are taken out of their list are not entered, nor are links to folders, which stand among
+    them. What cannot be read is passed over.
     """
     left = [os.fspath(top)]
     while left:
