@@ -186,7 +186,8 @@ def _gate_refused(event: Event, data: Data, _: str) -> Notice:
     )
     summary = "" if fields else f": {plain(text(data, 'summary'))}"
     return say(
-        f"❌ {code(text(data, 'phase'))}, try {title(text(data, 'attempt'), 20) or '?'}, was refused{summary}.",
+        f"❌ {code(text(data, 'phase'))}, try {title(text(data, 'attempt'), 20) or '?'}, "
+        f"was refused{summary}.",
         fields=fields,
         tone=Tone.BAD,
     )
@@ -329,8 +330,8 @@ def _quarantined(event: Event, data: Data, _: str) -> Notice:
     if not until and seconds is not None:
         until = f" for {seconds:.0f} s"
     return say(
-        f"🚑 The worker of **{event.project}** crashed {title(text(data, 'restarts'), 20)} times and rests{until}. "
-        "Its stories stand where their last passed gate put them.",
+        f"🚑 The worker of **{event.project}** crashed {title(text(data, 'restarts'), 20)} times and rests"
+        f"{until}. Its stories stand where their last passed gate put them.",
         place=Place.CHANNEL,
         tone=Tone.BAD,
     )
