@@ -206,7 +206,7 @@ def _become(command: list[str]) -> None:
         signal.set_wakeup_fd(-1)
         for number in (*_PASSED_ON, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        os.execve(command[0], command, _given_environment())  # noqa: S606 - no shell is meant
+        os.execve(command[0], command, _given_environment())
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         os.write(2, f"relay: cannot run {command[0]}: {error.strerror}\n".encode())
@@ -226,7 +226,7 @@ def _let_go_of_files() -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib is slow to import
+    for name in os.listdir("/proc/self/fd"):
         try:
             if int(name) > 2 and os.get_inheritable(int(name)):
                 os.close(int(name))
