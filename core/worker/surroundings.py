@@ -35,6 +35,8 @@ _OWN_REFS = ("refs/heads/orchard/", "refs/orchard/")
 # In Orchard's folder these change by themselves.
 _LIVELY = (
     "orchard.",
+    "audit.head",
+    ".audit.head.",
     "control.sock",
     "logs",
     "transcripts",
