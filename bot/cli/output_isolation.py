@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from core.doctor.isolation import Attempt, SandboxView
 
 _GATEWAY = 65535
+# The same in each group of tries.
+_NAME_WIDTH = 34
+_WORD_WIDTH = len("open at this level")
 
 
 def plans(views: Sequence[SandboxView]) -> RenderableType:
@@ -61,21 +65,24 @@ def plan(view: SandboxView) -> RenderableType:
 
 
 def attempts(found: Sequence[Attempt]) -> RenderableType:
+    parts: list[RenderableType] = []
+    for (topic, level), tries in groupby(found, key=lambda each: (each.topic, each.level)):
+        parts += [Text(f"  {topic}, level {level}", style="bold"), _tries(tries)]
+    return Group(*parts, _sum(found))
+
+
+def _tries(found: Iterable[Attempt]) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column()
+    table.add_column(overflow="fold", width=_NAME_WIDTH)
+    table.add_column(no_wrap=True, width=_WORD_WIDTH)
     table.add_column(overflow="fold")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    above = ("", "")
     for each in found:
-        if (each.topic, each.level) != above:
-            above = (each.topic, each.level)
-            table.add_row("", Text(f"{each.topic}, level {each.level}", style="bold"), "", "")
         sign, style = ("✓", "green") if each.held else ("✗", "red") if each.expected else ("•", "yellow")
         word = "held" if each.held else "GOT THROUGH" if each.expected else "open at this level"
         told = Text(clean(each.found), style="dim")
         table.add_row(Text(sign, style=style), Text(each.name), Text(word, style=style), told)
-    return Group(table, _sum(found))
+    return table
 
 
 def _sum(found: Sequence[Attempt]) -> Text:
