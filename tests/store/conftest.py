@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,16 +61,25 @@ async def store(path: Path, clock: TestClock, bus: Bus) -> AsyncIterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file that all steps were applied to."""
+    file = tmp_path_factory.mktemp("migrated") / "tables.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        migrations.migrate(connection, file)
+    return file.read_bytes()
+
+
 @pytest.fixture
-def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """The schema on a file of its own, with the settings that guards rely on."""
+def conn(tmp_path: Path, migrated: bytes) -> Iterator[sqlite3.Connection]:
+    """The schema on a file of its own, with the settings that guards rely on; no power cut is waited for."""
     file = tmp_path / "tables.db"
-    connection = sqlite3.connect(file, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    migrations.migrate(connection, file)
-    yield connection
-    connection.close()
+    file.write_bytes(migrated)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = OFF")
+        yield connection
 
 
 @pytest.fixture
