@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.agents.command_rules import Judge
 from core.agents.roles import Rights
+from core.agents.shell.judge import Judge
 from core.isolation.plan import Level
 
 _LOOKING = frozenset({"read", "search", "think"})

@@ -9,10 +9,10 @@ import shlex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.agents.commandline import Unparsable
 from core.agents.policy import Allow, Deny, ToolRequest, decide
 from core.agents.roles import Rights, Role
-from core.agents.shellwords import parse_line
+from core.agents.shell.line import Unparsable
+from core.agents.shell.line_reader import parse_line
 from core.isolation.plan import Level
 
 RIGHTS = Rights(role=Role.CODE, story_id="demo-1", is_test=lambda path: path.startswith("tests/"))

@@ -13,9 +13,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from core.agents.commandline import Line, Redirection, SimpleCommand, Unparsable, Word
-from core.agents.git_rules import judge_git
-from core.agents.program_lists import (
+from core.agents.roles import Rights
+from core.agents.shell.git_rules import judge_git
+from core.agents.shell.line import Line, Redirection, SimpleCommand, Unparsable, Word
+from core.agents.shell.line_reader import parse_line
+from core.agents.shell.program_rules import RULES
+from core.agents.shell.programs import (
     ASKED,
     DENIED,
     LIKE_SHELLS,
@@ -29,10 +32,7 @@ from core.agents.program_lists import (
     TELLING,
     TOLD_ONLY,
 )
-from core.agents.program_rules import RULES
-from core.agents.roles import Rights
-from core.agents.shellwords import parse_line
-from core.agents.wrapping import WRAPPERS, Opaque, unwrap
+from core.agents.shell.wrappers import WRAPPERS, Opaque, unwrap
 
 _DEEPEST = 6
 _MOST_PLACES = 8  # folders that a line may be in, as it goes

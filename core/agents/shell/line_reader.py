@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from core.agents.commandline import (
+from core.agents.shell.line import (
     Building,
     HereDocument,
     Line,
@@ -21,7 +21,7 @@ from core.agents.commandline import (
     Unparsable,
     Word,
 )
-from core.agents.wordreader import WordReader
+from core.agents.shell.word_reader import WordReader
 
 LONGEST = 20_000  # characters of a line; people read longer ones
 _MOST = 500  # simple commands

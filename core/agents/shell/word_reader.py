@@ -1,6 +1,6 @@
 """The words of a shell line: quotes, variables, substitutions, patterns. PURE.
 
-What a substitution holds is a list of commands, which `core.agents.shellwords` reads.
+What a substitution holds is a list of commands, which `core.agents.shell.line_reader` reads.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from typing import Self
 
-from core.agents.commandline import Building, HereDocument, Unparsable, Word
+from core.agents.shell.line import Building, HereDocument, Unparsable, Word
 
 _DEEPEST = 12
 _KEYWORD = re.compile(r"(?:[a-z]+|[!{}]|\[\[)(?=[\s;&|<>()]|$)")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.agents.commandline import Unparsable
-from core.agents.shellwords import parse_line
+from core.agents.shell.line import Unparsable
+from core.agents.shell.line_reader import parse_line
 
 
 def words(text: str) -> list[list[str]]:

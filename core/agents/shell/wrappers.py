@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.agents.commandline import Word
+from core.agents.shell.line import Word
 
 
 class Opaque(ValueError):

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from core.agents import git_rules
-from core.agents.commandline import Word
-from core.agents.program_lists import TELLING
+from core.agents.shell import git_rules
+from core.agents.shell.line import Word
+from core.agents.shell.programs import TELLING
 
 
 class Judging(git_rules.Judging, Protocol):

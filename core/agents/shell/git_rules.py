@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.agents.commandline import Word
+from core.agents.shell.line import Word
 
 
 class Judging(Protocol):
