@@ -7,14 +7,12 @@ its signature tells who wrote it.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import sqlite3
 from pathlib import Path
 
+from core.durable_file import replace_whole
 from core.errors import Unavailable
 from core.security.audit import Mark
-from core.security.keys import sync_folder
 from core.store import audit
 from core.store.audit import Auditor
 
@@ -62,17 +60,9 @@ class HeadFile:
         text = json.dumps(
             {"seq": mark.seq, "hash": mark.hash.hex(), "key_id": mark.key_id, "mac": mark.mac.hex()}
         )
-        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-            sync_folder(self.path.parent)
+            replace_whole(self.path, text + "\n")
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise Unavailable(
                 f"The audit log's head cannot be kept in {self.path}.",
                 why=error.strerror or str(error),

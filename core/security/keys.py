@@ -25,6 +25,7 @@ from typing import NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from core.durable_file import draft_of, replace_whole, sync_folder, write_new
 from core.errors import InvalidInput, Unavailable
 
 VARIABLE = "ORCHARD_KEY"
@@ -156,10 +157,10 @@ def keep_key(path: Path, key: Key) -> Key:
     """Writes the key where no file is; the key of a file that is there already is returned instead.
 
     The file appears whole (a link to a written one), so a crash leaves no half key."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = draft_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(draft, key)
+        write_new(draft, _text(key))
         with suppress(FileExistsError):
             os.link(draft, path)
     except OSError as error:
@@ -172,32 +173,14 @@ def keep_key(path: Path, key: Key) -> Key:
 
 def replace_key(path: Path, key: Key) -> None:
     """The file holds this key from now on, and never none or half of one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        _write(draft, key)
-        draft.replace(path)
+        replace_whole(path, _text(key))
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
-def _write(path: Path, key: Key) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{key.hex()}\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """What was renamed or linked in it is durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _text(key: Key) -> str:
+    return f"{key.hex()}\n"
 
 
 def _unusable(path: Path, why: str) -> Unavailable:

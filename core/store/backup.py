@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.clock import Clock
+from core.durable_file import sync_folder
 from core.errors import Unavailable
 from core.security.audit import AuditKind, Mark
-from core.security.keys import Key, sync_folder
+from core.security.keys import Key
 from core.store import audit, migrations
 from core.store.audit import Auditor
 from core.store.cipher import is_plain

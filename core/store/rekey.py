@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.clock import Clock
+from core.durable_file import sync_folder
 from core.errors import InvalidInput, OrchardError, Unavailable
 from core.security.audit import AuditKind, Mark
-from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, replace_key, sync_folder
+from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, replace_key
 from core.security.sealing import Unsealable
 from core.security.secrets import reseal
 from core.store import audit, migrations

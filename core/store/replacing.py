@@ -15,8 +15,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.durable_file import sync_folder
 from core.errors import Unavailable
-from core.security.keys import Key, sync_folder
+from core.security.keys import Key
 from core.store import faults, migrations
 from core.store.audit import Auditor
 from core.store.cipher import Cipher, is_plain
