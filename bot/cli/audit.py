@@ -61,7 +61,7 @@ def export(
 
 
 async def _export(session: Session, file: Path) -> int:
-    """Whole or not at all: it is written beside its place and then linked there."""
+    """Whole or not at all: it is written beside its place and then renamed."""
     import os
     import tempfile
 

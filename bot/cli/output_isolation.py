@@ -5,18 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from bot.cli.marks import clean
+from core.doctor.isolation import GATEWAY_DOOR, Attempt, SandboxView
 
-if TYPE_CHECKING:
-    from core.doctor.isolation import Attempt, SandboxView
-
-_GATEWAY = 65535
 # The same in each group of tries.
 _NAME_WIDTH = 34
 _WORD_WIDTH = len("open at this level")
@@ -55,7 +51,7 @@ def plan(view: SandboxView) -> RenderableType:
     if view.doors:
         table = Table(title="Doors", title_justify="left", box=None, show_header=False)
         for door in view.doors:
-            port = "the model gateway's port" if door.port == _GATEWAY else f"127.0.0.1:{door.port}"
+            port = "the model gateway's port" if door.port == GATEWAY_DOOR else f"127.0.0.1:{door.port}"
             table.add_row(
                 Text(port), Text("the allow-list proxy" if door.proxy else "that port of this machine")
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -122,19 +122,6 @@ async def _account(
 ) -> Response:
     house, own = house_of(request), visitor.own
     user, problem = own.user, None if error is None else problem_of(error)
-    left = await house.second_factor.recovery_codes_left(user.id)
-    values: dict[str, Any] = {
-        "email": user.email,
-        "level": "levels in single projects" if user.level is None else user.level.name.lower(),
-        "second_factor": visitor.asker.second_factor,
-        "proved": visitor.asker.second_factor,
-        "codes_left": left,
-        "required": _required(request),
-        "sessions": await house.logins.of(user.username, visitor.asker),
-        "session_id": own.login.id,
-        "tokens": await house.tokens.of(user.username, visitor.asker),
-        "scopes": _SCOPES,
-    }
     return page(
         "account",
         status=200 if problem is None else problem.status,
@@ -142,7 +129,15 @@ async def _account(
         note=note,
         user=user.username,
         csrf=visitor.csrf,
-        **values,
+        email=user.email,
+        level="levels in single projects" if user.level is None else user.level.name.lower(),
+        second_factor=visitor.asker.second_factor,
+        codes_left=await house.second_factor.recovery_codes_left(user.id),
+        required=_required(request),
+        sessions=await house.logins.of(user.username, visitor.asker),
+        session_id=own.login.id,
+        tokens=await house.tokens.of(user.username, visitor.asker),
+        scopes=_SCOPES,
     )
 
 

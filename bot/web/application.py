@@ -20,7 +20,7 @@ from bot.web.visitors import Asks, Unfinished
 from core.errors import OrchardError
 from core.ids import new_id
 from core.security.access import Action
-from core.security.logins import Missing, NotLoggedIn
+from core.security.logins import NotLoggedIn
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +101,7 @@ def _said(request: Request, problem: Problem) -> Response:
 async def _orchard_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OrchardError)
     if isinstance(error, NotLoggedIn) and wants_page(request):
-        missing = error.missing if isinstance(error, Unfinished) else Missing.NOTHING
-        places = {Missing.SECOND_FACTOR: "/login/code", Missing.ENROLMENT: "/login/enrol"}
-        return go(places.get(missing, "/login"))
+        return go(login.next_page(error.missing) if isinstance(error, Unfinished) else "/login")
     return _said(request, problem_of(error))
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from bot.web.cookies import FORM, SESSION, clear_cookie, set_cookie
 from bot.web.page import go, page, picture_of
-from bot.web.problem import problem_of
+from bot.web.problem import Problem, problem_of
 from bot.web.visitors import (
     Visitor,
     check_form,
@@ -34,7 +34,7 @@ async def show_login(request: Request) -> Response:
         visitor = await session_of(request)
     except NotLoggedIn:
         return await _login_page(request)
-    return go(_next(visitor.own.missing))
+    return go(next_page(visitor.own.missing))
 
 
 @router.post("/login")
@@ -57,7 +57,7 @@ async def log_in(request: Request) -> Response:
 async def show_code(request: Request) -> Response:
     visitor = await session_of(request)
     if visitor.own.missing is not Missing.SECOND_FACTOR:
-        return go(_next(visitor.own.missing))
+        return go(next_page(visitor.own.missing))
     return _page("code", visitor)
 
 
@@ -150,17 +150,16 @@ async def _login_page(request: Request, error: OrchardError | None = None) -> Re
     return page(
         "login",
         status=200 if problem is None else problem.status,
-        headers=None if problem is None else _without_challenge(problem.headers),
+        headers=None if problem is None else _without_challenge(problem),
         problem=problem,
         csrf=house.forms.token(_about(nonce)),
         first=not await house.runtime.store.read(users.owners),
     )
 
 
-def _without_challenge(headers: object) -> dict[str, str]:
-    """A browser would answer a challenge with a window of its own."""
-    assert isinstance(headers, dict)
-    return {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
+def _without_challenge(problem: Problem) -> dict[str, str]:
+    """Its headers; a browser would answer a challenge with a window of its own."""
+    return {name: value for name, value in problem.headers.items() if name != "WWW-Authenticate"}
 
 
 def _page(name: str, visitor: Visitor, error: OrchardError | None = None) -> Response:
@@ -192,10 +191,11 @@ async def _own_form(request: Request, visitor: Visitor) -> dict[str, str]:
 
 def _opened(request: Request, opened: Opened) -> Response:
     give_cookie(request, set_cookie(SESSION, opened.token, house_of(request).site))
-    return go(_next(opened.missing))
+    return go(next_page(opened.missing))
 
 
-def _next(missing: Missing) -> str:
+def next_page(missing: Missing) -> str:
+    """Where somebody goes on whose password was right."""
     return {Missing.SECOND_FACTOR: "/login/code", Missing.ENROLMENT: "/login/enrol"}.get(missing, ACCOUNT)
 
 

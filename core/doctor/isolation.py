@@ -40,7 +40,7 @@ from core.worker.environment import Environment
 from core.worker.ways_out import has_own_network, open_ways
 
 _STORY = "STORY"
-_GATEWAY_DOOR = 65535  # stands for the model gateway's port, which is known when it runs
+GATEWAY_DOOR = 65535  # stands for the model gateway's port, which is known when it runs
 _TRY = Path(__file__).with_name("sandbox_try.py")
 _SECONDS = 60.0
 # Of the worktree, what the role may not write.
@@ -143,7 +143,7 @@ class Reviewer:
         doors: tuple[Door, ...] = ()
         if has_own_network(level):
             ports = [*loopback_ports(agent, None), *loopback_doors(parse_egress(rules))]
-            ports += [_GATEWAY_DOOR] if agent.gateway is not None else []
+            ports += [GATEWAY_DOOR] if agent.gateway is not None else []
             folder = state / "doors" / _STORY
             doors = (
                 Door(socket=folder / "proxy", port=3128, proxy=True),
