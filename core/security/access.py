@@ -313,7 +313,7 @@ def _token(action: Action, rule: Rule, asker: Asker, project: str | None) -> Dec
     if not rule.in_project:
         why = f"This token is for single projects, so it may not {action}."
         return Decision(allowed=False, why=why, needs="a token for every project")
-    if rule.in_project and project not in asker.projects:
+    if project not in asker.projects:
         return Decision(
             allowed=False, why=f"This token is not for {project}.", needs=f"a token for {project}"
         )

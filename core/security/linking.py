@@ -26,7 +26,7 @@ from core.security.access import (
 )
 from core.security.rate_limit import TooManyTries
 from core.security.secret_text import hash_code, new_code
-from core.security.users import current, levels_of, over, sought
+from core.security.users import current, levels_of, own_or_over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import users
 from core.store.database import Store
@@ -63,10 +63,7 @@ class Linking:
 
         def make(tx: Transaction) -> None:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
-            if by.user_id == found.id:
-                require(Action.LINK_OWN_ACCOUNT, current(tx.conn, by))
-            else:
-                over(tx.conn, Action.RESET_LOGIN, by, found)
+            own_or_over(tx.conn, Action.LINK_OWN_ACCOUNT, by, found)
             if found.disabled_at:
                 raise NotAllowed(f"{found.username} is disabled.", hint="Enable the user first.")
             users.set_code(tx, found.id, hash_code(code), tx.now + timedelta(minutes=CODE_MINUTES))
@@ -112,11 +109,7 @@ class Linking:
                 raise NotFound(
                     "This account of Discord is linked to nobody.", hint="The list of users shows who is."
                 )
-            if by.user_id == user.id:
-                asker = current(tx.conn, by)
-                require(Action.LINK_OWN_ACCOUNT, asker)
-            else:
-                asker = over(tx.conn, Action.RESET_LOGIN, by, user)
+            asker = own_or_over(tx.conn, Action.LINK_OWN_ACCOUNT, by, user)
             users.unlink(tx, _id(person))
             self._tell(tx, DeedKind.ACCOUNT_UNLINKED, asker.name, f"user:{user.username}")
 

@@ -15,12 +15,12 @@ from core.domain.wording import cleaned
 from core.errors import NotAllowed, NotFound
 from core.ids import new_id
 from core.security import tries
-from core.security.access import AT_THE_MACHINE, NOBODY, Action, Asker, Face, require
+from core.security.access import AT_THE_MACHINE, NOBODY, Action, Asker, Face
 from core.security.passwords import Crowded, Passwords, check_new
 from core.security.rate_limit import TooManyTries
 from core.security.second_factor import SecondFactor, wrong_code
 from core.security.secret_text import SESSION_PREFIX, hash_token, new_token
-from core.security.users import current, levels_of, over, sought
+from core.security.users import levels_of, own_or_over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import logins, users
 from core.store.database import Store
@@ -146,7 +146,7 @@ class Logins:
         )
         logins.add(tx, login, hash_token(token))
         self._tell(tx, DeedKind.LOGGED_IN, known.username, client=login.client)
-        return Opened(token=token, missing=self._missing(tx.conn, login))
+        return Opened(token=token, missing=self._shown(tx.conn, login)[0])
 
     def _refused(self, tx: Transaction, name: str, one: tries.Try, client: str) -> None:
         self._tell(tx, DeedKind.LOGIN_REFUSED, name, client=_clean(client))
@@ -255,7 +255,7 @@ class Logins:
 
         def look(conn: sqlite3.Connection) -> tuple[Login, ...]:
             found = sought(conn, Action.RESET_LOGIN, by, user)
-            _may_end(conn, by, found)
+            own_or_over(conn, Action.MANAGE_OWN_LOGIN, by, found)
             return tuple(one for one in logins.open_of(conn, found.id) if not self._over(one))
 
         return await self._store.read(look)
@@ -265,7 +265,7 @@ class Logins:
 
         def end(tx: Transaction) -> None:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
-            asker = _may_end(tx.conn, by, found)
+            asker = own_or_over(tx.conn, Action.MANAGE_OWN_LOGIN, by, found)
             one = next((one for one in logins.open_of(tx.conn, found.id) if one.id == login_id), None)
             if one is None:
                 raise NotFound("There is no such session.", hint="It may have ended by itself.")
@@ -278,7 +278,7 @@ class Logins:
 
         def end(tx: Transaction) -> int:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
-            asker = _may_end(tx.conn, by, found)
+            asker = own_or_over(tx.conn, Action.MANAGE_OWN_LOGIN, by, found)
             ending = [one for one in logins.open_of(tx.conn, found.id) if one.id != but]
             for one in ending:
                 self._end(tx, one, "revoked", asker.name)
@@ -305,14 +305,7 @@ class Logins:
         user = users.by_id(conn, login.user_id)
         if user is None or user.disabled_at or self._over(login) or self._stolen(login, which):
             return None, login
-        factor = logins.factor_of(conn, user.id)
-        proved = (
-            factor is not None
-            and factor.confirmed_at is not None
-            and login.proved_at is not None
-            and login.proved_at >= factor.confirmed_at
-        )
-        missing = self._missing(conn, login)
+        missing, proved = self._shown(conn, login)
         asker = Asker(
             name=f"user:{user.username}",
             levels=levels_of(user) if missing is Missing.NOTHING else NOBODY,
@@ -323,12 +316,13 @@ class Logins:
         due = which is Shown.PRESENT and self._clock.now() - login.rotated_at >= _ROTATED_EVERY
         return Session(user=user, login=login, missing=missing, asker=asker, rotation_due=due), None
 
-    def _missing(self, conn: sqlite3.Connection, login: Login) -> Missing:
+    def _shown(self, conn: sqlite3.Connection, login: Login) -> tuple[Missing, bool]:
+        """What it lacks, and whether a code of the second factor of now was shown in it."""
         factor = logins.factor_of(conn, login.user_id)
-        if factor is not None and factor.confirmed_at is not None:
-            proved = login.proved_at is not None and login.proved_at >= factor.confirmed_at
-            return Missing.NOTHING if proved else Missing.SECOND_FACTOR
-        return Missing.ENROLMENT if self._rules.second_factor_required else Missing.NOTHING
+        if factor is None or factor.confirmed_at is None:
+            return Missing.ENROLMENT if self._rules.second_factor_required else Missing.NOTHING, False
+        proved = login.proved_at is not None and login.proved_at >= factor.confirmed_at
+        return Missing.NOTHING if proved else Missing.SECOND_FACTOR, proved
 
     def _over(self, login: Login) -> bool:
         """Also when the clock went back for longer than that: or a session of a day when it was wrong would
@@ -372,14 +366,6 @@ class Logins:
     def _tell(self, tx: Transaction, kind: DeedKind, username: str, actor: str = "", **data: str) -> None:
         subject = f"user:{username}"
         self._witness(tx, Deed(kind=kind, actor=actor or subject, subject=subject, data=data))
-
-
-def _may_end(conn: sqlite3.Connection, by: Asker, user: User) -> Asker:
-    if by.user_id != user.id:
-        return over(conn, Action.RESET_LOGIN, by, user)
-    asker = current(conn, by)
-    require(Action.MANAGE_OWN_LOGIN, asker)
-    return asker
 
 
 def _was_there(conn: sqlite3.Connection, user: User | None, client: str) -> bool:

@@ -10,9 +10,9 @@ from core.clock import Clock
 from core.domain.wording import cleaned
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
-from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Scope, require
+from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Scope
 from core.security.secret_text import API_PREFIX, hash_token, new_token
-from core.security.users import current, levels_of, over, project_of, sought
+from core.security.users import levels_of, own_or_over, project_of, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import api_tokens, users
 from core.store.api_tokens import ApiToken
@@ -58,7 +58,7 @@ class ApiTokens:
 
         def make(tx: Transaction) -> ApiToken:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
-            asker = _may_manage(tx.conn, by, found)
+            asker = own_or_over(tx.conn, Action.MANAGE_OWN_TOKENS, by, found)
             if found.disabled_at:
                 raise NotAllowed(f"{found.username} is disabled.", hint="Enable the user first.")
             if len(api_tokens.of_user(tx.conn, found.id)) >= MOST_TOKENS:
@@ -81,11 +81,12 @@ class ApiTokens:
     async def asker(self, token: str) -> Asker:
         """Who shows it, with what they may now. Raises BadToken, in the same words for every reason."""
         hashed = hash_token(token)
-        found = await self._store.read(lambda conn: api_tokens.find(conn, hashed))
-        user = None
-        if found is not None:
-            user_id = found.user_id
-            user = await self._store.read(lambda conn: users.by_id(conn, user_id))
+
+        def look(conn: sqlite3.Connection) -> tuple[ApiToken | None, User | None]:
+            token = api_tokens.find(conn, hashed)
+            return token, None if token is None else users.by_id(conn, token.user_id)
+
+        found, user = await self._store.read(look)
         now = self._clock.now()
         if found is None or user is None or user.disabled_at or found.revoked_at or found.expires_at <= now:
             raise BadToken(
@@ -110,7 +111,7 @@ class ApiTokens:
 
         def look(conn: sqlite3.Connection) -> tuple[ApiToken, ...]:
             found = sought(conn, Action.RESET_LOGIN, by, user)
-            _may_manage(conn, by, found)
+            own_or_over(conn, Action.MANAGE_OWN_TOKENS, by, found)
             return api_tokens.of_user(conn, found.id)
 
         return await self._store.read(look)
@@ -123,7 +124,7 @@ class ApiTokens:
             user = None if token is None else users.by_id(tx.conn, token.user_id)
             if token is None or user is None:
                 raise NotFound("There is no such token.")
-            asker = _may_manage(tx.conn, by, user)
+            asker = own_or_over(tx.conn, Action.MANAGE_OWN_TOKENS, by, user)
             if not api_tokens.revoke(tx, token_id):
                 raise NotFound("This token was revoked before.")
             self._tell(tx, DeedKind.TOKEN_REVOKED, asker, user, token)
@@ -136,14 +137,6 @@ class ApiTokens:
 
 
 _SCOPES = frozenset(map(str, Scope))
-
-
-def _may_manage(conn: sqlite3.Connection, by: Asker, user: User) -> Asker:
-    if by.user_id != user.id:
-        return over(conn, Action.RESET_LOGIN, by, user)
-    asker = current(conn, by)
-    require(Action.MANAGE_OWN_TOKENS, asker)
-    return asker
 
 
 def _check(name: str, scopes: Collection[Scope], days: int) -> None:

@@ -223,6 +223,15 @@ def over(conn: sqlite3.Connection, action: Action, by: Asker, user: User) -> Ask
     return asker
 
 
+def own_or_over(conn: sqlite3.Connection, own: Action, by: Asker, user: User) -> Asker:
+    """As `over`, with the right to reset logins; for one's own it takes the right to `own`."""
+    if by.user_id != user.id:
+        return over(conn, Action.RESET_LOGIN, by, user)
+    asker = current(conn, by)
+    require(own, asker)
+    return asker
+
+
 def sought(conn: sqlite3.Connection, action: Action, by: Asker, name: str) -> User:
     """The user, whether or not `by` may do it to them. Raises NotFound only for who may: to others a name
     that nobody has is the same as one that they have no right over."""
