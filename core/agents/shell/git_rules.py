@@ -8,21 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
 
+from core.agents.shell.judging import Judging
 from core.agents.shell.line import Word
-
-
-class Judging(Protocol):
-    """The part of the judge that is needed here."""
-
-    denied: list[str]
-    asked: list[str]
-
-    def writes(
-        self, targets: Sequence[Word], how: str, *, whole: bool = False, folder: bool = False
-    ) -> None: ...
-
 
 _LOOKING = frozenset(
     word

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from core.agents.roles import Rights
 from core.agents.shell.git_rules import judge_git
+from core.agents.shell.interpreter_rules import INTERPRETER, judge_interpreter
 from core.agents.shell.line import Line, Redirection, SimpleCommand, Unparsable, Word
 from core.agents.shell.line_reader import parse_line
 from core.agents.shell.program_rules import RULES
@@ -37,15 +38,6 @@ from core.agents.shell.wrappers import WRAPPERS, Opaque, unwrap
 _DEEPEST = 6
 _MOST_PLACES = 8  # folders that a line may be in, as it goes
 _PROGRAM = re.compile(r"[A-Za-z0-9_.+:-]+|\[|:")
-_INTERPRETER = re.compile(
-    r"(python|pypy|perl|ruby|node|nodejs|bun|deno|php|lua|luajit|tclsh|Rscript|osascript|pwsh|powershell|guile|ghci|"
-    r"irb|jshell|groovy|scala|elixir|swift|octave|sqlite|gdb|m4|dc)[\d.]*",
-    re.IGNORECASE,
-)
-_PLAIN_OPTIONS = frozenset({"--version", "--help", "--test", "--check", "--watch", "--no-warnings"})
-_PLAIN_OF_OTHERS = _PLAIN_OPTIONS | frozenset({"-v", "--enable-source-maps"})
-_PLAIN_OF_PYTHON = _PLAIN_OPTIONS | frozenset({"-V", "-u", "-B", "-s", "-I", "-E", "-S", "-O", "-OO", "-q"})
-_VALUED_OF_PYTHON = frozenset({"-W", "-X"})
 _PLAIN_OF_RUNNERS = frozenset({"--prefix", "-C", "--dir", "--cwd", "--workspace", "--filter"})
 _PLAIN_OF_RUN = re.compile(
     r"--(branch|append|parallel-mode|frozen|locked|no-sync|active|offline|(source|omit|include|rcfile)=.*)"
@@ -53,27 +45,10 @@ _PLAIN_OF_RUN = re.compile(
 _INSTALLING = frozenset(
     {"install", "i", "add", "ci", "remove", "uninstall", "view", "info", "list", "ls", "pip", "why"}
 )
-_SQL = re.compile(r"\s*(select|explain|pragma|with)\b.*|\.(tables|schema|indexes|dump)( \w+)?", re.I | re.S)
-_REACHING_SQL = re.compile(r"\b(writefile|readfile|edit|load_extension)\b", re.I)
 _LOADER = re.compile(r"ld(-linux|-musl)?[-.\w]*so[\d.]*")
 
 _HARMLESS_PLACES = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd/1", "/dev/fd/2")
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 the sandbox's own; nothing is opened here
-_RUNNING_MODULES = frozenset(
-    {
-        "code",
-        "pdb",
-        "cProfile",
-        "profile",
-        "trace",
-        "timeit",
-        "runpy",
-        "idlelib",
-        "http",
-        "tarfile",
-        "zipfile",
-    }
-)
 
 
 @dataclass(slots=True)
@@ -95,15 +70,12 @@ class Judge:
         self._judge_text(text)
 
     def _judge_text(self, text: str) -> None:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            self.asked.append("commands inside of commands are nested too deeply")
+        try:
+            line = parse_line(text)
+        except Unparsable as error:
+            self.asked.append(f"a command that cannot be read with certainty: {error}")
         else:
-            try:
-                self._judge_line(parse_line(text))
-            except Unparsable as error:
-                self.asked.append(f"a command that cannot be read with certainty: {error}")
-        self._depth -= 1
+            self._deeper(lambda: self._judge_line(line))
 
     def _judge_line(self, line: Line) -> None:
         for command in line.commands:  # before any is judged: in a loop the last one runs before the first
@@ -174,12 +146,16 @@ class Judge:
             self._judge_runner(name, words[1:], command)
         elif _LOADER.fullmatch(name):
             self.asked.append(f"{name} starts commands that are not known")
-        elif _INTERPRETER.fullmatch(name):
-            self._judge_interpreter(name, words[1:])
+        elif INTERPRETER.fullmatch(name):
+            judge_interpreter(self, name, words[1:])
         else:
             self.judge_file(path)
             if name not in TOLD_ONLY:
                 self._judge_unknown(name, words[1:])
+
+    def _judge_started(self, words: Sequence[Word], command: SimpleCommand) -> None:
+        """What another command starts."""
+        self._deeper(lambda: self._judge_words(words, command, certain=False))
 
     def _judge_unknown(self, name: str, words: Sequence[Word]) -> None:
         """A program that no rule knows may start what its words name: `fd -x git push`, `honcho run sh`."""
@@ -201,7 +177,7 @@ class Judge:
         for variable in inner.variables:
             self._judge_assignment(variable)
         if inner.words:
-            self._deeper(lambda: self._judge_words(inner.words, command, certain=False))
+            self._judge_started(inner.words, command)
 
     def _judge_runner(self, name: str, words: Sequence[Word], command: SimpleCommand) -> None:
         """`uv run CMD`, `npm exec CMD`: other subcommands are left to the sandbox."""
@@ -216,11 +192,11 @@ class Judge:
             while inner and inner[0].literal and _PLAIN_OF_RUN.fullmatch(inner[0].text):
                 inner = inner[1:]
             if inner and inner[0].literal and inner[0].text == "-m" and RUNNERS[name] == ("run",):
-                self._judge_interpreter("python", inner)
+                judge_interpreter(self, "python", inner)
             elif not inner or inner[0].text.startswith("-"):
                 self.asked.append(f"{name} {words[0].text} with options before the command")
             else:
-                self._deeper(lambda: self._judge_words(inner, command, certain=False))
+                self._judge_started(inner, command)
         elif words[0].text not in _INSTALLING:
             self._judge_unknown(name, words)
 
@@ -246,7 +222,7 @@ class Judge:
                 if option.endswith("dir"):
                     self._places.add(None)
                 if unknown:
-                    self._deeper(lambda inner=unknown: self._judge_words(inner, command, certain=False))  # type: ignore[misc]
+                    self._judge_started(unknown, command)
                 at = end + 1
 
     def _judge_shell(self, name: str, words: Sequence[Word], command: SimpleCommand) -> None:
@@ -274,7 +250,7 @@ class Judge:
                 self._judge_joined(f"{name} -c", words[at : at + 1])
                 return
         if at < len(words):
-            self._judge_script(words[at])
+            self.judge_script(words[at])
         elif command.fed is None or command.piped or sum(r.feeds for r in command.redirections) != 1:
             self.asked.append(f"{name} runs what it reads, which is not known")
         else:
@@ -286,7 +262,8 @@ class Judge:
         else:
             self._judge_text(" ".join(word.text for word in words))
 
-    def _judge_script(self, word: Word) -> None:
+    def judge_script(self, word: Word) -> None:
+        """A script that is named in a word."""
         if not word.literal:
             self.asked.append("runs a script whose name is only known when it runs")
         else:
@@ -298,36 +275,6 @@ class Judge:
             self.asked.append("runs what it reads, which is not known")
         elif posixpath.basename(path) in self._written:
             self.asked.append(f"runs {path[:80]}, which it writes before")
-
-    def _judge_interpreter(self, name: str, words: Sequence[Word]) -> None:
-        if not words:
-            self.asked.append(f"{name} runs what it reads, which is not known")
-            return
-        if name in ("deno", "bun") and words[0].text in ("eval", "repl", "exec", "x", "create"):
-            self.asked.append(f"{name} {words[0].text} runs what its words say")
-            return
-        if name.startswith("sqlite") and not all(_looks_only(word) for word in words[1:]):
-            self.asked.append(f"{name} with commands among its words")
-            return
-        python = name.startswith(("python", "pypy"))
-        takes = _VALUED_OF_PYTHON if python else frozenset[str]()
-        plain = _PLAIN_OF_PYTHON if python else _PLAIN_OF_OTHERS
-        rest = list(words)
-        while rest and rest[0].literal and rest[0].text in plain | takes:
-            ends = rest[0].text in ("--version", "-V", "--help", "--test", "-v")
-            del rest[: 2 if rest[0].text in takes else 1]
-            if ends and not rest:
-                return
-        if rest and rest[0].literal and rest[0].text == "-m" and python:
-            module = rest[1] if len(rest) > 1 else Word(text="", literal=False)
-            if not module.literal or module.text.partition(".")[0] in _RUNNING_MODULES:
-                self.asked.append(f"{name} -m with a module that runs what it is given")
-        elif not rest or not rest[0].literal or rest[0].text.startswith("-"):
-            self.asked.append(f"{name} with code among its words, or with an option that is not known")
-        else:
-            self._judge_script(rest[0])
-            if "shell" in [word.text for word in rest[1:2]]:  # Django's, Flask's: code in a word, or read
-                self.asked.append(f"{name} {rest[0].text[:40]} shell runs what it is given")
 
     # Places and files
 
@@ -400,10 +347,3 @@ def _publishes(words: Sequence[Word]) -> bool:
     if texts[:1] in (["npm"], ["nuget"], ["pub"]):
         del texts[0]
     return bool(texts) and texts[0] in PUBLISHING
-
-
-def _looks_only(word: Word) -> bool:
-    """Of sqlite3's words: a query, or a command that shows something."""
-    if not word.literal or not _SQL.fullmatch(word.text):
-        return word.literal and word.text in ("-header", "-json", "-csv", "-line", "-column", "-readonly")
-    return "\n." not in word.text and not _REACHING_SQL.search(word.text)

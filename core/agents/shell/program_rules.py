@@ -5,28 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from core.agents.shell import git_rules
+from core.agents.shell.judging import Judging
 from core.agents.shell.line import Word
 from core.agents.shell.programs import TELLING
-
-
-class Judging(git_rules.Judging, Protocol):
-    """The part of the judge that is needed here."""
-
-    def judge_file(self, path: str, *, script: bool = False) -> None: ...
-
-    def links(self, sources: Sequence[Word], target: Word) -> None: ...
-
 
 _SED = re.compile(
     r"(\d+|\$)?(,(\d+|\$|\+\d+))?([pdq]|s([/|#,])((?!\5)[^\n\\]|\\[^\n])*\5((?!\5)[^\n\\]|\\[^\n])*\5[gpiI\d]*)"
 )
 _AWK = re.compile(r"""[\w\s$,;{}'".:+*/=!<~%&()\\\[\]^?-]*""")
 _AWK_REACHING = re.compile(r"\b(system|getline|close|fflush)\b")
-
-
 _RECURSIVE = re.compile(r"-[a-zA-Z]*[rR][a-zA-Z]*|--r.*")
 
 
