@@ -120,10 +120,6 @@ class KeySource:
             return Key.parse(_ask(self.command, environment, self.seconds), source=f"`{self.command[0]}`")
         return read_key(self.file)
 
-    def load_or_make(self, environment: Mapping[str, str]) -> Key:
-        """As `load`; the first time, where nothing says otherwise, a new key is kept in the file."""
-        return self.load(environment) or make_key(self.file)
-
 
 def read_key(path: Path) -> Key | None:
     """The key in the file, or None when there is no file. Raises Unavailable when others may read or replace

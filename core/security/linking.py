@@ -7,7 +7,6 @@ rights, whatever their level is: the access matrix sees to that.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
@@ -22,11 +21,10 @@ from core.security.access import (
     Face,
     Levels,
     level_of_roles,
-    require,
 )
 from core.security.rate_limit import TooManyTries
 from core.security.secret_text import hash_code, new_code
-from core.security.users import current, levels_of, own_or_over, sought
+from core.security.users import levels_of, own_or_over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import users
 from core.store.database import Store
@@ -114,17 +112,6 @@ class Linking:
             self._tell(tx, DeedKind.ACCOUNT_UNLINKED, asker.name, f"user:{user.username}")
 
         await self._store.write(unlink)
-
-    async def people_of(self, user: str, by: Asker = AT_THE_MACHINE) -> tuple[str, ...]:
-        """Ids of their accounts."""
-
-        def look(conn: sqlite3.Connection) -> tuple[str, ...]:
-            found = sought(conn, Action.SEE_USERS, by, user)
-            if by.user_id != found.id:
-                require(Action.SEE_USERS, current(conn, by))
-            return users.people_of(conn, found.id)
-
-        return await self._store.read(look)
 
     async def asker(self, person: str, roles: Collection[str] = ()) -> Asker:
         """Who somebody in Discord is: their user's levels, or what their roles give, whichever is higher.

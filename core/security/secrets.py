@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from core.agents.redaction import SHORTEST, Redactor
+from core.agents.redaction import SHORTEST
 from core.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
@@ -75,10 +75,6 @@ class Handed:
                 hint="Rename the secret.",
             )
         return {**beside, **self._values}
-
-    def redactor(self, known: Collection[str] = ()) -> Redactor:
-        """Takes these values, and `known`, out of what the process says."""
-        return Redactor((*known, *self._values.values()))
 
     def __repr__(self) -> str:
         return f"Handed({', '.join(self.names)})"

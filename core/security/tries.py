@@ -15,7 +15,6 @@ from datetime import timedelta
 
 from core.security.rate_limit import Backoff, Tries, failed, wait_of
 from core.store import logins
-from core.store.logins import FailedTries
 from core.store.transaction import Transaction
 
 _KEPT = timedelta(days=2)
@@ -84,13 +83,15 @@ def begin(tx: Transaction, one: Try) -> timedelta:
     if wait := closed_for(tx, one):
         return wait
     for subject, rule in _rules(one).items():
-        _keep(tx, subject, failed(_tries(tx, subject), rule, tx.now))
+        logins.set_tries(tx, subject, failed(logins.tries_of(tx.conn, subject), rule, tx.now))
     return timedelta()
 
 
 def closed_for(tx: Transaction, one: Try) -> timedelta:
     """How long nothing of the kind is looked at."""
-    return max(wait_of(_tries(tx, subject), rule, tx.now) for subject, rule in _rules(one).items())
+    return max(
+        wait_of(logins.tries_of(tx.conn, subject), rule, tx.now) for subject, rule in _rules(one).items()
+    )
 
 
 def forgive(tx: Transaction, one: Try) -> None:
@@ -107,26 +108,14 @@ def undo(tx: Transaction, one: Try) -> None:
 
 def _take_back(tx: Transaction, rules: Mapping[str, Backoff]) -> None:
     for subject, rule in rules.items():
-        tries = _tries(tx, subject)
+        tries = logins.tries_of(tx.conn, subject)
         if tries.failures > 1:
             closed = tries.closed_until if tries.failures > rule.free else None
-            _keep(tx, subject, Tries(failures=tries.failures - 1, last_at=tries.last_at, closed_until=closed))
+            left = Tries(failures=tries.failures - 1, last_at=tries.last_at, closed_until=closed)
+            logins.set_tries(tx, subject, left)
         else:
             logins.forget_tries(tx, subject)
 
 
 def _rules(one: Try) -> Mapping[str, Backoff]:
     return {**one.clears, **one.takes_back}
-
-
-def _tries(tx: Transaction, subject: str) -> Tries:
-    kept = logins.tries_of(tx.conn, subject)
-    if kept is None:
-        return Tries()
-    return Tries(failures=kept.failures, last_at=kept.last_at, closed_until=kept.closed_until)
-
-
-def _keep(tx: Transaction, subject: str, tries: Tries) -> None:
-    assert tries.last_at is not None
-    row = FailedTries(failures=tries.failures, last_at=tries.last_at, closed_until=tries.closed_until)
-    logins.set_tries(tx, subject, row)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Any, TextIO
+from typing import Any
 
 from core.agents.redaction import Redactor
 from core.errors import Unavailable
@@ -293,15 +293,6 @@ def entries(
         )
         for row in found
     )
-
-
-def export(conn: sqlite3.Connection, out: TextIO, *, after: int = 0) -> int:
-    """Writes the rows as JSON lines, oldest first, and returns how many."""
-    count = 0
-    for row in rows(conn, after=after):
-        out.write(f"{audit.line_of(row)}\n")
-        count += 1
-    return count
 
 
 def head(conn: sqlite3.Connection) -> Mark:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from core.security.rate_limit import Tries
 from core.store.columns import from_optional_time, from_time, to_time
 from core.store.transaction import Transaction
 
@@ -157,12 +158,6 @@ def factor_of(conn: sqlite3.Connection, user_id: str) -> Factor | None:
     )
 
 
-def has_factor(conn: sqlite3.Connection, user_id: str) -> bool:
-    """One that is asked for."""
-    factor = factor_of(conn, user_id)
-    return factor is not None and factor.confirmed_at is not None
-
-
 def begin_factor(tx: Transaction, user_id: str, sealed: bytes) -> bool:
     """Takes the place of one that was not confirmed. False: there is one that was."""
     cursor = tx.conn.execute(
@@ -229,25 +224,21 @@ def recovery_codes_left(conn: sqlite3.Connection, user_id: str) -> int:
 # -- tries that failed -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedTries:
-    failures: int
-    last_at: datetime
-    closed_until: datetime | None
-
-
-def tries_of(conn: sqlite3.Connection, subject: str) -> FailedTries | None:
+def tries_of(conn: sqlite3.Connection, subject: str) -> Tries:
+    """None at all where nothing is kept."""
     row = conn.execute("SELECT * FROM failed_tries WHERE subject = ?", (subject,)).fetchone()
     if row is None:
-        return None
-    return FailedTries(
+        return Tries()
+    return Tries(
         failures=row["failures"],
         last_at=from_time(row["last_at"]),
         closed_until=from_optional_time(row["closed_until"]),
     )
 
 
-def set_tries(tx: Transaction, subject: str, tries: FailedTries) -> None:
+def set_tries(tx: Transaction, subject: str, tries: Tries) -> None:
+    """At least one, with its time."""
+    assert tries.last_at is not None
     closed = None if tries.closed_until is None else to_time(tries.closed_until)
     tx.conn.execute(
         "INSERT INTO failed_tries (subject, failures, last_at, closed_until) VALUES (?, ?, ?, ?)"

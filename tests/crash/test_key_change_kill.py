@@ -17,7 +17,7 @@ import pytest
 from core.bus import Bus
 from core.clock import SystemClock
 from core.security.audit import AuditKind
-from core.security.keys import KeySource
+from core.security.keys import KeySource, make_key
 from core.security.second_factor import KeySeal
 from core.store import audit, rekey
 from core.store.audit import Auditor
@@ -44,7 +44,7 @@ def encrypted(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def store(in_memory: Path, encrypted: bool) -> tuple[Path, KeySource]:
     source = KeySource(file=in_memory / "key")
-    key = source.load_or_make({})
+    key = make_key(source.file)
     path = in_memory / "orchard.db"
 
     async def fill() -> None:

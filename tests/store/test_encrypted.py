@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.domain.project import Project
 from core.errors import Unavailable
 from core.security.audit import AuditKind, ProblemKind
-from core.security.keys import Key, KeySource, Purpose, keep_key, read_key
+from core.security.keys import Key, KeySource, Purpose, keep_key, make_key, read_key
 from core.security.second_factor import KeySeal
 from core.security.secrets import Secrets
 from core.store import audit, cipher, faults, logins, rekey
@@ -236,7 +236,7 @@ def test_a_key_file_follows_its_store(
     path: Path, fill: Callable[[Key, bool], None], encrypted: bool, tmp_path: Path
 ) -> None:
     source = KeySource(file=tmp_path / "key")
-    old = source.load_or_make({})
+    old = make_key(source.file)
     fill(old, encrypted)
     rekey.change_key_in_file(path, source, encrypted=encrypted, clock=CLOCK, actor="cli:ann")
     new = rekey.settled(path, source.file)

@@ -50,7 +50,6 @@ async def test_a_process_gets_the_value_and_nothing_shows_it(secrets: Secrets, s
     child = await asyncio.create_subprocess_exec(*argv, env=handed.environment(argv, {}), stdout=PIPE)
     out = (await child.communicate())[0].decode()
     assert out.strip() == VALUE
-    assert handed.redactor().text(out).strip() == "[redacted: a secret of Orchard's]"
     assert VALUE not in f"{handed!r} {await secrets.listed('shop')}"
     with pytest.raises(TypeError):
         pickle.dumps(handed)

@@ -23,7 +23,7 @@ from core.domain.project import Project
 from core.errors import NotAllowed, OrchardError, Unavailable
 from core.security.access import Scope
 from core.security.audit import AuditKind, Mark
-from core.security.keys import Key, KeySource, Purpose
+from core.security.keys import Key, KeySource, Purpose, make_key
 from core.security.linking import Linking
 from core.security.logins import LoginRules, Logins
 from core.security.passwords import Cost, Passwords
@@ -431,7 +431,7 @@ def test_a_disk_that_is_full_in_the_middle_changes_nothing_and_is_told(
     path: Path, fill: Callable[..., None], tmp_path: Path, encrypted: bool, what: str, share: float
 ) -> None:
     source = KeySource(file=tmp_path / "key")
-    key = source.load_or_make({})
+    key = make_key(source.file)
     fill(encrypted, key, rows=100)
     backup = back_up(path, tmp_path / "backups", key, clock=CLOCK).path
     without_log(path, encrypted, key)

@@ -8,6 +8,7 @@ from core.security.access import Action, Face, may
 from core.security.linking import Linking
 from core.security.rate_limit import TooManyTries
 from core.security.witness import DeedKind
+from core.store import users
 
 DISCORD = "123456789012345678"
 
@@ -21,7 +22,7 @@ async def test_a_code_from_the_web_typed_in_discord_makes_them_one(house) -> Non
     assert (asker.name, asker.face, asker.levels.everywhere) == ("user:ann", Face.CHAT, AccessLevel.OWNER)
     assert may(Action.RUN_PROJECT, asker, "shop").allowed
     assert not may(Action.SET_LEVEL, asker).allowed
-    assert await house.linking.people_of("ann", house.on_the_web(ann)) == (DISCORD,)
+    assert await house.store.read(lambda conn: users.people_of(conn, ann.id)) == (DISCORD,)
 
 
 async def test_a_code_is_good_once_also_for_many_at_once(house, outcomes) -> None:
@@ -64,8 +65,6 @@ async def test_codes_are_made_by_oneself_or_an_operator_not_in_chat(house) -> No
     for by in (house.on_the_web(bob), await house.linking.asker(DISCORD)):
         with pytest.raises(NotAllowed):
             await house.linking.make_code("ann", by)
-    with pytest.raises(NotAllowed):
-        await house.linking.people_of("ann", house.on_the_web(bob))
     with pytest.raises(NotAllowed):
         await house.linking.unlink(DISCORD, house.on_the_web(bob))
     await house.linking.unlink(DISCORD, house.on_the_web(ann))

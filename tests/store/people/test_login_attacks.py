@@ -133,7 +133,6 @@ async def test_who_has_no_right_over_people_does_not_learn_who_is_there(house) -
         "token": lambda name: house.tokens.make(name, "t", [Scope.READ], by=eve),
         "tokens": lambda name: house.tokens.of(name, by=eve),
         "link": lambda name: house.linking.make_code(name, by=eve),
-        "people": lambda name: house.linking.people_of(name, by=eve),
     }
     for what, work in tries.items():
         there, absent = await words(work("ann")), await words(work("nobody-here"))

@@ -30,8 +30,8 @@ def test_a_command_gives_the_key(tmp_path: Path) -> None:
 
 
 def test_a_key_is_made_once_and_only_this_user_may_read_it(tmp_path: Path) -> None:
-    first = source(tmp_path).load_or_make({})
-    assert source(tmp_path).load_or_make({}) == first
+    first = make_key(tmp_path / "key")
+    assert make_key(tmp_path / "key") == source(tmp_path).load({}) == first
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
