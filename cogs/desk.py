@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +32,7 @@ from cogs.results import Results
 from cogs.text import cut
 from core.domain.access import AccessLevel, Standing
 from core.domain.story import StoryStatus
-from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError
+from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError, Unavailable
 from core.orchestrator.commands.admission import admitted
 from core.security.access import NOBODY, RULES, Action, Asker, Levels, may
 
@@ -51,6 +53,7 @@ AT_WORK = frozenset(
 Page = Callable[[str, int], Awaitable[Message]]
 
 
+ADMIT_SECONDS = 1.0  # for each of what is asked before an answer may begin: Discord gives 3 s for that
 _STORY_ID = re.compile(r"[\w.-]+-e?\d+")
 _STORY_OPTIONS = frozenset({"story", "stories", "other", "session"})
 _ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
@@ -117,15 +120,25 @@ class Desk:
         *,
         noted: bool = True,
     ) -> None:
-        """Raises NotAllowed when this person may not do `what` here, in any of these projects; from then on
-        `commands` are theirs. `noted`: a refusal of weight goes to the audit log."""
+        """Raises NotAllowed when this person may not do `what` here, in any of these projects, Unavailable
+        when that is not known in time; from then on `commands` are theirs. `noted`: a refusal of weight goes
+        to the audit log."""
         _ASKER.set(None)
-        known, who = await self._linked(user.id), person(user, guild, guild_id)
+        who = person(user, guild, guild_id)
+        try:
+            async with asyncio.timeout(ADMIT_SECONDS):
+                known = await self._linked(user.id)
+        except TimeoutError:
+            raise Unavailable("Orchard is busy: nothing was done.", hint="Try it again.") from None
         try:
             require(self.policy, who, what, linked=known, projects=projects)
         except NotAllowed as error:
             if noted and RIGHTS.get(what) is not Right.LOOK:
-                await self.core.note_denied(actor(user), what, _only(projects), error.why or error.message)
+                with suppress(TimeoutError):  # the row is written all the same: who was refused need not wait
+                    async with asyncio.timeout(ADMIT_SECONDS):
+                        await self.core.note_denied(
+                            actor(user), what, _only(projects), error.why or error.message
+                        )
             raise
         _ASKER.set(asker_of(self.policy, who, known))
 

@@ -74,13 +74,14 @@ class Counter:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 asked = await self._desk.commands.approval(approval_id)
+                standing = await self._desk.standing(interaction, asked.project)
         except TimeoutError:
             pass  # the answer itself will tell
         else:
             if asked.state is not ApprovalState.PENDING:
                 await self._show_answered(interaction, asked)
                 return
-            if may_answer(asked, await self._desk.standing(interaction, asked.project)):
+            if may_answer(asked, standing):
                 await whisper(interaction, render.may_not(asked, self._desk.roles))
                 return
         await self._ask_why(interaction, approval_id)

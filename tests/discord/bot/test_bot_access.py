@@ -1,9 +1,13 @@
 """Who may do what in the server: by role, by the user that somebody is linked with, and recorded."""
 
+import asyncio
 from typing import Any
 
-from bot.localguild import LocalGuild
-from tests.discord.bot.real_core import private, settled
+import pytest
+
+from bot.localguild import GuildSettings, LocalGuild, Person, RatePolicy
+from core.domain.approval import ApprovalState
+from tests.discord.bot.real_core import private, settled, until
 
 
 async def test_a_linked_person_may_what_their_user_may(
@@ -35,3 +39,60 @@ async def test_a_linked_person_may_what_their_user_may(
         shut = await settled(alice, await alice.slash("state", {"project": "shop"}))
         assert "disabled" in shut.text
     assert (await commands.verify_audit()).sound
+
+
+async def test_of_a_server_that_is_not_served_nothing_is_taken(
+    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person
+) -> None:
+    """Commands, suggestions, buttons and forms that are still there from when it was."""
+    async with run_bot():
+        approval = await orchard.ask(await orchard.running_story())
+        post = await alice.wait_for_message(lambda message: message.labels == ["Approve", "Reject"])
+        form = await alice.press(post, "Reject")
+        assert form.modal is not None
+        assert await alice.autocomplete("state", "project", "")
+    async with run_bot(wait=False, guild_id=guild.guild_id + 1) as service:
+        await until(lambda: "not in the Discord server" in service.status, "a bot without its server")
+        assert await alice.autocomplete("state", "project", "") == []
+        for answer in (
+            await alice.submit(form, {"text": "no"}),
+            await alice.press(post, "Approve"),
+            await alice.slash("state", {"project": "shop"}),
+        ):
+            refused = await settled(alice, answer)
+            assert private(refused)
+            assert "does not serve this server" in refused.text
+    assert (await orchard.commands.approval(approval.id)).state is ApprovalState.PENDING
+
+
+class TestABusyStore:
+    """Who asked is told in time, though what is to be read or written takes its own."""
+
+    @pytest.fixture
+    def guild_settings(self) -> GuildSettings:
+        return GuildSettings(rates=RatePolicy.generous(), response_seconds=20.0)  # a busy machine's own time
+
+    async def test_a_press_of_somebody_who_is_not_known_in_time_does_nothing(
+        self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with run_bot():
+            approval = await orchard.ask(await orchard.running_story())
+            post = await alice.wait_for_message(lambda message: message.labels == ["Approve", "Reject"])
+            monkeypatch.setattr(orchard.commands, "linked_account", _never)
+            told = await settled(alice, await alice.press(post, "Approve"))
+            assert private(told)
+            assert "busy" in told.text
+        assert (await orchard.commands.approval(approval.id)).state is ApprovalState.PENDING
+
+    async def test_a_refusal_does_not_wait_for_its_row(
+        self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with run_bot(roles=frozenset({"dev"})):
+            monkeypatch.setattr(orchard.commands, "note_denied", _never)
+            told = await settled(alice, await alice.slash("epic", {"text": "Pay", "project": "shop"}))
+            assert private(told)
+            assert "dev" in told.text
+
+
+async def _never(*_: Any) -> None:
+    await asyncio.Event().wait()
