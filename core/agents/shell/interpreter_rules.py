@@ -18,9 +18,11 @@ _PLAIN_OF_OTHERS = _PLAIN_OPTIONS | frozenset({"-v", "--enable-source-maps"})
 _PLAIN_OF_PYTHON = _PLAIN_OPTIONS | frozenset({"-V", "-u", "-B", "-s", "-I", "-E", "-S", "-O", "-OO", "-q"})
 _VALUED_OF_PYTHON = frozenset({"-W", "-X"})
 _RUNNING_MODULES = frozenset(
-    ("code", "pdb", "cProfile", "profile", "trace", "timeit", "runpy", "idlelib")
-    + ("http", "tarfile", "zipfile")
-)
+    {
+        "code", "pdb", "cProfile", "profile", "trace", "timeit", "runpy", "idlelib",
+        "http", "tarfile", "zipfile",
+    }
+)  # fmt: skip
 _SQL = re.compile(r"\s*(select|explain|pragma|with)\b.*|\.(tables|schema|indexes|dump)( \w+)?", re.I | re.S)
 _REACHING_SQL = re.compile(r"\b(writefile|readfile|edit|load_extension)\b", re.I)
 
