@@ -1,15 +1,14 @@
-"""Text from outside, made safe for where it goes: a post, a button, a prompt, a terminal. PURE.
+"""Text from outside, made safe for where it goes: a post, a prompt, a terminal. PURE.
 
 Titles, test names, agents' words, issues and people's reasons are all outside text. In a post none of it may
-ping, invite, format, name a link otherwise than by where it leads, or hide something from the reader; on a
-button it cannot pass for Orchard's own words; in a prompt it cannot close the marks that it stands between;
-in a terminal it cannot steer. What would have done so is shown, never silently dropped.
+ping, invite, format, name a link otherwise than by where it leads, or hide something from the reader; in a
+prompt it cannot close the marks that it stands between; in a terminal it cannot steer. What would have done so
+is shown, never silently dropped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 # Bidirectional marks and overrides, invisible and filling characters, line ends that only some programs know,
@@ -64,12 +63,7 @@ def cut(text: str, limit: int) -> str:
 
 def visible(text: str) -> str:
     """The same text with control, right-to-left and invisible characters spelled out; tabs and lines stay."""
-    text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n"))
-    text = _CONTROL.sub(lambda match: _picture(match[0]), text)
-    text = _CONTROL.sub(lambda match: _picture(match[0]), text.replace("\r\n", "\n"))
-    text = _HIDDEN.sub(lambda match: _number(match[0]), text)
-    text = _JOINER.sub(lambda match: _number(match[0]), text)
-    return _STACKED.sub(r"\1[…]", text)
+    return _STACKED.sub(r"\1[…]", _spelled_out(text))
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -112,14 +106,6 @@ def for_post_block(text: str, language: str = "", limit: int = 4000) -> str:
     return f"```{language}\n{cut(_unmentioned(inner), limit - frame)}\n```"
 
 
-def for_button(text: str, limit: int = 80) -> str:
-    """A label of outside words: in quotes, so that it never reads like one of Orchard's own buttons."""
-    inner = one_line(text, limit)
-    for quote in "“”„‟«»":
-        inner = inner.replace(quote, '"')
-    return f"“{cut(inner, limit - 2)}”"
-
-
 # Prompts
 
 
@@ -131,15 +117,10 @@ def marked(name: str, text: str, limit: int = 60_000) -> str:
     """
     if len(text) > limit:
         text = f"{text[:limit]}\n[{len(text) - limit} characters more]"
-    text = _SURROGATE.sub("\ufffd", text)
     text = _ESCAPES.sub(
         lambda match: "".join(_picture(each) if each < " " else each for each in match[0]), text
     )
-    text = _CONTROL.sub(lambda match: _picture(match[0]), text.replace("\r\n", "\n"))
-    text = _HIDDEN.sub(lambda match: _number(match[0]), text)
-    text = _JOINER.sub(lambda match: _number(match[0]), text)
-    text = unspoken(text)
-    text = _BAR_ALIKE.sub(_bars_named, text)
+    text = _BAR_ALIKE.sub(_bars_named, unspoken(_spelled_out(text)))
     runs = [len(run) for run in _RUN.findall(text)]
     if max(runs, default=0) > _LONGEST_RUN:
         text = _RUN.sub(
@@ -167,12 +148,9 @@ def unspoken(text: str) -> str:
 def for_terminal(text: str) -> str:
     """Without escape sequences, with every other character that steers or hides shown as U+FFFD."""
     text = _ESCAPES.sub("", text)
-    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in _filled(text))
-
-
-def _filled(text: str) -> Iterable[str]:
-    """Blanks that are no blanks to a reader's eye count as hidden, too."""
-    return _HIDDEN.sub("\ufffd", text.replace("\r\n", "\n"))
+    # Some of what is hidden counts as printable: fillers, for one.
+    text = _HIDDEN.sub("\ufffd", text.replace("\r\n", "\n"))
+    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in text)
 
 
 def _unlinked(text: str) -> str:
@@ -182,6 +160,14 @@ def _unlinked(text: str) -> str:
 
 def _unmentioned(text: str) -> str:
     return _MENTION.sub(lambda match: f"{match[0]}\u200b", text)
+
+
+def _spelled_out(text: str) -> str:
+    """Control and hidden characters by their pictures or numbers; tabs and line ends stay."""
+    text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n"))
+    text = _CONTROL.sub(lambda match: _picture(match[0]), text)
+    text = _HIDDEN.sub(lambda match: _number(match[0]), text)
+    return _JOINER.sub(lambda match: _number(match[0]), text)
 
 
 def _number(character: str) -> str:

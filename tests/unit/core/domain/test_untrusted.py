@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.untrusted import (
-    for_button,
     for_post,
     for_post_block,
     for_post_code,
@@ -56,7 +55,6 @@ def test_no_post_pings_invites_or_hides(text):
         for_post_line(text),
         for_post_code(text),
         for_post_block(text),
-        for_button(text),
     ):
         assert not re.search("[\u202a-\u202e\u2066-\u2069\u200e\u200f\ufeff\U000e0000-\U000e007f\x1b]", post)
         post.encode()
@@ -91,17 +89,6 @@ def test_fences_are_closed_once_and_by_us(text, limit):
 )
 def test_links_lead_where_they_say_and_nothing_invites(typed, shown):
     assert for_post(typed) == shown
-
-
-@given(SPOKEN)
-def test_a_button_of_outside_words_never_reads_like_ours(text):
-    label = for_button(text)
-
-    assert label[0] == "“"
-    assert label[-1] == "”"
-    assert not re.search("[“”„‟]", label[1:-1])
-    assert length(label) <= 80
-    assert "\n" not in label
 
 
 def test_accents_do_not_climb_over_other_lines():
