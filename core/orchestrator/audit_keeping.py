@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from core.clock import Clock
 from core.errors import OrchardError
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.database import Store
 
 log = logging.getLogger(__name__)

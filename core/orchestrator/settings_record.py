@@ -13,7 +13,7 @@ from config.loader import REGISTRATIONS, Configuration
 from config.project_section import OWN_FILE
 from core.security.audit import AuditKind
 from core.security.keys import Key, Purpose
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.transaction import Transaction
 
 _SUBJECT = "files"

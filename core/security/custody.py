@@ -12,7 +12,7 @@ from core.folder import only_one, state_folder
 from core.security.access import AT_THE_MACHINE, Action, Asker, require
 from core.security.keys import VARIABLE, Key
 from core.security.vault import Vault
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.backup import Restored, restore
 from core.store.rekey import change_key, change_key_in_file, settled
 from core.store.replacing import Proven, cipher_of, connected

@@ -14,7 +14,7 @@ from core.durable_file import replace_whole
 from core.errors import Unavailable
 from core.security.audit import Mark
 from core.store import audit
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 
 
 class HeadFile:

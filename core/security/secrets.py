@@ -22,7 +22,7 @@ from core.security.audit import AuditKind
 from core.security.keys import Key, Purpose
 from core.security.sealing import NONCE_BYTES, Place, Unsealable, seal, unseal
 from core.store import secrets as rows
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.database import Store
 from core.store.secrets import SealedSecret
 from core.store.transaction import Transaction

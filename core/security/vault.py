@@ -22,7 +22,7 @@ from core.folder import variables
 from core.security.audit import AuditKind
 from core.security.head_file import HeadFile
 from core.security.keys import Key, KeySource, make_key
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import Cipher, is_plain
 from core.store.database import Store
 from core.store.rekey import settled

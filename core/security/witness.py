@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.security.audit import AuditKind
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.transaction import Transaction
 
 

@@ -21,7 +21,7 @@ from core.errors import Unavailable
 from core.security.audit import AuditKind, Mark
 from core.security.keys import Key
 from core.store import audit, migrations
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import is_plain
 from core.store.replacing import (
     Proven,

@@ -21,7 +21,7 @@ from core.security.keys import Key, KeySource, Purpose, keep_key, read_key, repl
 from core.security.sealing import Unsealable
 from core.security.secrets import reseal
 from core.store import audit, migrations
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import Cipher, connect_plain
 from core.store.replacing import (
     Proven,

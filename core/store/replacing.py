@@ -19,7 +19,7 @@ from core.durable_file import sync_folder
 from core.errors import Unavailable
 from core.security.keys import Key
 from core.store import faults, migrations
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import Cipher, is_plain
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file

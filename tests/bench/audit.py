@@ -13,7 +13,7 @@ from core.clock import SystemClock
 from core.errors import Unavailable
 from core.security.audit import AuditKind
 from core.security.keys import Key
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import Cipher
 from core.store.database import Store, Transaction
 from tests.bench.figure import Figure

@@ -20,7 +20,7 @@ from core.security.audit import AuditKind
 from core.security.keys import KeySource, make_key
 from core.security.second_factor import KeySeal
 from core.store import audit, rekey
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.cipher import Cipher, is_plain
 from core.store.database import Store
 from core.store.replacing import connected, prove

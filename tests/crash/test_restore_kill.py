@@ -18,7 +18,7 @@ from core.clock import SystemClock
 from core.security.audit import AuditKind
 from core.security.keys import Key
 from core.store import audit
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.backup import back_up, prune_backups, restore
 from core.store.cipher import Cipher, is_plain
 from core.store.database import Store

@@ -20,7 +20,7 @@ from core.security import audit as chain
 from core.security.audit import AuditKind, Mark, ProblemKind
 from core.security.keys import Key
 from core.store import audit, migrations
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.database import Store
 from core.store.transaction import Transaction
 

@@ -18,7 +18,7 @@ from core.security.keys import Key, KeySource, Purpose, keep_key, make_key, read
 from core.security.second_factor import KeySeal
 from core.security.secrets import Secrets
 from core.store import audit, cipher, faults, logins, rekey
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.backup import back_up, prune_backups, restore
 from core.store.database import Store
 from core.store.replacing import connected, prove

@@ -19,7 +19,8 @@ from core.security.keys import Key
 from core.security.secrets import Secrets, reseal
 from core.store import audit
 from core.store import secrets as rows
-from core.store.audit import Auditor, Entry
+from core.store.audit import Entry
+from core.store.auditor import Auditor
 from core.store.database import Store
 from core.store.transaction import Transaction
 

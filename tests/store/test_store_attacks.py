@@ -33,7 +33,7 @@ from core.security.tokens import ApiTokens
 from core.security.users import Users
 from core.security.witness import audited
 from core.store import audit, cipher, rekey
-from core.store.audit import Auditor
+from core.store.auditor import Auditor
 from core.store.backup import back_up, restore
 from core.store.database import Store
 from core.store.replacing import connected, prove

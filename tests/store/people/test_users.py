@@ -12,6 +12,7 @@ from core.security.keys import Key
 from core.security.users import levels_of
 from core.security.witness import Deed, DeedKind, _audit_kind, audited
 from core.store import audit
+from core.store.auditor import Auditor
 from core.store.transaction import Transaction
 
 V, C, M, A, O = AccessLevel  # noqa: E741
@@ -192,7 +193,7 @@ async def test_what_cannot_be_recorded_does_not_happen(house) -> None:
 
 
 async def test_what_is_done_stands_in_the_audit_log(house) -> None:
-    auditor = audit.Auditor(Key.new())
+    auditor = Auditor(Key.new())
     house.witness = audited(auditor)
     await house.user("ann", O)
     await house.user("bob")
