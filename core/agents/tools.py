@@ -20,8 +20,8 @@ from core.agents.policy import ToolRequest
 _DETAIL_LIMIT = 100_000
 _PATH_KEYS = (
     "path", "file_path", "filePath", "abs_path", "absolute_path", "notebook_path", "filename", "file",
-    "source", "src", "destination", "dest", "dst", "target", "from", "to", "target_file", "uri", "paths", "files",
-    "old_path", "new_path", "oldPath", "newPath", "move_path", "movePath", "edits", "changes",
+    "source", "src", "destination", "dest", "dst", "target", "from", "to", "target_file", "uri", "paths",
+    "files", "old_path", "new_path", "oldPath", "newPath", "move_path", "movePath", "edits", "changes",
 )  # fmt: skip
 _COMMAND_KEYS = ("command", "cmd", "script", "commands", "code", "shell_command", "bash")
 _PATCHED = re.compile(

@@ -2,8 +2,8 @@
 
 Titles, test names, agents' words, issues and people's reasons are all outside text. In a post none of it may
 ping, invite, format, name a link otherwise than by where it leads, or hide something from the reader; in a
-prompt it cannot close the marks that it stands between; in a terminal it cannot steer. What would have done so
-is shown, never silently dropped.
+prompt it cannot close the marks that it stands between; in a terminal it cannot steer. What would have done
+so is shown, never silently dropped.
 """
 
 from __future__ import annotations
