@@ -198,10 +198,11 @@ FIELDS = st.fixed_dictionaries(
 
 @given(line=st.one_of(ODD, FIELDS.map(json.dumps), st.just("[" * 5_000), st.just("[]"), st.just("9" * 5000)))
 def test_any_line_of_an_export_is_a_row_or_refused(line: str) -> None:
+    found = audit.read_data(line)
+    assert found is None or audit.canonical(found) == line
     try:
         row = audit.from_line(line)
     except ValueError:
         return
     assert isinstance(row.seq, int)
     assert audit.from_line(audit.line_of(row)) == row
-    assert audit.read_data(line) is None or isinstance(line, str)
