@@ -107,7 +107,7 @@ def _allow_entry(value: str) -> str:
     try:
         return check_entry(value)
     except OrchardError as error:
-        raise ValueError(" ".join(part for part in (error.message, error.why, error.hint) if part)) from error
+        raise ValueError(str(error)) from error
 
 
 def _role(value: Any) -> Any:
