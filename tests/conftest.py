@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,13 +37,33 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
+# The tests' files in memory where there is plenty, since every commit to a store or a repository otherwise
+# waits for the disk, and all workers for the same one: a third of the whole run. What a killed process wrote
+# stays on any file system; a power cut is not among the tests.
+with suppress(OSError):
+    _memory = Path("/dev/shm")
+    _room = min(psutil.disk_usage(str(_memory)).free, psutil.virtual_memory().available)
+    if os.access(_memory, os.W_OK) and _room > 6 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_memory))
+
+_LONG = ("tests/crash/", "tests/integration/", "tests/discord/bot/", "tests/properties/", "tests/web/")
+
 _missing = pytest.StashKey[str]()
 _skipped = pytest.StashKey[list[str]]()
 
 
+@pytest.fixture
+def for_containers() -> Iterator[Path]:
+    """Not where other tests' files may be: a container is given nothing below /dev."""
+    with TemporaryDirectory(prefix="orchard-container-") as name:
+        yield Path(name)
+
+
 @pytest.hookimpl(trylast=True)  # after -k and -m have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips what is marked `bwrap` where bubblewrap cannot be used; asked once, by really running it."""
+    """What waits for programs comes first, so that no worker is left with such a file at the end. Skips what
+    is marked `bwrap` where bubblewrap cannot be used; asked once, by really running it."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
     marked = [item for item in items if item.get_closest_marker("bwrap")]
     if not marked:
         return

@@ -29,6 +29,11 @@ WORKS_UNHELD = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def tmp_path(for_containers: Path) -> Path:
+    return for_containers
+
+
 @pytest.mark.bwrap
 @pytest.mark.timeout(180)  # some containers
 @pytest.mark.parametrize("level", LEVELS[1:])

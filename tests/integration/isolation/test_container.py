@@ -42,6 +42,11 @@ def able() -> Machine:
 
 
 @pytest.fixture
+def tmp_path(for_containers: Path) -> Path:
+    return for_containers
+
+
+@pytest.fixture
 def engine(able: Machine) -> Container:
     assert able.container is not None
     return able.container

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,11 @@ from core.isolation.plan import Level
 from core.worker.contract import PhaseEnd, SuiteJob
 from core.worker.phases import run_phase
 from core.worker.testruns import run_tests
+
+
+@pytest.fixture
+def tmp_path(for_containers: Path) -> Path:
+    return for_containers
 
 
 async def test_a_project_s_tests_run_in_a_container(calculator, services, setup) -> None:
