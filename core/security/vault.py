@@ -15,11 +15,10 @@ from pathlib import Path
 from config.loader import Configuration
 from core.bus import Bus
 from core.clock import Clock
-from core.domain.event import Event, EventKind
-from core.domain.evidence import RefusalCode
+from core.domain.event import Event
 from core.errors import OrchardError, Unavailable
 from core.folder import variables
-from core.security.audit import AuditKind
+from core.security.audited_events import kept_of
 from core.security.head_file import HeadFile
 from core.security.keys import Key, KeySource, make_key
 from core.store.auditor import Auditor
@@ -109,59 +108,11 @@ class Vault:
             )
 
     def _on_event(self, tx: Transaction, event: Event) -> None:
-        kind, refused = _OF_WEIGHT.get(event.kind), _got_out(event)
-        if kind is None and not refused:
-            return
-        data = {
-            name: value
-            for name, value in event.data.items()
-            if name in _TOLD and isinstance(value, str | int | bool | None)
-        }
-        self.auditor.record(
-            tx,
-            kind or AuditKind.ISOLATION_BREACH,
-            actor=str(event.data.get("by") or event.actor),
-            project=event.project,
-            subject=str(event.data.get("approval") or event.story_id or ""),
-            data={**data, **refused, "event": event.kind.value},
-        )
-
-
-# What people decided, and what tried to get out: one row each, in the transaction that made it true.
-_OF_WEIGHT: Mapping[EventKind, AuditKind] = {
-    EventKind.APPROVAL_REQUESTED: AuditKind.APPROVAL_ASKED,
-    EventKind.APPROVAL_ANSWERED: AuditKind.APPROVAL_ANSWERED,
-    EventKind.AUTO_APPROVED: AuditKind.APPROVAL_ANSWERED,
-    EventKind.STORIES_APPROVED: AuditKind.APPROVAL_ANSWERED,
-    EventKind.APPROVAL_REFUSED_ATTEMPT: AuditKind.ACCESS_DENIED,
-    EventKind.PROJECT_REGISTERED: AuditKind.SETTINGS_CHANGED,
-    EventKind.BUDGET_RAISED: AuditKind.SETTINGS_CHANGED,
-    EventKind.LIMIT_BREACHED: AuditKind.ISOLATION_BREACH,
-    EventKind.NETWORK_DENIED: AuditKind.EGRESS_DENIED,
-}
-# What a gate saw of somebody who was about more than the work.
-_BREACHES = (
-    RefusalCode.TAMPERED,
-    RefusalCode.FOREIGN_COMMIT,
-    RefusalCode.WROTE_OUTSIDE,
-    RefusalCode.FLOODED,
-)
-_TOLD = (
-    *("approval", "kind", "state", "by", "how", "level", "question", "reason", "approve", "why"),
-    *("host", "port", "what", "phase", "epic"),
-    *("path", "raise", "scope", "unit", "until", "resource", "program", "text"),
-)
-
-
-def _got_out(event: Event) -> dict[str, str]:
-    """Of a gate's refusal: what it refused for, where that is a breach."""
-    if event.kind is not EventKind.GATE_REFUSED:
-        return {}
-    refusals = [one for one in event.data.get("refusals", ()) if one.get("code") in _BREACHES]
-    if not refusals:
-        return {}
-    codes = dict.fromkeys(str(one["code"]) for one in refusals)
-    return {"refused": ", ".join(codes), "why": str(refusals[0].get("sentence", ""))[:1000]}
+        """What is of weight gets its row in the transaction that made it true."""
+        if (kept := kept_of(event)) is not None:
+            self.auditor.record(
+                tx, kept.kind, actor=kept.actor, project=event.project, subject=kept.subject, data=kept.data
+            )
 
 
 def _signed_by(conn: sqlite3.Connection) -> str:
