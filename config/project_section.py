@@ -20,15 +20,18 @@ from config.problems import Mark
 from config.settings import ProjectSettings
 
 OWN_FILE = Path(".orch-state") / "config.yaml"
-# A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, who decides
-# about it, nor what comes before other projects' work.
+# A checkout's own file comes with the repository: it cannot say who it is, how it is fenced in, who gets its
+# secrets, who decides about it, nor what comes before other projects' work.
 NOT_OWN = (
     "name",
     "path",
     "isolation",
     "isolation_by_role",
+    "container_image",
     "network_allow",
     "setup_network_allow",
+    "agent_secrets",
+    "test_secrets",
     "approvals",
     "budgets",
     "priority",

@@ -86,8 +86,21 @@ def test_another_file_can_be_named(folder):
     assert loaded.config_file == folder.root / "conf" / "mine.yaml"
 
 
-@pytest.mark.parametrize("key", ["name: other", "path: /etc", "isolation: process"])
-def test_a_project_s_own_file_cannot_say_who_it_is_or_how_it_is_fenced_in(folder, key):
+@pytest.mark.parametrize(
+    "key",
+    [
+        "name: other",
+        "path: /etc",
+        "isolation: process",
+        "isolation_by_role: {code: process}",
+        "container_image: mine",
+        "network_allow: ['*:443']",
+        "setup_network_allow: ['*:443']",
+        "agent_secrets: [DEPLOY_KEY]",
+        "test_secrets: [DEPLOY_KEY]",
+    ],
+)
+def test_a_project_s_own_file_cannot_say_who_it_is_how_it_is_fenced_in_or_who_gets_its_secrets(folder, key):
     folder.write("projects:\n  shop: {path: shop}\n")
     folder.write(f"{key}\n", "shop/.orch-state/config.yaml")
     (problem,) = folder.broken()["shop"]
