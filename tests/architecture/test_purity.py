@@ -29,13 +29,11 @@ PURE = (
 # fmt: off
 HARMLESS = frozenset(
     {
-        "__future__", "abc", "base64", "ast", "bisect", "collections", "configparser",
-        "copy", "dataclasses", "datetime", "decimal",
-        "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
-        "ipaddress",
-        "html", "itertools", "json", "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex",
-        "statistics", "string", "struct", "textwrap", "tomllib", "types",
-        "typing", "unicodedata", "xml", "defusedxml"
+        "__future__", "abc", "ast", "base64", "bisect", "collections", "configparser", "copy",
+        "dataclasses", "datetime", "decimal", "defusedxml", "difflib", "enum", "errno", "fnmatch",
+        "fractions", "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json",
+        "math", "numpy", "operator", "pathlib", "posixpath", "re", "shlex", "statistics", "string",
+        "struct", "textwrap", "tomllib", "types", "typing", "unicodedata", "xml",
     }
 )
 REACHING_NAMES = frozenset(

@@ -166,11 +166,11 @@ def test_a_long_text_of_one_kind_takes_no_longer_than_its_length(piece):
         assert isinstance(shown, str)  # the time-out of a test is what fails when it is not linear
 
 
-BARS = st.text(st.sampled_from("=\uff1d\u2550\u200d\u200c\u200b\u2a75\ufeff"), min_size=1, max_size=12)
+LIKE_BARS = st.text(st.sampled_from("=\uff1d\u2550\u200d\u200c\u200b\u2a75\ufeff"), min_size=1, max_size=12)
 
 
 @given(
-    st.lists(st.one_of(BARS, st.sampled_from(["\n", " ", "x: end", "x: begin", "a"])), max_size=12).map(
+    st.lists(st.one_of(LIKE_BARS, st.sampled_from(["\n", " ", "x: end", "x: begin", "a"])), max_size=12).map(
         "".join
     )
 )
