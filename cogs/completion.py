@@ -16,6 +16,7 @@ from cogs.text import one_line
 from core.clock import Clock
 from core.domain.story import StoryStatus
 from core.errors import NotAllowed
+from core.ids import project_of
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
@@ -137,8 +138,7 @@ async def suggest(
 
 
 def _project_of(option: Option) -> str:
-    """A story's id is its project's name and a number."""
-    return option.value.rpartition("-")[0]
+    return project_of(option.value)
 
 
 def _story_option(story: StoryTitle) -> Option:

@@ -33,6 +33,7 @@ from cogs.text import cut
 from core.domain.access import AccessLevel, Standing
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError, Unavailable
+from core.ids import project_of
 from core.orchestrator.commands.admission import admitted
 from core.security.access import NOBODY, RULES, Action, Asker, Levels, may
 
@@ -275,7 +276,7 @@ def _only(projects: Collection[str]) -> str | None:
 
 def project_in(text: str) -> str:
     """shop, of the story's id shop-3; of what is none, every project."""
-    return text.lower().rpartition("-")[0] if _STORY_ID.fullmatch(text) else EVERY_PROJECT
+    return project_of(text.lower()) if _STORY_ID.fullmatch(text) else EVERY_PROJECT
 
 
 def _guild_id(ctx: Context) -> int | None:

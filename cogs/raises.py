@@ -9,6 +9,7 @@ from cogs.message import Button, Look
 from core.domain.budget import MOST, Scope, Unit, worded
 from core.domain.budget_words import parse_amount
 from core.errors import InvalidInput
+from core.ids import project_of
 
 _SCOPES = {"s": Scope.STORY, "p": Scope.PROJECT, "d": Scope.DAY}
 _UNITS = dict(zip("$tnm", (Unit.MICRODOLLARS, Unit.TOKENS, Unit.TURNS, Unit.MILLISECONDS), strict=True))
@@ -35,7 +36,7 @@ class Asked:
 
     @property
     def project(self) -> str:
-        return self.name.rpartition("-")[0] if self.scope is Scope.STORY else self.name
+        return project_of(self.name) if self.scope is Scope.STORY else self.name
 
     @property
     def whose(self) -> str:

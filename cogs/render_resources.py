@@ -12,6 +12,7 @@ from cogs.message import BODY_LIMIT, Attachment, Button, Card, Look, Message, To
 from cogs.render import STORY_SIGNS, paged, stamp
 from cogs.text import code, count, fence, length, plain, title, told
 from core.domain.story import Priority, StoryStatus
+from core.ids import project_of
 from core.orchestrator.resource_views import (
     LockView,
     Optimization,
@@ -158,8 +159,7 @@ def _lock_line(lock: LockView) -> str:
 
 
 def _concerns(lock: LockView, project: str) -> bool:
-    """A story's id is its project's name and a number."""
-    return any(story.rpartition("-")[0] == project for story in (*lock.holders, *lock.waiting))
+    return any(project_of(story) == project for story in (*lock.holders, *lock.waiting))
 
 
 def _table(views: Sequence[ResourceView]) -> str:

@@ -23,6 +23,14 @@ def epic_id(project: str, number: int) -> str:
     return f"{project}-e{number}"
 
 
+def project_of(name: str) -> str:
+    """`shop`, of the story `shop-3`, the epic `shop-e1` and the turn `shop-3.7`; "" of what has no dash.
+
+    A project's name may have dashes and dots of its own; a number has no dash.
+    """
+    return name.rpartition("-")[0]
+
+
 def branch_of(story: str) -> str:
     """The git branch on which a story's work is kept."""
     return f"orchard/{story}"

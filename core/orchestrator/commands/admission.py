@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from core import ids
 from core.domain.budget import Scope
 from core.errors import NotAllowed
 from core.orchestrator.commands.seeing import FILTERED, shown
@@ -49,8 +50,7 @@ def project_of(arguments: Mapping[str, Any]) -> str:
 
 
 def _of_story(name: str) -> str:
-    """shop, of shop-3 or shop-3.7."""
-    return name.strip().lower().split(".")[0].rpartition("-")[0] or EVERY_PROJECT
+    return ids.project_of(name.strip().lower()) or EVERY_PROJECT
 
 
 class Admitted:

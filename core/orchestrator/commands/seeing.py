@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from core.errors import NotAllowed
+from core.ids import project_of
 from core.orchestrator.budget_views import total_of
 
 if TYPE_CHECKING:
@@ -25,11 +26,6 @@ def shown(request: str, found: Any, sees: Sees) -> Any:
     """What the request found, without what is of projects that are not seen."""
     cut = _CUTS.get(request)
     return found if cut is None or sees("*") else cut(found, sees)
-
-
-def project_of_story(name: str) -> str:
-    """shop, of shop-3, of the epic shop-e1 and of the turn shop-3.7."""
-    return name.split(".")[0].rpartition("-")[0]
 
 
 def _system(found: SystemView, sees: Sees) -> SystemView:
@@ -54,8 +50,8 @@ def _resources(found: ResourcesView, sees: Sees) -> ResourcesView:
 
 
 def _lock(found: LockView, sees: Sees) -> LockView:
-    holders = tuple(name if sees(project_of_story(name)) else "another project" for name in found.holders)
-    waiting = tuple(name for name in found.waiting if sees(project_of_story(name)))
+    holders = tuple(name if sees(project_of(name)) else "another project" for name in found.holders)
+    waiting = tuple(name for name in found.waiting if sees(project_of(name)))
     return replace(found, holders=holders, waiting=waiting)
 
 
@@ -116,7 +112,7 @@ _CUTS: Mapping[str, Callable[[Any, Sees], Any]] = MappingProxyType(
         "system": _system,
         "projects": lambda found, sees: tuple(each for each in found if sees(each.project.name)),
         "stories": _views,
-        "story_titles": lambda found, sees: tuple(each for each in found if sees(project_of_story(each.id))),
+        "story_titles": lambda found, sees: tuple(each for each in found if sees(project_of(each.id))),
         "approvals": lambda found, sees: tuple(each for each in found if sees(each.project)),
         # an event of no project is of the whole machine
         "events": lambda found, sees: tuple(each for each in found if each.project and sees(each.project)),

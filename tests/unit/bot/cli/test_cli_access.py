@@ -111,6 +111,8 @@ def test_chat_reaches_no_action_of_operators() -> None:
         ({"name": "shop"}, "shop"),
         ({"story_id": "shop-3"}, "shop"),
         ({"epic_id": "my-shop-e1"}, "my-shop"),
+        ({"story_id": "team-api.v2-3"}, "team-api.v2"),  # and not "team"
+        ({"story": "team-api.v2-3.7"}, "team-api.v2"),
         ({"story_id": "-3"}, EVERY_PROJECT),
         ({"project": None}, EVERY_PROJECT),
         ({}, EVERY_PROJECT),
