@@ -12,10 +12,10 @@ from pydantic_core import to_jsonable_python
 from bot.web.api_own import API, Body
 from bot.web.visitors import LOOKER, Asks, Visitor, admit, house_of
 from core.domain.access import AccessLevel, Standing
-from core.errors import NotFound
 from core.orchestrator.views import SystemView
 from core.security.access import Action
 from core.store import users
+from core.store.approvals import absent
 
 router = APIRouter(prefix=API, tags=["projects"])
 SeesEach = Annotated[Visitor, Depends(Asks(Action.SEE_PROJECT, each=True))]
@@ -65,7 +65,7 @@ async def answer(request: Request, visitor: Answers, approval_id: str, said: Ans
     house = house_of(request)
     asked = await house.runtime.commands.approval(approval_id)
     if not visitor.sees(asked.project):  # nor learns that there is one
-        raise NotFound(f"There is no approval {approval_id[:40]}.")
+        raise absent(approval_id)
     await admit(house, visitor, Action.ANSWER_APPROVAL, asked.project)
     answered = await house.runtime.commands.answer_approval(
         approval_id,

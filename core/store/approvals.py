@@ -260,8 +260,13 @@ def find(conn: sqlite3.Connection, id: str) -> Approval | None:  # noqa: A002
 
 def get(conn: sqlite3.Connection, id: str) -> Approval:  # noqa: A002
     if (approval := find(conn, id)) is None:
-        raise NotFound(f"There is no approval '{id}'.", hint="`orchard approve` lists what is pending.")
+        raise absent(id)
     return approval
+
+
+def absent(id: str) -> NotFound:  # noqa: A002
+    """Also of one that whoever asks may not know of."""
+    return NotFound(f"There is no approval '{id[:80]}'.", hint="`orchard approve` lists what is pending.")
 
 
 def pending(conn: sqlite3.Connection, project: str | None = None) -> tuple[Approval, ...]:

@@ -203,6 +203,7 @@ def test_a_question_is_answered_by_who_may_and_hidden_from_the_rest(house, quest
     hidden = stranger.call("POST", f"/approvals/{asked.id}", {"approve": True})
     missing = stranger.call("POST", "/approvals/approval_none", {"approve": True})
     assert hidden.status == missing.status == 404
+    assert hidden.text.replace(asked.id, "approval_none") == missing.text
     viewer = house.logged_in(None, shop=AccessLevel.VIEWER)
     assert [each["id"] for each in viewer.call("GET", "/approvals").json] == [asked.id]
     assert viewer.call("POST", f"/approvals/{asked.id}", {"approve": True}).status == 403
