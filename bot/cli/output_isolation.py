@@ -29,8 +29,7 @@ def plan(view: SandboxView) -> RenderableType:
     head = Text.assemble(
         (clean(view.project), "bold"),
         f": agents of role {view.role} at level {view.level}.",
-        "\n",
-        view.network,
+        f"\nNetwork: {view.network}",
     )
     limits = ", ".join(f"{name} {value}" for name, value in view.limits.items() if value is not None)
     parts: list[RenderableType] = [

@@ -147,7 +147,7 @@ def backup(made: BackupView) -> RenderableType:
     ]
     if made.removed:
         lines.append(indented(f"Older ones were removed: {', '.join(made.removed)}.", "dim"))
-    lines.append(following(f"Try it: orchard restore {made.path} --dry-run"))
+    lines.append(following(f"Try it, with Orchard stopped: orchard restore {made.path} --dry-run"))
     return Group(*lines)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -108,7 +109,7 @@ async def _orchard_error(request: Request, error: Exception) -> Response:
 async def _misfit(request: Request, error: Exception) -> Response:
     """Which fields, and what is wrong with them; what was sent, which may be a password, is not repeated."""
     assert isinstance(error, RequestValidationError)
-    wrong = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()[:5]]
+    wrong = [f"{_place(one)}: {one['msg']}" for one in error.errors()[:5]]
     problem = Problem(
         status=400,
         slug="invalid_input",
@@ -117,6 +118,13 @@ async def _misfit(request: Request, error: Exception) -> Response:
         hint=f"{API}/openapi.json describes it.",
     )
     return _said(request, problem)
+
+
+def _place(wrong: Mapping[str, Any]) -> str:
+    """The field; of a body that is no JSON there is none, only a place in it."""
+    if wrong["type"] == "json_invalid":
+        return f"body, from character {wrong['loc'][-1]} on"
+    return ".".join(map(str, wrong["loc"][1:])) or "body"
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

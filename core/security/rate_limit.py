@@ -24,7 +24,8 @@ class TooManyTries(NotAllowed):
 
     def __init__(self, wait_seconds: float) -> None:
         self.wait_seconds = max(1, math.ceil(wait_seconds))
-        super().__init__("Too many tries.", hint=f"Try again in {self.wait_seconds} seconds.")
+        unit = "second" if self.wait_seconds == 1 else "seconds"
+        super().__init__("Too many tries.", hint=f"Try again in {self.wait_seconds} {unit}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
