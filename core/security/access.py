@@ -16,6 +16,10 @@ from core.domain.access import OPERATOR, AccessLevel, Standing
 from core.errors import NotAllowed
 
 
+EVERY_PROJECT = "*"
+"""No project has that name: only a level everywhere reaches it."""
+
+
 class Face(StrEnum):
     CLI = "cli"  # on the machine, as the user that Orchard runs as
     WEB = "web"  # a logged-in session

@@ -24,7 +24,7 @@ from core.security.access import (
 )
 from core.security.rate_limit import TooManyTries
 from core.security.secret_text import hash_code, new_code
-from core.security.users import levels_of, own_or_over, sought
+from core.security.users import disabled, levels_of, own_or_over, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import users
 from core.store.database import Store
@@ -63,7 +63,7 @@ class Linking:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             own_or_over(tx.conn, Action.LINK_OWN_ACCOUNT, by, found)
             if found.disabled_at:
-                raise NotAllowed(f"{found.username} is disabled.", hint="Enable the user first.")
+                raise disabled(found)
             users.set_code(tx, found.id, hash_code(code), tx.now + timedelta(minutes=CODE_MINUTES))
 
         await self._store.write(make)
@@ -94,7 +94,9 @@ class Linking:
             raise result
         if result is None:
             raise NotAllowed(
-                "This code is not good.", why="It is wrong, used, or too old.", hint="Make a new one."
+                "This code is not good.",
+                why="It is wrong, used, or too old.",
+                hint="Make a new one on the web, or ask the owner for one (`orchard users link NAME`).",
             )
         return result
 
@@ -105,7 +107,7 @@ class Linking:
             user = users.by_person(tx.conn, _id(person))
             if user is None:
                 raise NotFound(
-                    "This account of Discord is linked to nobody.", hint="The list of users shows who is."
+                    "This account of Discord is linked to nobody.", hint="`orchard users list` shows who is."
                 )
             asker = own_or_over(tx.conn, Action.LINK_OWN_ACCOUNT, by, user)
             users.unlink(tx, _id(person))

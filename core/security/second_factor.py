@@ -155,7 +155,7 @@ class SecondFactor:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = over(tx.conn, Action.RESET_LOGIN, by, found)
             if not logins.remove_factor(tx, found.id):
-                raise NotFound(f"{found.username} has no second factor.")
+                raise NotFound(f"{found.username} has no second factor.", hint="Nothing was changed.")
             logins.end_all(tx, found.id, "the second factor was reset")
             self._tell(tx, DeedKind.SECOND_FACTOR_REMOVED, found.id, asker.name)
 
@@ -189,7 +189,7 @@ class SecondFactor:
             raise Unavailable(
                 "The second factor cannot be read.",
                 why="It was sealed with another key than the one of now.",
-                hint="Bring the former key back, or reset the second factor on the command line.",
+                hint="Bring the former key back, or reset it: `orchard users reset NAME --second-factor`.",
             ) from error
 
     def _tell(self, tx: Transaction, kind: DeedKind, user_id: str, actor: str | None = None) -> None:

@@ -21,6 +21,7 @@ from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.security.keys import Key, Purpose
 from core.security.sealing import NONCE_BYTES, Place, Unsealable, seal, unseal
+from core.store import projects
 from core.store import secrets as rows
 from core.store.auditor import Auditor
 from core.store.database import Store
@@ -101,15 +102,15 @@ class Secrets:
         known_secrets.learn((value,))
 
         def work(tx: Transaction) -> SecretListed:
-            _known(tx.conn, project)
-            before = rows.get(tx.conn, project, name)
+            known = projects.get(tx.conn, project).name
+            before = rows.get(tx.conn, known, name)
             version = 1 if before is None else before.version + 1
             nonce = randomness.token_bytes(NONCE_BYTES)
-            place = Place(project=project, name=name, version=version)
+            place = Place(project=known, name=name, version=version)
             sealed = seal(self._key.derived(Purpose.SECRETS), nonce, place, value)
-            rows.put(tx, project, name, version, key_id=self._key.id, nonce=nonce, sealed=sealed, by=actor)
-            self._record(tx, AuditKind.SECRET_SET, actor, project, name, {"version": version})
-            return SecretListed(project=project, name=name, version=version, set_at=tx.now, set_by=actor)
+            rows.put(tx, known, name, version, key_id=self._key.id, nonce=nonce, sealed=sealed, by=actor)
+            self._record(tx, AuditKind.SECRET_SET, actor, known, name, {"version": version})
+            return SecretListed(project=known, name=name, version=version, set_at=tx.now, set_by=actor)
 
         return await self._store.write(work)
 
@@ -209,11 +210,12 @@ def reseal(conn: sqlite3.Connection, old: Key, new: Key) -> int:
 def opened(row: SealedSecret, key: Key) -> str:
     """Its value, for who starts a process. Raises Unavailable with what is wrong with the row."""
     subject = f"The secret {row.name} of {row.project} cannot be opened."
+    again = f"set the secret again: `orchard secrets set {row.project} {row.name}`."
     if row.key_id != key.id:
         raise Unavailable(
             subject,
             why=f"It was sealed with key {row.key_id}, and Orchard has key {key.id}.",
-            hint="Give Orchard the key that it had, or set the secret again.",
+            hint=f"Give Orchard the key that it had, or {again}",
         )
     try:
         assert row.nonce is not None
@@ -223,7 +225,7 @@ def opened(row: SealedSecret, key: Key) -> str:
         raise Unavailable(
             subject,
             why="Its row was altered, or comes from another project, name or version.",
-            hint="See who had access to the store's file, and set the secret again.",
+            hint=f"See who had access to the store's file, and {again}",
         ) from error
 
 
@@ -258,7 +260,9 @@ def _check_value(name: str, value: str) -> None:
     elif len(value.encode("utf-8")) > LONGEST:
         why = f"It is longer than {LONGEST} bytes."
     if why:
-        raise InvalidInput(f"{name} cannot have that value.", why=why, hint="Nothing was changed.")
+        raise InvalidInput(
+            f"{name} cannot have that value.", why=why, hint="Give another value; nothing was changed."
+        )
 
 
 def _encodes(value: str) -> bool:
@@ -269,13 +273,8 @@ def _encodes(value: str) -> bool:
     return True
 
 
-def _known(conn: sqlite3.Connection, project: str) -> None:
-    if conn.execute("SELECT 1 FROM projects WHERE name = ?", (project,)).fetchone() is None:
-        raise NotFound(f"There is no project {project}.", hint="See the list of projects.")
-
-
 def _missing(project: str, names: Sequence[str]) -> NotFound:
     return NotFound(
         f"{project} has no secret {', '.join(names)}.",
-        hint="Set it first, or take it off the list of what is used.",
+        hint=f"Set it first: `orchard secrets set {project} {names[0]}`; or take it off what is used.",
     )

@@ -12,7 +12,7 @@ from core.errors import InvalidInput, NotAllowed, NotFound
 from core.ids import new_id
 from core.security.access import AT_THE_MACHINE, Action, Asker, Face, Scope
 from core.security.secret_text import API_PREFIX, hash_token, new_token
-from core.security.users import levels_of, own_or_over, project_of, sought
+from core.security.users import disabled, levels_of, own_or_over, project_of, sought
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import api_tokens, users
 from core.store.api_tokens import ApiToken
@@ -60,7 +60,7 @@ class ApiTokens:
             found = sought(tx.conn, Action.RESET_LOGIN, by, user)
             asker = own_or_over(tx.conn, Action.MANAGE_OWN_TOKENS, by, found)
             if found.disabled_at:
-                raise NotAllowed(f"{found.username} is disabled.", hint="Enable the user first.")
+                raise disabled(found)
             if len(api_tokens.of_user(tx.conn, found.id)) >= MOST_TOKENS:
                 raise NotAllowed(f"{found.username} has {MOST_TOKENS} tokens.", hint="Revoke some first.")
             token = ApiToken(
@@ -123,10 +123,10 @@ class ApiTokens:
             token = api_tokens.by_id(tx.conn, token_id)
             user = None if token is None else users.by_id(tx.conn, token.user_id)
             if token is None or user is None:
-                raise NotFound("There is no such token.")
+                raise NotFound("There is no such token.", hint="Take its id from the list of tokens.")
             asker = own_or_over(tx.conn, Action.MANAGE_OWN_TOKENS, by, user)
             if not api_tokens.revoke(tx, token_id):
-                raise NotFound("This token was revoked before.")
+                raise NotFound("This token was revoked before.", hint="Nothing was changed.")
             self._tell(tx, DeedKind.TOKEN_REVOKED, asker, user, token)
 
         await self._store.write(revoke)

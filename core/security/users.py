@@ -52,7 +52,9 @@ class Users:
     ) -> User:
         """Raises NotAllowed when there is an owner, or for anybody who is not at the machine."""
         if by is not AT_THE_MACHINE:
-            raise NotAllowed("The first owner is made on the machine.", hint="Use the command line there.")
+            raise NotAllowed(
+                "The first owner is made on the machine.", hint="There: `orchard users create NAME EMAIL`."
+            )
         checked = await self._checked(username, email, password)
 
         def add(tx: Transaction) -> User:
@@ -230,6 +232,13 @@ def own_or_over(conn: sqlite3.Connection, own: Action, by: Asker, user: User) ->
     asker = current(conn, by)
     require(own, asker)
     return asker
+
+
+def disabled(user: User) -> NotAllowed:
+    return NotAllowed(
+        f"{user.username} is disabled.",
+        hint=f"Enable them first: `orchard users disable {user.username} --undo`.",
+    )
 
 
 def sought(conn: sqlite3.Connection, action: Action, by: Asker, name: str) -> User:

@@ -125,7 +125,7 @@ def _check_plain(path: Path) -> None:
         raise Unavailable(
             "The store is encrypted, or no database.",
             why=f"security.encryption_at_rest is off, and {path} is no plain database.",
-            hint="Switch encryption_at_rest on; if it never was encrypted, restore a backup.",
+            hint="Switch it on; if the store never was encrypted, restore a backup: `orchard restore FILE`.",
         )
 
 

@@ -79,7 +79,7 @@ def head(conn: sqlite3.Connection) -> Mark:
         raise Unavailable(
             "The audit log has lost its head.",
             why="The row that says where it ends was removed by another program.",
-            hint="Stop Orchard, keep a copy of the store for inspection and restore a backup.",
+            hint="Stop Orchard, keep a copy of the store, and restore a backup: `orchard restore FILE`.",
         )
     return Mark(seq=row[0], hash=row[1], key_id=row[2], mac=row[3])
 

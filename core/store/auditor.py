@@ -168,7 +168,7 @@ class Auditor:
             raise Unavailable(
                 "The key is not changed, since the audit log is not sound.",
                 why=verdict.problems[0].text,
-                hint="Look at it with `orchard audit verify`, and restore a backup that is sound.",
+                hint="Look at it with `orchard audit verify`, and restore a backup: `orchard restore FILE`.",
             )
         for mark in checkpoints(conn):
             fresh = replace(mark, key_id=self.key_id, mac=b"")
@@ -188,7 +188,7 @@ class Auditor:
             raise Unavailable(
                 "The audit log is signed with another key.",
                 why=f"It was signed with key {found.key_id}; this one is {self.key_id}.",
-                hint="Give Orchard the key that it had, or change the key with the command for it.",
+                hint="Give Orchard the key that it had; `orchard key change` makes another the store's.",
             )
         # Signing what follows would make the forged head good, so the log says for ever that it was not.
         newest = tx.conn.execute("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1").fetchone()

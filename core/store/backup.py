@@ -32,6 +32,7 @@ from core.store.replacing import (
     draft_beside,
     explained,
     held,
+    no_store,
     prove,
     put_in_place,
 )
@@ -39,6 +40,7 @@ from core.store.signed_file import sign_file, strip_signature
 from core.store.transaction import Transaction
 from core.store.withdrawn import Withdrawn, withdraw_again, withdrawn_of
 
+_STAMP = "%Y%m%dT%H%M%S"  # UTC; names sort by age
 _NAME = re.compile(r"orchard-(?P<at>\d{8}T\d{6})Z-[0-9a-f]{6}\.db")
 
 
@@ -67,13 +69,13 @@ def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
     made or is not sound.
     """
     at = clock.now()
-    final = folder / f"orchard-{at:%Y%m%dT%H%M%S}Z-{secrets.token_hex(3)}.db"
+    final = folder / f"orchard-{at:{_STAMP}}Z-{secrets.token_hex(3)}.db"
     cipher = cipher_of(path, key)
     with explained(path, cipher):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with explained(path, cipher), draft_beside(final, "part") as draft:
         if not path.exists():
-            raise Unavailable("There is no store to back up.", why=f"{path} does not exist.")
+            raise no_store(path)
         with closing(connected(path, cipher)) as conn, closing(connected(draft, cipher)) as target:
             migrations.check_owner(conn, path)
             conn.execute("BEGIN")
@@ -93,20 +95,20 @@ def back_up(path: Path, folder: Path, key: Key, *, clock: Clock) -> Backup:
 def newest_backup(folder: Path) -> datetime | None:
     """When the newest one was made, by its name; None where there is none."""
     names = [match["at"] for path in folder.glob("orchard-*.db") if (match := _NAME.fullmatch(path.name))]
-    return datetime.strptime(max(names), "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if names else None
+    return datetime.strptime(max(names), _STAMP).replace(tzinfo=UTC) if names else None
 
 
 def prune_backups(folder: Path, *, keep_days: int, keep: int | None = None, clock: Clock) -> tuple[Path, ...]:
     """Removes backups that are older, by their names, or beyond the newest `keep`, but never the newest one,
     and what is left of ones that were cut off more than a day ago. Returns what was removed."""
-    yesterday = f"{clock.now() - timedelta(days=1):%Y%m%dT%H%M%S}"
+    yesterday = f"{clock.now() - timedelta(days=1):{_STAMP}}"
     for part in folder.glob("orchard-*.db.part"):
         match = _NAME.fullmatch(part.name.removesuffix(".part"))
         if match is not None and match["at"] < yesterday:
             clear(part)
     found = sorted(path for path in folder.glob("orchard-*.db") if _NAME.fullmatch(path.name))
     beyond = set(found[: -max(1, keep)]) if keep is not None else set()
-    limit = f"{clock.now() - timedelta(days=keep_days):%Y%m%dT%H%M%S}"
+    limit = f"{clock.now() - timedelta(days=keep_days):{_STAMP}}"
     old = []
     for path in found[:-1]:
         match = _NAME.fullmatch(path.name)
@@ -139,7 +141,9 @@ def restore(
     """
     if not backup.is_file():
         raise Unavailable(
-            "There is no such backup.", why=f"{backup} is no file.", hint="See the folder of backups."
+            "There is no such backup.",
+            why=f"{backup} is no file.",
+            hint="Give its path, or its name in the folder of backups beside the store.",
         )
     prove(backup, key)
     cipher = cipher_of(backup, key)
@@ -147,7 +151,7 @@ def restore(
         raise Unavailable(
             f"The backup is {'plain' if encrypted else 'encrypted'}.",
             why=f"security.encryption_at_rest is {'on' if encrypted else 'off'}.",
-            hint="Set it as the backup is, restore, and change the key afterwards.",
+            hint="Set it as the backup is and restore; then set it back and run `orchard key change`.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with explained(path, None), ExitStack() as stack:
@@ -233,7 +237,7 @@ def _kept(path: Path, *, sound: bool, at: datetime) -> Path | None:
     if not path.exists():
         clear(path)  # a write-ahead log without its file
         return None
-    kept = path.with_name(f"{path.name}.before-{at:%Y%m%dT%H%M%S}Z-{secrets.token_hex(3)}")
+    kept = path.with_name(f"{path.name}.before-{at:{_STAMP}}Z-{secrets.token_hex(3)}")
     kept.hardlink_to(path)
     if not sound:
         for ending in ("-wal", "-shm", "-journal"):

@@ -72,7 +72,7 @@ class Cipher:
             fault = Unavailable(
                 "The store does not open with this key.",
                 why=f"{path} has another key than {self.key_id}, or its first page is damaged.",
-                hint="Give Orchard the key that it had; if it had this one, restore a backup.",
+                hint="Give Orchard the key that it had; if it had this one: `orchard restore FILE`.",
             )
         fault.__cause__ = error
         return fault

@@ -31,6 +31,7 @@ from core.store.replacing import (
     draft_beside,
     explained,
     held,
+    no_store,
     prove,
     put_in_place,
 )
@@ -55,13 +56,14 @@ def change_key(
     `seen` of it. Backups keep the key that they have.
     """
     if not path.exists():
-        raise Unavailable("There is no store yet.", why=f"{path} does not exist.", hint="Start Orchard once.")
+        raise no_store(path)
     before = cipher_of(path, old)
     after = Cipher(new) if encrypted else None
     with explained(path, before), held(path, before) as source, draft_beside(path, "rekey") as draft:
         if migrations.version(source) != migrations.steps()[-1].number:
             raise Unavailable(
-                "The store is of an older Orchard.", hint="Start this version once, stop it, then try again."
+                "The store is of an older Orchard.",
+                hint="Let this one bring it up: `orchard run`, stop it, then try again.",
             )
         rows = counts(source)
         _copy(path, before, draft, after)
@@ -69,7 +71,9 @@ def change_key(
         recorded = _hand_over(draft, old, new, after, how)
         proven = prove(draft, new)
         if dict(proven.rows) != {**rows, "audit_log": rows["audit_log"] + recorded}:
-            raise Unavailable("The copy under the new key has not all rows.", hint="Nothing was changed.")
+            raise Unavailable(
+                "The copy under the new key has not all rows.", hint="Nothing was changed. Try again."
+            )
         put_in_place(draft, path)
     return proven
 
@@ -92,7 +96,7 @@ def change_key_in_file(
         raise InvalidInput(
             f"There is no key in {source.file}.",
             why="A key from the environment or a command is changed where it comes from.",
-            hint="Give both keys to the command instead.",
+            hint="Put the old one there, or give the new one in ORCHARD_NEW_KEY.",
         )
     waiting = _waiting(source.file)
     new = keep_key(waiting, Key.new())
@@ -122,7 +126,7 @@ def settled(path: Path, file: Path) -> Key | None:
     raise Unavailable(
         "The store opens with none of the keys.",
         why=f"A change of the key was cut off; {file} and {_waiting(file).name} beside it were tried.",
-        hint="Restore a backup, with the key that it was made with.",
+        hint=f"Put the key of a backup in {file}, move {_waiting(file)} away, then `orchard restore FILE`.",
     )
 
 
@@ -186,7 +190,7 @@ def _hand_over(draft: Path, old: Key, new: Key, cipher: Cipher | None, how: _Tol
             raise Unavailable(
                 "A second factor does not open with the key that the store has.",
                 why="Its row was altered, or it was sealed with another key.",
-                hint="Reset the second factor of that user, then try again.",
+                hint="Reset it (`orchard users reset NAME --second-factor`), then try again.",
             ) from error
         data: Mapping[str, object] = {
             "from": old.id,

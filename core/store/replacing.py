@@ -47,6 +47,12 @@ def connected(path: Path, cipher: Cipher | None, *, busy_seconds: float = 5.0) -
     return conn
 
 
+def no_store(path: Path) -> Unavailable:
+    return Unavailable(
+        "There is no store yet.", why=f"{path} does not exist.", hint="Start Orchard once: `orchard run`."
+    )
+
+
 def cipher_of(path: Path, key: Key) -> Cipher | None:
     """How the file is to be opened: None for a plain one."""
     return None if is_plain(path) else Cipher(key)

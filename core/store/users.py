@@ -81,7 +81,9 @@ def find(conn: sqlite3.Connection, name: str) -> User | None:
 def get(conn: sqlite3.Connection, name: str) -> User:
     """As `find`, but raises NotFound."""
     if (user := find(conn, name)) is None:
-        raise NotFound(f"There is no user named '{name[:80]}'.", hint="Look at the list of users.")
+        raise NotFound(
+            f"There is no user named '{name[:80]}'.", hint="`orchard users list` shows all of them."
+        )
     return user
 
 
