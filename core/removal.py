@@ -29,10 +29,8 @@ def remove_tree(path: Path) -> None:
         else:
             function(name)
 
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    if not path.exists():
+    if path.is_symlink() or not path.is_dir():  # rmtree would wait for whoever writes into a pipe
+        path.unlink(missing_ok=True)
         return
     try:
         shutil.rmtree(path, onerror=mend)

@@ -51,3 +51,11 @@ def test_a_link_goes_and_nothing_is_no_error(tmp_path: Path, discard) -> None:
     discard(tmp_path / "link")
     discard(tmp_path / "nothing")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_that_nobody_writes_into_goes_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    remove_tree(tmp_path / "pipe")
+    remove_tree(tmp_path / "never there")
+    assert list(tmp_path.iterdir()) == []
