@@ -78,8 +78,10 @@ async def launch(
     at_process = settled.level is Level.PROCESS
     theirs = told if at_process else tell
     ours = tell if at_process else told
-    filters = [_seccomp_file(settled.seccomp)] if settled.seccomp else []
+    filters: list[int] = []
     try:
+        if settled.seccomp:
+            filters.append(_seccomp_file(settled.seccomp))
         own_user = _own_user(settled, (*pass_fds, theirs))
         with _ended_before_us():
             popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, in a millisecond or three
@@ -94,8 +96,10 @@ async def launch(
                 executable=None if own_user is None else own_user.executable,
                 preexec_fn=own_user,
             )
-    except (OSError, subprocess.SubprocessError) as error:
+    except BaseException as error:
         os.close(ours)
+        if not isinstance(error, OSError | subprocess.SubprocessError):
+            raise
         raise Unavailable(
             f"{settled.argv[0]} could not be started.", why=str(error), hint="Run `orchard doctor`."
         ) from error

@@ -130,6 +130,8 @@ def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Non
     texts = [*argv, *sandbox.environment, *sandbox.environment.values()]
     if any("\0" in text for text in texts):
         raise InvalidInput("A command or its environment holds a NUL byte.")
+    if not all(map(_can_be_given, texts)):
+        raise InvalidInput("A command or its environment holds half a character (a lone surrogate).")
     if bad := [key for key in sandbox.environment if not key or "=" in key]:
         raise InvalidInput(f"{bad[0]!r} cannot be the name of an environment variable.")
     _check_doors(sandbox)
@@ -151,6 +153,15 @@ def _check_input(argv: Sequence[str], sandbox: Sandbox, machine: Machine) -> Non
                 why="It would uncover your home folder, with your keys and passwords.",
                 hint="Move the project, or Orchard's state folder, into a folder of its own.",
             )
+
+
+def _can_be_given(text: str) -> bool:
+    """Bytes that are no UTF-8 can: they are surrogates of their own, see os.fsencode."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_doors(sandbox: Sandbox) -> None:

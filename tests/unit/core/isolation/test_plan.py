@@ -184,7 +184,7 @@ def test_a_path_that_is_not_plain_and_absolute_is_refused(path: Path) -> None:
         plan_launch(["true"], replace(SANDBOX, writable=(path,)), MACHINE)
 
 
-@pytest.mark.parametrize("argv", [[], [""], ["a\0b"]])
+@pytest.mark.parametrize("argv", [[], [""], ["a\0b"], ["half of \ud83d"]])
 def test_an_empty_or_unsayable_command_is_refused(argv: list[str]) -> None:
     with pytest.raises(InvalidInput):
         plan_launch(argv, SANDBOX, MACHINE)
