@@ -13,9 +13,19 @@ from enum import StrEnum
 
 from core.domain.access import AccessLevel, Standing
 from core.errors import NotAllowed
-from core.security.access import NOBODY, RULES, Action, Asker, Decision, Face, Levels, level_of_roles, may
+from core.security.access import (
+    EVERY_PROJECT,
+    NOBODY,
+    RULES,
+    Action,
+    Asker,
+    Decision,
+    Face,
+    Levels,
+    level_of_roles,
+    may,
+)
 
-EVERY_PROJECT = "*"  # no project has that name: only a level everywhere reaches it
 ANY_PROJECT = "?"  # which one is not known yet: it is asked again, for that one, before anything is done
 LINK = "link"  # the code that is typed is the right to it
 

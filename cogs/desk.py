@@ -15,7 +15,6 @@ from discord.ext import commands
 
 from cogs.access import (
     ANY_PROJECT,
-    EVERY_PROJECT,
     RIGHTS,
     AccessPolicy,
     Linked,
@@ -35,7 +34,7 @@ from core.domain.story import StoryStatus
 from core.errors import InvalidInput, NotAllowed, NotFound, OrchardError, Unavailable
 from core.ids import project_of
 from core.orchestrator.commands.admission import admitted
-from core.security.access import NOBODY, RULES, Action, Asker, Levels, may
+from core.security.access import EVERY_PROJECT, NOBODY, RULES, Action, Asker, Levels, may
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from bot.cli.terminal import refuse
 from core.errors import NotAllowed
-from core.security.access import AT_THE_MACHINE, Action, require
+from core.security.access import AT_THE_MACHINE, EVERY_PROJECT, Action, require
 
 if TYPE_CHECKING:
     import typer
 
-_EVERY_PROJECT = "*"
 _BY_ACTION: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.SEE_SYSTEM, ("status", "doctor", "shell", "do", "demo")),  # what they then do is asked by itself
     (Action.CHANGE_SETTINGS, ("run", "reload")),
@@ -67,7 +66,7 @@ def _asking(path: str, callback: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if (action := ACTIONS.get(path)) is None:
                 raise NotAllowed(f"Nobody may run 'orchard {path}'.", why="It has no access rule.")
-            require(action, AT_THE_MACHINE, _EVERY_PROJECT)
+            require(action, AT_THE_MACHINE, EVERY_PROJECT)
         except NotAllowed as error:
             refuse(error)
         return callback(*args, **kwargs)

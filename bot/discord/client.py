@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import discord
 from discord.ext import commands
 
-from cogs.access import ANY_PROJECT, EVERY_PROJECT, control
+from cogs.access import ANY_PROJECT, control
 from cogs.agents import Agents
 from cogs.backlog import Backlog
 from cogs.budget import Budget
@@ -32,6 +32,7 @@ from cogs.status import Status
 from cogs.story import Story
 from cogs.tdd import Tdd
 from core.errors import NotFound, OrchardError, Unavailable
+from core.security.access import EVERY_PROJECT
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from core.domain.access import OPERATOR, AccessLevel, Standing
 from core.errors import NotAllowed
 
-
 EVERY_PROJECT = "*"
 """No project has that name: only a level everywhere reaches it."""
 

@@ -14,14 +14,11 @@ from core import ids
 from core.domain.budget import Scope
 from core.errors import NotAllowed
 from core.orchestrator.commands.seeing import FILTERED, shown
-from core.security.access import RULES, Action, Asker, Decision, may
+from core.security.access import EVERY_PROJECT, RULES, Action, Asker, Decision, may
 from core.security.requests import ACTION_OF
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
-
-EVERY_PROJECT = "*"
-"""No project has that name: only a level everywhere reaches it."""
 
 _PROJECT_NAMED = ("project", "name")
 _STORY_NAMED = ("story_id", "epic_id", "scope", "story")

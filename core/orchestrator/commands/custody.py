@@ -21,16 +21,16 @@ PAGE_ROWS = 2000
 class Custody(Topic):
     async def set_secret(self, project: str, name: str, value: str) -> SecretView:
         """Sets or rotates it. Raises InvalidInput for a name or value that cannot be one."""
-        known = (await self._store.read(lambda conn: find(conn, project))).name
+        known = await self._known(project)
         return self._secret(await self._secrets().set(known, name.strip(), value, actor=_ACTOR))
 
     async def remove_secret(self, project: str, name: str) -> None:
-        known = (await self._store.read(lambda conn: find(conn, project))).name
+        known = await self._known(project)
         await self._secrets().remove(known, name.strip(), actor=_ACTOR)
 
     async def secrets(self, project: str) -> tuple[SecretView, ...]:
         """By name, without values."""
-        known = (await self._store.read(lambda conn: find(conn, project))).name
+        known = await self._known(project)
         return tuple(self._secret(each) for each in await self._secrets().listed(known))
 
     async def verify_audit(self) -> AuditVerdict:
@@ -137,6 +137,9 @@ class Custody(Topic):
             encrypted=made.proven.encrypted,
             removed=gone,
         )
+
+    async def _known(self, project: str) -> str:
+        return (await self._store.read(lambda conn: find(conn, project))).name
 
     def _secrets(self) -> Secrets:
         from core.security.secrets import Secrets

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import NotAllowed
 from core.ids import project_of
 from core.orchestrator.budget_views import total_of
+from core.security.access import EVERY_PROJECT
 
 if TYPE_CHECKING:
     from core.orchestrator.agent_desk import AgentView
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from core.orchestrator.views import Digest, SystemView
 
 Sees = Callable[[str], bool]
-"""Whether somebody sees the project of this name; of "*", whether every one."""
+"""Whether somebody sees the project of this name; of EVERY_PROJECT, whether every one."""
 
 
 def shown(request: str, found: Any, sees: Sees) -> Any:
     """What the request found, without what is of projects that are not seen."""
     cut = _CUTS.get(request)
-    return found if cut is None or sees("*") else cut(found, sees)
+    return found if cut is None or sees(EVERY_PROJECT) else cut(found, sees)
 
 
 def _system(found: SystemView, sees: Sees) -> SystemView:

@@ -11,8 +11,8 @@ from bot.cli.program import app
 from core.domain.access import AccessLevel
 from core.errors import NotAllowed
 from core.orchestrator.commands import Commands
-from core.orchestrator.commands.admission import EVERY_PROJECT, admitted, project_of
-from core.security.access import AT_THE_MACHINE, RULES, Action, Asker, Face, Levels, Seat, may
+from core.orchestrator.commands.admission import admitted, project_of
+from core.security.access import AT_THE_MACHINE, EVERY_PROJECT, RULES, Action, Asker, Face, Levels, Seat, may
 from core.security.requests import ACTION_OF
 
 
