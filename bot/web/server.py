@@ -18,6 +18,7 @@ from bot.web.application import build_application
 from bot.web.connection import timed
 from bot.web.guard import MAX_HEAD, Guard
 from bot.web.house import build_house
+from config.fields import is_own_machine
 from config.web_settings import WebSettings
 from core.errors import OrchardError, Unavailable
 from core.runtime import Runtime
@@ -149,5 +150,8 @@ def _tls(settings: WebSettings, root: Path) -> ssl.SSLContext | None:
 def _address(settings: WebSettings, port: int) -> str:
     if settings.public_url:
         return settings.public_url
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.encrypted else 'http'}://{host}:{port}"
+    host = settings.host
+    if settings.trusted_hosts and not is_own_machine(host):  # 0.0.0.0 is no place to go, nor in a certificate
+        host = settings.trusted_hosts[0]
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{'https' if settings.encrypted else 'http'}://{name}:{port}"
