@@ -96,7 +96,7 @@ class Linking:
             raise NotAllowed(
                 "This code is not good.",
                 why="It is wrong, used, or too old.",
-                hint="Make a new one on the web, or ask the owner for one (`orchard users link NAME`).",
+                hint="Ask for a new one: `orchard users link NAME` on Orchard's machine makes it.",
             )
         return result
 

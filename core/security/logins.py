@@ -182,7 +182,7 @@ class Logins:
 
         codes = await self._store.write(confirm)
         if not isinstance(codes, tuple):
-            raise codes or wrong_code()
+            raise codes or wrong_code(enrolling=True)
         return Opened(token=fresh, missing=Missing.NOTHING, recovery_codes=codes)
 
     async def rotate(self, token: str) -> str:

@@ -218,8 +218,9 @@ def matching_step(totp: pyotp.TOTP, code: str, now: datetime) -> int | None:
     return found
 
 
-def wrong_code() -> NotAllowed:
-    return NotAllowed("This code is not right.", hint="Wait for the next one, or take a recovery code.")
+def wrong_code(*, enrolling: bool = False) -> NotAllowed:
+    other = "begin anew" if enrolling else "take a recovery code"
+    return NotAllowed("This code is not right.", hint=f"Wait for the next one, or {other}.")
 
 
 def _or_raise(result: T | TooManyTries | None) -> T:

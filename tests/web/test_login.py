@@ -106,6 +106,7 @@ def test_a_second_factor_is_set_up_asked_for_and_replaces_the_session(house, bro
     assert "<svg" in shown.text
     totp = pyotp.TOTP(re.search(r'<pre class="wrap">([A-Z2-7]+)</pre>', shown.text)[1])
     wrong = browser.post("/login/enrol/confirm", csrf=shown.csrf, code="000000")
+    assert "or begin anew" in wrong.text  # there are no recovery codes yet
     assert wrong.status == 403
     done = browser.post("/login/enrol/confirm", csrf=shown.csrf, code=totp.now())
     codes = _codes(done)
