@@ -54,9 +54,7 @@ class ContainerProcess(ContainedProcess):
 
         Raises Unavailable when neither happens in a minute.
         """
-        accepting = asyncio.create_task(
-            asyncio.get_running_loop().sock_accept(listener), name="meet container"
-        )
+        accepting = asyncio.create_task(self._accept(listener), name="meet container")
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await asyncio.wait((accepting, self._ended), return_when=asyncio.FIRST_COMPLETED)
@@ -72,16 +70,21 @@ class ContainerProcess(ContainedProcess):
                 await asyncio.wait((accepting,))
         if accepting.cancelled():
             return
-        self._hold, _ = accepting.result()
-        self._know_init(self._hold)
+        hold = accepting.result()
+        self._know_init(hold)
         try:
-            sent = socket.send_fds(self._hold, [letter], list(fds))
+            sent = socket.send_fds(hold, [letter], list(fds))
             if rest := letter[sent:]:  # to send nothing is an error, too, once the program has ended
-                await asyncio.get_running_loop().sock_sendall(self._hold, rest)
+                await asyncio.get_running_loop().sock_sendall(hold, rest)
             self._met = True
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
                 raise
+
+    async def _accept(self, listener: socket.socket) -> socket.socket:
+        """Held from the moment in which it is there: the container waits for as long as nobody closes it."""
+        self._hold, _ = await asyncio.get_running_loop().sock_accept(listener)
+        return self._hold
 
     def _know_init(self, hold: socket.socket) -> None:
         size = struct.calcsize("3i")

@@ -169,11 +169,13 @@ def _mapping(uid: int) -> int | None:
     ended, end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(end)
-        made = _libc_unshare(_CLONE_NEWUSER) == 0
-        os.write(tell, b"y" if made else b"n")
-        os.read(ended, 1)
-        os._exit(0)
+        try:
+            os.close(end)
+            made = _libc_unshare(_CLONE_NEWUSER) == 0
+            os.write(tell, b"y" if made else b"n")
+            os.read(ended, 1)
+        finally:  # also on a Ctrl-C of the whole group: else a second Orchard would go on from here
+            os._exit(0)
     try:
         os.close(ended)
         if os.read(told, 1) != b"y":
