@@ -32,7 +32,7 @@ from core.isolation.plan import (
     plan_launch,
 )
 from core.isolation.seccomp import REFUSALS
-from core.isolation.trial import attack_level
+from core.isolation.trial import attack_level, hidden_names
 from core.orchestrator.setups import Setups
 from core.worker.agentbox import agent_sandbox, loopback_ports, network_rules
 from core.worker.contract import ProjectSetup
@@ -217,7 +217,7 @@ class Reviewer:
                         "state": str(self._setup.state_path.resolve()),
                         "beside": str(beside),
                         "home": str(Path.home()),
-                        "private": self._private_names(),
+                        "private": hidden_names(self._machine),
                         "git": str(git),
                         "port": other.getsockname()[1],
                         "proxy": proxy,
@@ -234,12 +234,6 @@ class Reviewer:
                 "The trial did not come to its end.", why=said or f"It ended with code {done.exit_code}."
             ) from None
         return tuple(_judge(each, chosen, level, came_out=came_out) for each in found)
-
-    def _private_names(self) -> list[str]:
-        """What of the user's home no sandbox is shown, not even as a folder on the way to something."""
-        home = Path.home()
-        shown = [mount.target for mount in self._machine.system]
-        return [each.name for each in home.iterdir() if not any(path.is_relative_to(each) for path in shown)]
 
     def _agent(self, role: Role) -> AgentSetup:
         try:

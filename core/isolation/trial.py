@@ -160,7 +160,7 @@ def _prepare(machine: Machine, level: Level, folder: Path, stack: AsyncExitStack
     null = Path("/dev/null").stat()
     targets = {
         "user_home": str(machine.user_home),
-        "home_names": _hidden_names(machine),
+        "home_names": hidden_names(machine),
         "secret": str(sibling / "secret"),
         "sibling": str(sibling),
         "database": str(folder / "orchard.db"),
@@ -221,7 +221,7 @@ async def _close(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-def _hidden_names(machine: Machine) -> list[str]:
+def hidden_names(machine: Machine) -> list[str]:
     """Of the user's home, but for what leads to a program that every sandbox is shown."""
     home = machine.user_home
     if home is None or not home.is_dir():
