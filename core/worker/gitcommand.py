@@ -15,8 +15,9 @@ from core.errors import Unavailable
 
 MINIMUM = (2, 38)  # `merge-tree --write-tree`
 
-# Given with every command, so that neither the repository's nor the user's configuration decides them.
 _SAID_CHARACTERS = 500  # of git's own words, in the sentence: a path may be longer
+
+# Given with every command, so that neither the repository's nor the user's configuration decides them.
 _HARDENED = (
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
