@@ -19,7 +19,6 @@ from bot.web.visitors import Asks, Visitor, house_of
 from core.domain.project import Project
 from core.folder import variables
 from core.security.access import Action
-from core.security.audit import AuditKind
 from core.security.secrets import SecretListed
 from core.store import projects
 
@@ -127,10 +126,7 @@ async def _lines(house: House, actor: str) -> AsyncIterator[bytes]:
         if page.last is None:
             break
         after = page.last
-    auditor = house.runtime.vault.auditor
-    await house.runtime.store.write(
-        lambda tx: auditor.record(tx, AuditKind.AUDIT_EXPORTED, actor=actor, data={"rows": count})
-    )
+    await commands.audit_exported(count, actor=actor)
 
 
 async def _known(house: House, project: str) -> str:

@@ -102,13 +102,13 @@ class Custody(Topic):
 
         return await self._store.read(look)
 
-    async def audit_exported(self, rows: int) -> None:
+    async def audit_exported(self, rows: int, *, actor: str = _ACTOR) -> None:
         """Whoever exported the log says so in it."""
         from core.security.audit import AuditKind
 
         auditor = self._vault.auditor
         await self._store.write(
-            lambda tx: auditor.record(tx, AuditKind.AUDIT_EXPORTED, actor=_ACTOR, data={"rows": rows})
+            lambda tx: auditor.record(tx, AuditKind.AUDIT_EXPORTED, actor=actor, data={"rows": rows})
         )
 
     async def note_denied(self, actor: str, what: str, project: str | None, why: str) -> None:
