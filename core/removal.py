@@ -19,11 +19,9 @@ def remove_tree(path: Path) -> None:
     """Whatever is there, links themselves and not what they lead to. Raises OSError for what stays."""
 
     def mend(function: Callable[..., object], name: str, _: object) -> None:
-        parent = Path(name).parent
         with suppress(OSError):
-            parent.chmod(0o700)
-            if Path(name).is_dir() and not Path(name).is_symlink():
-                Path(name).chmod(0o700)
+            _let_in(str(Path(name).parent))
+            _let_in(name)
         if function in (os.scandir, os.open, os.listdir):
             shutil.rmtree(name)
         else:
@@ -55,9 +53,18 @@ def temporary_folder(prefix: str, above: Path | None = None) -> Iterator[Path]:
         discard_tree(folder)
 
 
+def _let_in(folder: str, above: int | None = None) -> None:
+    """Us, to a folder: never to what a link leads to that somebody puts in its place meanwhile."""
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    try:
+        Path(f"/proc/self/fd/{fd}").chmod(0o700)
+    finally:
+        os.close(fd)
+
+
 def _flatten(top: Path) -> None:
     """Empties it: each folder in it gives its own folders to `top`, and then goes. Never two levels deep."""
-    top.chmod(0o700)
+    _let_in(str(top))
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     here = os.open(top, flags)
     try:
@@ -81,7 +88,7 @@ def _folders_left(parent: int) -> list[str]:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in found:
         if is_folder:
-            os.chmod(name, 0o700, dir_fd=parent)
+            _let_in(name, parent)
         else:
             os.unlink(name, dir_fd=parent)
     return [name for name, is_folder in found if is_folder]
