@@ -18,6 +18,7 @@ from bot.cli.session import open_session, running_pid
 from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
 from config.settings import Settings
+from config.web_settings import WebSettings
 from core.agents.installed import agents_folder
 from core.agents.presets import check_preset, load_rows
 from core.agents.templates import read_own
@@ -33,7 +34,6 @@ from core.isolation.plan import Level, Machine
 
 OLDEST_GIT = (2, 38)  # merge-tree --write-tree
 FREE_DISK_GB = 2
-WEB_PORT = 8765
 
 
 async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -> Report:
@@ -49,8 +49,9 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     checks += [*_configuration(configuration), _folder(configuration)]
     checks += await _own_user(machine, configuration)
     store, registered = await _store(configuration, root)
-    checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings), _port()]
+    checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings)]
     checks += [
+        _web(configuration.settings.global_.web),
         _providers(configuration),
         *_agents(configuration),
         *_prompts(configuration),
@@ -248,19 +249,26 @@ def _secrets(configuration: Configuration) -> list[Check]:
     ]
 
 
-def _port() -> Check:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", WEB_PORT))
-        except OSError as error:
-            return Check(
-                name=f"port {WEB_PORT}",
-                state="note",
-                found=f"cannot be used: {error.strerror}",
-                mend="Nothing needs it yet; the web face will. Stop what holds it.",
-            )
-    return Check(name=f"port {WEB_PORT}", state="ok", found="free on 127.0.0.1, for the web face to come")
+def _web(settings: WebSettings) -> Check:
+    """Whether its port can be had; a running Orchard has it already."""
+    if not settings.enabled:
+        return Check(name="web server", state="ok", found="switched off")
+    place = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return Check(
+            name="web server",
+            state="note",
+            found=f"{place} cannot be used now: {error.strerror}",
+            mend="If that is not Orchard itself (orchard status), set another web.port or end what has it.",
+        )
+    return Check(name="web server", state="ok", found=f"{place} is free")
 
 
 def _providers(configuration: Configuration) -> Check:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from bot.cli.discordcheck import check_discord
-from bot.cli.doctor import _isolation, examine
+from bot.cli.doctor import _isolation, _web, examine
 from bot.localguild.model import Role
 from bot.localguild.permissions import BOT_DEFAULT, Permission
 from bot.localguild.server import LocalGuild
 from bot.localguild.settings import GuildSettings
 from config.loader import load
 from config.problems import ConfigError
+from config.web_settings import WebSettings
 from core.isolation.plan import Level, Machine
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -240,3 +242,12 @@ def test_a_machine_without_level_network_is_told_why():
     assert found.state == "note"
     assert "filter of system calls for riscv" in found.found
     assert "allow-list" in found.mend
+
+
+def test_the_web_servers_own_port_is_tried():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = _web(WebSettings(port=port))
+        assert (told.state, f"127.0.0.1:{port} cannot be used" in told.found) == ("note", True)
+    assert _web(WebSettings(port=port)).state == "ok"
+    assert _web(WebSettings(enabled=False)).found == "switched off"
