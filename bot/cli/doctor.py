@@ -255,9 +255,8 @@ def _web(settings: WebSettings) -> Check:
         return Check(name="web server", state="ok", found="switched off")
     place = f"{settings.host}:{settings.port}"
     try:
-        family, kind, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
-            0
-        ]
+        places = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, _, _, address = places[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
