@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 from core.errors import OrchardError
-from core.isolation.named_hosts import check_entry
+from core.isolation.egress.named_hosts import check_entry
 
 STRATEGIES = ("fair_share", "priority_based", "dynamic")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

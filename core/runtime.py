@@ -21,7 +21,7 @@ from core.folder import only_one
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
-from core.isolation.container_probe import with_container
+from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
 from core.known_secrets import known_secrets

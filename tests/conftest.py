@@ -53,9 +53,10 @@ _skipped = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
-def for_containers() -> Iterator[Path]:
-    """Not where other tests' files may be: a container is given nothing below /dev."""
-    with TemporaryDirectory(prefix="orchard-container-") as name:
+def not_in_memory() -> Iterator[Path]:
+    """A folder that is not below /dev/shm: for files that count as a disk's, and for containers, which are given
+    nothing below /dev."""
+    with TemporaryDirectory(prefix="orchard-disk-") as name:
         yield Path(name)
 
 

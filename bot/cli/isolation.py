@@ -74,7 +74,7 @@ async def _reviewer(ctx: typer.Context, project: str, level: str | None) -> Revi
     from config.loader import load
     from core.doctor.isolation import Reviewer
     from core.folder import variables
-    from core.isolation.container_probe import with_container
+    from core.isolation.container.probe import with_container
     from core.isolation.machine import probe_machine
     from core.isolation.plan import Level
     from core.orchestrator.setups import wants_container

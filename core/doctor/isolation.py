@@ -17,10 +17,11 @@ from config.settings import Settings
 from core.agents.roles import Rights, Role
 from core.agents.setup import AgentSetup
 from core.errors import InvalidInput, NotFound, OrchardError, Unavailable
-from core.isolation.attacks import Finding, Outcome
-from core.isolation.egress import parse_egress
+from core.isolation.attacks.catalogue import Finding, Outcome
+from core.isolation.attacks.trial import attack_level, hidden_names
+from core.isolation.egress.named_hosts import expand, loopback_doors
+from core.isolation.egress.rules import parse_egress
 from core.isolation.launch import run
-from core.isolation.named_hosts import expand, loopback_doors
 from core.isolation.plan import (
     Door,
     Launch,
@@ -32,7 +33,6 @@ from core.isolation.plan import (
     plan_launch,
 )
 from core.isolation.seccomp import REFUSALS
-from core.isolation.trial import attack_level, hidden_names
 from core.orchestrator.setups import Setups
 from core.worker.agentbox import agent_sandbox, loopback_ports, network_rules
 from core.worker.contract import ProjectSetup

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from core.isolation.container import INSIDE, socket_inside
+from core.isolation.container.plan import INSIDE, socket_inside
 from core.isolation.sandbox import Becoming, Level, Machine, Sandbox, depth, limit_values, ordered_mounts
 
 # Read by the dynamic loader or libc of whatever starts next. They are for the program inside, not for

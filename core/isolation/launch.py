@@ -68,7 +68,7 @@ async def launch(
     """
     settled = _settle(launch)
     if settled.level is Level.CONTAINER:
-        from core.isolation.container_launch import launch_container
+        from core.isolation.container.launch import launch_container
 
         return await launch_container(
             settled, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, limit=limit

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from core.errors import InvalidInput, Unavailable
 from core.isolation.bubblewrap import bubblewrap_argv, is_for_loader
-from core.isolation.container import container_argv, relay_inside, socket_inside
+from core.isolation.container.plan import container_argv, relay_inside, socket_inside
 from core.isolation.sandbox import (
     Becoming,
     Door,

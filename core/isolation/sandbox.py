@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from core.isolation.container import Container
+from core.isolation.container.plan import Container
 
 
 class Level(StrEnum):

@@ -16,7 +16,7 @@ from core.agents.roles import Role
 from core.agents.rows import AgentRow, Rows, load_rows, row_named
 from core.errors import InvalidInput
 from core.gateway.addresses import providers_in_force
-from core.isolation.container_probe import with_container
+from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine
 

@@ -20,7 +20,7 @@ from core.domain.risk import RiskLimits
 from core.errors import NotFound, OrchardError, Unavailable
 from core.gateway.addresses import known_providers
 from core.gateway.rate import Rates
-from core.isolation.named_hosts import expand, provider_rules
+from core.isolation.egress.named_hosts import expand, provider_rules
 from core.isolation.plan import Level, Machine
 from core.known_secrets import known_secrets
 from core.orchestrator.agent_choice import Choice, Kept, candidates, choose, no_starts, unheld

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from core.agents.roles import Rights, Role, spec_path
 from core.agents.setup import AgentSetup, ModelAccess
-from core.isolation.named_hosts import loopback_ports_in, rules_in_environment
+from core.isolation.egress.named_hosts import loopback_ports_in, rules_in_environment
 from core.isolation.plan import DEFAULT_PATH, Door, Level, Limits, Sandbox
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment

@@ -49,7 +49,7 @@ class ProjectSetup:
     isolation: str = "filesystem"  # the level that this machine was found to give
     isolation_by_role: Mapping[str, str] = field(default_factory=dict)  # of agents; tests keep `isolation`
     container_image: str = ""  # empty: made from the machine's own root tree
-    network_allow: tuple[str, ...] = ()  # rules of core.isolation.egress: for agents at level `network`
+    network_allow: tuple[str, ...] = ()  # rules of core.isolation.egress.rules: for agents at level `network`
     setup_network_allow: tuple[str, ...] = ()  # for the set-up command
     test_timeout_seconds: float = 600.0
     turn_timeout_seconds: float = 1800.0

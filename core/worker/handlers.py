@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from core.errors import Unavailable
-from core.isolation.container_probe import with_container
+from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.rpc import INVALID_PARAMS, Handler, RpcError, decode
 from core.worker.contract import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from core.domain.lifecycles import Phase
-from core.isolation.egress_proxy import Denial, Traffic
+from core.isolation.egress.proxy import Denial, Traffic
 from core.worker.contract import NetworkDenied, NetworkUsed
 
 _KEPT = 20  # denials a run

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
-from core.isolation.egress import parse_egress
-from core.isolation.egress_proxy import Denial, EgressProxy, Traffic
-from core.isolation.named_hosts import loopback_doors
+from core.isolation.egress.named_hosts import loopback_doors
+from core.isolation.egress.proxy import Denial, EgressProxy, Traffic
+from core.isolation.egress.rules import parse_egress
+from core.isolation.egress.tunnel import open_passage
 from core.isolation.plan import Door, Level
-from core.isolation.tunnel import open_passage
 
 _PROXY_PORT = 3128
 _MAVEN_HEEDS = (

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.isolation.container_probe import with_container
+from core.isolation.container.probe import with_container
 from core.isolation.launch import DEVNULL, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Door, Level, Limits, Sandbox, plan_launch

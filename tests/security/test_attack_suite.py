@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.isolation.attack_table import attack_table
-from core.isolation.attacks import ATTACKS, BY_NAME, LEVELS, Outcome
-from core.isolation.container_probe import with_container
+from core.isolation.attacks.catalogue import ATTACKS, BY_NAME, LEVELS, Outcome
+from core.isolation.attacks.table import attack_table
+from core.isolation.attacks.trial import attack_level
+from core.isolation.container.probe import with_container
 from core.isolation.plan import Level, Machine
-from core.isolation.trial import attack_level
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "isolation.md"
@@ -30,8 +30,8 @@ WORKS_UNHELD = {
 
 
 @pytest.fixture
-def tmp_path(for_containers: Path) -> Path:
-    return for_containers
+def tmp_path(not_in_memory: Path) -> Path:
+    return not_in_memory
 
 
 @pytest.mark.bwrap

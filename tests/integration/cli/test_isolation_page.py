@@ -48,7 +48,8 @@ def test_every_role_is_shown_and_the_suite_ends_with_its_sum(typed, checkout) ->
 
 @pytest.mark.bwrap
 def test_what_gets_through_is_shown_and_ends_with_1(typed, checkout, monkeypatch) -> None:
-    from core.isolation import attacks, trial
+    from core.isolation.attacks import catalogue as attacks
+    from core.isolation.attacks import trial
     from core.isolation.plan import Level
 
     typed("register", "shop", str(checkout("shop")))

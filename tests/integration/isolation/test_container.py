@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import Unavailable
-from core.isolation.container import Container, Engine
-from core.isolation.container_engine import command
-from core.isolation.container_probe import with_container
+from core.isolation.container.engine import command
+from core.isolation.container.plan import Container, Engine
+from core.isolation.container.probe import with_container
 from core.isolation.launch import PIPE, Completed, launch, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Door, Level, Limits, Machine, Sandbox, plan_launch
@@ -42,8 +42,8 @@ def able() -> Machine:
 
 
 @pytest.fixture
-def tmp_path(for_containers: Path) -> Path:
-    return for_containers
+def tmp_path(not_in_memory: Path) -> Path:
+    return not_in_memory
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ async def test_a_killed_client_takes_its_container_along(able: Machine, box: San
 LAUNCHER = """
 import asyncio, sys
 from pathlib import Path
-from core.isolation.container import Engine
-from core.isolation.container_probe import with_container
+from core.isolation.container.plan import Engine
+from core.isolation.container.probe import with_container
 from core.isolation.launch import launch
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Sandbox, plan_launch

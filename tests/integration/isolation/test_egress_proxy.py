@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.egress import parse_egress
-from core.isolation.egress_proxy import Bounds, Denial, EgressProxy
-from core.isolation.tunnel import open_passage
+from core.isolation.egress.proxy import Bounds, Denial, EgressProxy
+from core.isolation.egress.rules import parse_egress
+from core.isolation.egress.tunnel import open_passage
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
 

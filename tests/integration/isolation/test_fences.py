@@ -412,11 +412,11 @@ async def test_what_cannot_be_ended_in_one_fence_hides_no_other(
 
 
 @pytest.fixture
-def on_disk(tmp_path: Path) -> Path:
-    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True)
-    if kind.stdout.strip() == "tmpfs":
+def on_disk(not_in_memory: Path) -> Path:
+    words = ["stat", "-f", "-c", "%T", not_in_memory]
+    if subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "tmpfs":
         pytest.skip("files in memory are memory in use")
-    return tmp_path
+    return not_in_memory
 
 
 async def test_files_that_the_kernel_keeps_in_its_cache_are_no_memory_in_use(

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.egress import parse_egress
-from core.isolation.egress_proxy import Denial, EgressProxy
+from core.isolation.egress.proxy import Denial, EgressProxy
+from core.isolation.egress.rules import parse_egress
+from core.isolation.egress.tunnel import open_passage
 from core.isolation.launch import PIPE, Completed, launch, run
 from core.isolation.plan import Door, Level, Limits, Machine, Mount, Sandbox, plan_launch
 from core.isolation.seccomp import REFUSALS, Argument, filter_for
-from core.isolation.tunnel import open_passage
 
 pytestmark = pytest.mark.bwrap
 

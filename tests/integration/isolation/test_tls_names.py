@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.isolation.client_hello import UNRECOGNISED_NAME
-from core.isolation.egress import parse_egress
-from core.isolation.egress_proxy import Bounds, Denial, EgressProxy
+from core.isolation.egress.client_hello import UNRECOGNISED_NAME
+from core.isolation.egress.proxy import Bounds, Denial, EgressProxy
+from core.isolation.egress.rules import parse_egress
 
 HOSTS = ("front.example", "other.example")
 

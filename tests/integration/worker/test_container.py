@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.isolation.container import Engine
-from core.isolation.container_probe import with_container
+from core.isolation.container.plan import Engine
+from core.isolation.container.probe import with_container
 from core.isolation.plan import Level
 from core.worker.contract import PhaseEnd, SuiteJob
 from core.worker.phases import run_phase
@@ -17,8 +17,8 @@ from core.worker.testruns import run_tests
 
 
 @pytest.fixture
-def tmp_path(for_containers: Path) -> Path:
-    return for_containers
+def tmp_path(not_in_memory: Path) -> Path:
+    return not_in_memory
 
 
 async def test_a_project_s_tests_run_in_a_container(calculator, services, setup) -> None:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.isolation.client_hello import Hello, HelloReader
-from core.isolation.egress import normal_host, parse_egress
+from core.isolation.egress.client_hello import Hello, HelloReader
+from core.isolation.egress.rules import normal_host, parse_egress
 
 SIZED = st.binary(max_size=6).map(lambda data: len(data).to_bytes(2, "big") + data)
 NAME = st.sampled_from([b"a.example", b"A.EXAMPLE.", b"b.example", b"", b"\0", b"\xff", b"a.example\0.b"])

@@ -6,8 +6,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.isolation.egress import Egress, is_public, normal_host, parse_egress, parse_rule
-from core.isolation.proxy_request import parse_request
+from core.isolation.egress.request import parse_request
+from core.isolation.egress.rules import Egress, is_public, normal_host, parse_egress, parse_rule
 
 LABEL = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join)

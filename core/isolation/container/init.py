@@ -1,6 +1,6 @@
 """The first process of a container: starts one program, and ends everything when its launcher is gone.
 
-    python -I -S container_init.py LIFELINE
+    python -I -S init.py LIFELINE
 
 LIFELINE is a unix socket of the launcher, which sends what to run (JSON behind its length in four bytes) and
 the program's descriptors. From then on each byte T that comes asks the program to end; when the launcher

@@ -1,8 +1,8 @@
 """PURE: level `container`, from what a program may see and use to the argv of Podman or Docker.
 
-    podman run ... IMAGE python -I -S container_init.py LIFELINE
+    podman run ... IMAGE python -I -S init.py LIFELINE
 
-What is started is our own first process (`container_init`). It is told the program, its environment and its
+What is started is our own first process (`init`). It is told the program, its environment and its
 standard streams through the lifeline, a unix socket: so no secret is ever on a command line nor in what
 `podman inspect` shows, and the container ends in the moment in which the socket's other end does.
 """
@@ -50,7 +50,7 @@ class Container:
     program: Path
     options: tuple[str, ...] = ()  # before `run`
     image: Image
-    init: Path  # container_init.py
+    init: Path  # init.py
     init_compiled: Path | None = None  # for this machine's Python, not for that of any image
     rootless: bool = False
     holds_limits: bool = True
@@ -170,7 +170,7 @@ def _mount_options(
         yield from _bind(mount.source, str(mount.target), writable=mount.writable)
     yield from _bind(_init(container, image), _init_inside(container, image), writable=False)
     if doors and machine.relay is not None:
-        relay = machine.relay if image.shares_system else container.init.with_name("relay.py")
+        relay = machine.relay if image.shares_system else container.init.parent.with_name("relay.py")
         yield from _bind(relay, relay_inside(sandbox, machine, container), writable=False)
     for door, place in zip(sandbox.doors, doors, strict=True):
         yield from _bind(door.socket, place, writable=False)

@@ -1,6 +1,6 @@
 """Run inside of a sandbox: tries each attack that it is told of, and says what came of it.
 
-    python -I -S attack_program.py TARGETS NAME ...     TARGETS: JSON, made by `trial`
+    python -I -S program.py TARGETS NAME ...     TARGETS: JSON, made by `trial`
 
 Prints one JSON object a line: {"name", "succeeded", "said"}. Harmless also where nothing holds it: it reads,
 writes, signals and traces only what was prepared for it, and of the machine itself it asks for the right

@@ -25,8 +25,8 @@ from typing import IO
 
 from core.errors import InvalidInput, Unavailable
 from core.isolation.contain import descendants, send, stat_fields
-from core.isolation.container import Container, with_lifeline
-from core.isolation.container_engine import client_environment, remove_container
+from core.isolation.container.engine import client_environment, remove_container
+from core.isolation.container.plan import Container, with_lifeline
 from core.isolation.launch import DEVNULL, PIPE, STDOUT, ContainedProcess
 from core.isolation.plan import Launch, container_letter, plan_launch
 from core.isolation.streams import connect_reader, connect_writer

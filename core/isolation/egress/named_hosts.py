@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from core.errors import InvalidInput
-from core.isolation.egress import Egress, normal_host, parse_egress
+from core.isolation.egress.rules import Egress, normal_host, parse_egress
 
 # Where packages are fetched from; nothing of these takes uploads, but npm's and rubygems' with an account.
 _REGISTRIES: Mapping[str, tuple[str, ...]] = {

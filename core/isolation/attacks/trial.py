@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unavailable
-from core.isolation.attacks import ATTACKS, BY_NAME, Attack, Finding
-from core.isolation.egress import parse_egress
-from core.isolation.egress_proxy import EgressProxy
+from core.isolation.attacks.catalogue import ATTACKS, BY_NAME, Attack, Finding
+from core.isolation.egress.proxy import EgressProxy
+from core.isolation.egress.rules import parse_egress
 from core.isolation.launch import Completed, run
 from core.isolation.plan import Door, Level, Limits, Machine, Mount, Sandbox, plan_launch
 
@@ -36,7 +36,7 @@ _NAMES = {
     "metadata.example": "169.254.169.254",
 }
 _SECONDS = 60.0
-_PROGRAM = Path(__file__).with_name("attack_program.py")
+_PROGRAM = Path(__file__).with_name("program.py")
 
 
 async def attack_level(

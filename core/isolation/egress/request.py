@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.isolation.egress import Address, normal_host, parse_port
+from core.isolation.egress.rules import Address, normal_host, parse_port
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

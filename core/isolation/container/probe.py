@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from core.errors import Unavailable
 from core.isolation.bytecode import compiled
-from core.isolation.container import Container, Engine, Image
-from core.isolation.container_engine import command, prune_containers
-from core.isolation.container_image import ensure_host_image, has_image, prune_images
+from core.isolation.container.engine import command, prune_containers
+from core.isolation.container.image import ensure_host_image, has_image, prune_images
+from core.isolation.container.plan import Container, Engine, Image
 from core.isolation.launch import run
 from core.isolation.plan import DEFAULT_PATH, Level, Limits, Machine, Sandbox, plan_launch
 
@@ -21,7 +21,7 @@ _INSTALL = {
     Engine.PODMAN: "Podman is not installed (Debian: apt-get install podman).",
     Engine.DOCKER: "Docker is not installed.",
 }
-_INIT = Path(__file__).with_name("container_init.py")
+_INIT = Path(__file__).with_name("init.py")
 _SAY_IN = ["/bin/sh", "-c", "test -r /proc/self/status && echo in"]
 _TRIAL_SECONDS = 60.0
 _CGROUP_2 = Path("/sys/fs/cgroup/cgroup.controllers")

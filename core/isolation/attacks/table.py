@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.isolation.attacks import LEVELS, Attack
+from core.isolation.attacks.catalogue import LEVELS, Attack
 
 _HEAD = ("", "attack", *(f"`{level}`" for level in LEVELS))
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.egress import parse_egress
-from core.isolation.named_hosts import (
+from core.isolation.egress.named_hosts import (
     NAMED_SETS,
     check_entry,
     expand,
@@ -13,6 +12,7 @@ from core.isolation.named_hosts import (
     provider_rules,
     rules_in_environment,
 )
+from core.isolation.egress.rules import parse_egress
 
 
 def test_names_stand_for_their_rules_once():

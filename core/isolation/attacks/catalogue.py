@@ -1,6 +1,6 @@
 """PURE: the attacks that every isolation level is tried with, and what has to come of each.
 
-`attack_program` tries them from inside of a sandbox, `trial` prepares their targets and judges.
+`program` tries them from inside of a sandbox, `trial` prepares their targets and judges.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEVELS = tuple(Level)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """`name` is also the function of `attack_program` that tries it. `outcomes` are by `LEVELS`."""
+    """`name` is also the function of `program` that tries it. `outcomes` are by `LEVELS`."""
 
     name: str
     topic: str

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput, Unavailable
-from core.isolation.container import Container, Engine, Image, with_lifeline
-from core.isolation.container_image import host_tree, image_name
+from core.isolation.container.image import host_tree, image_name
+from core.isolation.container.plan import Container, Engine, Image, with_lifeline
 from core.isolation.plan import (
     Door,
     Level,
@@ -25,7 +25,12 @@ from core.isolation.plan import (
 
 HOST = Image(name="localhost/orchard-host:1", shares_system=True)
 PODMAN = Container(
-    engine=Engine.PODMAN, program=Path("/usr/bin/podman"), image=HOST, init=Path("/o/init.py"), uid=7, gid=8
+    engine=Engine.PODMAN,
+    program=Path("/usr/bin/podman"),
+    image=HOST,
+    init=Path("/o/container/init.py"),
+    uid=7,
+    gid=8,
 )
 MACHINE = Machine(
     levels=tuple(Level),
@@ -101,14 +106,14 @@ def test_only_what_was_given_is_mounted_and_only_the_worktree_can_be_written() -
         "type=bind,source=/srv/home,target=/srv/home",
         "type=bind,source=/srv/tree,target=/srv/tree",
         "type=bind,source=/srv/tree/.git,target=/srv/tree/.git,readonly",
-        "type=bind,source=/o/init.py,target=/run/orchard/init.py,readonly",
+        "type=bind,source=/o/container/init.py,target=/run/orchard/init.py,readonly",
     ]
 
 
 def test_our_first_process_is_compiled_for_this_machine_s_python_alone() -> None:
-    container = replace(PODMAN, init_compiled=Path("/o/init.pyc"))
+    container = replace(PODMAN, init_compiled=Path("/o/container/init.pyc"))
     argv = argv_of(container=container)
-    assert "type=bind,source=/o/init.pyc,target=/run/orchard/init.pyc,readonly" in argv
+    assert "type=bind,source=/o/container/init.pyc,target=/run/orchard/init.pyc,readonly" in argv
     assert argv[-2] == "/run/orchard/init.pyc"
     argv = argv_of(replace(BOX, image="theirs:1"), container=container)
     assert argv[-2] == "/run/orchard/init.py"

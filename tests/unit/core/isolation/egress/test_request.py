@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.proxy_request import parse_chunk_size, parse_request
+from core.isolation.egress.request import parse_chunk_size, parse_request
 
 
 def head(*lines: str) -> bytes:

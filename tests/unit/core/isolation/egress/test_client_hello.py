@@ -5,8 +5,8 @@ import ssl
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.client_hello import Hello, HelloReader, begins_tls
-from core.isolation.egress import normal_host, parse_egress
+from core.isolation.egress.client_hello import Hello, HelloReader, begins_tls
+from core.isolation.egress.rules import normal_host, parse_egress
 
 
 def hello(name: str | None) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.isolation.container import LABEL, Container
+from core.isolation.container.plan import LABEL, Container
 
 # What a client needs to find its engine, its storage and its settings; nothing else of ours is for it.
 _KEPT = (

@@ -18,10 +18,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 from core.errors import InvalidInput
-from core.isolation.client_hello import UNRECOGNISED_NAME, Hello, HelloReader, begins_tls
-from core.isolation.egress import Address, Egress, Verdict, parse_address
-from core.isolation.proxy_request import Request, parse_chunk_size, parse_request
-from core.isolation.tunnel import CHUNK_BYTES, Count, carry, close, join, serve_unix, still_moving
+from core.isolation.egress.client_hello import UNRECOGNISED_NAME, Hello, HelloReader, begins_tls
+from core.isolation.egress.request import Request, parse_chunk_size, parse_request
+from core.isolation.egress.rules import Address, Egress, Verdict, parse_address
+from core.isolation.egress.tunnel import CHUNK_BYTES, Count, carry, close, join, serve_unix, still_moving
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Resolve = Callable[[str], Awaitable[Sequence[str]]]  # a host's addresses; OSError when it has none

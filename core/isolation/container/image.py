@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from core.errors import Unavailable
-from core.isolation.container import INSIDE, Engine, Image, shared_folders
-from core.isolation.container_engine import command
+from core.isolation.container.engine import command
+from core.isolation.container.plan import INSIDE, Engine, Image, shared_folders
 from core.isolation.plan import Machine
 
 REPOSITORY = "localhost/orchard-host"

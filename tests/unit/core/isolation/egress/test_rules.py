@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from core.errors import InvalidInput
-from core.isolation.egress import is_public, normal_host, parse_egress, parse_rule
+from core.isolation.egress.rules import is_public, normal_host, parse_egress, parse_rule
 
 ALLOWED = parse_egress(
     ["index.example", "*.files.example:443", "10.1.0.0/16:8000-8100", "[fd00::7]:443", "*:8443"]

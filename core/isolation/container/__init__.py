@@ -1,0 +1,1 @@
+"""Level `container`, by Podman or Docker."""
