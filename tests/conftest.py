@@ -54,8 +54,8 @@ _skipped = pytest.StashKey[list[str]]()
 
 @pytest.fixture
 def not_in_memory() -> Iterator[Path]:
-    """A folder that is not below /dev/shm: for files that count as a disk's, and for containers, which are given
-    nothing below /dev."""
+    """A folder on the disk: for files that count as such, and for containers, which are given nothing below
+    /dev."""
     with TemporaryDirectory(prefix="orchard-disk-") as name:
         yield Path(name)
 
