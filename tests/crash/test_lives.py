@@ -16,6 +16,7 @@ import pytest
 
 from core.bus import Bus
 from core.isolation.contain import stat_fields
+from core.orchestrator.control import socket_path
 from core.orchestrator.recovery import recover
 from core.store import processes
 from core.store.database import Store
@@ -40,9 +41,10 @@ def hanging(play_honestly: Callable[[], dict[str, list[Any]]]) -> Callable[[dict
 def test_killed_while_it_starts_it_starts_again(orchard, play_honestly):
     orchard.add("shop")
     orchard.play({"*": play_honestly()})
-    for there in ("orchard.lock", "orchard.db", "logs/template.log", "control.sock"):
+    names = ("orchard.lock", "orchard.db", "logs/template.log")
+    for there in (*(orchard.state / name for name in names), socket_path(orchard.state)):
         orchard.spawn()
-        orchard.wait_until(lambda there=there: (orchard.state / there).exists(), there)
+        orchard.wait_until(there.exists, str(there))
         orchard.kill()
     orchard.start()
     orchard.sprint("shop")

@@ -10,6 +10,8 @@ import urllib.request
 
 import pytest
 
+from core.orchestrator.control import socket_path
+
 SETTINGS = "global: {default_agent: replay}\nagents: {replay: {variables: {script: /nonexistent}}}\n"
 
 
@@ -33,7 +35,7 @@ def test_it_says_what_runs_and_what_does_not_and_stops_when_told(orchard):
         rest = running.process.stdout.read()
         assert running.process.wait(45) == 0
     assert rest == "Stopping: agents are ended, what they left is kept.\nStopped.\n"
-    assert not (orchard.root / ".orch-global" / "control.sock").exists()
+    assert not socket_path(orchard.root / ".orch-global").exists()
     assert not orchard.json("status")["running"]
 
 
