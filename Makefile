@@ -7,7 +7,7 @@ ARGS ?=
 # For pytest: two workers more than cores, since many tests wait for programs that they start (each worker
 # reads all tests, which takes 4 s of processor time now that they are compiled before); the tests of a file
 # stay together, since many share what took long to make.
-PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
 .PHONY: help setup demo run test test-tools agents-for-tests agents lint compiled real bench fuzz audit lock clean
 

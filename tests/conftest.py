@@ -46,8 +46,6 @@ with suppress(OSError):
     if os.access(_memory, os.W_OK) and _room > 6 << 30:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_memory))
 
-_LONG = ("tests/crash/", "tests/integration/", "tests/discord/bot/", "tests/properties/", "tests/web/")
-
 _missing = pytest.StashKey[str]()
 _skipped = pytest.StashKey[list[str]]()
 
@@ -62,9 +60,7 @@ def not_in_memory() -> Iterator[Path]:
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What waits for programs comes first, so that no worker is left with such a file at the end. Skips what
-    is marked `bwrap` where bubblewrap cannot be used; asked once, by really running it."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    """Skips what is marked `bwrap` where bubblewrap cannot be used; asked once, by really running it."""
     marked = [item for item in items if item.get_closest_marker("bwrap")]
     if not marked:
         return
