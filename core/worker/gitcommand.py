@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import re
@@ -15,6 +16,7 @@ from core.errors import Unavailable
 
 MINIMUM = (2, 38)  # `merge-tree --write-tree`
 
+_GRACE_SECONDS = 10.0  # of a git that was asked to end
 _SAID_CHARACTERS = 500  # of git's own words, in the sentence: a path may be longer
 
 # Given with every command, so that neither the repository's nor the user's configuration decides them.
@@ -139,9 +141,7 @@ async def run_git(
     try:
         stdout, stderr = await process.communicate(stdin)
     except BaseException:
-        if process.returncode is None:
-            process.terminate()  # git removes its lock files on TERM, and not on KILL
-        await asyncio.shield(process.wait())
+        await _end(process)
         raise
     words = stderr.decode(errors="replace")
     code = process.returncode if process.returncode is not None else -1
@@ -154,6 +154,19 @@ async def run_git(
             stderr=words,
         )
     return Answer(exit_code=code, stdout=stdout, stderr=words)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Waits for the end however often the caller is cancelled meanwhile: nobody else would."""
+    clock = asyncio.get_running_loop().time
+    if process.returncode is None:
+        process.terminate()  # git removes its lock files on TERM, and not on KILL
+    patience = clock() + _GRACE_SECONDS
+    while process.returncode is None:
+        if clock() > patience:
+            process.kill()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.errors import InvalidInput
@@ -249,12 +250,23 @@ async def test_a_registered_checkout_may_be_a_linked_worktree(odd_checkout, tmp_
     assert await repository.main_commit("side") == await repository.main_commit("main")
 
 
-async def test_a_cancelled_command_is_ended(tmp_path: Path, odd_checkout) -> None:
-    task = asyncio.create_task(run_git(["-c", "alias.wait=!exec sleep 60", "wait"], cwd=tmp_path))
-    await asyncio.sleep(0.2)
-    task.cancel()
+async def test_a_cancelled_command_is_ended_however_often_it_is_cancelled(tmp_path: Path, until) -> None:
+    before = set(psutil.Process().children())
+    wait = "alias.wait=!touch started; exec sleep 60"
+    task = asyncio.create_task(run_git(["-c", wait, "wait"], cwd=tmp_path))
+    await until((tmp_path / "started").exists)
+    [git] = set(psutil.Process().children()) - before
+    git.suspend()  # so that it takes its time to end
+    await until(lambda: git.status() == psutil.STATUS_STOPPED)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    assert not task.done()
+    git.resume()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 10)
+        async with asyncio.timeout(30):
+            await task
+    assert not git.is_running()
 
 
 def test_an_old_git_is_refused_with_a_next_step() -> None:
