@@ -241,8 +241,8 @@ class TestCrash:
 
         monkeypatch.setattr(Crier, "call", call)
         async with run_bot():
-            story = await orchard.running_story()
-            await orchard.block(story)
+            await orchard.block(await orchard.running_story())
+            await orchard.posted()
             [told] = await until(lambda: summaries(alice), "she is told by herself")
         assert "1 blocked" in told.text
 
