@@ -156,8 +156,11 @@ class ContainedProcess:
     async def _nothing_left(self) -> None:
         """A PID namespace's first process is only gone when all others are."""
         if self._init_fd is not None:
-            async with asyncio.timeout(_GONE_SECONDS):
-                await until_readable(os.dup(self._init_fd))
+            try:
+                async with asyncio.timeout(_GONE_SECONDS):
+                    await until_readable(os.dup(self._init_fd))
+            except TimeoutError:
+                raise _immortal(f"The sandbox of {self._launch.command[0]}", self._init) from None
         elif self._popen.returncode is not None and self._popen.returncode < 0:
             await self._sweep()  # the keeper was killed before it could clean up
 
@@ -169,19 +172,22 @@ class ContainedProcess:
                 for pid in left:
                     send(pid, number)
             if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"{len(left)} processes of {self._launch.command[0]} cannot be ended.",
-                    why=f"Process {left[0]} does not react to KILL; it may wait for a network drive.",
-                    hint="Mend or unmount that drive, or restart the machine.",
-                )
+                raise _immortal(f"{len(left)} processes of {self._launch.command[0]}", left[0])
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, 0.2)
 
     async def _meet_init(self) -> None:
         """Learns the pid of the sandbox's first process from bubblewrap's status."""
         assert self._status is not None
-        async with asyncio.timeout(_START_SECONDS):
-            line = await self._status.reader.readline()
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                line = await self._status.reader.readline()
+        except TimeoutError:
+            raise Unavailable(
+                f"The sandbox of {self._launch.command[0]} did not start within {_START_SECONDS:g} s.",
+                why="bubblewrap says nothing of its first process.",
+                hint="Run `orchard doctor`.",
+            ) from None
         if not line:
             return
         pid = int(json.loads(line)["child-pid"])
@@ -192,6 +198,14 @@ class ContainedProcess:
         fields = stat_fields(pid)
         if fields:
             self._init, self._init_ticks = pid, int(fields[19])
+
+
+def _immortal(what: str, pid: int | None) -> Unavailable:
+    return Unavailable(
+        f"{what} cannot be ended.",
+        why=f"Process {pid} does not react to KILL; it may wait for a network drive.",
+        hint="Mend or unmount that drive, or restart the machine.",
+    )
 
 
 def exit_code_of(code: int | None) -> int | None:

@@ -11,14 +11,13 @@ import errno
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -179,46 +178,46 @@ async def launch_container(
         raise InvalidInput(f"A container takes at most {_MOST_FDS - 3} descriptors; given: {len(pass_fds)}.")
     settled = _with_user(settled)
     name = f"orchard-{secrets.token_hex(8)}"
-    streams = _Streams(stdin, stdout, stderr)
-    folder = Path(tempfile.mkdtemp(prefix="orchard-lifeline-"))
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-    process: ContainerProcess | None = None
-    try:
-        listener.bind(str(folder / "s"))
-        (folder / "s").chmod(0o666)  # whoever it runs as; others cannot enter the folder
-        listener.listen(1)
-        popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, below a millisecond
-            with_lifeline(settled.argv, name, folder / "s"),
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=said,
-            cwd="/",
-            env=client_environment(),
-            start_new_session=True,
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchard-lifeline-")))
+        listener = stack.enter_context(
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         )
-        process = ContainerProcess(popen, settled, name, said)
-        numbers = [0, 1, 2, *pass_fds]
-        text = json.dumps({**container_letter(settled), "numbers": numbers}).encode()
-        await streams.connect(process, limit)
-        await process.meet(listener, len(text).to_bytes(4, "big") + text, [*streams.theirs, *pass_fds])
-    except BaseException as error:
-        listener.close()
-        streams.close_ours()
-        if process is not None:
-            await process.kill_tree()
-        else:
-            said.close()
-        if isinstance(error, OSError):
-            raise Unavailable(
-                f"{settled.argv[0]} could not be started.", why=str(error), hint="Run `orchard doctor`."
-            ) from error
-        raise
-    finally:
-        listener.close()
-        streams.close_theirs()
-        shutil.rmtree(folder, ignore_errors=True)
-    return process
+        streams = _Streams(stdin, stdout, stderr)
+        stack.callback(streams.close_theirs)
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        process: ContainerProcess | None = None
+        try:
+            listener.bind(str(folder / "s"))
+            (folder / "s").chmod(0o666)  # whoever it runs as; others cannot enter the folder
+            listener.listen(1)
+            popen = subprocess.Popen(  # noqa: ASYNC220 - returns after exec, below a millisecond
+                with_lifeline(settled.argv, name, folder / "s"),
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                stderr=said,
+                cwd="/",
+                env=client_environment(),
+                start_new_session=True,
+            )
+            process = ContainerProcess(popen, settled, name, said)
+            numbers = [0, 1, 2, *pass_fds]
+            text = json.dumps({**container_letter(settled), "numbers": numbers}).encode()
+            await streams.connect(process, limit)
+            await process.meet(listener, len(text).to_bytes(4, "big") + text, [*streams.theirs, *pass_fds])
+        except BaseException as error:
+            listener.close()  # a container that waits there ends
+            streams.close_ours()
+            if process is not None:
+                await process.kill_tree()
+            else:
+                said.close()
+            if isinstance(error, OSError):
+                raise Unavailable(
+                    f"{settled.argv[0]} could not be started.", why=str(error), hint="Run `orchard doctor`."
+                ) from error
+            raise
+        return process
 
 
 def _with_user(settled: Launch) -> Launch:
