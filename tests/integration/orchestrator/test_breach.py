@@ -35,7 +35,13 @@ def test_grows():
             time.sleep(0.002)
     assert False
 """
-DAEMON = "import os, sys\nif os.fork(): sys.exit()\nos.setsid()\nif os.fork(): sys.exit()\n"
+# It is waited for until it has left the group, which an agent ends with its command.
+DAEMON = (
+    "import os, sys; left, leave = os.pipe()\n"
+    "if os.fork(): os.close(leave); os.read(left, 1); sys.exit()\n"
+    "os.setsid(); os.close(leave)\n"
+    "if os.fork(): sys.exit()\n"
+)
 WHY = "It was ended for memory: shop may use 256 MB"
 
 
