@@ -161,4 +161,4 @@ def test_one_that_hangs_is_not_asked_again_at_once(own) -> None:
     strategy.decide(WORLD)
     began = time.monotonic()
     assert strategy.decide(replace(WORLD, now=30.0)).problems
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0  # its limit: to ask again would take as long
