@@ -22,6 +22,7 @@ from config.fields import (
     Text,
     is_own_machine,
 )
+from config.github_settings import GithubSettings
 from config.section import Section, later
 from config.web_settings import WebSettings
 
@@ -234,6 +235,7 @@ class GlobalSettings(Section):
     )
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
     web: WebSettings = Field(WebSettings(), description="Orchard's own web server.")
+    github: GithubSettings = Field(GithubSettings(), description="How Orchard reaches GitHub.")
 
     @field_validator("lease_seconds")
     @classmethod

@@ -33,6 +33,7 @@ from config.fields import (
     TimeZone,
     near,
 )
+from config.github_settings import ProjectGithub
 from config.section import Section, later
 from core.domain.approval import Unanswered
 from core.domain.lifecycles import ProjectStatus
@@ -285,6 +286,10 @@ class ProjectSettings(Section):
     slack_channel: Channel | None = later(None, "Name of the project's Slack channel.")
     team: tuple[Text, ...] = later((), "People who work on it.")
     dependencies: tuple[Text, ...] = later((), "Projects that it needs.")
+
+    github: ProjectGithub = Field(
+        ProjectGithub(), description="Its repository on GitHub, and what it does with it."
+    )
 
     agent: Text | None = Field(None, description="Its agent; null: global.default_agent.")
     agents_by_role: Mapping[AgentRole, Text] = Field(

@@ -76,6 +76,17 @@ class EventKind(StrEnum):
     BUDGET_WARNED = "budget_warned"  # data: scope, day, unit, spent, limit, percent, text
     BUDGET_REACHED = "budget_reached"  # data: as above
     BUDGET_RAISED = "budget_raised"  # data: raise, scope, unit, amount, until (ISO time or null), by, text
+    GITHUB_LINKED = "github_linked"  # data: repository, url, by
+    GITHUB_UNLINKED = "github_unlinked"  # data: repository, by
+    GITHUB_TROUBLED = "github_troubled"  # data: repository, state, text (a sentence and what to do)
+    GITHUB_RECOVERED = "github_recovered"  # data: repository
+    GITHUB_SYNCED = "github_synced"  # data: repository, added, edited, closed, reopened (counts), first
+    ISSUE_FOLLOWED = "issue_followed"  # data: number, url, what ("edited", "closed", "reopened", "gone"), by
+    PULL_OPENED = "pull_opened"  # data: number, url, branch, commit
+    PULL_UPDATED = "pull_updated"  # data: number, url, commit
+    CHECKS_CHANGED = "checks_changed"  # data: number, url, commit, state, checks (name, conclusion, url)
+    PULL_REVIEWED = "pull_reviewed"  # data: number, url, by, verdict ("approved", "changes requested"), text
+    PULL_CLOSED = "pull_closed"  # data: number, url, by, why
 
 
 # What people are told in Discord; the rest is history and the live feed.
@@ -127,6 +138,17 @@ POSTED = frozenset(
         EventKind.BUDGET_WARNED,
         EventKind.BUDGET_REACHED,
         EventKind.BUDGET_RAISED,
+        EventKind.GITHUB_LINKED,
+        EventKind.GITHUB_UNLINKED,
+        EventKind.GITHUB_TROUBLED,
+        EventKind.GITHUB_RECOVERED,
+        EventKind.GITHUB_SYNCED,
+        EventKind.ISSUE_FOLLOWED,
+        EventKind.PULL_OPENED,
+        EventKind.PULL_UPDATED,
+        EventKind.CHECKS_CHANGED,
+        EventKind.PULL_REVIEWED,
+        EventKind.PULL_CLOSED,
     }
 )
 

@@ -20,7 +20,7 @@ class MergeState(StrEnum):
     MERGED = "merged"
     REFUSED = "refused"  # the gate said no on the rebased tree
     CONFLICT = "conflict"
-    ABANDONED = "abandoned"  # its worker was lost, or a person ended the story
+    ABANDONED = "abandoned"  # its worker was lost, a person ended the story, or it became a pull request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ OWN = {
     "core/security/head_file.py": "Orchard's own head of the audit log",
     "core/store/columns.py": "a row of the store",
     "core/store/load.py": "a row of the store",
+    "core/store/pulls.py": "a row of the store",
     "core/worker/__main__.py": "its own command line",
     "core/worker/probe/orchard_cargo.py": "in the test process itself",
     "core/worker/probe/orchard_driver.py": "in the test process itself",

@@ -1,0 +1,201 @@
+"""Pull requests of stories: between the merge queue, which wants and lands them, and GitHub.
+
+WANTED -> OPEN -> LANDABLE -> MERGED; a new candidate is WANTED again, CLOSED ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from core.domain.github import Check, CheckConclusion, ChecksState, Pull, PullState, ReviewState, checks_state
+from core.errors import LostRace, NotFound
+from core.store.columns import from_optional_time, from_time
+from core.store.transaction import Transaction
+
+AT_WORK = (PullState.WANTED, PullState.OPEN, PullState.LANDABLE)
+
+
+def from_row(row: sqlite3.Row) -> Pull:
+    checks = tuple(
+        Check(
+            name=each["name"],
+            conclusion=CheckConclusion(each["conclusion"]),
+            summary=each["summary"],
+            url=each["url"],
+        )
+        for each in json.loads(row["checks"])
+    )
+    return Pull(
+        story_id=row["story_id"],
+        project=row["project"],
+        branch=row["branch"],
+        candidate=row["candidate"],
+        tree=row["tree"],
+        base=row["base"],
+        head=row["head"],
+        number=row["number"],
+        url=row["url"],
+        state=PullState(row["state"]),
+        checks=checks,
+        checks_state=checks_state(checks),
+        review=ReviewState(row["review"]),
+        approvals=row["approvals"],
+        failures=row["failures"],
+        merge_commit=row["merge_commit"],
+        opened_at=from_optional_time(row["opened_at"]),
+        pushed_at=from_optional_time(row["pushed_at"]),
+        updated_at=from_time(row["updated_at"]),
+    )
+
+
+def find(conn: sqlite3.Connection, story_id: str) -> Pull | None:
+    row = conn.execute("SELECT * FROM pulls WHERE story_id = ?", (story_id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def get(conn: sqlite3.Connection, story_id: str) -> Pull:
+    if (pull := find(conn, story_id)) is not None:
+        return pull
+    raise NotFound(f"{story_id} has no pull request.")
+
+
+def at_work(conn: sqlite3.Connection, project: str | None = None) -> tuple[Pull, ...]:
+    """Of one project or of all; oldest first."""
+    where, parameters = ("", ()) if project is None else (" AND project = ?", (project,))
+    rows = conn.execute(
+        f"SELECT * FROM pulls WHERE state IN ('wanted', 'open', 'landable'){where}"  # noqa: S608
+        " ORDER BY updated_at, story_id",
+        parameters,
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def want(
+    tx: Transaction, story_id: str, *, project: str, branch: str, candidate: str, tree: str, base: str
+) -> Pull:
+    """This candidate is to be on the story's branch. Its number, address and failures are kept."""
+    tx.conn.execute(
+        "INSERT INTO pulls (story_id, project, branch, candidate, tree, base, state, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?)"
+        " ON CONFLICT (story_id) DO UPDATE SET candidate = excluded.candidate, tree = excluded.tree,"
+        " base = excluded.base, state = 'wanted', checks = '[]', review = CASE WHEN review = 'approved'"
+        " THEN 'approved' ELSE 'none' END, updated_at = excluded.updated_at",
+        (story_id, project, branch, candidate, tree, base, tx.now_text),
+    )
+    return get(tx.conn, story_id)
+
+
+def pushed(tx: Transaction, story_id: str, head: str) -> Pull:
+    """The branch holds this commit. Raises LostRace when another is wanted by now."""
+    return _update(
+        tx,
+        story_id,
+        "head = ?, pushed_at = ?",
+        (head, tx.now_text),
+        "state IN ('wanted', 'open') AND candidate = ?",
+        (head,),
+    )
+
+
+def opened(tx: Transaction, story_id: str, *, head: str, number: int, url: str) -> Pull:
+    """It stands on GitHub with this head. Raises LostRace when another head is wanted by now."""
+    return _update(
+        tx,
+        story_id,
+        "state = 'open', number = ?, url = ?, opened_at = coalesce(opened_at, ?)",
+        (number, url, tx.now_text),
+        "state IN ('wanted', 'open') AND candidate = ? AND head = ?",
+        (head, head),
+    )
+
+
+def looked(
+    tx: Transaction,
+    story_id: str,
+    *,
+    head: str,
+    checks: Sequence[Check],
+    review: ReviewState,
+    approvals: int,
+) -> Pull:
+    """What GitHub says of this head. Raises LostRace when another is wanted by now."""
+    text = json.dumps(
+        [
+            {
+                "name": each.name,
+                "conclusion": each.conclusion.value,
+                "summary": each.summary,
+                "url": each.url,
+            }
+            for each in checks
+        ]
+    )
+    failures = "0" if checks_state(checks) is ChecksState.PASSED else "failures"
+    return _update(
+        tx,
+        story_id,
+        f"checks = ?, review = ?, approvals = ?, failures = {failures}",
+        (text, review.value, approvals),
+        "state IN ('open', 'landable') AND head = ?",
+        (head,),
+    )
+
+
+def landable(tx: Transaction, story_id: str, *, head: str) -> Pull:
+    return _update(tx, story_id, "state = 'landable'", (), "state = 'open' AND head = ?", (head,))
+
+
+def not_landable(tx: Transaction, story_id: str) -> Pull:
+    """Something changed before it was landed."""
+    return _update(tx, story_id, "state = 'open'", (), "state = 'landable'", ())
+
+
+def failed(tx: Transaction, story_id: str, *, head: str) -> Pull:
+    """Its checks failed, once more: its story goes back to its agent, so it is closed until there is a new
+    candidate."""
+    return _update(
+        tx,
+        story_id,
+        "state = 'closed', failures = failures + 1",
+        (),
+        "state IN ('open', 'landable') AND head = ?",
+        (head,),
+    )
+
+
+def merged(tx: Transaction, story_id: str, commit: str) -> Pull:
+    return _update(
+        tx, story_id, "state = 'merged', merge_commit = ?", (commit,), "state IN ('open', 'landable')", ()
+    )
+
+
+def close(tx: Transaction, story_id: str) -> None:
+    """The story goes another way: nobody waits for it. The branch's own state outside is told apart."""
+    tx.conn.execute(
+        "UPDATE pulls SET state = 'closed', updated_at = ? WHERE story_id = ?"
+        " AND state IN ('wanted', 'open', 'landable')",
+        (tx.now_text, story_id),
+    )
+
+
+def _update(
+    tx: Transaction,
+    story_id: str,
+    fields: str,
+    values: tuple[object, ...],
+    guard: str,
+    guarded: tuple[object, ...],
+) -> Pull:
+    row = tx.conn.execute(
+        f"UPDATE pulls SET {fields}, updated_at = ? WHERE story_id = ? AND {guard} RETURNING *",  # noqa: S608
+        (*values, tx.now_text, story_id, *guarded),
+    ).fetchone()
+    if row is None:
+        now = find(tx.conn, story_id)
+        raise LostRace(
+            f"The pull request of {story_id} is another by now.",
+            why="There is none." if now is None else f"It is {now.state}, for {now.candidate[:12]}.",
+        )
+    return from_row(row)
