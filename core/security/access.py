@@ -84,6 +84,8 @@ class Action(StrEnum):
     RUN_PROJECT = "run project"
     IMPORT_STATE = "import state"
     ARCHIVE_PROJECT = "archive project"
+    SYNC_REPOSITORY = "sync repository"
+    LINK_REPOSITORY = "link repository"  # whose code Orchard pushes to, whose words it takes in
     # operators: global
     CREATE_USER = "create user"
     SEE_USERS = "see users"
@@ -133,9 +135,11 @@ def _rules() -> dict[Action, Rule]:
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.EDIT_BACKLOG, a.PLAN_EPIC, a.PLAN_SPRINT)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_STORY, a.STEER_AGENT, a.TAKE_OVER_STORY)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_TESTS, a.LINK_SESSIONS, a.RUN_SPRINT)),
+        (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.SYNC_REPOSITORY,)),
         (level.CONTRIBUTOR, Scope.DECIDE, True, Seat.ANY, (a.APPROVE_STORIES, a.REVIEW_WORK)),
         (level.VIEWER, Scope.DECIDE, True, Seat.ANY, (a.ANSWER_APPROVAL, a.RAISE_BUDGET)),
         (level.MAINTAINER, Scope.MANAGE, True, Seat.ANY, (a.RUN_PROJECT, a.IMPORT_STATE, a.ARCHIVE_PROJECT)),
+        (level.ADMIN, Scope.MANAGE, True, Seat.ANY, (a.LINK_REPOSITORY,)),
         (level.ADMIN, None, False, Seat.OPERATOR, (a.CREATE_USER, a.SEE_USERS, a.SET_LEVEL, a.DISABLE_USER)),
         (level.ADMIN, None, False, Seat.OPERATOR, (a.RESET_LOGIN, a.INSTALL_AGENT, a.SEE_AUDIT, a.BACK_UP)),
         (level.OWNER, None, False, Seat.OPERATOR, (a.CHANGE_SETTINGS, a.PRUNE_AUDIT, a.RESTORE)),

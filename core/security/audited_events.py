@@ -17,6 +17,8 @@ _KINDS: Mapping[EventKind, AuditKind] = {
     EventKind.APPROVAL_REFUSED_ATTEMPT: AuditKind.ACCESS_DENIED,
     EventKind.PROJECT_REGISTERED: AuditKind.SETTINGS_CHANGED,
     EventKind.BUDGET_RAISED: AuditKind.SETTINGS_CHANGED,
+    EventKind.GITHUB_LINKED: AuditKind.SETTINGS_CHANGED,
+    EventKind.GITHUB_UNLINKED: AuditKind.SETTINGS_CHANGED,
     EventKind.LIMIT_BREACHED: AuditKind.ISOLATION_BREACH,
     EventKind.NETWORK_DENIED: AuditKind.EGRESS_DENIED,
 }
@@ -31,6 +33,7 @@ _TOLD = (
     *("approval", "kind", "state", "by", "how", "level", "question", "reason", "approve", "why"),
     *("host", "port", "what", "phase", "epic"),
     *("path", "raise", "scope", "unit", "until", "resource", "program", "text"),
+    "repository",
 )
 
 

@@ -10,6 +10,7 @@ from core.orchestrator.commands.budgets import Budgeting
 from core.orchestrator.commands.custody import Custody
 from core.orchestrator.commands.cycles import Cycles
 from core.orchestrator.commands.epics import Epics
+from core.orchestrator.commands.github import Repositories
 from core.orchestrator.commands.importing import Importing
 from core.orchestrator.commands.insights import Insights
 from core.orchestrator.commands.looking import Looking
@@ -41,5 +42,6 @@ class Commands(
     Sessions,
     UserAdmin,
     Custody,
+    Repositories,
 ):
     """One method a wish; each topic stands in a module of its own."""

@@ -125,6 +125,7 @@ _CUTS: Mapping[str, Callable[[Any, Sees], Any]] = MappingProxyType(
         "budgets": _budgets,
         "resources": _resources,
         "insights": _insights,
+        "repositories": lambda found, sees: tuple(each for each in found if sees(each.link.project)),
         "agents": _agents,
     }
 )

@@ -20,6 +20,7 @@ from core.errors import InvalidInput, InvalidTransition, NotAllowed, Unavailable
 from core.gateway.service import GatewayView
 from core.known_secrets import known_secrets
 from core.orchestrator.budgets import Budgets
+from core.orchestrator.github_desk import GithubDesk
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import Optimization, ResourcesView
 from core.orchestrator.views import (
@@ -104,6 +105,7 @@ class Topic:
         started_at: datetime | None = None,
         isolation: str = "",
         vault: Vault | None = None,
+        github: GithubDesk | None = None,
         discord_status: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
@@ -112,6 +114,7 @@ class Topic:
         self._started_at = started_at
         self._isolation = isolation
         self._vault_of = vault
+        self._github = github
         self.discord_status = discord_status
         self.web_status: Callable[[], str] = lambda: ""
 
