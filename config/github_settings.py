@@ -77,6 +77,12 @@ class GithubSettings(Section):
         le=25600,
         description="What a webhook's delivery may carry, in KB; GitHub sends 25 MB at most.",
     )
+    webhooks_per_minute: Int = Field(
+        6000,
+        ge=1,
+        le=10**6,
+        description="Deliveries of one address; one that is not signed counts as ten. The rest is told to wait.",
+    )
 
     @model_validator(mode="after")
     def _app_is_whole(self) -> GithubSettings:
@@ -95,6 +101,11 @@ class ProjectGithub(Section):
     )
     token_secret: Text | None = Field(
         None, description="The project's secret with a token of its own (`orchard secrets`); null: Orchard's."
+    )
+    webhook_secret: Text | None = Field(
+        None,
+        description="The project's secret with which its webhook signs, beside Orchard's own "
+        "GITHUB_WEBHOOK_SECRET; null: with that alone.",
     )
     label: Text | None = Field(
         "orchard", max_length=50, description="Open issues with this label become stories; null: by no label."

@@ -34,6 +34,7 @@ CONFIG_NAME = "orch-config.yaml"
 REGISTRATIONS = "projects.d"
 
 _HERE = Path(__file__).parent
+_LONG_SECRET = 16  # characters
 _TOP = ("global", "projects", "agents")
 
 
@@ -107,6 +108,7 @@ def load(
             discord_token=discord["DISCORD_TOKEN"],
             discord_api_url=discord["DISCORD_API_URL"],
             discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
+            github_webhook_secrets=_webhook_secrets(findings, variables),
         ),
         root=root,
         config_file=config_file,
@@ -207,6 +209,21 @@ def _unknown_at_top(key: str) -> str:
         return "no such key here (it belongs under projects.<name>)"
     hint = near(key, [*_TOP, *GlobalSettings.model_fields])
     return f"no such key{hint}" if hint else f"no such key; known are {', '.join(_TOP)}"
+
+
+def _webhook_secrets(findings: Findings, variables: Variables) -> tuple[SecretStr, ...]:
+    """Of GITHUB_WEBHOOK_SECRET: several while one takes the other's place, or one that has spaces in it.
+    None is repeated in a message."""
+    text = variables.values.get("GITHUB_WEBHOOK_SECRET", "")
+    parts = text.split()
+    if any(len(each) < _LONG_SECRET for each in parts):
+        parts = [text]
+    if any(len(each) < _LONG_SECRET for each in parts):
+        findings.notes.append(
+            f"GITHUB_WEBHOOK_SECRET has fewer than {_LONG_SECRET} characters and could be guessed: "
+            "openssl rand -hex 32 makes a better one."
+        )
+    return tuple(SecretStr(each) for each in dict.fromkeys(parts))
 
 
 def _discord(findings: Findings, variables: Variables) -> dict[str, Any]:

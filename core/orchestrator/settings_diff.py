@@ -23,7 +23,8 @@ _AFTER_A_RESTART = (
 )
 # The store has them from then on: a project is moved, started and stopped by commands.
 _WHEN_FIRST_SEEN = ("path", "main_branch", "status")
-_SECRET = ("discord_token", "agents")  # told without their values: agents' rows may hold keys
+# Told without their values: agents' rows may hold keys.
+_SECRET = ("discord_token", "github_webhook_secrets", "agents")
 
 
 def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -40,6 +41,8 @@ def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[st
                 changed.append(line)
     if old.discord_token != new.discord_token:
         later.append("DISCORD_TOKEN changed (after a restart)")
+    if old.github_webhook_secrets != new.github_webhook_secrets:
+        changed.append("GITHUB_WEBHOOK_SECRET changed")
     changed += [
         f"agents.{name} changed"
         for name in dict.fromkeys((*old.agents, *new.agents))

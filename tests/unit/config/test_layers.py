@@ -128,3 +128,23 @@ def test_a_mistake_in_an_override_names_the_command_line(folder):
     folder.write("global: {max_total_agents: 3}\n")
     (problem,) = folder.problems(overrides={"global": {"max_total_agents": 0}})
     assert problem.startswith("command line: global.max_total_agents: should be at least 1")
+
+
+def test_webhooks_secrets_come_from_the_environment_several_at_a_time(folder):
+    first, second = "a" * 32, "b" * 16
+    folder.write(f"GITHUB_WEBHOOK_SECRET='{first} {second}'\n", ".env")
+    settings = folder.load().settings
+    assert [each.get_secret_value() for each in settings.github_webhook_secrets] == [first, second]
+    assert first not in repr(settings)
+    one = folder.load({"GITHUB_WEBHOOK_SECRET": "It's a Secret to Everybody"})
+    assert [each.get_secret_value() for each in one.settings.github_webhook_secrets] == [
+        "It's a Secret to Everybody"
+    ]
+    assert not one.notes
+
+
+def test_a_webhooks_secret_that_could_be_guessed_is_taken_and_said(folder):
+    loaded = folder.load({"GITHUB_WEBHOOK_SECRET": "hunter2"})
+    assert [each.get_secret_value() for each in loaded.settings.github_webhook_secrets] == ["hunter2"]
+    assert any("GITHUB_WEBHOOK_SECRET" in note and "hunter2" not in note for note in loaded.notes)
+    assert folder.load().settings.github_webhook_secrets == ()
