@@ -81,7 +81,7 @@ class GithubSettings(Section):
         6000,
         ge=1,
         le=10**6,
-        description="Deliveries of one address; one that is not signed counts as ten. The rest is told to wait.",
+        description="Deliveries of one address; one that is not signed counts as ten. The rest has to wait.",
     )
 
     @model_validator(mode="after")
