@@ -1,9 +1,9 @@
 """Words from outside in GitHub's Markdown: read as they were typed, and do nothing there. PURE.
 
 A mention would call people, `#1` and an issue's address would leave a trace on that issue ("fixes #1" would
-close it), HTML would hide, `$` would begin a formula. The filters for mentions and references look at what was
-rendered, so a backslash or an entity does not stop them: a zero-width space does. An address that was said
-stays readable, but is no link: links are Orchard's own, made by `link`.
+close it), HTML would hide, `$` would begin a formula. The filters for mentions and references look at what
+was rendered, so a backslash or an entity does not stop them: a zero-width space does. An address that was
+said stays readable, but is no link: links are Orchard's own, made by `link`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import re
 from core.domain.untrusted import cut, one_line, visible
 
 _GAP = "\u200b"
-_MARKDOWN = re.compile(r"([\\*_~`|\[\]$])")
+_MARKDOWN = re.compile(r"([\\*~`|\[\]$]|(?<![^\W_])_|_(?![^\W_]))")  # inside of a word "_" marks nothing
 _LINE_START = re.compile(r"(?m)^([ \t]*)(#{1,6}|[-+=]+|\d{1,9}(?=[.)]))(?=[ \t.)]|$)")
 _INDENT = re.compile(r"(?m)^[ \t]{2,}")
 # "@" alone, so that mails and org/repo@commit are none either; "#1", "GH-1".
 _MENTION = re.compile("@(?=[\\w-])")
 _REFERENCE = re.compile(r"#(?=\d)|\b(gh-)(?=\d)", re.IGNORECASE)
 # What GitHub takes for an address: with a scheme, "www." or, with a gap behind its @, no mail any more.
-_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]{1,20}):(?=//)|\b(www)\.(?=\w)|\b(mailto|xmpp):(?=\S)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"\b([a-z][a-z0-9+.-]{1,20}):(?=//)|\b(www)\.(?=\w)|\b(mailto|xmpp):(?=\S)", re.IGNORECASE
+)
 # A commit's name becomes a link to it; words and numbers that only look like one stay whole.
 _COMMIT = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])([0-9a-f]{3})([0-9a-f]{4,37})\b", re.IGNORECASE)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
