@@ -108,6 +108,7 @@ def load(
             discord_token=discord["DISCORD_TOKEN"],
             discord_api_url=discord["DISCORD_API_URL"],
             discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
+            github_token=_github_token(findings, variables),
             github_webhook_secrets=_webhook_secrets(findings, variables),
         ),
         root=root,
@@ -209,6 +210,16 @@ def _unknown_at_top(key: str) -> str:
         return "no such key here (it belongs under projects.<name>)"
     hint = near(key, [*_TOP, *GlobalSettings.model_fields])
     return f"no such key{hint}" if hint else f"no such key; known are {', '.join(_TOP)}"
+
+
+def _github_token(findings: Findings, variables: Variables) -> SecretStr | None:
+    """GITHUB_TOKEN. It goes into a header, and is never repeated in a message."""
+    if not (token := variables.values.get("GITHUB_TOKEN")):
+        return None
+    if re.search(r"[^!-~]", token) or token[0] in "\"'":
+        sentence = "should be the bare token, without spaces, quotes or the word Bearer"
+        findings.fail(variables.marks["GITHUB_TOKEN"], "GITHUB_TOKEN", sentence)
+    return SecretStr(token)
 
 
 def _webhook_secrets(findings: Findings, variables: Variables) -> tuple[SecretStr, ...]:

@@ -44,4 +44,5 @@ class Settings(Section):
     discord_token: SecretStr | None = None
     discord_api_url: HttpAddress | None = None  # None: Discord's own
     discord_gateway_url: SocketAddress | None = None  # None: Discord's own
+    github_token: SecretStr | None = None
     github_webhook_secrets: tuple[SecretStr, ...] = ()  # by each of them a delivery may be signed

@@ -24,7 +24,7 @@ _AFTER_A_RESTART = (
 # The store has them from then on: a project is moved, started and stopped by commands.
 _WHEN_FIRST_SEEN = ("path", "main_branch", "status")
 # Told without their values: agents' rows may hold keys.
-_SECRET = ("discord_token", "github_webhook_secrets", "agents")
+_SECRET = ("discord_token", "github_token", "github_webhook_secrets", "agents")
 
 
 def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -41,6 +41,8 @@ def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[st
                 changed.append(line)
     if old.discord_token != new.discord_token:
         later.append("DISCORD_TOKEN changed (after a restart)")
+    if old.github_token != new.github_token:
+        changed.append("GITHUB_TOKEN changed")
     if old.github_webhook_secrets != new.github_webhook_secrets:
         changed.append("GITHUB_WEBHOOK_SECRET changed")
     changed += [

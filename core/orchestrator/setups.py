@@ -10,7 +10,7 @@ from pathlib import Path
 from config.settings import ApprovalSettings, GlobalSettings, ProjectSettings, Settings
 from core.agents.installed import agents_folder
 from core.agents.presets import Ready, Rows, load_rows, never, resolve
-from core.agents.redaction import secrets_in
+from core.agents.redaction import SHORTEST, secrets_in
 from core.agents.roles import ROLE_OF, Role
 from core.agents.setup import AgentSetup
 from core.domain.access import AccessLevel
@@ -142,9 +142,14 @@ class Setups:
         providers = self._settings().global_.model_gateway.providers.values()
         named |= {key for provider in providers for key in provider.key_variables}
         written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
-        found = {*secrets_in(self.environ, named), *written}
+        found = {*secrets_in(self.environ, named), *written, *self._of_github()}
         known_secrets.learn(found)
         return tuple(sorted(found))
+
+    def _of_github(self) -> set[str]:
+        settings = self._settings()
+        tokens = (settings.github_token, *settings.github_webhook_secrets)
+        return {value for each in tokens if each and len(value := each.get_secret_value()) >= SHORTEST}
 
     def agent_named(self, agent: str) -> AgentSetup:
         """Raises Unavailable when it is not installed."""

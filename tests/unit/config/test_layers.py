@@ -53,14 +53,23 @@ def test_secrets_come_from_dotenv_and_do_not_show(folder):
     assert loaded.sources[-1] == folder.root / ".env"
 
 
+def test_the_token_of_github_does_not_show(folder):
+    folder.write("GITHUB_TOKEN=ghp_s3cret\n", ".env")
+    loaded = folder.load()
+    assert loaded.settings.github_token.get_secret_value() == "ghp_s3cret"
+    assert "s3cret" not in repr(loaded)
+    assert folder.load({"GITHUB_TOKEN": "ghp_other"}).settings.github_token.get_secret_value() == "ghp_other"
+
+
 def test_an_empty_variable_switches_a_token_off(folder):
     folder.write("DISCORD_TOKEN=abc\n", ".env")
     assert folder.load({"DISCORD_TOKEN": ""}).settings.discord_token is None
 
 
+@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "GITHUB_TOKEN"])
 @pytest.mark.parametrize("token", ["Bot s3cret", "s3\ncret", "s3crét"])
-def test_a_bad_token_is_refused_without_being_repeated(folder, token):
-    (problem,) = folder.problems({"DISCORD_TOKEN": token})
+def test_a_bad_token_is_refused_without_being_repeated(folder, name, token):
+    (problem,) = folder.problems({name: token})
     assert "should be the bare token" in problem
     assert "s3" not in problem
 
