@@ -95,6 +95,7 @@ def load(
             _check_agent(findings, agent, f"projects.{name}", path, projects.layers[name], known)
     check_shares(findings, settings, origin, projects)
     discord = _discord(findings, variables)
+    github_token = _github_token(findings, variables)
     if any(problem.mark.file not in projects.owners for problem in findings.problems):
         raise ConfigError(findings.ordered(str(source) for source in findings.sources))
     broken = _broken(findings, projects)
@@ -108,7 +109,7 @@ def load(
             discord_token=discord["DISCORD_TOKEN"],
             discord_api_url=discord["DISCORD_API_URL"],
             discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
-            github_token=_github_token(findings, variables),
+            github_token=github_token,
             github_webhook_secrets=_webhook_secrets(findings, variables),
         ),
         root=root,
