@@ -172,6 +172,7 @@ class _Batch:
                 story,
                 MergeEnd.READY,
                 candidate=candidate.commit,
+                tree=candidate.tree,
                 main_commit=onto,
                 verdict=self._verdicts[story],
             )

@@ -222,6 +222,7 @@ class MergeReport:
     generation: int
     end: MergeEnd
     candidate: str | None = None  # one commit on top of `main_commit`
+    tree: str | None = None  # of the candidate
     main_commit: str | None = None  # the main branch's, or the candidate of the story before it in the batch
     rebased_red: str | None = None  # after REFUSED: where the story goes on
     rebased_head: str | None = None

@@ -17,6 +17,7 @@ from core.errors import OrchardError
 from core.known_secrets import known_secrets
 from core.rpc import Handler, RpcError, encode
 from core.worker.contract import PhaseJob, ProjectSetup
+from core.worker.remote_contract import FetchMain, Push
 
 
 def learn(job: object) -> None:
@@ -24,6 +25,8 @@ def learn(job: object) -> None:
     setup = getattr(job, "project", None)
     if isinstance(setup, ProjectSetup):
         known_secrets.learn(setup.test_variables.values())
+    if isinstance(job, FetchMain | Push):
+        known_secrets.learn((job.remote.header, job.remote.header.rpartition(" ")[2]))
     if isinstance(job, PhaseJob):
         known_secrets.learn((*job.secrets, *secrets_in(job.agent.environment)))
         if job.model is not None:

@@ -30,11 +30,14 @@ from core.worker.contract import (
 from core.worker.control_plane import ToControlPlane
 from core.worker.discretion import discreet, learn
 from core.worker.forward import fast_forward
+from core.worker.git import Repository
 from core.worker.guard import hold_project
 from core.worker.merging import merge_batch
 from core.worker.opening import open_worktree
 from core.worker.parking import ParkWish
 from core.worker.phases import run_phase
+from core.worker.remote import fetch_main, push
+from core.worker.remote_contract import FetchMain, Push
 from core.worker.testruns import run_tests
 from core.worker.workshop import Services, Workshop, remove_story, stop_children
 
@@ -59,6 +62,8 @@ class Worker:
                 "run_phase": self._run_phase,
                 "prepare_merge": self._prepare_merge,
                 "fast_forward": self._fast_forward,
+                "fetch_main": self._fetch_main,
+                "push": self._push,
                 "remove_worktree": self._remove_worktree,
                 "open_worktree": self._open_worktree,
                 "cancel": self._cancel,
@@ -118,6 +123,20 @@ class Worker:
         async with self._merging, services.checkout:
             shop = await Workshop.open(job.project, services)
             return await fast_forward(shop.repository, job)
+
+    async def _fetch_main(self, params: dict[str, Any]) -> Any:
+        job = decode(FetchMain, params)
+        learn(job)
+        services = await self._services_of(job.project)
+        async with self._merging, services.checkout:
+            return await fetch_main(await Repository.open(job.project.path, guard=services.guard), job)
+
+    async def _push(self, params: dict[str, Any]) -> Any:
+        """Beside everything else: nothing in the checkout changes."""
+        job = decode(Push, params)
+        learn(job)
+        services = await self._services_of(job.project)
+        return await push(await Repository.open(job.project.path, guard=services.guard), job)
 
     async def _remove_worktree(self, params: dict[str, Any]) -> None:
         job = decode(RemoveWorktree, params)

@@ -22,6 +22,7 @@ from core.rpc import LINE_LIMIT, Peer, prepare
 from core.worker.contract import MESSAGES, Heartbeat
 from core.worker.environments import find_python
 from core.worker.handlers import Worker
+from core.worker.remote_contract import REMOTE_MESSAGES
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _take_stdio() -> tuple[int, int]:
 
 def warm_up() -> None:
     """What each worker would find out or build for itself, for a template that workers are forked from."""
-    prepare(*MESSAGES)
+    prepare(*MESSAGES, *REMOTE_MESSAGES)
     find_python()
 
 
