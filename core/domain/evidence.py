@@ -102,6 +102,7 @@ class RefusalCode(StrEnum):
     NO_RUNNER = "no test runner found"
     CONFLICT = "no longer fits on the main branch"
     APPROVAL_MISSING = "a required approval is missing"
+    CHECKS_FAILED = "checks of the pull request failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ class Review:
 
     by: str  # login
     opinion: Opinion
-    counts: bool  # whether its author may decide here
+    counts: bool  # whether its author is asked at all
+    approves: bool = True  # whether an approval of theirs is one: GitHub asks for the right to write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +94,15 @@ def standing(reviews: Sequence[Review]) -> Standing:
     Source: GitHub's "About pull request reviews": only a person's most recent approving or
     change-requesting review counts, and a dismissed one does not.
     """
-    last: dict[str, Opinion] = {}
+    last: dict[str, Review] = {}
     for review in reviews:
         if review.counts and review.opinion is not Opinion.COMMENTED:
             last.pop(review.by, None)  # in the order of what counts
-            last[review.by] = review.opinion
+            last[review.by] = review
+    said = last.values()
     return Standing(
-        approved_by=tuple(by for by, opinion in last.items() if opinion is Opinion.APPROVED),
-        wanting=tuple(by for by, opinion in last.items() if opinion is Opinion.CHANGES_REQUESTED),
+        approved_by=tuple(each.by for each in said if each.opinion is Opinion.APPROVED and each.approves),
+        wanting=tuple(each.by for each in said if each.opinion is Opinion.CHANGES_REQUESTED),
     )
 
 
@@ -181,10 +183,10 @@ def _running(facts: Facts, terms: Terms) -> Judgement:
     if facts.waited_seconds > terms.checks_minutes * 60:
         return Judgement(
             outcome=Outcome.OVERDUE,
-            why=f"The checks of pull request #{facts.number} take longer than {terms.checks_minutes:g} minutes"
+            why=f"The checks of pull request #{facts.number} take longer than {terms.checks_minutes:g} min"
             f": {passed} of {all_} {have} passed, {still}.",
-            then="Look at them on GitHub, run them again or cancel them there; then /suggest_fix, and it is "
-            "proven and pushed again. `github.checks_minutes` says how long they may take.",
+            then="Look at them on GitHub, run them again or cancel them there; then /suggest_fix, and "
+            "they are waited for anew. `github.checks_minutes` says how long they may take.",
         )
     return Judgement(
         outcome=Outcome.WAITING,

@@ -82,12 +82,14 @@ def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: Merge
 
 
 def record_merged(
-    tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, generation: int | None
+    tx: Transaction, cycle: Cycle, merge_id: str | None, candidate: str, generation: int | None
 ) -> Cycle:
-    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it."""
+    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it;
+    `merge_id` None: the merge queue had no part in it."""
     if generation is not None:
         leases.release(tx, cycle.story_id, generation)
-    merges.finish(tx, merge_id, "merged")
+    if merge_id is not None:
+        merges.finish(tx, merge_id, "merged")
     done = cycles.move(
         tx,
         cycle.story_id,

@@ -165,6 +165,29 @@ def failed(tx: Transaction, story_id: str, *, head: str) -> Pull:
     )
 
 
+def count_anew(tx: Transaction, story_id: str) -> None:
+    """People are asked by now: what fails after they helped is counted from the start."""
+    tx.conn.execute("UPDATE pulls SET failures = 0 WHERE story_id = ?", (story_id,))
+
+
+def left_over(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
+    """Those whose story is over, as long as what Orchard pushed for it may still stand outside."""
+    rows = conn.execute(
+        "SELECT p.* FROM pulls p JOIN stories s ON s.id = p.story_id WHERE p.project = ?"
+        " AND p.state IN ('merged', 'closed') AND p.head <> '' AND p.number IS NOT NULL"
+        " AND s.state IN ('done', 'skipped', 'aborted', 'removed') ORDER BY p.updated_at, p.story_id",
+        (project,),
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def cleared(tx: Transaction, story_id: str) -> None:
+    """Nothing of it is left to be closed or deleted outside."""
+    tx.conn.execute(
+        "UPDATE pulls SET head = '' WHERE story_id = ? AND state IN ('merged', 'closed')", (story_id,)
+    )
+
+
 def merged(tx: Transaction, story_id: str, commit: str) -> Pull:
     return _update(
         tx, story_id, "state = 'merged', merge_commit = ?", (commit,), "state IN ('open', 'landable')", ()

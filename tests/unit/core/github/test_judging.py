@@ -90,6 +90,12 @@ def test_a_comment_takes_nothing_back(given: list[Review], by: str) -> None:
     assert standing([*given, Review(by=by, opinion=Opinion.COMMENTED, counts=True)]) == standing(given)
 
 
+def test_who_may_not_write_takes_back_a_wish_and_approves_nothing() -> None:
+    wish = Review(by="ann", opinion=Opinion.CHANGES_REQUESTED, counts=True, approves=False)
+    assert standing([wish]).wanting == ("ann",)
+    assert standing([wish, replace(wish, opinion=Opinion.APPROVED)]) == NOBODY
+
+
 @given(given=reviews)
 def test_nobody_counts_twice(given: list[Review]) -> None:
     found = standing(given)
@@ -129,7 +135,7 @@ def test_checks_that_take_too_long_ask_people() -> None:
     slow = replace(PASSED, checks=(check("e2e", CheckConclusion.RUNNING),), waited_seconds=7201)
     found = judge(slow, TERMS)
     assert found.outcome is Outcome.OVERDUE
-    assert "120 minutes" in found.why
+    assert "120 min:" in found.why
     assert "/suggest_fix" in found.then
 
 
