@@ -25,6 +25,8 @@ _ADDRESS = re.compile(
 )
 # A commit's name becomes a link to it; words and numbers that only look like one stay whole.
 _COMMIT = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])([0-9a-f]{3})([0-9a-f]{4,37})\b", re.IGNORECASE)
+# Tags and entities; links and their definitions; a backslash that would stand between a mark and its gap.
+_BEGINS = re.compile(r"[<&](?=\S)|\](?=[(\[:])|\\(?=[@#:./])|@(?=\\)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ENTITY = re.compile("[&<>]")
 _COMMIT_NAME = re.compile(r"[0-9a-f]{7,64}")
@@ -72,6 +74,13 @@ def commit(name: str, html_url: str = "") -> str:
 def plain(text: str, limit: int = 200) -> str:
     """For places without Markdown that still name issues: titles, labels, descriptions of milestones."""
     return _unlinked(one_line(text, limit))
+
+
+def inert(text: str) -> str:
+    """Markdown stays Markdown, as people typed it, but calls nobody, points nowhere and is no HTML: for an
+    issue's body. By gaps alone, which are left out where it is read again (`wording.cleaned`)."""
+    text = visible(text.replace(_GAP, ""))
+    return _unlinked(_BEGINS.sub(lambda match: f"{match[0]}{_GAP}", text))
 
 
 def _inert(text: str) -> str:
