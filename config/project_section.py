@@ -36,6 +36,7 @@ NOT_OWN = (
     "budgets",
     "priority",
     "prompts_path",
+    "github",
 )
 NOT_OWN_LIMITS = ("cpu_priority", "guaranteed_agents")
 

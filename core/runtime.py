@@ -21,6 +21,7 @@ from core.folder import only_one
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
+from core.github.nudge import Nudge
 from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
@@ -72,6 +73,7 @@ class Runtime:
     progress: Mapping[str, Progress]  # story id to what happens inside its phase now
     gateway: Gateway  # the way to the models
     vault: Vault
+    nudge_github: Callable[[str, Nudge], None]  # a project: GitHub said that something changed there
 
 
 @asynccontextmanager
@@ -145,7 +147,12 @@ async def open_runtime(
             progress=work.dispatcher.progress,
             gateway=work.gateway,
             vault=vault,
+            nudge_github=_unheard,
         )
+
+
+def _unheard(project: str, nudge: Nudge) -> None:
+    log.debug("GitHub said of %s: %s", project, nudge)
 
 
 async def _clean_up(store: Store, state_path: Path) -> None:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from bot.web import account, api_custody, api_own, api_people, api_projects, login
+from bot.web import account, api_custody, api_own, api_people, api_projects, login, webhooks
 from bot.web.api_own import API
 from bot.web.guard import STATIC
 from bot.web.house import House
@@ -35,6 +35,7 @@ WITHOUT_ACTION = {
     "/logout": "whoever has a session may end it",
     STATIC + "orchard.css": "the login page's",
     STATIC + "orchard.svg": "likewise",
+    webhooks.PATH: "GitHub's, which shows itself by its signature",
     API + "/whoami": "of whoever shows a session or a token, whatever their level",
 }
 
@@ -56,6 +57,7 @@ def build_application(house: House) -> FastAPI:
     app.include_router(api_projects.status_router)
     app.include_router(login.router)
     app.include_router(account.router)
+    app.include_router(webhooks.router)
     app.include_router(_description(app))
     for name, (body, kind) in static_files().items():
         app.add_api_route(STATIC + name, _file(body, kind), include_in_schema=False, methods=["GET", "HEAD"])

@@ -21,8 +21,10 @@ class Gone(Exception):
     """The client left."""
 
 
-async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float) -> bytes:
-    """At most `most` bytes within `seconds`. Raises Unfit, Gone."""
+async def read_body(
+    scope: Scope, receive: Receive, *, most: int, seconds: float, setting: str = "web.max_body_kb"
+) -> bytes:
+    """At most `most` bytes, which `setting` sets, within `seconds`. Raises Unfit, Gone."""
     headers = [
         (name, value) for name, value in scope["headers"] if name.startswith((b"content-l", b"transfer"))
     ]
@@ -33,7 +35,7 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float
     if (lengths and chunked) or len(lengths) > 1 or (lengths and not lengths[0].isdigit()):
         raise Unfit(_said(400, "The request does not say how long it is.", "Its headers contradict."))
     if lengths and int(lengths[0]) > most:
-        raise Unfit(_too_large(most))
+        raise Unfit(_too_large(most, setting))
     parts: list[bytes] = []
     size = 0
     try:
@@ -45,7 +47,7 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float
                 part: bytes = message.get("body", b"")
                 size += len(part)
                 if size > most:
-                    raise Unfit(_too_large(most))
+                    raise Unfit(_too_large(most, setting))
                 parts.append(part)
                 if not message.get("more_body", False):
                     return b"".join(parts)
@@ -67,17 +69,22 @@ def replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _too_large(most: int) -> Problem:
+def _too_large(most: int, setting: str) -> Problem:
     return _said(
         413,
         "The request is too large.",
         f"At most {most} bytes are taken.",
-        "web.max_body_kb sets the bound.",
+        f"{setting} sets the bound.",
     )
 
 
+def busy() -> Problem:
+    """Too much is being read already."""
+    return _said(429, "Too much is sent at once.", "Others' large requests are being read.", "Try again.")
+
+
 def _said(status: int, message: str, why: str, hint: str = "") -> Problem:
-    slug = {400: "bad_request", 408: "too_slow", 413: "too_large"}[status]
+    slug = {400: "bad_request", 408: "too_slow", 413: "too_large", 429: "busy"}[status]
     return Problem(
         status=status, slug=slug, message=message, why=why, hint=hint, headers={"Connection": "close"}
     )

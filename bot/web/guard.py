@@ -5,12 +5,15 @@ It is the outermost layer, so what is added to the application later is behind i
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.web.body import Gone, Unfit, read_body, replay
+from bot.web.body import Gone, Unfit, busy, read_body, replay
 from bot.web.problem import Problem, fault, problem_of
 from bot.web.site import SAFE_METHODS, Request, Site
 from core.clock import Clock
@@ -37,6 +40,37 @@ _HEADERS: Mapping[str, str] = {
 _STRICT_TRANSPORT = "max-age=31536000"
 STATIC = "/static/"
 MAX_HEAD = 32 * 1024  # bytes of a request's first line and headers
+_SMALL_BODY = 64 * 1024  # bytes
+_LARGE_AT_ONCE = 16  # bodies that may be larger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedPath:
+    """Where other programs post what they sign: no page of a stranger can, so none is asked where it comes
+    from. Bounds of its own; `setting` names that of the body. Of large bodies few are held at once, since
+    whose they are is known only when they are there."""
+
+    max_body: int
+    setting: str
+    calls: RateLimits
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
+
+    @asynccontextmanager
+    async def room(self, scope: Scope, seconds: float) -> AsyncIterator[None]:
+        """For a request's body, while it is read and answered. Raises Unfit."""
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        if len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0]) <= _SMALL_BODY:
+            yield
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self.large.acquire()
+        except TimeoutError:
+            raise Unfit(busy()) from None
+        try:
+            yield
+        finally:
+            self.large.release()
 
 
 class Guard:
@@ -49,6 +83,7 @@ class Guard:
         calls: RateLimits,
         max_body: int,
         request_seconds: float,
+        signed: Mapping[str, SignedPath] | None = None,
     ) -> None:
         self._app = app
         self._site = site
@@ -56,6 +91,7 @@ class Guard:
         self._calls = calls
         self._max_body = max_body
         self._request_seconds = request_seconds
+        self._signed = signed or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -70,6 +106,16 @@ class Guard:
                 await answer.refuse(refused)
             elif scope["type"] == "websocket":
                 await self._app(scope, receive, send)
+            elif (path := self._signed_path(scope, asked)) is not None:
+                async with path.room(scope, self._request_seconds):
+                    body = await read_body(
+                        scope,
+                        receive,
+                        most=path.max_body,
+                        seconds=self._request_seconds,
+                        setting=path.setting,
+                    )
+                    await self._app(scope, replay(body, receive), answer.send)
             else:
                 body = await read_body(scope, receive, most=self._max_body, seconds=self._request_seconds)
                 await self._app(scope, replay(body, receive), answer.send)
@@ -98,6 +144,8 @@ class Guard:
                 "The request's Host is none of its own.",
                 "Open it as it is printed at the start, or name the host in web.trusted_hosts.",
             )
+        if (path := self._signed_path(scope, asked)) is not None:
+            return _called(path.calls, scope["state"]["client"], self._clock.monotonic())
         changes = asked.is_websocket or asked.method not in SAFE_METHODS
         if not (self._site.may_change(asked) if changes else self._site.may_read(asked)):
             return _foreign(
@@ -107,11 +155,26 @@ class Guard:
                 "Use Orchard's own pages, or a token in the header Authorization.",
             )
         if not scope["path"].startswith(STATIC):
-            try:
-                self._calls.call(f"client:{scope['state']['client']}", self._clock.monotonic())
-            except TooManyTries as error:
-                return problem_of(error)
+            return _called(self._calls, scope["state"]["client"], self._clock.monotonic())
         return None
+
+    def _signed_path(self, scope: Scope, asked: Request) -> SignedPath | None:
+        if asked.is_websocket or asked.method != "POST":
+            return None
+        return self._signed.get(scope["path"])
+
+
+def client_key(client: str) -> str:
+    """Of an address, in what counts calls."""
+    return f"client:{client}"
+
+
+def _called(calls: RateLimits, client: str, now: float) -> Problem | None:
+    try:
+        calls.call(client_key(client), now)
+    except TooManyTries as error:
+        return problem_of(error)
+    return None
 
 
 def request_of(scope: Scope) -> Request:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.web.site import Site
+from bot.web.webhooks import Webhooks, limits
 from config.web_settings import WebSettings
+from core.github.deliveries import Deliveries
+from core.github.signers import Signers
 from core.runtime import Runtime
 from core.security.keys import Purpose
 from core.security.logins import LoginRules, Logins
@@ -48,6 +51,7 @@ class House:
     secrets: Secrets
     tries: RateLimits  # passwords, codes and wrong tokens of an address
     calls: RateLimits  # everything of an address, a user, a token
+    webhooks: Webhooks
     forms: Forms = field(default_factory=Forms)
 
 
@@ -60,6 +64,7 @@ def build_house(runtime: Runtime, settings: WebSettings) -> House:
         idle=timedelta(minutes=security.session_timeout_minutes),
         second_factor_required=security.require_2fa,
     )
+    kept = Secrets(store, vault.key, vault.auditor)
     return House(
         runtime=runtime,
         site=site_of(settings),
@@ -67,9 +72,17 @@ def build_house(runtime: Runtime, settings: WebSettings) -> House:
         second_factor=second_factor,
         users=Users(store, passwords, witness),
         tokens=ApiTokens(store, clock, witness),
-        secrets=Secrets(store, vault.key, vault.auditor),
+        secrets=kept,
         tries=RateLimits(_a_minute(settings.logins_per_minute)),
         calls=RateLimits(_a_minute(settings.calls_per_minute)),
+        webhooks=Webhooks(
+            store,
+            clock,
+            vault.auditor,
+            Signers(lambda: runtime.configuration().settings, kept, clock),
+            Deliveries(store, runtime.nudge_github),
+            limits(runtime.configuration().settings.global_.github.webhooks_per_minute),
+        ),
     )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from bot.web import webhooks
 from bot.web.application import build_application
 from bot.web.connection import timed
-from bot.web.guard import MAX_HEAD, Guard
+from bot.web.guard import MAX_HEAD, Guard, SignedPath
 from bot.web.house import build_house
 from config.fields import is_own_machine
 from config.web_settings import WebSettings
@@ -68,6 +69,11 @@ async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Serve
         context = _tls(settings, runtime.configuration().root)
         house = build_house(runtime, settings)
         app = build_application(house)
+        hooks = SignedPath(
+            max_body=runtime.configuration().settings.global_.github.webhook_max_body_kb * 1024,
+            setting="github.webhook_max_body_kb",
+            calls=house.webhooks.calls,
+        )
         guard = Guard(
             app,
             site=house.site,
@@ -75,6 +81,7 @@ async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Serve
             calls=house.calls,
             max_body=settings.max_body_kb * 1024,
             request_seconds=settings.request_seconds,
+            signed={webhooks.PATH: hooks},
         )
         server = _Server(_configuration(guard, settings, context))
         task = asyncio.create_task(server.serve(sockets=[listening]), name="web server")

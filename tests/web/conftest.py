@@ -34,6 +34,8 @@ from core.store import approvals
 
 PASSWORD = "an orchard in late autumn"
 SECONDS = 40
+HOOK_SECRETS = ("the-webhooks-secret-of-this-year", "the-webhooks-secret-of-last-year")
+ENVIRON = {"GITHUB_WEBHOOK_SECRET": " ".join(HOOK_SECRETS)}
 ROOMY = {"port": 0, "logins_per_minute": 10_000, "calls_per_minute": 100_000}
 
 
@@ -250,7 +252,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
     async def run() -> None:
         try:
-            async with open_app(loader(root, environ={}), discord=False) as app:
+            async with open_app(loader(root, environ=dict(ENVIRON)), discord=False) as app:
                 await app.web.ready.wait()
                 opened.set_result(app)
                 await stop.wait()
