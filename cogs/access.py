@@ -51,6 +51,9 @@ _ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.SEE_PROJECT, ("project_list", "project_status", "backlog", "backlog view", "sprint")),
     (Action.SEE_PROJECT, ("sprint status", "sprint burndown", "sprint review", "sprint history", "state")),
     (Action.SEE_PROJECT, ("tdd", "tdd status", "tdd logs", "tdd overview", "story", "story show")),
+    (Action.SEE_PROJECT, ("github", "github status", "github notes")),
+    (Action.SYNC_REPOSITORY, ("github sync",)),
+    (Action.LINK_REPOSITORY, ("github link", "github unlink")),
     (Action.SEE_PROJECT, tuple(map(control, ("state", "proposals", "pick")))),
     # what a person is told is their own affair
     (Action.SET_OWN_NOTICES, ("subscribe", "unsubscribe", "subscriptions", "digest", "quiet_hours")),

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from cogs.chart import NAME
 from cogs.figures import with_figures
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
-from cogs.text import code, count, cut, fence, plain, title, told
+from cogs.text import code, count, cut, fence, link, plain, title, told
+from core.domain.github import Address
 from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
@@ -298,9 +299,16 @@ def story_line(view: StoryView, *, criteria: bool = False) -> str:
         line += f" · {story.priority}"
     if criteria:
         line += _facts(view)
+    if view.addresses:
+        line += " · " + " · ".join(address_link(one) for one in view.addresses)
     if view.why:
         line += f"\n  {told(view.why, 300)}"
     return line
+
+
+def address_link(address: Address) -> str:
+    words = f"#{address.number}" if address.what == "issue" else f"{address.what} #{address.number}"
+    return link(words, address.url)
 
 
 def _facts(view: StoryView) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from cogs.buttons import answer_buttons, epic_buttons, epic_failed_buttons, proposal_buttons, story_buttons
 from cogs.message import Attachment, Button, Card, Choice, Field, Message, Select, Tone, paginate
 from cogs.render import STORY_SIGNS, done, paged, stamp, story_line
+from cogs.render_github import pull_lines
 from cogs.text import code, count, cut, fence, one_line, plain, title
 from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import Event, EventKind
@@ -116,6 +117,8 @@ def story(detail: StoryDetail) -> Message:
         fields.append(Field(name="Planned by", value=facts))
     if story.links:
         fields.append(Field(name="Links", value="\n".join(f"<{_link(link)}>" for link in story.links)))
+    if detail.pull is not None and detail.pull.number is not None:
+        fields.append(Field(name="Pull request", value=pull_lines(detail.pull)))
     if detail.gates:
         fields.append(Field(name="Gates", value="\n".join(_gate(gate) for gate in detail.gates)))
         passed = [gate for gate in detail.gates if gate.verdict.passed]

@@ -19,6 +19,7 @@ __all__ = [
     "cut",
     "fence",
     "length",
+    "link",
     "one_line",
     "plain",
     "post_link",
@@ -33,6 +34,14 @@ _ACTOR = re.compile(r"\bdiscord:(\d{15,20})\b")
 def told(text: str, limit: int = 50_000) -> str:
     """A sentence of Orchard's own, as `plain`: whom it names by an actor's id is shown by name."""
     return _ACTOR.sub(r"<@\1>", plain(text, limit))
+
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:-]+(?:/[A-Za-z0-9._~:/?#@!$&'*+,;=%-]*)?")
+
+
+def link(words: str, url: str) -> str:
+    """Words that lead somewhere, in a card; the words alone where the address is none that can be written."""
+    return f"[{title(words, 100)}]({url})" if _ADDRESS.fullmatch(url) else title(words, 100)
 
 
 def post_link(guild_id: int, channel_id: int | None, message_id: int | None) -> str:

@@ -19,6 +19,7 @@ from bot.cli import (
     budgets,
     custody,
     following,
+    github,
     isolation,
     launching,
     registering,
@@ -126,6 +127,7 @@ sharing.add_to(app)
 budgets.add_to(app)
 agents.add_to(app)
 sessions.add_to(app)
+github.add_to(app)
 users.add_to(app)
 secrets.add_to(app)
 audit.add_to(app)

@@ -18,6 +18,7 @@ from cogs.budget import Budget
 from cogs.desk import Desk, project_in
 from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
+from cogs.github import Github
 from cogs.insights import Insights
 from cogs.linking import Linking
 from cogs.notifications import Notifications
@@ -52,6 +53,7 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Budget,
     Session,
     Agents,
+    Github,
     Insights,
     Notifications,
     Linking,

@@ -11,8 +11,9 @@ from functools import partial
 
 from bot.discord import board, notices, render
 from bot.discord.budget_notices import budget_key
+from bot.discord.github_notices import LINKED, checks, of_one_commit, with_addresses
 from bot.discord.network_notices import refused
-from bot.discord.notice import Notice, number, text, texts
+from bot.discord.notice import Notice, Place, number, text, texts
 from bot.discord.resource_notices import BREACH_HOURS, breached_again
 from cogs.message import Message
 from core.domain.approval import Approval, ApprovalState
@@ -21,7 +22,7 @@ from core.domain.refused_hosts import told_together
 from core.domain.story import StoryState
 from core.errors import OrchardError
 from core.orchestrator.views import ReviewView
-from core.store import approvals, events, needs, stories
+from core.store import approvals, events, github_addresses, needs, posts, stories
 from core.store.database import Store
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 Review = Callable[[str, int | None], Awaitable[ReviewView]]
 
 DENIALS_READ = 1000
+CHECKS_READ = 500
 
 # Posts that show buttons for a question, and as what each is remembered.
 ASKING = {
@@ -67,6 +69,8 @@ class Composer:
         plain = notices.notice(event, title)
         if plain is None:
             return None
+        if event.kind in LINKED and event.story_id:
+            plain = await self._addressed(plain, event.story_id)
         match event.kind:
             case EventKind.STORY_BLOCKED if event.story_id:
                 return Composed(notice=plain, known_as=("blocked", event.story_id))
@@ -80,6 +84,10 @@ class Composer:
                 return Composed(notice=breached_again(plain, await self._breaches(event)))
             case EventKind.NETWORK_DENIED:
                 return await self._refused(event)
+            case EventKind.CHECKS_CHANGED if event.story_id:
+                return await self._checks(event)
+            case EventKind.ISSUE_FOLLOWED if event.story_id:
+                return Composed(notice=await self._followed(event.story_id, plain))
             case EventKind.EPIC_PROPOSED:
                 return Composed(notice=await self._proposals(event, plain))
             case EventKind.SPRINT_FINISHED:
@@ -114,6 +122,33 @@ class Composer:
             known_as=("denied", str(first.seq)),
             amends=event != first,
         )
+
+    async def _addressed(self, notice: Notice, story_id: str) -> Notice:
+        found = await self._store.read(lambda conn: github_addresses.of_stories(conn, [story_id]))
+        return replace(notice, message=with_addresses(notice.message, found.get(story_id, ())))
+
+    async def _checks(self, event: Event) -> Composed | None:
+        """One post a commit: made with the first that is known of its checks, amended with the newest."""
+        seen = await self._store.read(
+            partial(
+                events.latest, story_id=event.story_id, kinds=(EventKind.CHECKS_CHANGED,), limit=CHECKS_READ
+            )
+        )
+        together = of_one_commit(seen, event) or (event,)
+        first, last = together[0], together[-1]  # by the first's mark the post is known again
+        if event not in (first, last):
+            return None
+        notice = checks(first, last.data)
+        return Composed(
+            notice=replace(notice, message=notices.marked(notice.message, first)),
+            known_as=("checks", str(first.seq)),
+            amends=event != first,
+        )
+
+    async def _followed(self, story_id: str, notice: Notice) -> Notice:
+        """A story that nobody worked on yet gets no thread for what became of its issue."""
+        thread = await self._store.read(lambda conn: posts.find(conn, "thread", story_id))
+        return notice if thread is not None else replace(notice, place=Place.CHANNEL)
 
     async def _breaches(self, event: Event) -> int:
         """How often something of the project was ended for a limit, lately and up to this one."""

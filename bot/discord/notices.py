@@ -1,7 +1,8 @@
 """Events as posts: where each goes, what it says, whom it calls. PURE.
 
 What an epic, a hold, an overlap or a usage limit says stands in `scrum_notices`, what limits and shares say
-in `resource_notices`, what budgets say in `budget_notices`, what the network refused in `network_notices`.
+in `resource_notices`, what budgets say in `budget_notices`, what the network refused in `network_notices`,
+what GitHub says in `github_notices`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.discord.budget_notices import BUDGETS
+from bot.discord.github_notices import GITHUB
 from bot.discord.network_notices import NETWORK
 from bot.discord.notice import Data, Notice, Place, Render, entries, listed, number, say, text, texts
 from bot.discord.render import approval, who
@@ -366,6 +368,7 @@ _RENDERERS: Mapping[EventKind, Render] = {
     **RESOURCES,
     **BUDGETS,
     **NETWORK,
+    **GITHUB,
 }
 
 _END_SIGNS = {"done": "✅", "skipped": "⏭️", "aborted": "🛑"}

@@ -20,6 +20,8 @@ from core.store.approvals import absent
 router = APIRouter(prefix=API, tags=["projects"])
 SeesEach = Annotated[Visitor, Depends(Asks(Action.SEE_PROJECT, each=True))]
 SeesProject = Annotated[Visitor, Depends(Asks(Action.SEE_PROJECT))]
+Syncs = Annotated[Visitor, Depends(Asks(Action.SYNC_REPOSITORY))]
+LinksRepository = Annotated[Visitor, Depends(Asks(Action.LINK_REPOSITORY))]
 Answers = Annotated[Visitor, Depends(Asks(Action.ANSWER_APPROVAL, each=True))]
 Looks = Annotated[Visitor, Depends(Asks(Action.SEE_SYSTEM, from_here=True))]
 status_router = APIRouter(tags=["system"])
@@ -28,6 +30,10 @@ status_router = APIRouter(tags=["system"])
 class Answer(Body):
     approve: bool
     reason: str = ""
+
+
+class Linked(Body):
+    repository: str
 
 
 @status_router.get("/status")
@@ -48,6 +54,49 @@ async def projects(request: Request, visitor: SeesEach) -> list[Any]:
 @router.get("/projects/{project}")
 async def project(request: Request, _: SeesProject, project: str) -> dict[str, Any]:
     plain: dict[str, Any] = to_jsonable_python(await house_of(request).runtime.commands.project(project))
+    return plain
+
+
+@router.get("/projects/{project}/github")
+async def repository(request: Request, _: SeesProject, project: str) -> dict[str, Any]:
+    """How its repository stands, and its pull requests at work. 404 where it is linked with none."""
+    found = await house_of(request).runtime.commands.repositories(project)
+    plain: dict[str, Any] = to_jsonable_python(found[0])
+    return plain
+
+
+@router.put("/projects/{project}/github")
+async def link_repository(
+    request: Request, visitor: LinksRepository, project: str, said: Linked
+) -> dict[str, Any]:
+    """GitHub is asked first."""
+    commands = house_of(request).runtime.commands
+    made = await commands.link_repository(project, said.repository, actor=visitor.asker.name)
+    plain: dict[str, Any] = to_jsonable_python(made)
+    return plain
+
+
+@router.delete("/projects/{project}/github")
+async def unlink_repository(request: Request, visitor: LinksRepository, project: str) -> dict[str, Any]:
+    commands = house_of(request).runtime.commands
+    return {"unlinked": await commands.unlink_repository(project, actor=visitor.asker.name)}
+
+
+@router.post("/projects/{project}/github/sync")
+async def sync_repository(request: Request, visitor: Syncs, project: str) -> dict[str, Any]:
+    """Answers when all of it is taken in."""
+    made = await house_of(request).runtime.commands.sync_repository(project, actor=visitor.asker.name)
+    plain: dict[str, Any] = to_jsonable_python(made)
+    return plain
+
+
+@router.get("/projects/{project}/github/notes")
+async def release_notes(
+    request: Request, _: SeesProject, project: str, sprint: int | None = None
+) -> dict[str, Any]:
+    """Release notes of a sprint, as Markdown; none: of the last one."""
+    made = await house_of(request).runtime.commands.release_notes(project, sprint)
+    plain: dict[str, Any] = to_jsonable_python(made)
     return plain
 
 

@@ -128,3 +128,12 @@ class IssueLink:
     comment_id: int | None  # of the progress comment
     told: str  # SHA-256 of what Orchard wanted said there when it was last said: comment, labels, state
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a story can be looked at on GitHub."""
+
+    what: str  # "issue" or "pull request"
+    number: int
+    url: str

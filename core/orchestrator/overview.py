@@ -31,7 +31,7 @@ from core.orchestrator.views import (
     StoryView,
     WorkflowView,
 )
-from core.store import approvals, cycles, gates, needs, sprints, stories, usage
+from core.store import approvals, cycles, gates, github_addresses, needs, pulls, sprints, stories, usage
 
 Why = Callable[[str], str]  # a story's id to what is known of it now, in one sentence
 
@@ -69,6 +69,7 @@ def story_views(conn: sqlite3.Connection, chosen: Sequence[Story], why: Why) -> 
     unmet = needs.unmet(conn, needed)
     parked = [cycle.story_id for cycle in at_work.values() if cycle.parked]
     takers = takers_of(conn, parked) if parked else {}
+    addresses = github_addresses.of_stories(conn, [story.id for story in chosen])
     views = []
     for story in chosen:
         asked = questions.get(story.id, [])
@@ -93,6 +94,7 @@ def story_views(conn: sqlite3.Connection, chosen: Sequence[Story], why: Why) -> 
                 cycle=cycle,
                 why=said,
                 needs=needed.get(story.id, ()),
+                addresses=addresses.get(story.id, ()),
             )
         )
     return tuple(views)
@@ -152,6 +154,7 @@ def story_detail(conn: sqlite3.Connection, story_id: str, why: Why) -> StoryDeta
             for row in gates.of_story(conn, story_id)
         ),
         approvals=approvals.of_story(conn, story_id),
+        pull=pulls.find(conn, story_id),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from core.domain.approval import Approval
 from core.domain.event import EventKind
 from core.domain.evidence import Verdict
+from core.domain.github import Address, Pull
 from core.domain.lifecycles import Phase, WorkflowCommand, WorkflowState
 from core.domain.ping import Subscription
 from core.domain.project import Project
@@ -26,6 +27,7 @@ class StoryView:
     cycle: Cycle | None
     why: str  # one sentence: what it waits for, what runs, why it is blocked
     needs: tuple[str, ...] = ()  # ids of stories that must be done first
+    addresses: tuple[Address, ...] = ()  # on GitHub: its issue, its pull request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class StoryDetail:
     view: StoryView
     gates: tuple[GateView, ...]  # oldest first
     approvals: tuple[Approval, ...]
+    pull: Pull | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,6 +216,7 @@ def test_people_are_called_only_for_done_blocked_and_questions() -> None:
         EventKind.EPIC_FAILED: Ping.BLOCKED,
         EventKind.USAGE_LIMITED: Ping.BLOCKED,
         EventKind.BUDGET_REACHED: Ping.BLOCKED,
+        EventKind.GITHUB_TROUBLED: Ping.BLOCKED,
         EventKind.APPROVAL_REQUESTED: Ping.QUESTION,
         EventKind.APPROVAL_ESCALATED: Ping.QUESTION,
         EventKind.APPROVAL_OVERDUE: Ping.QUESTION,
