@@ -5,13 +5,14 @@ from __future__ import annotations
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleEvent, CycleState, Phase
 from core.domain.story import Cycle, StoryState
+from core.ids import branch_of
 from core.orchestrator.blocking import block
 from core.orchestrator.conflicts import start_again
 from core.orchestrator.gate_events import emit_passed, emit_refused
 from core.orchestrator.sent_back import tell_sent_back
 from core.orchestrator.single_step import stop_after_step
 from core.orchestrator.sprint_end import settle_sprint
-from core.store import cycles, gates, leases, merges, projects, stories
+from core.store import cycles, gates, leases, merges, projects, pulls, stories
 from core.store.database import Transaction
 from core.worker.contract import MergeReport
 
@@ -81,30 +82,62 @@ def record_candidate(tx: Transaction, cycle: Cycle, merge_id: str, report: Merge
     emit_passed(tx, cycle, Phase.COMMIT, report.verdict, report.candidate)
 
 
+def record_wanted(tx: Transaction, cycle: Cycle, merge_id: str, report: MergeReport) -> None:
+    """The candidate passed, and is to be a pull request: the story waits for what GitHub says of it."""
+    assert report.verdict is not None
+    assert report.candidate is not None
+    assert report.tree is not None
+    assert report.main_commit is not None
+    leases.release(tx, cycle.story_id, report.generation)
+    merges.finish(tx, merge_id, "abandoned")
+    gates.add(
+        tx,
+        cycle.story_id,
+        phase=Phase.COMMIT,
+        attempt=cycle.attempt,
+        verdict=report.verdict,
+        commit=report.candidate,
+    )
+    emit_passed(tx, cycle, Phase.COMMIT, report.verdict, report.candidate)
+    pulls.want(
+        tx,
+        cycle.story_id,
+        project=cycle.project,
+        branch=branch_of(cycle.story_id),
+        candidate=report.candidate,
+        tree=report.tree,
+        base=report.main_commit,
+    )
+
+
 def record_merged(
-    tx: Transaction, cycle: Cycle, merge_id: str | None, candidate: str, generation: int | None
+    tx: Transaction, cycle: Cycle, merge_id: str, candidate: str, generation: int | None
 ) -> Cycle:
-    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it;
-    `merge_id` None: the merge queue had no part in it."""
+    """The main branch holds the candidate. `generation` None: a crash left it there, and nobody leases it."""
     if generation is not None:
         leases.release(tx, cycle.story_id, generation)
-    if merge_id is not None:
-        merges.finish(tx, merge_id, "merged")
+    merges.finish(tx, merge_id, "merged")
+    return record_landed(tx, cycle, candidate)
+
+
+def record_landed(tx: Transaction, cycle: Cycle, commit: str) -> Cycle:
+    """The main branch holds the story, as this commit. Its lease and its merge are the caller's."""
     done = cycles.move(
         tx,
         cycle.story_id,
         CycleEvent.PASSED,
         state=CycleState.COMMIT,
-        merge_commit=candidate,
+        merge_commit=commit,
         feedback="",
         hold="",
     )
+    pulls.land(tx, cycle.story_id, commit)
     stories.move(tx, cycle.story_id, StoryState.ACTIVE, StoryState.DONE)
     tx.emit(
         EventKind.STORY_MERGED,
         project=cycle.project,
         story_id=cycle.story_id,
-        data={"commit": candidate, "branch": projects.get(tx.conn, cycle.project).main_branch},
+        data={"commit": commit, "branch": projects.get(tx.conn, cycle.project).main_branch},
     )
     settle_sprint(tx, cycle.project)
     return done

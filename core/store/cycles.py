@@ -14,6 +14,7 @@ from core.domain.lifecycles import CYCLE, CycleEvent, CycleState
 from core.domain.machine import next_state
 from core.domain.story import Cycle, Hold, Priority, Story
 from core.errors import InvalidInput, LostRace, NotFound
+from core.store import pulls
 from core.store.columns import from_time, to_text
 from core.store.transaction import Transaction
 
@@ -28,6 +29,8 @@ RUNNABLE = """
                     WHERE a.story_id = c.story_id AND a.kind = 'merge' AND a.state = 'pending')
     AND NOT EXISTS (SELECT 1 FROM story_needs n JOIN stories needed ON needed.id = n.needs_id
                     WHERE n.story_id = c.story_id AND needed.state <> 'done')
+    AND (c.state <> 'commit' OR NOT EXISTS (SELECT 1 FROM pulls r WHERE r.story_id = c.story_id
+                                            AND r.state IN ('wanted', 'open')))
 """
 
 
@@ -163,12 +166,15 @@ def ready(
 def move(
     tx: Transaction, story_id: str, event: CycleEvent, *, state: CycleState, **changes: Unpack[Changes]
 ) -> Cycle:
-    """Follows the arrow from `state`: attempt 1 of the new state, no longer blocked, nothing parked.
+    """Follows the arrow from `state`: attempt 1 of the new state, no longer blocked, nothing parked. Whoever
+    leaves COMMIT for elsewhere than DONE waits for no pull request any more.
 
     Raises InvalidTransition when there is no such arrow, LostRace when the cycle is not in `state`.
     """
     new = next_state(CYCLE, state, event, entity=f"The cycle of {story_id}")
     reset = {"blocked_reason": "", "parked": False}
+    if state is CycleState.COMMIT and event is not CycleEvent.PASSED:
+        pulls.close(tx, story_id)
     return _update(tx, story_id, state, {**reset, **changes, "state": new.value, "attempt": 1})
 
 

@@ -94,7 +94,7 @@ def pushed(tx: Transaction, story_id: str, head: str) -> Pull:
         story_id,
         "head = ?, pushed_at = ?",
         (head, tx.now_text),
-        "state IN ('wanted', 'open') AND candidate = ?",
+        "state IN ('wanted', 'open', 'landable') AND candidate = ?",
         (head,),
     )
 
@@ -191,6 +191,27 @@ def cleared(tx: Transaction, story_id: str) -> None:
 def merged(tx: Transaction, story_id: str, commit: str) -> Pull:
     return _update(
         tx, story_id, "state = 'merged', merge_commit = ?", (commit,), "state IN ('open', 'landable')", ()
+    )
+
+
+def stands_on(tx: Transaction, story_id: str, *, candidate: str, tree: str, base: str) -> Pull:
+    """The merge queue has made it anew on the main branch as it is now, and is about to land it."""
+    return _update(
+        tx,
+        story_id,
+        "candidate = ?, tree = ?, base = ?, checks = '[]'",
+        (candidate, tree, base),
+        "state = 'landable'",
+        (),
+    )
+
+
+def land(tx: Transaction, story_id: str, commit: str) -> None:
+    """Its story is on the main branch, whatever its state was; a story without one has none."""
+    tx.conn.execute(
+        "UPDATE pulls SET state = 'merged', merge_commit = ?, updated_at = ? WHERE story_id = ?"
+        " AND state <> 'merged'",
+        (commit, tx.now_text, story_id),
     )
 
 
