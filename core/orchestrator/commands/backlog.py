@@ -61,11 +61,8 @@ class Backlog(Topic):
         )
 
         def add(tx: Transaction) -> Story:
-            found = allowed(tx.conn, project, WorkflowCommand.BACKLOG_ADD_STORY)
-            story = stories.add(tx, found.name, priority=priority, added_by=actor, **changes)
+            story = add_story(tx, project, changes, priority=priority, actor=actor)
             needs_table.replace(tx, story.id, needs)
-            if found.workflow is WorkflowState.IDLE:
-                projects.move_workflow(tx, found.name, WorkflowFact.BACKLOG_FILLED, actor=actor)
             return story
 
         return await self._store.write(add)
@@ -101,20 +98,7 @@ class Backlog(Topic):
             raise InvalidInput("Nothing to change was given.", hint="Name a title, a text, criteria, ...")
 
         def edit(tx: Transaction) -> StoryView:
-            story = stories.get(tx.conn, story_id)
-            allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_EDIT)
-            _may_edit(story, only_needs=not changes)
-            fields = [name for name, value in changes.items() if getattr(story, name) != value]
-            if fields:
-                kept = {name: changes[name] for name in fields}
-                story = stories.edit(tx, story.id, states=EDITABLE, **kept)
-            if needs is not None:
-                before = needs_table.of_story(tx.conn, story.id)
-                if needs_table.replace(tx, story.id, needs) != before:
-                    fields.append("needs")
-                    free_from_needs(tx, story, actor)
-            if fields:
-                _tell(tx, EventKind.STORY_EDITED, story, actor, {"fields": fields})
+            story = edit_story(tx, story_id, changes, needs=needs, actor=actor)
             return overview.story_view(tx.conn, story, self._why)
 
         return await self._store.write(edit)
@@ -128,17 +112,7 @@ class Backlog(Topic):
             raise InvalidInput("Neither a priority nor a place was given.", hint="Give one of them, or both.")
 
         def prioritize(tx: Transaction) -> StoryView:
-            story = stories.get(tx.conn, story_id)
-            allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_PRIORITIZE)
-            if story.state in OVER:
-                raise NotAllowed(f"{story.id} is {story.state}: its priority no longer matters.")
-            moved = stories.rank(tx, story.id, priority) if priority is not None else story
-            if where:
-                _place(tx, moved, where)
-                moved = stories.get(tx.conn, story.id)
-            if (moved.priority, moved.place) != (story.priority, story.place):
-                data = {"priority": str(moved.priority), "place": where}
-                _tell(tx, EventKind.STORY_PRIORITIZED, moved, actor, data)
+            moved = prioritize_story(tx, story_id, priority, where, actor=actor)
             return overview.story_view(tx.conn, moved, self._why)
 
         return await self._store.write(prioritize)
@@ -148,16 +122,76 @@ class Backlog(Topic):
         reason = checked("reason", reason, TEXT_CHARACTERS, required=False)
 
         def remove(tx: Transaction) -> StoryView:
-            story = stories.get(tx.conn, story_id)
-            allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_REMOVE)
-            _may_remove(tx.conn, story)
-            removed = stories.move(tx, story.id, story.state, StoryState.REMOVED)
-            _tell(tx, EventKind.STORY_REMOVED, removed, actor, {"reason": reason})
-            settle_epic(tx, removed.epic_id)
-            settle_backlog(tx, removed.project, actor)
+            removed = remove_story(tx, story_id, reason, actor=actor)
             return overview.story_view(tx.conn, removed, self._why)
 
         return await self._store.write(remove)
+
+
+def add_story(
+    tx: Transaction, project: str, changes: dict[str, Any], *, priority: Priority, actor: str
+) -> Story:
+    """`changes`: as `checked_changes` gives them, with a title at least."""
+    found = allowed(tx.conn, project, WorkflowCommand.BACKLOG_ADD_STORY)
+    given: dict[str, Any] = {"body": "", "acceptance_criteria": (), **changes}
+    story = stories.add(tx, found.name, priority=priority, added_by=actor, **given)
+    if found.workflow is WorkflowState.IDLE:
+        projects.move_workflow(tx, found.name, WorkflowFact.BACKLOG_FILLED, actor=actor)
+    return story
+
+
+def edit_story(
+    tx: Transaction,
+    story_id: str,
+    changes: dict[str, Any],
+    *,
+    needs: tuple[str, ...] | None = None,
+    actor: str,
+) -> Story:
+    """Sets what differs."""
+    story = stories.get(tx.conn, story_id)
+    allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_EDIT)
+    _may_edit(story, only_needs=not changes)
+    fields = [name for name, value in changes.items() if getattr(story, name) != value]
+    if fields:
+        kept = {name: changes[name] for name in fields}
+        story = stories.edit(tx, story.id, states=EDITABLE, **kept)
+    if needs is not None:
+        before = needs_table.of_story(tx.conn, story.id)
+        if needs_table.replace(tx, story.id, needs) != before:
+            fields.append("needs")
+            free_from_needs(tx, story, actor)
+    if fields:
+        tell(tx, EventKind.STORY_EDITED, story, actor, {"fields": fields})
+    return story
+
+
+def prioritize_story(
+    tx: Transaction, story_id: str, priority: Priority | None, place: str = "", *, actor: str
+) -> Story:
+    story = stories.get(tx.conn, story_id)
+    allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_PRIORITIZE)
+    if story.state in OVER:
+        raise NotAllowed(f"{story.id} is {story.state}: its priority no longer matters.")
+    moved = stories.rank(tx, story.id, priority) if priority is not None else story
+    if place:
+        _place(tx, moved, place)
+        moved = stories.get(tx.conn, story.id)
+    if (moved.priority, moved.place) != (story.priority, story.place):
+        data = {"priority": str(moved.priority), "place": place}
+        tell(tx, EventKind.STORY_PRIORITIZED, moved, actor, data)
+    return moved
+
+
+def remove_story(tx: Transaction, story_id: str, reason: str, *, actor: str) -> Story:
+    story = stories.get(tx.conn, story_id)
+    allowed(tx.conn, story.project, WorkflowCommand.BACKLOG_REMOVE)
+    _may_remove(tx.conn, story)
+    removed = stories.move(tx, story.id, story.state, StoryState.REMOVED)
+    tell(tx, EventKind.STORY_REMOVED, removed, actor, {"reason": reason})
+    settle_epic(tx, removed.epic_id)
+    settle_backlog(tx, removed.project, actor)
+    return removed
 
 
 def checked_changes(
@@ -281,5 +315,5 @@ def _before(conn: sqlite3.Connection, story: Story, name: str, same: list[str]) 
     )
 
 
-def _tell(tx: Transaction, kind: EventKind, story: Story, actor: str, data: dict[str, Any]) -> None:
+def tell(tx: Transaction, kind: EventKind, story: Story, actor: str, data: dict[str, Any]) -> None:
     tx.emit(kind, project=story.project, story_id=story.id, actor=actor, data={**data, "by": actor})

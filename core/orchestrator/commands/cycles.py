@@ -117,19 +117,7 @@ class Cycles(Interventions, Watching):
         text = checked("suggestion", text, TEXT_LIMIT)
 
         def help_on(tx: Transaction) -> StoryView:
-            story = stories.get(tx.conn, story_id)
-            cycle = cycles.get(tx.conn, story.id)
-            if cycle is None or not cycle.blocked_reason:
-                raise NotAllowed(
-                    f"{story.id} is not blocked.",
-                    why="A fix can be suggested for a blocked story only.",
-                    hint="To a story that goes on by itself: /story steer.",
-                )
-            found = allowed(tx.conn, story.project, WorkflowCommand.SUGGEST_FIX)
-            check_can_be_met(tx.conn, story)
-            _unblock(tx, cycle, text, actor)
-            projects.move_workflow(tx, found.name, WorkflowCommand.SUGGEST_FIX, actor=actor)
-            return overview.story_view(tx.conn, story, self._why)
+            return overview.story_view(tx.conn, suggest_fix(tx, story_id, text, actor=actor), self._why)
 
         return self._nudged(await self._store.write(help_on))
 
@@ -139,9 +127,7 @@ class Cycles(Interventions, Watching):
         reason = checked("reason", reason, TEXT_LIMIT, required=False)
 
         def skip(tx: Transaction) -> StoryView:
-            story, cycle = at_work(tx.conn, story_id, "skipped")
-            allowed(tx.conn, story.project, WorkflowCommand.SKIP_TASK)
-            return self._end(tx, story, cycle, StoryState.SKIPPED, reason, actor)
+            return overview.story_view(tx.conn, skip_story(tx, story_id, reason, actor=actor), self._why)
 
         return await self._ended(await self._store.write(skip))
 
@@ -151,36 +137,75 @@ class Cycles(Interventions, Watching):
 
         def abort(tx: Transaction) -> StoryView:
             story, cycle = at_work(tx.conn, story_id, "aborted")
-            return self._end(tx, story, cycle, StoryState.ABORTED, reason, actor)
+            ended = _end(tx, story, cycle, StoryState.ABORTED, reason, actor)
+            return overview.story_view(tx.conn, ended, self._why)
 
         return await self._ended(await self._store.write(abort))
-
-    def _end(
-        self, tx: Transaction, story: Story, cycle: Cycle, state: StoryState, reason: str, actor: str
-    ) -> StoryView:
-        let_go(tx, story)
-        approvals.cancel_of_story(tx, story.id)
-        touched.replace(tx, story.id, ())
-        cycles.move(tx, story.id, CycleEvent.ABORTED, state=cycle.state, hold=Hold.NONE.value)
-        moved = stories.move(tx, story.id, StoryState.ACTIVE, state)
-        if projects.get(tx.conn, story.project).workflow is WorkflowState.BLOCKED:
-            projects.move_workflow(tx, story.project, WorkflowCommand.SKIP_TASK, actor=actor)
-        skipped = state is StoryState.SKIPPED
-        tx.emit(
-            EventKind.STORY_SKIPPED if skipped else EventKind.STORY_ABORTED,
-            project=story.project,
-            story_id=story.id,
-            actor=actor,
-            data={"by": actor, "reason": reason},
-        )
-        block_what_needs(tx, moved)
-        settle_sprint(tx, story.project)
-        return overview.story_view(tx.conn, moved, self._why)
 
     async def _ended(self, view: StoryView) -> StoryView:
         if self._engine is not None:
             await self._engine.cancel(view.story.project, view.story.id)
         return view
+
+
+def release_story(tx: Transaction, story_id: str, *, actor: str) -> Story:
+    """The story, stopped before, may go on; the caller has the engine look."""
+    story, cycle = at_work(tx.conn, story_id, "started")
+    check_may_run(tx.conn, story.project)
+    check_not_taken(cycle)
+    check_not_blocked(cycle)
+    if cycle.hold is Hold.NONE:
+        raise NotAllowed(
+            f"{story.id} is not stopped: it goes on by itself.",
+            why=f"It is in {cycle.state}, attempt {cycle.attempt}.",
+            hint="Possible now: /tdd next, /story stop, /story steer, /story takeover.",
+        )
+    _release(tx, cycle, actor)
+    return story
+
+
+def suggest_fix(tx: Transaction, story_id: str, text: str, *, actor: str) -> Story:
+    story = stories.get(tx.conn, story_id)
+    cycle = cycles.get(tx.conn, story.id)
+    if cycle is None or not cycle.blocked_reason:
+        raise NotAllowed(
+            f"{story.id} is not blocked.",
+            why="A fix can be suggested for a blocked story only.",
+            hint="To a story that goes on by itself: /story steer.",
+        )
+    found = allowed(tx.conn, story.project, WorkflowCommand.SUGGEST_FIX)
+    check_can_be_met(tx.conn, story)
+    _unblock(tx, cycle, text, actor)
+    projects.move_workflow(tx, found.name, WorkflowCommand.SUGGEST_FIX, actor=actor)
+    return story
+
+
+def skip_story(tx: Transaction, story_id: str, reason: str, *, actor: str) -> Story:
+    """What runs for it is cancelled by the caller, after the commit."""
+    story, cycle = at_work(tx.conn, story_id, "skipped")
+    allowed(tx.conn, story.project, WorkflowCommand.SKIP_TASK)
+    return _end(tx, story, cycle, StoryState.SKIPPED, reason, actor)
+
+
+def _end(tx: Transaction, story: Story, cycle: Cycle, state: StoryState, reason: str, actor: str) -> Story:
+    let_go(tx, story)
+    approvals.cancel_of_story(tx, story.id)
+    touched.replace(tx, story.id, ())
+    cycles.move(tx, story.id, CycleEvent.ABORTED, state=cycle.state, hold=Hold.NONE.value)
+    moved = stories.move(tx, story.id, StoryState.ACTIVE, state)
+    if projects.get(tx.conn, story.project).workflow is WorkflowState.BLOCKED:
+        projects.move_workflow(tx, story.project, WorkflowCommand.SKIP_TASK, actor=actor)
+    skipped = state is StoryState.SKIPPED
+    tx.emit(
+        EventKind.STORY_SKIPPED if skipped else EventKind.STORY_ABORTED,
+        project=story.project,
+        story_id=story.id,
+        actor=actor,
+        data={"by": actor, "reason": reason},
+    )
+    block_what_needs(tx, moved)
+    settle_sprint(tx, story.project)
+    return moved
 
 
 def _join(tx: Transaction, story: Story, actor: str) -> Story:

@@ -33,25 +33,7 @@ class Interventions(Topic):
         """Ends what runs for it now and starts nothing more; it goes on from its last passed gate."""
 
         def stop(tx: Transaction) -> StoryView:
-            story, cycle = at_work(tx.conn, story_id, "stopped")
-            check_not_taken(cycle)
-            check_not_blocked(cycle)
-            if cycle.hold is Hold.STOPPED:
-                raise NotAllowed(
-                    f"{story.id} is stopped already, by {cycle.held_by}.",
-                    hint="Possible now: /tdd start, /tdd next, /story takeover, /skip_task, /tdd abort.",
-                )
-            let_go(tx, story)
-            cycles.patch(tx, story.id, state=cycle.state, hold=Hold.STOPPED.value, held_by=actor)
-            tx.emit(
-                EventKind.STORY_STOPPED,
-                project=story.project,
-                story_id=story.id,
-                actor=actor,
-                data={"by": actor, "after": None},
-            )
-            settle_sprint(tx, story.project)
-            return overview.story_view(tx.conn, story, self._why)
+            return overview.story_view(tx.conn, stop_story(tx, story_id, actor=actor), self._why)
 
         view = await self._store.write(stop)
         if self._engine is not None:
@@ -64,21 +46,11 @@ class Interventions(Topic):
         It is stored before anything is sent: neither a crash nor a turn that has just ended loses it.
         """
         text = checked("text", text, TEXT_LIMIT)
+        story = await self._store.write(lambda tx: keep_steering(tx, story_id, text))
+        return await self.pass_steering_on(story, text, actor=actor)
 
-        def keep(tx: Transaction) -> Story:
-            story, cycle = at_work(tx.conn, story_id, "steered")
-            check_not_blocked(cycle)
-            check_not_asked(tx.conn, cycle)
-            if cycle.state is CycleState.COMMIT:
-                raise NotAllowed(
-                    f"{story.id} is in commit: no agent works on it any more.",
-                    why="Its work is proven on the newest main branch and merged.",
-                    hint="To change something, send it back: /tdd code.",
-                )
-            _add_feedback(tx, cycle, text)
-            return story
-
-        story = await self._store.write(keep)
+    async def pass_steering_on(self, story: Story, text: str, *, actor: str) -> StoryView:
+        """What `keep_steering` has kept, to the running turn."""
         reached = self._engine is not None and await self._engine.steer(story.project, story.id, text)
 
         def told(tx: Transaction) -> StoryView:
@@ -195,6 +167,44 @@ class Interventions(Topic):
         if self._engine is not None:
             self._engine.nudge(view.story.id)
         return view
+
+
+def stop_story(tx: Transaction, story_id: str, *, actor: str) -> Story:
+    """What runs for it is cancelled by the caller, after the commit."""
+    story, cycle = at_work(tx.conn, story_id, "stopped")
+    check_not_taken(cycle)
+    check_not_blocked(cycle)
+    if cycle.hold is Hold.STOPPED:
+        raise NotAllowed(
+            f"{story.id} is stopped already, by {cycle.held_by}.",
+            hint="Possible now: /tdd start, /tdd next, /story takeover, /skip_task, /tdd abort.",
+        )
+    let_go(tx, story)
+    cycles.patch(tx, story.id, state=cycle.state, hold=Hold.STOPPED.value, held_by=actor)
+    tx.emit(
+        EventKind.STORY_STOPPED,
+        project=story.project,
+        story_id=story.id,
+        actor=actor,
+        data={"by": actor, "after": None},
+    )
+    settle_sprint(tx, story.project)
+    return story
+
+
+def keep_steering(tx: Transaction, story_id: str, text: str) -> Story:
+    """For the next prompt, whatever becomes of the running turn."""
+    story, cycle = at_work(tx.conn, story_id, "steered")
+    check_not_blocked(cycle)
+    check_not_asked(tx.conn, cycle)
+    if cycle.state is CycleState.COMMIT:
+        raise NotAllowed(
+            f"{story.id} is in commit: no agent works on it any more.",
+            why="Its work is proven on the newest main branch and merged.",
+            hint="To change something, send it back: /tdd code.",
+        )
+    _add_feedback(tx, cycle, text)
+    return story
 
 
 def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:

@@ -42,15 +42,7 @@ class Sprints(Topic):
         goal = checked("goal", goal, 500, required=False)
 
         def plan(tx: Transaction) -> SprintView:
-            found = allowed(tx.conn, project, WorkflowCommand.SPRINT_PLAN)
-            planned = sprints.current(tx.conn, found.name)
-            chosen = [story.id for story in _chosen(tx.conn, found.name, stories)]
-            projects.move_workflow(tx, found.name, WorkflowCommand.SPRINT_PLAN, actor=actor)
-            if planned is None:
-                sprints.plan(tx, found.name, chosen, goal, actor)
-            else:
-                sprints.plan_again(tx, planned, chosen, goal, actor)
-            return self._sprint_view(tx.conn, found.name)
+            return self._sprint_view(tx.conn, plan_sprint(tx, project, stories, goal, actor=actor).project)
 
         return await self._store.write(plan)
 
@@ -176,6 +168,17 @@ class Sprints(Topic):
         view = overview.sprint_view(conn, project, self._why)
         assert view is not None  # asked for right after it was made
         return view
+
+
+def plan_sprint(tx: Transaction, project: str, wanted: Sequence[str], goal: str, *, actor: str) -> Sprint:
+    """Of the named stories, or of the whole backlog; in place of what was planned before."""
+    found = allowed(tx.conn, project, WorkflowCommand.SPRINT_PLAN)
+    planned = sprints.current(tx.conn, found.name)
+    chosen = [story.id for story in _chosen(tx.conn, found.name, wanted)]
+    projects.move_workflow(tx, found.name, WorkflowCommand.SPRINT_PLAN, actor=actor)
+    if planned is None:
+        return sprints.plan(tx, found.name, chosen, goal, actor)
+    return sprints.plan_again(tx, planned, chosen, goal, actor)
 
 
 def _chosen(conn: sqlite3.Connection, project: str, wanted: Sequence[str]) -> list[Story]:
