@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.orchestrator.github_views import HookView, KeepingView, NotesView, RepositoryFacts
+from core.orchestrator.github_views import HookView, KeepingView, NotesView, FoundRepository
 
 
 class Taken(Protocol):
@@ -23,7 +23,7 @@ class Taken(Protocol):
 class GithubDesk(Protocol):
     """All but `keeping` and `nudge` raise OrchardError when GitHub does not give what is asked."""
 
-    async def about(self, project: str, repository: str) -> RepositoryFacts:
+    async def about(self, project: str, repository: str) -> FoundRepository:
         """Who answers to that name, with the project's credential, whether it is linked or not."""
         ...
 

@@ -9,7 +9,7 @@ from core.domain.github import Link, Pull
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryFacts:
+class FoundRepository:
     """Who answers to a repository's name."""
 
     repository: str  # "owner/name", as GitHub calls it now

@@ -12,7 +12,7 @@ from core.domain.github import Link
 from core.errors import InvalidInput, NotAllowed, Unavailable
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.github_desk import GithubDesk
-from core.orchestrator.github_views import GithubView, HookView, NotesView, RepositoryFacts, SyncView
+from core.orchestrator.github_views import GithubView, HookView, NotesView, FoundRepository, SyncView
 from core.store import github_heard, github_issues, github_links, pulls
 from core.store.transaction import Transaction
 
@@ -114,7 +114,7 @@ class Repositories(Topic):
             )
 
 
-def _link(tx: Transaction, name: str, repository: str, facts: RepositoryFacts | None, actor: str) -> None:
+def _link(tx: Transaction, name: str, repository: str, facts: FoundRepository | None, actor: str) -> None:
     before = github_links.find(tx.conn, name)
     if before is not None and before.repository.casefold() != repository.casefold():
         _unlink(tx, before, actor)

@@ -347,6 +347,7 @@ async def test_help_is_grouped_and_each_command_has_its_own(say):
         "Sprints:",
         "Stories at work:",
         "What agents were told and said:",
+        "GitHub:",
         "What waits for you:",
     ]
     assert (await say("help plan steer")).splitlines()[0] == "plan <project> [stories...]"

@@ -287,6 +287,11 @@ def test_results_go_to_the_channel_and_the_rest_to_the_thread() -> None:
     }
     assert in_channel == {
         EventKind.BACKUP_FAILED,
+        EventKind.GITHUB_LINKED,
+        EventKind.GITHUB_UNLINKED,
+        EventKind.GITHUB_TROUBLED,
+        EventKind.GITHUB_RECOVERED,
+        EventKind.GITHUB_SYNCED,
         EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
