@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level
+
+if TYPE_CHECKING:
+    from tests.github_server.server import GithubServer
 
 # A shell that put the tests into the background has them ignore Ctrl-C, and so would each program they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -56,6 +61,18 @@ def not_in_memory() -> Iterator[Path]:
     /dev."""
     with TemporaryDirectory(prefix="orchard-disk-") as name:
         yield Path(name)
+
+
+@pytest_asyncio.fixture
+async def github_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GithubServer]:
+    """The GitHub-like server, in the test's own loop. The token `good-token` is Orchard's, who may write to
+    `acme/shop`."""
+    from tests.github_server.server import GithubServer
+
+    async with GithubServer(folder=tmp_path_factory.mktemp("github")) as server:
+        server.add_repository("acme/shop", kind="Organization").grant("orch-bot", "write")
+        server.add_token("good-token", "orch-bot")
+        yield server
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have chosen
