@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.domain.github import Link
-from core.github.nudge import Named, Nudge, nudge_of, repositories_of
+from core.github.nudge import OF_AN_APP, Named, Nudge, nudge_of, repositories_of
 from core.store import github_heard, github_links
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -66,7 +66,7 @@ class Deliveries:
         def work(tx: Transaction) -> Receipt:
             projects = tuple(
                 link.project
-                for link in _linked(tx.conn, named)
+                for link in _linked(tx.conn, delivery.event, named)
                 if delivery.signers is None or link.project in delivery.signers
             )
             of = projects[0] if projects else None
@@ -92,12 +92,12 @@ class Deliveries:
             self._tidied = tx.now
 
 
-def _linked(conn: sqlite3.Connection, named: tuple[Named, ...]) -> tuple[Link, ...]:
+def _linked(conn: sqlite3.Connection, event: str, named: tuple[Named, ...]) -> tuple[Link, ...]:
     if len(named) == 1:
         link = github_links.of_repository(conn, named[0].id, named[0].full_name)
         return () if link is None else (link,)
-    if not named:
-        return ()
+    if not named:  # also a suspended installation says nothing of its repositories
+        return github_links.every(conn) if event in OF_AN_APP else ()
     ids = {each.id for each in named}
     names = {each.full_name.casefold() for each in named}
     return tuple(

@@ -158,12 +158,15 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Nudge | None]] = {
     "member": _everything,
     "installation": _everything,
     "installation_repositories": _everything,
+    "installation_target": _everything,
     "branch_protection_rule": _everything,
     "branch_protection_configuration": _everything,
     "repository_ruleset": _everything,
 }
 EVENTS = tuple(_READERS)
 """Those that mean something here."""
+OF_AN_APP = frozenset({"installation", "installation_repositories", "installation_target"})
+"""Those that may name no repository and mean every one of an installation."""
 
 
 def _object(raw: Any) -> Mapping[str, Any]:
