@@ -25,6 +25,7 @@ from core.orchestrator.floor import Floor
 from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.phase_runs import PhaseRuns
 from core.orchestrator.provider_holds import ProviderHolds
+from core.orchestrator.publishing import NotNow
 from core.orchestrator.scheduling.candidates import Candidate, Kind
 from core.orchestrator.scheduling.engine import ResourceEngine
 from core.orchestrator.setups import Setups
@@ -73,6 +74,7 @@ class Dispatcher:
         self.supervisor = crew.supervisor
         self._pauses = floor.pauses
         self._merges = MergeQueue(store, crew.supervisor, setups)
+        self.publishing = self._merges.publishing
         self.requests = WorkerRequests(store, crew.supervisor, setups, quiet=self.quiet)
         self.extra_agents = floor.extra_agents
         self.on_grant: Callable[[], None] = lambda: None
@@ -210,6 +212,7 @@ class Dispatcher:
         try:
             self._setups.project(project)
             policy = self._setups.review_policy(project)
+            landing = await self.publishing.landing(project)
             owner = await self.supervisor.ensure(project)
         except OrchardError as error:
             self._pauses.put_off([cycle.story_id for cycle in ready], error)
@@ -223,6 +226,7 @@ class Dispatcher:
                     lease_seconds=self._lease_seconds,
                     max_conflicts=policy.max_conflicts,
                     wants=candidate.wants,
+                    landing=landing,
                 )
             )
         except LostRace:
@@ -236,6 +240,8 @@ class Dispatcher:
             log.info("%s: the worker ended while it merged", project)
         except LostRace:
             log.info("%s: an old report of a merge was refused", project)
+        except NotNow as error:
+            self._pauses.put_off([cycle.story_id for cycle in ready], error)
         for member in batch.members:
             await self._clean(project, member.story_id)
 

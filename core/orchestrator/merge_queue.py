@@ -3,6 +3,11 @@ branch and of each other, stored, and fast-forwarded together.
 
 A crash between the stored candidates and the moved branch is met by the next claim: it finds the open batch
 and fast-forwards the same candidates, which does nothing where the main branch already holds them.
+
+In a project with a repository elsewhere the main branch here follows that one first, and candidates are
+pushed there before it is fast-forwarded here: what counts is what is there, and nothing here is to be undone
+when it is refused. Where each story is a pull request, a proven candidate becomes one, and the story comes
+back when it may land.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from config.github_settings import MergeBy
 from core.domain.event import EventKind
+from core.domain.github import Pull, PullState
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
@@ -23,12 +30,14 @@ from core.orchestrator.merge_reports import (
     record_conflict,
     record_merge_refused,
     record_merged,
+    record_wanted,
 )
 from core.orchestrator.overlaps import mark_rebases
+from core.orchestrator.publishing import Landing, NotNow, Publishing
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError
-from core.store import cycles, gates, leases, locks, merges, stories
+from core.store import cycles, gates, leases, locks, merges, pulls, stories
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
 from core.store.merges import Merge
@@ -44,6 +53,7 @@ from core.worker.contract import (
     MergeReport,
     ProjectSetup,
 )
+from core.worker.remote_contract import PushEnd, PushReport
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +65,7 @@ class _Member:
     cycle: Cycle
     merge: Merge
     lease: Lease | None
+    pull: Pull | None = None  # where it comes back as one that may land
 
     @property
     def story_id(self) -> str:
@@ -67,6 +78,12 @@ class Batch:
     owner: str  # the worker that prepares it
     members: tuple[_Member, ...]  # in the order in which they are merged
     max_conflicts: int  # a story that did not fit on the main branch so often asks people
+    landing: Landing | None = None  # None: its repository is linked with nothing
+    as_it_is: bool = False  # a pull request whose checks are of this very commit
+
+    @property
+    def by_pull(self) -> bool:
+        return self.landing is not None and self.landing.by_pull
 
     @property
     def stored(self) -> bool:
@@ -79,6 +96,7 @@ class MergeQueue:
         self._store = store
         self._supervisor = supervisor
         self._setups = setups
+        self.publishing = Publishing(store, supervisor, setups)
 
     # -- claiming ----------------------------------------------------------------------------
 
@@ -95,13 +113,15 @@ class MergeQueue:
         lease_seconds: float,
         max_conflicts: int,
         wants: Mapping[str, int] | None = None,
+        landing: Landing | None = None,
     ) -> Batch:
         """The project's batch, with a lease for each of its stories.
 
         That is the one whose candidates a crash left stored, whoever is in it, else a new one of those of
         `ready` (one project's, in the order of the queue) that are ready still. Raises LostRace when there
         are none, or while a batch of the project is at work. `wants`: places of shared resources that its
-        gates take; its first story has them for all. Raises LostRace, too, when somebody else has them.
+        gates take; its first story has them for all. Raises LostRace, too, when somebody else has them. Where
+        each story is a pull request it is a batch of one: none is to hold another's work.
         """
         project = ready[0].project
         held = {lease.story_id for lease in leases.held(tx.conn, project)}
@@ -123,7 +143,12 @@ class MergeQueue:
                 merges.finish(tx, merge.id, "abandoned")  # died before it was proven, or was left out
         found = [(merge, take(merge.story_id)) for merge in left if merge.candidate is not None]
         if not found:
-            taken = [lease for cycle in ready if (lease := take(cycle.story_id)) is not None]
+            taken: list[Lease] = []
+            for each in ready:
+                if (lease := take(each.story_id)) is not None:
+                    taken.append(lease)
+                    if landing is not None and landing.by_pull:
+                        break
             if not taken:
                 raise LostRace(f"No story of {project} is ready to be merged any more.")
             if wants:
@@ -134,18 +159,32 @@ class MergeQueue:
         for merge, lease in found:
             cycle = cycles.get(tx.conn, merge.story_id)
             assert cycle is not None  # a merge refers to it
-            members.append(_Member(cycle=cycle, merge=merge, lease=lease))
+            pull = pulls.find(tx.conn, cycle.story_id) if landing is not None and landing.by_pull else None
+            members.append(_Member(cycle=cycle, merge=merge, lease=lease, pull=pull))
             if lease is not None:
                 data = {"phase": str(Phase.COMMIT), "attempt": cycle.attempt}
                 tx.emit(EventKind.PHASE_STARTED, project=project, story_id=cycle.story_id, data=data)
-        return Batch(project=project, owner=owner, members=tuple(members), max_conflicts=max_conflicts)
+        return Batch(
+            project=project,
+            owner=owner,
+            members=tuple(members),
+            max_conflicts=max_conflicts,
+            landing=landing,
+        )
 
     # -- merging -----------------------------------------------------------------------------
 
     async def merge(self, batch: Batch) -> None:
-        """Raises PeerGone and LostRace; the open batch then waits for the next claim."""
+        """Raises PeerGone and LostRace; the open batch then waits for the next claim. Raises NotNow when the
+        repository elsewhere, or how the main branch stands to it, lets nothing land for now."""
         try:
             refused: tuple[MergeReport, ...] = ()
+            if batch.landing is not None:
+                tip = await self.publishing.follow(batch.project, batch.owner, batch.landing)
+                going = await self._as_it_is(batch, tip)
+                if going is None:
+                    return
+                batch = going
             if not batch.stored:
                 reports = await self._prepare(batch)
                 left, refused = await self._store.write(lambda tx: self._record(tx, batch, reports))
@@ -155,10 +194,40 @@ class MergeQueue:
             await self._forward(batch, refused)
         except (PeerGone, LostRace):
             raise
+        except NotNow:
+            await self._store.write(lambda tx: self._put_off(tx, batch))
+            raise
         except (RpcError, OrchardError) as error:
             log.exception("merging %s failed", ", ".join(member.story_id for member in batch.members))
             reason = str(error)
             await self._store.write(lambda tx: self._give_up(tx, batch, reason))
+
+    async def _as_it_is(self, batch: Batch, tip: str) -> Batch | None:
+        """A pull request that may land, and still stands on the main branch's tip, is landed as it is: its
+        gate has passed there. None: GitHub merges, not this queue."""
+        assert batch.landing is not None
+        (first, *_) = batch.members
+        pull = first.pull
+        if batch.stored or pull is None or pull.state is not PullState.LANDABLE:
+            return batch
+        if batch.landing.merge_by is MergeBy.GITHUB:
+            await self._store.write(lambda tx: self._hand_back(tx, first))
+            return None
+        if pull.base != tip or pull.head != pull.candidate:
+            return batch
+
+        def store(tx: Transaction) -> Batch | None:
+            if not _holds(tx, first) or not _still_landable(tx, pull):
+                self._let_go(tx, first)
+                return None
+            merge = merges.set_candidate(tx, first.merge.id, pull.candidate, pull.base)
+            return replace(batch, members=(replace(first, merge=merge),), as_it_is=True)
+
+        return await self._store.write(store)
+
+    def _hand_back(self, tx: Transaction, member: _Member) -> None:
+        pulls.not_landable(tx, member.story_id)
+        self._let_go(tx, member)
 
     async def _prepare(self, batch: Batch) -> tuple[MergeReport, ...]:
         setup = self._setups.project(batch.project)
@@ -184,8 +253,12 @@ class MergeQueue:
                 continue
             if report is None or report.generation != member.merge.generation:
                 self._let_go(tx, member)
+            elif report.end is MergeEnd.READY and whole and self._waits_for_checks(tx, batch, member):
+                record_wanted(tx, member.cycle, member.merge.id, report)
             elif report.end is MergeEnd.READY and whole:
                 record_candidate(tx, member.cycle, member.merge.id, report)
+                if batch.by_pull:
+                    member = replace(member, pull=_stand_on(tx, member, report))
                 ready.append(replace(member, merge=merges.get(tx.conn, member.merge.id)))
             elif report.end is MergeEnd.REFUSED and report.main_commit in bases:
                 if whole:
@@ -201,6 +274,14 @@ class MergeQueue:
         for member in ready:
             self._let_go(tx, member)
         return None, ()
+
+    @staticmethod
+    def _waits_for_checks(tx: Transaction, batch: Batch, member: _Member) -> bool:
+        """Whether the candidate is one for a pull request, and not one that goes in at once."""
+        if batch.landing is None or not batch.by_pull:
+            return False
+        landable = member.pull is not None and _still_landable(tx, member.pull)
+        return batch.landing.up_to_date or not landable
 
     def _record_left(self, tx: Transaction, member: _Member, report: MergeReport, max_conflicts: int) -> None:
         cycle, merge = member.cycle, member.merge
@@ -229,8 +310,74 @@ class MergeQueue:
             ),
             go=len(steps) if all(leased) else leased.index(False),
         )
+        if batch.landing is not None and job.go:
+            pushed = await self._push(batch, steps[: job.go])
+            if not pushed:
+                return
         report = await self._supervisor.request(FastForwardReport, batch.owner, "fast_forward", job)
+        if batch.landing is not None and job.go and report.landed < job.go:
+            # They are on the main branch that counts. That the one here cannot follow is told by the next.
+            report = FastForwardReport(end=FastForwardEnd.MERGED, landed=job.go)
         await self._store.write(lambda tx: self._landed(tx, batch, report, refused))
+
+    # -- elsewhere ---------------------------------------------------------------------------
+
+    async def _push(self, batch: Batch, steps: Sequence[_Member]) -> bool:
+        """These members' candidates to the main branch there. False: it does not hold them, and they are let
+        go. Raises NotNow when that is not known, or when nothing can be pushed for now."""
+        assert batch.landing is not None
+        last = steps[-1]
+        if batch.by_pull and (pull := last.pull) is not None and pull.head != last.merge.candidate:
+            report = await self.publishing.push_branch(batch.owner, batch.landing, pull)
+            if report.end is not PushEnd.PUSHED:
+                return await self._not_pushed(batch, steps, report, own_branch=True)
+        commit = str(last.merge.candidate)
+        report = await self.publishing.push_main(batch.project, batch.owner, batch.landing, commit)
+        if report.end is PushEnd.PUSHED:
+            return True
+        return await self._not_pushed(batch, steps, report)
+
+    async def _not_pushed(
+        self, batch: Batch, steps: Sequence[_Member], report: PushReport, *, own_branch: bool = False
+    ) -> bool:
+        if report.end is PushEnd.UNREACHABLE:  # it may have taken effect: the candidates stay stored
+            raise NotNow(report.error, hint=report.hint)
+
+        def record(tx: Transaction) -> None:
+            for member in batch.members:
+                held = _holds(tx, member)
+                self._let_go(tx, member)
+                if held and member in steps and report.end is not PushEnd.DENIED:
+                    self._record_not_pushed(tx, batch, member, report, own_branch=own_branch)
+
+        await self._store.write(record)
+        if report.end is PushEnd.DENIED:
+            raise NotNow(report.error, hint=report.hint)
+        return False
+
+    @staticmethod
+    def _record_not_pushed(
+        tx: Transaction, batch: Batch, member: _Member, report: PushReport, *, own_branch: bool
+    ) -> None:
+        """Refused or overtaken. One that was overtaken on the main branch is simply proven again."""
+        if own_branch:  # who looks after pull requests pushes it, and says what is in the way
+            _want_again(tx, member.story_id)
+        elif report.end is PushEnd.REFUSED and member.pull is not None and not batch.as_it_is:
+            pulls.not_landable(tx, member.story_id)  # the checks were of what it was before: they are awaited
+        elif report.end is PushEnd.REFUSED:
+            by_github = " Or let GitHub merge: github.merge_by: github." if batch.by_pull else ""
+            block(tx, member.cycle, f"{report.error} {report.hint}{by_github}".strip())
+
+    def _put_off(self, tx: Transaction, batch: Batch) -> None:
+        """Candidates that are stored stay so: the main branch there may hold them."""
+        for member in batch.members:
+            if merges.get(tx.conn, member.merge.id).candidate is None:
+                self._let_go(tx, member)
+            elif _holds(tx, member):
+                assert member.lease is not None
+                leases.release(tx, member.story_id, member.lease.generation)
+
+    # -- what comes of it --------------------------------------------------------------------
 
     def _landed(
         self, tx: Transaction, batch: Batch, report: FastForwardReport, refused: Sequence[MergeReport]
@@ -291,6 +438,33 @@ def _holds(tx: Transaction, member: _Member) -> bool:
         return False
     cycle = cycles.get(tx.conn, member.story_id)
     return cycle is not None and cycle.state is CycleState.COMMIT
+
+
+def _still_landable(tx: Transaction, pull: Pull) -> bool:
+    now = pulls.find(tx.conn, pull.story_id)
+    return now is not None and now.state is PullState.LANDABLE and now.candidate == pull.candidate
+
+
+def _stand_on(tx: Transaction, member: _Member, report: MergeReport) -> Pull:
+    assert report.candidate is not None
+    assert report.tree is not None
+    assert report.main_commit is not None
+    return pulls.stands_on(
+        tx, member.story_id, candidate=report.candidate, tree=report.tree, base=report.main_commit
+    )
+
+
+def _want_again(tx: Transaction, story_id: str) -> None:
+    pull = pulls.get(tx.conn, story_id)
+    pulls.want(
+        tx,
+        story_id,
+        project=pull.project,
+        branch=pull.branch,
+        candidate=pull.candidate,
+        tree=pull.tree,
+        base=pull.base,
+    )
 
 
 def _job(conn: sqlite3.Connection, setup: ProjectSetup, batch: Batch) -> BatchJob:

@@ -43,6 +43,7 @@ class Reconciler:
                 self._crew.supervisor.kill_silent,
                 self._end_expired_leases,
                 self._end_usage_pauses,
+                self._give_up_pulls,
                 self._crew.stops.tick,
                 self._remove_leftovers,
             ):
@@ -68,6 +69,12 @@ class Reconciler:
                 continue  # it goes on when they begin
             if await self._store.write(functools.partial(end_usage_pause, project=pause.project)):
                 log.info("the usage limit of %s is over: %s goes on", pause.agent, pause.project)
+
+    async def _give_up_pulls(self) -> None:
+        """Pull requests that stories wait for, and that nobody looks after any more."""
+        if stale := await self._dispatcher.publishing.give_up_stale():
+            log.info("%s: no pull request is waited for any more", ", ".join(stale))
+            self._dispatcher.wake()
 
     async def _end_expired_leases(self) -> None:
         """A phase whose worker no longer speaks of it is not running, whatever its row says."""
