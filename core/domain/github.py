@@ -37,6 +37,7 @@ class Link:
     cursor: str  # GitHub's `updated_at` up to which issues were read; ""
     comments_cursor: str  # the same of comments
     configured: bool  # named in orch-config.yaml, not by `/github link`
+    named: str = ""  # as people or the settings call it; GitHub may have renamed it since
 
 
 class ChecksState(StrEnum):

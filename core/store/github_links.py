@@ -27,6 +27,7 @@ def from_row(row: sqlite3.Row) -> Link:
         cursor=row["cursor"],
         comments_cursor=row["comments_cursor"],
         configured=bool(row["configured"]),
+        named=row["named"],
     )
 
 
@@ -58,15 +59,21 @@ def of_repository(conn: sqlite3.Connection, repository_id: int, name: str = "") 
     return None if row is None else from_row(row)
 
 
+def is_named(link: Link, repository: str) -> bool:
+    """By the name that it has now, or the one that it was linked by."""
+    return repository.casefold() in (link.repository.casefold(), link.named.casefold())
+
+
 def put(tx: Transaction, project: str, repository: str, *, by: str, configured: bool) -> Link:
     """Links the project, anew where it had another repository: what was read of that is forgotten.
 
     Raises InvalidInput when another project has the repository.
     """
     before = find(tx.conn, project)
-    if before is not None and before.repository.casefold() == repository.casefold():
+    if before is not None and is_named(before, repository):
         tx.conn.execute(
-            "UPDATE github_links SET configured = ? WHERE project = ?", (int(configured), project)
+            "UPDATE github_links SET configured = ?, named = ? WHERE project = ?",
+            (int(configured), repository, project),
         )
         return get(tx.conn, project)
     other = tx.conn.execute(
@@ -77,9 +84,9 @@ def put(tx: Transaction, project: str, repository: str, *, by: str, configured: 
         raise _taken(repository, other["project"])
     remove(tx, project)
     tx.conn.execute(
-        "INSERT INTO github_links (project, repository, state, linked_by, linked_at, configured)"
-        " VALUES (?, ?, 'new', ?, ?, ?)",
-        (project, repository, by, tx.now_text, int(configured)),
+        "INSERT INTO github_links (project, repository, named, state, linked_by, linked_at, configured)"
+        " VALUES (?, ?, ?, 'new', ?, ?, ?)",
+        (project, repository, repository, by, tx.now_text, int(configured)),
     )
     return get(tx.conn, project)
 

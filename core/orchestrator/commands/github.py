@@ -7,14 +7,13 @@ import time
 from datetime import datetime
 
 from config.github_settings import check_repository
-from core.domain.event import EventKind
 from core.domain.github import Link
 from core.errors import InvalidInput, NotAllowed, Unavailable
+from core.orchestrator import repository_links
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.github_desk import GithubDesk
-from core.orchestrator.github_views import GithubView, HookView, NotesView, FoundRepository, SyncView
+from core.orchestrator.github_views import GithubView, HookView, NotesView, SyncView
 from core.store import github_heard, github_issues, github_links, pulls
-from core.store.transaction import Transaction
 
 
 class Repositories(Topic):
@@ -41,9 +40,11 @@ class Repositories(Topic):
                 hint=f"Say it as in its address: orchard github link {name} octo/shop.",
             ) from None
         self._not_configured_otherwise(name, wanted)
-        facts = await self._github.about(name, wanted) if self._github is not None else None
-        said = facts.repository if facts is not None else wanted
-        await self._store.write(lambda tx: _link(tx, name, said, facts, actor))
+        found = await self._github.about(name, wanted) if self._github is not None else None
+        named = self._configured(name) is not None
+        await self._store.write(
+            lambda tx: repository_links.link(tx, name, wanted, by=actor, configured=named, found=found)
+        )
         if self._github is not None:
             self._github.nudge(name)
         return (await self.repositories(name))[0]
@@ -54,7 +55,7 @@ class Repositories(Topic):
         name = (await self._store.read(lambda conn: find(conn, project))).name
         link = await self._store.read(lambda conn: github_links.get(conn, name))
         self._not_configured_otherwise(name, "")
-        await self._store.write(lambda tx: _unlink(tx, link, actor))
+        await self._store.write(lambda tx: repository_links.unlink(tx, link, actor))
         if self._github is not None:
             self._github.nudge(name)
         return link.repository
@@ -103,41 +104,15 @@ class Repositories(Topic):
             raise Unavailable(f"{what} by a running Orchard only.", hint="Start it: orchard run.")
         return self._github
 
-    def _not_configured_otherwise(self, name: str, wanted: str) -> None:
+    def _configured(self, name: str) -> str | None:
         settings = self._registry.configuration.settings.projects.get(name)
-        said = settings.github.repository if settings is not None else None
+        return settings.github.repository if settings is not None else None
+
+    def _not_configured_otherwise(self, name: str, wanted: str) -> None:
+        said = self._configured(name)
         if said is not None and said.casefold() != wanted.casefold():
             raise NotAllowed(
                 f"The settings link {name} with {said}.",
                 why="What orch-config.yaml says is not changed by a command.",
                 hint="Change github.repository of the project there.",
             )
-
-
-def _link(tx: Transaction, name: str, repository: str, facts: FoundRepository | None, actor: str) -> None:
-    before = github_links.find(tx.conn, name)
-    if before is not None and before.repository.casefold() != repository.casefold():
-        _unlink(tx, before, actor)
-    link = github_links.put(tx, name, repository, by=actor, configured=False)
-    if facts is not None:
-        link = github_links.answered(
-            tx,
-            name,
-            repository=facts.repository,
-            repository_id=facts.repository_id,
-            default_branch=facts.default_branch,
-            clone_url=facts.clone_url,
-            html_url=facts.html_url,
-        )
-    if before is None or before.repository.casefold() != repository.casefold():
-        data = {"repository": link.repository, "url": link.html_url, "by": actor}
-        tx.emit(EventKind.GITHUB_LINKED, project=name, actor=actor, data=data)
-
-
-def _unlink(tx: Transaction, link: Link, actor: str) -> None:
-    """Stories that wait for checks there wait no more."""
-    for pull in pulls.at_work(tx.conn, link.project):
-        pulls.close(tx, pull.story_id)
-    github_links.remove(tx, link.project)
-    data = {"repository": link.repository, "by": actor}
-    tx.emit(EventKind.GITHUB_UNLINKED, project=link.project, actor=actor, data=data)

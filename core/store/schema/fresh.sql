@@ -747,7 +747,8 @@ CREATE TABLE github_links (
     synced_at TEXT,
     cursor TEXT NOT NULL DEFAULT '',
     comments_cursor TEXT NOT NULL DEFAULT '',
-    configured INTEGER NOT NULL DEFAULT 0 CHECK (configured IN (0, 1))
+    configured INTEGER NOT NULL DEFAULT 0 CHECK (configured IN (0, 1)),
+    named TEXT NOT NULL DEFAULT '' -- as people or the settings call it; GitHub may have renamed it since
 ) STRICT;
 
 CREATE UNIQUE INDEX one_project_a_repository ON github_links (repository_id) WHERE repository_id IS NOT NULL;
@@ -789,7 +790,7 @@ CREATE TABLE github_intents (
 CREATE TABLE github_comments (
     project TEXT NOT NULL REFERENCES projects (name),
     comment_id INTEGER NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('issue', 'review', 'review_comment')),
+    kind TEXT NOT NULL CHECK (kind IN ('issue', 'review', 'review_comment', 'vote')),
     at TEXT NOT NULL,
     PRIMARY KEY (project, kind, comment_id)
 ) STRICT, WITHOUT ROWID;
