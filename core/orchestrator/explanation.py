@@ -11,6 +11,7 @@ from datetime import datetime
 
 from core.domain.approval import Approval, ApprovalKind, what_then, who_may
 from core.domain.event import Event, EventKind
+from core.domain.github import Pull, PullState
 from core.domain.lifecycles import Phase, ProjectStatus, WorkflowState
 from core.domain.needs import why_not_needed
 from core.domain.project import Project
@@ -68,6 +69,7 @@ class StoryFacts:
     closed: str = ""  # until when it is outside its work hours, in a sentence
     unusable: str = ""
     denied: tuple[str, ...] = ()  # hosts that its runs were refused since it last got on
+    pull: Pull | None = None
     last: dict[EventKind, Event] = field(default_factory=dict)
     known: tuple[str, tuple[str, ...], str] = ("", (), "")
 
@@ -251,8 +253,7 @@ def _running(facts: StoryFacts) -> Explanation:
 
 def _waiting(facts: StoryFacts) -> Explanation:
     obstacles = _obstacles(facts)
-    parked = _parked(facts)
-    details = [parked] if parked else []
+    details = [said for said in (_parked(facts), _pull(facts)) if said]
     if obstacles:
         sentence = f"waits: {obstacles[0][0]}"
         details += [_capital(said) for said, _ in obstacles[1:]]
@@ -282,6 +283,15 @@ def _parked(facts: StoryFacts) -> str:
         f"It was parked in {parked.data.get('phase', 'its phase')} at {_moment(parked.at, facts.now)}{place}"
         f"{why}; its work is kept and goes on where it was."
     )
+
+
+def _pull(facts: StoryFacts) -> str:
+    """Where it stands outside, and what was said of it there."""
+    pull = facts.pull
+    if pull is None or not pull.url or pull.state in (PullState.MERGED, PullState.CLOSED):
+        return ""
+    checks = ", ".join(f"{check.name} {check.conclusion}" for check in pull.checks)
+    return f"Its pull request is {pull.url}{f': {checks}' if checks else ''}."
 
 
 _NOT_RUNNING = "Orchard is not running."

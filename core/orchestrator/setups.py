@@ -134,6 +134,11 @@ class Setups:
         settings = self.configured(name)
         return settings is not None and settings.ai_settings.context_sharing_enabled
 
+    def approvals(self, name: str) -> int:
+        """Approving reviews that a project's pull requests need on GitHub."""
+        settings = self.configured(name)
+        return 0 if settings is None else settings.github.approvals
+
     def secrets(self) -> tuple[str, ...]:
         """Every key of Orchard's own: what is never to be written down, nor shown. A project's secrets are
         none of them: those of one are nothing that another's worker is told."""

@@ -9,7 +9,7 @@ from core.domain.event import Event, EventKind
 from core.domain.refused_hosts import first_of_each
 from core.orchestrator import overview
 from core.orchestrator.explanation import AtWork, Needed, StoryFacts, UsageLimit
-from core.store import approvals, events, leases, needs, projects, sprints, stories, usage
+from core.store import approvals, events, leases, needs, projects, pulls, sprints, stories, usage
 
 _OF_STORY = (
     EventKind.PHASE_STARTED,
@@ -65,6 +65,7 @@ def story_facts(
             resumes=pause.resumes,
         ),
         denied=_denied(conn, story.id),
+        pull=pulls.find(conn, story.id),
         last={
             **_last(conn, _OF_STORY, story_id=story.id),
             **_last(conn, _OF_PROJECT, project=project.name),

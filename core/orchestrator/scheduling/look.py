@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from core.domain.github import Pull
 from core.domain.lifecycles import Phase, ProjectStatus, WorkflowState
 from core.domain.story import Cycle, Priority
 from core.orchestrator.scheduling.candidates import Places, Ready
-from core.store import cycles, leases, locks, merges, projects
+from core.store import cycles, leases, locks, merges, projects, pulls
 from core.store.leases import Lease
 
 
@@ -20,6 +21,7 @@ class Look:
     leases: tuple[tuple[Lease, Priority], ...] = ()
     merging: Mapping[str, str] = field(default_factory=dict)  # project to a story of its open, leased batch
     shared: Mapping[str, Places] = field(default_factory=dict)
+    pulls: tuple[Pull, ...] = ()  # of stories that wait for what is said of them outside
 
     @property
     def batches(self) -> Mapping[str, str]:
@@ -60,4 +62,5 @@ def look(conn: sqlite3.Connection, most: Mapping[str, tuple[int, int]]) -> Look:
             )
             for one in locks.every(conn)
         },
+        pulls=pulls.at_work(conn),
     )

@@ -18,6 +18,7 @@ from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.isolation.limits import ProjectUse
 from core.orchestrator.floor import Floor
+from core.orchestrator.pull_words import pull_wait
 from core.orchestrator.scheduling.bars import hours_bar
 from core.orchestrator.scheduling.candidates import Candidate, Kind, candidates_of, needs_agent
 from core.orchestrator.scheduling.demand import Terms
@@ -96,6 +97,7 @@ class _Moment:
     merging: Mapping[str, tuple[str, ...]]
     designing: Mapping[str, str]
     wishes: Mapping[str, str]
+    pulls: Mapping[str, str]  # story to sentence: what its pull request waits for
     pauses: Mapping[str, str]  # story to sentence
     bars: Mapping[str, str]  # of projects that want something: a sentence, or empty
     unable: Mapping[str, str]  # story, or project with epics, to a sentence: no agent may begin for it
@@ -116,6 +118,7 @@ class Surveyor:
         settings: Callable[[], GlobalSettings],
         terms: Callable[[], Mapping[str, Terms]],
         batch_size: Callable[[str], int],
+        approvals: Callable[[str], int] = lambda project: 0,
         read_machine: Callable[[], Reading],
         fences: Fences,
         past: Past,
@@ -128,6 +131,7 @@ class Surveyor:
         self.settings = settings
         self._terms = terms
         self._batch_size = batch_size
+        self._approvals = approvals
         self._read_machine = read_machine
         self._fences = fences
         self._past = past
@@ -214,6 +218,7 @@ class Surveyor:
             merging=dict(floor.merging),
             designing=dict(floor.extra_agents.working),
             wishes=dict(floor.extra_agents.wishes),
+            pulls={pull.story_id: pull_wait(pull, self._approvals(pull.project)) for pull in found.pulls},
             pauses=pauses,
             bars={name: self._bar(name) for name in wanting},
             unable=self._unable(found),
@@ -282,7 +287,7 @@ class Surveyor:
 
     def _draw(self, moment: _Moment) -> Survey:
         at_work = self._at_work(moment)
-        waits: dict[str, str] = dict(moment.pauses)
+        waits: dict[str, str] = {**moment.pulls, **moment.pauses}
         rest: dict[str, str] = {}
         projects: dict[str, ProjectPicture] = {}
         for name, terms in moment.terms.items():
