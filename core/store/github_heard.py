@@ -9,7 +9,7 @@ from typing import Literal
 from core.store.columns import to_time
 from core.store.transaction import Transaction
 
-CommentKind = Literal["issue", "review", "review_comment"]
+CommentKind = Literal["issue", "review", "review_comment", "vote"]  # vote: a review, told to people
 
 
 def comment(tx: Transaction, project: str, kind: CommentKind, comment_id: int) -> bool:
