@@ -1,0 +1,76 @@
+"""Milestones that are sprints, or may become one."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from core.store.columns import to_text
+from core.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    project: str
+    number: int
+    title: str
+    is_open: bool
+    sprint_id: str | None
+
+
+def from_row(row: sqlite3.Row) -> Milestone:
+    return Milestone(
+        project=row["project"],
+        number=row["number"],
+        title=row["title"],
+        is_open=bool(row["is_open"]),
+        sprint_id=row["sprint_id"],
+    )
+
+
+def of_number(conn: sqlite3.Connection, project: str, number: int) -> Milestone | None:
+    row = conn.execute(
+        "SELECT * FROM github_milestones WHERE project = ? AND number = ?", (project, number)
+    ).fetchone()
+    return None if row is None else from_row(row)
+
+
+def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Milestone | None:
+    row = conn.execute("SELECT * FROM github_milestones WHERE sprint_id = ?", (sprint_id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def of_project(conn: sqlite3.Connection, project: str) -> tuple[Milestone, ...]:
+    rows = conn.execute("SELECT * FROM github_milestones WHERE project = ? ORDER BY number", (project,))
+    return tuple(from_row(row) for row in rows)
+
+
+def note(tx: Transaction, project: str, number: int, *, title: str, is_open: bool) -> Milestone:
+    """As GitHub says it is; the sprint that it is stays."""
+    row = tx.conn.execute(
+        "INSERT INTO github_milestones (project, number, title, is_open) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (project, number) DO UPDATE SET title = excluded.title, is_open = excluded.is_open"
+        " RETURNING *",
+        (project, number, to_text(title), int(is_open)),
+    ).fetchone()
+    return from_row(row)
+
+
+def bind(tx: Transaction, project: str, number: int, sprint_id: str) -> bool:
+    """It is that sprint from now on. False when it is another already, or the sprint another milestone."""
+    if of_sprint(tx.conn, sprint_id) is not None:
+        return False
+    return (
+        tx.conn.execute(
+            "UPDATE github_milestones SET sprint_id = ?"
+            " WHERE project = ? AND number = ? AND sprint_id IS NULL",
+            (sprint_id, project, number),
+        ).rowcount
+        > 0
+    )
+
+
+def closed(tx: Transaction, project: str, number: int) -> None:
+    tx.conn.execute(
+        "UPDATE github_milestones SET is_open = 0 WHERE project = ? AND number = ?", (project, number)
+    )
