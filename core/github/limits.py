@@ -1,6 +1,6 @@
 """GitHub's limits as its answers tell of them, and how long one has to wait. PURE.
 
-Primary: so many requests an hour (x-ratelimit-*). Secondary: too many at once, too fast, too many changes; told
+Primary: so many requests an hour (x-ratelimit-*). Secondary: too many at once or too fast; said
 by `retry-after`, or by words alone. Where it does not say how long: a minute, and longer each time.
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
