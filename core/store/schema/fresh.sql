@@ -806,6 +806,14 @@ CREATE TABLE github_milestones (
 
 CREATE UNIQUE INDEX one_milestone_a_sprint ON github_milestones (sprint_id) WHERE sprint_id IS NOT NULL;
 
+-- Draft releases, each made once.
+CREATE TABLE github_releases (
+    sprint_id TEXT PRIMARY KEY REFERENCES sprints (id),
+    project TEXT NOT NULL REFERENCES projects (name),
+    release_id INTEGER NOT NULL,
+    url TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE github_deliveries (
     id TEXT PRIMARY KEY CHECK (id <> ''),
     at TEXT NOT NULL,
