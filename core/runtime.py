@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +22,9 @@ from core.folder import only_one
 from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
+from core.github.keeping import Parts
 from core.github.nudge import Nudge
+from core.github.service import GithubService
 from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
@@ -125,6 +128,7 @@ async def open_runtime(
         await stack.enter_async_context(_tended(store, registry, setups, work, clock, vault))
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(running(mirror.run(), "the mirror", vital=False))
+        github = GithubService(store, bus, clock, lambda: registry.configuration.settings)
         commands = Commands(
             store,
             registry,
@@ -132,7 +136,9 @@ async def open_runtime(
             started_at=clock.now(),
             isolation=str(machine.strongest),
             vault=vault,
+            github=github,
         )
+        await stack.enter_async_context(_github(github, registry, work, setups, secrets, commands))
         await stack.enter_async_context(
             serve_control(admitted(commands, AT_THE_MACHINE), socket_path(state_path))
         )
@@ -147,12 +153,39 @@ async def open_runtime(
             progress=work.dispatcher.progress,
             gateway=work.gateway,
             vault=vault,
-            nudge_github=_unheard,
+            nudge_github=github.nudge,
         )
 
 
-def _unheard(project: str, nudge: Nudge) -> None:
-    log.debug("GitHub said of %s: %s", project, nudge)
+@asynccontextmanager
+async def _github(
+    github: GithubService,
+    registry: Registry,
+    work: Work,
+    setups: Setups,
+    secrets: Secrets,
+    commands: Commands,
+) -> AsyncIterator[None]:
+    """Repositories that projects are linked with, kept; without a link it only listens."""
+
+    async def opened() -> Parts:
+        parts = await asyncio.to_thread(importlib.import_module, "core.github.parts")
+        made: Parts = parts.make_parts(
+            github=github,
+            settings=lambda: registry.configuration.settings,
+            setups=setups,
+            secrets=secrets,
+            root=registry.configuration.root,
+            publishing=work.dispatcher.publishing,
+            commands=commands,
+        )
+        return made
+
+    github.opening(opened)
+    registry.on_changed(github.settings_changed)
+    work.dispatcher.publishing.access = github
+    async with running(github.run(), "GitHub", vital=False):
+        yield
 
 
 async def _clean_up(store: Store, state_path: Path) -> None:

@@ -1,0 +1,257 @@
+"""One linked repository, kept: its issues read, its pull requests watched, its stories told.
+
+Three lanes, so that a long first reading holds up no check's result. A nudge or the time only says when to
+look; each look takes the truth from the store and from GitHub, so a lost one costs a delay and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from config.settings import Settings
+from core.clock import Clock
+from core.domain.event import EventKind
+from core.domain.github import Link, LinkState
+from core.domain.lifecycles import ProjectStatus
+from core.errors import InvalidInput
+from core.github.lane import Lane
+from core.github.nudge import EVERYTHING, Nudge
+from core.github.trouble import GithubError, GithubForbidden, GithubGone, GithubUnreachable
+from core.orchestrator.github_desk import Taken
+from core.orchestrator.github_views import KeepingView, RateView
+from core.store import github_heard, github_issues, github_links, projects
+from core.store.database import Store
+from core.store.transaction import Transaction
+
+if TYPE_CHECKING:  # what a start without any link does without
+    from core.github.facts import Rate, RepositoryFacts
+    from core.github.repo import Repo
+    from core.worker.remote_contract import Remote
+
+_log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.3  # a story's events come in bursts
+FAULTS_UNSAID = 3  # so often GitHub may not answer before people are told
+MEET_AGAIN = timedelta(hours=1)  # a repository may be renamed, and its default branch
+WEBHOOKS_FRESH = timedelta(hours=24)
+TELL_ALL_SECONDS = 1800.0
+
+
+class Gateway(Protocol):
+    async def repo(self, project: str) -> Repo: ...
+    async def named(self, project: str, repository: str) -> Repo: ...
+    async def remote(self, project: str) -> Remote | None: ...
+    def rates(self) -> tuple[Rate, ...]: ...
+    async def close(self) -> None: ...
+
+
+class Inbound(Protocol):
+    async def sync(self, project: str) -> Taken: ...
+
+
+class Pulls(Protocol):
+    async def look(self, project: str) -> None: ...
+    def again_in(self, project: str) -> float | None: ...
+
+
+class Brought(Protocol):
+    @property
+    def again_in(self) -> float | None: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+
+
+class Outbound(Protocol):
+    async def bring(self, project: str, story_ids: Collection[str] | None = None) -> Brought: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What speaks with GitHub: made when a project is linked, and not before."""
+
+    gateway: Gateway
+    inbound: Inbound
+    pulls: Pulls
+    outbound: Outbound
+
+
+class Keeping:
+    """Of one project, as long as it is linked."""
+
+    def __init__(
+        self, project: str, parts: Parts, store: Store, clock: Clock, settings: Callable[[], Settings]
+    ) -> None:
+        self.project = project
+        self._parts = parts
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._meeting = asyncio.Lock()
+        self._met_at: datetime | None = None
+        self._all = False  # every story is to be compared with what GitHub shows
+        self.taken: Taken | None = None  # by the last reading
+
+        def lane(
+            name: str,
+            work: Callable[[], Awaitable[float | None]],
+            every: Callable[[], Awaitable[float]],
+            pause: float = 0.0,
+        ) -> Lane:
+            named = f"github: {name} of {project}"
+            return Lane(named, work, every=every, failed=self._failed, clock=clock, pause=pause)
+
+        self.reading = lane("issues", self._read, self._poll_seconds)
+        self.landing = lane("pull requests", self._look, self._poll_seconds)
+        self.telling = lane("stories", self._tell, self._tell_all_seconds, GATHER_SECONDS)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for lane in (self.reading, self.landing, self.telling):
+                group.create_task(lane.run(), name=f"github: {self.project}")
+
+    def nudge(self, said: Nudge = EVERYTHING) -> None:
+        """Something may be new at GitHub."""
+        if said.everything:
+            self._met_at = None
+        if said.everything or said.issues or said.pulls:  # a pull request's conversation is an issue's
+            self.reading.nudge()
+        if said.everything or said.pulls or said.commits or said.branches:
+            self.landing.nudge()
+
+    def happened(self, *, everywhere: bool = False) -> None:
+        """Something of a story, or of the project, may be another than what was told last."""
+        self._all = self._all or everywhere
+        self.telling.nudge()
+        self.landing.nudge()
+
+    def view(self) -> KeepingView:
+        named = ((self.reading, "reads issues"), (self.landing, "looks at pull requests"))
+        doing = [words for lane, words in (*named, (self.telling, "tells of stories")) if lane.is_busy]
+        times = [lane.next_at for lane, _ in named if lane.next_at is not None]
+        return KeepingView(doing=", ".join(doing), next_at=min(times, default=None), rate=self._rate())
+
+    # -- the lanes' work ---------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        await self._meet()
+        self.taken = await self._parts.inbound.sync(self.project)
+        self.telling.nudge()
+
+    async def _look(self) -> float | None:
+        await self._meet()
+        await self._parts.pulls.look(self.project)
+        return self._parts.pulls.again_in(self.project)
+
+    async def _tell(self) -> float | None:
+        await self._meet()
+        everything, self._all = self._all, False
+        try:
+            ids = await self._store.read(self._issues) if everything else None
+            brought = await self._parts.outbound.bring(self.project, ids)
+        except BaseException:
+            self._all = self._all or everything
+            raise
+        for problem in brought.problems:
+            _log.warning("github: %s: %s", self.project, problem)
+        return brought.again_in
+
+    def _issues(self, conn: sqlite3.Connection) -> list[str]:
+        return [one.story_id for one in github_issues.of_project(conn, self.project)]
+
+    async def _meet(self) -> None:
+        """Asks who the repository is, where that is not known, or was in trouble, or some time ago."""
+        async with self._meeting:
+            link = await self._store.read(lambda conn: github_links.get(conn, self.project))
+            now = self._clock.now()
+            met = self._met_at is not None and now - self._met_at < MEET_AGAIN
+            if met and link.state is LinkState.LINKED:
+                return
+            facts = await (await self._parts.gateway.repo(self.project)).about()
+            usable(facts)
+            try:
+                await self._store.write(lambda tx: _answered(tx, link, facts))
+            except InvalidInput as error:
+                raise GithubGone(error.message, why=error.why, hint=error.hint) from error
+            self._met_at = now
+
+    async def _failed(self, error: GithubError, times: int) -> None:
+        """People are told, once, of what does not mend itself."""
+        if error.state is LinkState.LINKED or (
+            isinstance(error, GithubUnreachable) and times < FAULTS_UNSAID
+        ):
+            return
+        self._met_at = None
+        said = " ".join(part for part in (error.message, error.why, error.hint) if part)
+
+        def write(tx: Transaction) -> None:
+            link = github_links.find(tx.conn, self.project)
+            if link is not None and github_links.troubled(tx, self.project, error.state, said):
+                data = {"repository": link.repository, "url": link.html_url, "state": error.state.value}
+                if link.state is not error.state:  # in other words it is no news
+                    tx.emit(EventKind.GITHUB_TROUBLED, project=self.project, data={**data, "text": said})
+
+        await self._store.write(write)
+
+    # -- when to look ------------------------------------------------------------------------
+
+    async def _poll_seconds(self) -> float:
+        settings = self._settings().global_.github
+
+        def look(conn: sqlite3.Connection) -> tuple[str | None, ProjectStatus]:
+            return github_heard.last_delivery(conn, self.project), projects.get(conn, self.project).status
+
+        last, status = await self._store.read(look)
+        if status is ProjectStatus.ARCHIVED:
+            return TELL_ALL_SECONDS
+        fresh = last is not None and self._clock.now() - datetime.fromisoformat(last) < WEBHOOKS_FRESH
+        return settings.poll_seconds_with_webhooks if fresh else settings.poll_seconds
+
+    async def _tell_all_seconds(self) -> float:
+        return TELL_ALL_SECONDS  # events nudge, and are counted by their numbers: none is passed over
+
+    def _rate(self) -> RateView | None:
+        """Of the credential that has the least left: which one is this repository's, the gateway knows."""
+        rates = self._parts.gateway.rates()
+        if not rates:
+            return None
+        own = [rate for rate in rates if self.project in rate.credential.split()] or rates
+        least = min(own, key=lambda rate: rate.remaining if rate.remaining is not None else 1 << 60)
+        return RateView(
+            credential=least.credential,
+            remaining=least.remaining,
+            limit=least.limit,
+            resets_at=least.resets_at,
+            requests=least.requests,
+        )
+
+
+def usable(facts: RepositoryFacts) -> None:
+    """Raises GithubError where nothing can be done in it."""
+    if facts.is_archived or facts.is_disabled:
+        raise GithubForbidden(
+            f"{facts.full_name} is {'archived' if facts.is_archived else 'disabled'}.",
+            why="Everything in it is read-only.",
+            hint="Unarchive it at GitHub, or unlink it: orchard github unlink.",
+        )
+
+
+def _answered(tx: Transaction, before: Link, facts: RepositoryFacts) -> None:
+    link = github_links.answered(
+        tx,
+        before.project,
+        repository=facts.full_name,
+        repository_id=facts.id,
+        default_branch=facts.default_branch,
+        clone_url=facts.clone_url,
+        html_url=facts.html_url,
+    )
+    if before.state not in (LinkState.NEW, LinkState.LINKED):
+        data = {"repository": link.repository, "url": link.html_url}
+        tx.emit(EventKind.GITHUB_RECOVERED, project=before.project, data=data)

@@ -1,0 +1,42 @@
+"""What speaks with GitHub, put together. Imported when the first project is linked, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from config.github_settings import ProjectGithub
+from config.settings import Settings
+from core.github.gateway import GithubGateway
+from core.github.inbound import Inbound
+from core.github.keeping import Parts
+from core.github.outbound import Outbound
+from core.github.pulls import Pulls
+from core.github.service import GithubService
+from core.orchestrator.commands import Commands
+from core.orchestrator.publishing import Publishing
+from core.orchestrator.setups import Setups
+from core.security.secrets import Secrets
+
+
+def make_parts(
+    *,
+    github: GithubService,
+    settings: Callable[[], Settings],
+    setups: Setups,
+    secrets: Secrets,
+    root: Path,
+    publishing: Publishing,
+    commands: Commands,
+) -> Parts:
+    def of_project(name: str) -> ProjectGithub:
+        return setups.settings(name).github
+
+    store, clock = github.store, github.clock
+    gateway = GithubGateway(store, settings, secrets, root=root, clock=clock)
+    return Parts(
+        gateway=gateway,
+        inbound=Inbound(store, gateway, of_project, clock, commands),
+        pulls=Pulls(store, gateway, publishing, setups, clock),
+        outbound=Outbound(store, gateway, of_project, clock),
+    )
