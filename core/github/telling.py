@@ -26,11 +26,13 @@ class Told:
     comment: str = ""  # a digest of the comment's text
     labels: tuple[str, ...] = ()
     closed: bool = False
+    milestone: int | None = None  # its number
     over: bool = False  # the story is over and all of it was said: nothing is looked at again
 
     def to_text(self) -> str:
-        values = {"comment": self.comment, "labels": list(self.labels)}
-        return json.dumps({**values, "closed": self.closed, "over": self.over}, separators=(",", ":"))
+        values: dict[str, Any] = {"comment": self.comment, "labels": list(self.labels)}
+        values |= {"closed": self.closed, "milestone": self.milestone, "over": self.over}
+        return json.dumps(values, separators=(",", ":"))
 
 
 def parse_told(text: str) -> Told:
@@ -41,6 +43,7 @@ def parse_told(text: str) -> Told:
             comment=str(raw["comment"]),
             labels=tuple(map(str, raw["labels"])),
             closed=bool(raw["closed"]),
+            milestone=None if raw["milestone"] is None else int(raw["milestone"]),
             over=bool(raw["over"]),
         )
     except (ValueError, KeyError, TypeError):
@@ -55,6 +58,7 @@ class Wanted:
     label: StateLabel | None
     keeps_label: bool
     closed: bool
+    milestone: int | None  # None: whatever it has
     over: bool
 
 

@@ -19,17 +19,31 @@ def words(title: str = "Totals", body: str = "Sum it up.", criteria: tuple[str, 
 
 def wanted(**given: object) -> Wanted:
     return Wanted(
-        **{"comment": None, "label": None, "keeps_label": False, "closed": False, "over": False} | given
+        **{
+            "comment": None,
+            "label": None,
+            "keeps_label": False,
+            "closed": False,
+            "milestone": None,
+            "over": False,
+        }
+        | given
     )  # type: ignore[arg-type]
 
 
 def test_what_was_told_survives_the_store() -> None:
-    told = Told(comment="ab", labels=("orchard: done",), closed=True, over=True)
+    told = Told(comment="ab", labels=("orchard: done",), closed=True, milestone=3, over=True)
     assert telling.parse_told(told.to_text()) == told
 
 
 def test_what_another_version_wrote_counts_as_nothing_told() -> None:
-    for text in ("", "e3b0c442", "[]", '{"comment": 1}', '{"comment":"","labels":3,"closed":0,"over":0}'):
+    for text in (
+        "",
+        "e3b0c442",
+        "[]",
+        '{"comment": 1}',
+        '{"comment":"","labels":3,"closed":0,"milestone":0,"over":0}',
+    ):
         assert telling.parse_told(text) == Told()
 
 
