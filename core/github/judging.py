@@ -76,6 +76,7 @@ class Facts:
     waited_seconds: float  # since its head was pushed
     draft: bool = False
     conflicts: bool = False  # GitHub says that it does not fit on its base
+    behind: bool = False  # GitHub merges only what stands on the newest main branch, and this does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,16 @@ def _conflicts(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.AGAIN,
         why=f"Pull request #{facts.number} no longer fits on the main branch.",
+        then="The merge queue takes the new main branch in and proves it again.",
+    )
+
+
+def _behind(facts: Facts, terms: Terms) -> Judgement | None:
+    if not facts.behind:
+        return None
+    return Judgement(
+        outcome=Outcome.AGAIN,
+        why=f"Pull request #{facts.number} does not stand on the newest main branch, as its repository asks.",
         then="The merge queue takes the new main branch in and proves it again.",
     )
 
@@ -214,6 +225,7 @@ _RULES: tuple[Callable[[Facts, Terms], Judgement | None], ...] = (
     _draft,
     _checks,
     _approvals,
+    _behind,
 )
 
 

@@ -73,7 +73,7 @@ class PullReader:
         facts = await repo.pull(pull.number)
         if not facts.is_open or facts.head_sha != pull.head:
             return Seen(facts=facts)
-        checks = await repo.checks(pull.head)
+        runs = await repo.check_runs(pull.head)
         reviews = await repo.reviews(pull.number)
         comments = await repo.review_comments(pull.number)
         me = await repo.me() if reviews or comments else ""
@@ -84,7 +84,7 @@ class PullReader:
         may_write = {login for login, right in rights.items() if right.reaches(Permission.WRITE)}
         return Seen(
             facts=facts,
-            checks=checks,
+            checks=tuple(run.check for run in runs),
             standing=standing(
                 [
                     Review(
@@ -102,7 +102,7 @@ class PullReader:
                 if each.verdict in _DECIDED and each.author.login in may_wish | may_write
             ),
             wishes=_wishes(reviews, comments, may_wish),
-            failed=await self._failed(repo, pull, checks),
+            failed=await _evidence(repo, runs),
         )
 
     async def _right(self, repo: Repo, who: Person) -> Permission:
@@ -122,16 +122,14 @@ class PullReader:
         self._rights[key] = (now, right)
         return right
 
-    async def _failed(self, repo: Repo, pull: Pull, checks: Sequence[Check]) -> tuple[FailedCheck, ...]:
-        if all(check.conclusion is not CheckConclusion.FAILED for check in checks):
-            return ()
-        runs = [
-            run for run in await repo.check_runs(pull.head) if run.check.conclusion is CheckConclusion.FAILED
-        ]
-        return tuple([await _evidence(repo, run, place < _ANNOTATED) for place, run in enumerate(runs)])
+
+async def _evidence(repo: Repo, runs: Sequence[CheckRun]) -> tuple[FailedCheck, ...]:
+    """All that the failed ones say of themselves."""
+    failed = [run for run in runs if run.check.conclusion is CheckConclusion.FAILED]
+    return tuple([await _said(repo, run, place < _ANNOTATED) for place, run in enumerate(failed)])
 
 
-async def _evidence(repo: Repo, run: CheckRun, annotated: bool) -> FailedCheck:
+async def _said(repo: Repo, run: CheckRun, annotated: bool) -> FailedCheck:
     annotations: tuple[Annotation, ...] = ()
     if annotated and run.id is not None and run.annotations:
         annotations = tuple(

@@ -124,8 +124,8 @@ def prove_again(tx: Transaction, pull: Pull) -> None:
 def ask_people(tx: Transaction, pull: Pull, reason: str, *, closed_by: str | None = None) -> None:
     """Nothing that an agent can mend. When people have helped, the merge queue proves the story again and it
     is pushed and opened anew. `closed_by`: the pull request was closed; "" when nobody knows by whom."""
-    cycle = waiting(tx.conn, pull)
-    if cycle is None or pulls.get(tx.conn, pull.story_id).candidate != pull.candidate:
+    cycle, now = waiting(tx.conn, pull), pulls.get(tx.conn, pull.story_id)
+    if cycle is None or now.candidate != pull.candidate or now.state not in pulls.AT_WORK:
         return
     pulls.close(tx, pull.story_id)
     github_heard.settle(tx, pull.project, intent(pull.story_id))

@@ -63,11 +63,15 @@ class Pulls:
         self._clock = clock
         self._publishing = publishing
         self._reader = PullReader(clock)
+        self._again: dict[str, float] = {}
         self._opening = PullOpening(store, publishing)
 
-    async def look(self, project: str) -> float | None:
-        """Brings every pull request of the project on as far as it goes now. Returns in how many seconds it
-        should be looked at again even without news; None: when there are some.
+    def again_in(self, project: str) -> float | None:
+        """Seconds from the last look after which the next is due even without news; None: with some."""
+        return self._again.get(project)
+
+    async def look(self, project: str) -> None:
+        """Brings every pull request of the project on as far as it goes now.
 
         One pull request's own trouble asks people about its story and stops no other's. Raises GithubError
         for what concerns all of them, and Unavailable while the project's worker cannot be had.
@@ -76,7 +80,8 @@ class Pulls:
         at_work = await self._store.read(lambda conn: pulls.at_work(conn, project))
         left = await self._store.read(lambda conn: pulls.left_over(conn, project))
         if known.status is not ProjectStatus.ACTIVE or not (at_work or left):
-            return None
+            self._again.pop(project, None)
+            return
         settings = self._setups.settings(project).github
         look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
         soon: list[float] = []
@@ -90,8 +95,9 @@ class Pulls:
                 again = _NEVER
             soon.append(again)
         soon += [await self._clear(look, pull) for pull in left]
-        soonest = min(soon)
-        return soonest if soonest < _NEVER else None
+        self._again.pop(project, None)
+        if (soonest := min(soon)) < _NEVER:
+            self._again[project] = soonest
 
     async def _bring_on(self, look: _Look, pull: Pull) -> float:
         """In how many seconds to look again."""
@@ -132,6 +138,7 @@ class Pulls:
             waited_seconds=since,
             draft=seen.facts.is_draft,
             conflicts=seen.facts.is_mergeable is False and seen.facts.mergeable_state == "dirty",
+            behind=look.settings.merge_by is MergeBy.GITHUB and seen.facts.mergeable_state == "behind",
         )
         judged = judging.judge(facts, terms)
         return await self._take_in(look, pull, seen, judged)

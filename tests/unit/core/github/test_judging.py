@@ -44,6 +44,7 @@ facts = st.builds(
     waited_seconds=st.floats(0, 10**6),
     draft=st.booleans(),
     conflicts=st.booleans(),
+    behind=st.booleans(),
 )
 
 
@@ -53,7 +54,8 @@ def test_it_lands_only_when_nothing_speaks_against_it(facts: Facts, terms: Terms
     failed = any(each.conclusion is CheckConclusion.FAILED for each in facts.checks)
     running = any(each.conclusion is CheckConclusion.RUNNING for each in facts.checks)
     unbegun = not facts.checks and facts.waited_seconds < terms.checks_begin_seconds
-    clear = not (failed or running or unbegun or facts.draft or facts.conflicts or facts.standing.wanting)
+    clear = not (failed or running or unbegun or facts.draft or facts.standing.wanting)
+    clear = clear and not (facts.conflicts or facts.behind)
     assert (found.outcome is Outcome.LANDABLE) == (clear and facts.standing.approvals >= terms.approvals)
     assert (found.outcome is Outcome.FAILED) == failed
     assert found.why.endswith(".")
