@@ -218,6 +218,15 @@ class ReleaseFacts:
     published_at: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFacts:
+    """A webhook of the repository. `url`: where it delivers to."""
+
+    id: int
+    url: str
+    events: tuple[str, ...]
+
+
 class MergeResult(StrEnum):
     MERGED = "merged"
     HEAD_MOVED = "head moved"  # the branch holds another commit than the one that was to be merged (409)
@@ -281,6 +290,7 @@ __all__ = [
     "Check",
     "CheckRun",
     "CommentFacts",
+    "HookFacts",
     "IssueFacts",
     "LabelFacts",
     "MergeOutcome",

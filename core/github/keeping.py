@@ -24,7 +24,7 @@ from core.github.lane import Lane
 from core.github.nudge import EVERYTHING, Nudge
 from core.github.trouble import GithubError, GithubForbidden, GithubGone, GithubUnreachable
 from core.orchestrator.github_desk import Taken
-from core.orchestrator.github_views import KeepingView, RateView
+from core.orchestrator.github_views import HookView, KeepingView, RateView
 from core.store import github_heard, github_issues, github_links, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -71,6 +71,10 @@ class Outbound(Protocol):
     async def bring(self, project: str, story_ids: Collection[str] | None = None) -> Brought: ...
 
 
+class Hooks(Protocol):
+    async def hook(self, project: str, url: str, make: bool) -> HookView: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What speaks with GitHub: made when a project is linked, and not before."""
@@ -79,6 +83,7 @@ class Parts:
     inbound: Inbound
     pulls: Pulls
     outbound: Outbound
+    hooks: Hooks
 
 
 class Keeping:

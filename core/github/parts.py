@@ -8,6 +8,7 @@ from pathlib import Path
 from config.github_settings import ProjectGithub
 from config.settings import Settings
 from core.github.gateway import GithubGateway
+from core.github.hooks import Hooks
 from core.github.inbound import Inbound
 from core.github.keeping import Parts
 from core.github.outbound import Outbound
@@ -39,4 +40,5 @@ def make_parts(
         inbound=Inbound(store, gateway, of_project, clock, commands),
         pulls=Pulls(store, gateway, publishing, setups, clock),
         outbound=Outbound(store, gateway, of_project, clock),
+        hooks=Hooks(store, gateway, settings, secrets),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from core.github.hook_calls import HookCalls
 from core.github.issue_calls import IssueCalls
 from core.github.plan_calls import PlanCalls
 from core.github.pull_calls import PullCalls
 
 
-class Repo(IssueCalls, PullCalls, PlanCalls):
+class Repo(IssueCalls, PullCalls, PlanCalls, HookCalls):
     """Bound to a link (core.github.bound). Every method raises GithubError (core/github/trouble.py says
     which), and waits for GitHub's limits by itself where they end soon. What is only read is asked for with
     the ETag of the last time: it costs nothing where nothing has changed."""

@@ -15,7 +15,7 @@ from config.settings import Settings
 from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
-from core.errors import NotFound, OrchardError, Unavailable
+from core.errors import OrchardError, Unavailable
 from core.github.keeping import Keeping, Parts, usable
 from core.github.links import adopt
 from core.github.nudge import EVERYTHING, Nudge
@@ -114,7 +114,7 @@ class GithubService:
         return await self.store.read(lambda conn: sprint_notes(conn, project, sprint))
 
     async def hook(self, project: str, url: str, make: bool) -> HookView:
-        raise NotFound("Not there yet.")
+        return await (await self._opened()).hooks.hook(project, url, make)
 
     # -- what the merge queue asks -----------------------------------------------------------
 
