@@ -169,6 +169,14 @@ def set_etag(tx: Transaction, project: str, path: str, etag: str) -> None:
     )
 
 
+def keep_etag(tx: Transaction, project: str, path: str, etag: str) -> None:
+    """As `set_etag`; "": the path is not asked for again, as its cursor has moved on."""
+    if etag:
+        set_etag(tx, project, path, etag)
+    else:
+        tx.conn.execute("DELETE FROM github_etags WHERE project = ? AND path = ?", (project, path))
+
+
 def drop_etags(tx: Transaction, project: str) -> None:
     tx.conn.execute("DELETE FROM github_etags WHERE project = ?", (project,))
 

@@ -57,13 +57,14 @@ def note(tx: Transaction, project: str, number: int, *, title: str, is_open: boo
 
 
 def bind(tx: Transaction, project: str, number: int, sprint_id: str) -> bool:
-    """It is that sprint from now on. False when it is another already, or the sprint another milestone."""
+    """It is that sprint from now on. False when it is one that has not ended, or the sprint another's."""
     if of_sprint(tx.conn, sprint_id) is not None:
         return False
     return (
         tx.conn.execute(
             "UPDATE github_milestones SET sprint_id = ?"
-            " WHERE project = ? AND number = ? AND sprint_id IS NULL",
+            " WHERE project = ? AND number = ? AND (sprint_id IS NULL"
+            " OR sprint_id IN (SELECT id FROM sprints WHERE ended_at IS NOT NULL))",
             (sprint_id, project, number),
         ).rowcount
         > 0
