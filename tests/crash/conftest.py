@@ -74,6 +74,7 @@ class Orchard:
     root: Path
     projects: dict[str, Path] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    own_settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of one project, over those
     global_settings: dict[str, Any] = field(default_factory=dict)
     agent_row: dict[str, Any] = field(default_factory=dict)  # more keys of the replay agent's row
     times: dict[str, float] = field(default_factory=dict)
@@ -125,6 +126,7 @@ class Orchard:
                     "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
                     **({"test_command": QUICK_COMMAND} if name in self.quick else {}),
                     **self.settings,
+                    **self.own_settings.get(name, {}),
                 }
                 for name, path in self.projects.items()
             },

@@ -29,6 +29,9 @@ class Fault:
     def fits(self, method: str, path: str) -> bool:
         if not self.times or (self.method and self.method != method):
             return False
+        return self.fits_path(path)
+
+    def fits_path(self, path: str) -> bool:
         return bool(re.search(self.path, path))
 
     def take(self) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import queue
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -27,6 +30,7 @@ from tests.github_server.repository import (
 )
 from tests.github_server.world import App, Rate, Refusal, Token, World
 
+T = TypeVar("T")
 API = "/api/v3"
 DOCS = "https://docs.github.com/rest"
 _TABLES = (issue_routes.routes, repository_routes.routes, pull_routes.routes, app_routes.routes)
@@ -98,9 +102,14 @@ class GithubServer:
 
     # What tests set up
 
-    def add_repository(self, name: str, **more: Any) -> Repository:
-        """OWNER/NAME with one commit; `private`, `default_branch`, `kind` of its owner."""
+    def add_repository(self, name: str, *, of: Path | None = None, **more: Any) -> Repository:
+        """OWNER/NAME with one commit, or with what the checkout `of` has; see `create_repository`."""
         repository = create_repository(self.world, name, **more)
+        if of is not None:
+            branch = repository.default_branch
+            repository.git.run("fetch", "-q", str(of), f"+refs/heads/{branch}:refs/heads/{branch}")
+            repository.look_at_heads(None)
+            return repository
         repository.commit(repository.default_branch, {"README.md": f"# {repository.name}\n"}, "First commit")
         return repository
 
@@ -333,3 +342,40 @@ def _cut(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
+
+
+@dataclass(eq=False, kw_only=True)
+class Apart:
+    """The server in a thread of its own, for tests that do not run a loop, or block theirs."""
+
+    server: GithubServer
+    _loop: asyncio.AbstractEventLoop
+
+    def do(self, work: Callable[[GithubServer], T]) -> T:
+        """Runs the work where the server answers, so that it meets no request half way."""
+
+        async def done() -> T:
+            return work(self.server)
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(30)
+
+
+@contextmanager
+def apart(folder: Path) -> Iterator[Apart]:
+    """Listens when it is entered."""
+    ready: queue.SimpleQueue[Apart] = queue.SimpleQueue()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with GithubServer(folder=folder) as server:
+            ready.put(Apart(server=server, _loop=asyncio.get_running_loop()))
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="github server", daemon=True)
+    thread.start()
+    found = ready.get(timeout=30)
+    try:
+        yield found
+    finally:
+        found._loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
