@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bot.cli.discordcheck import check_discord
 from bot.cli.findings import Check, Report
+from bot.cli.githubcheck import check_github
 from bot.cli.session import open_session, running_pid
 from bot.cli.sharecheck import check_shares
 from config.loader import Configuration, load
@@ -50,6 +51,7 @@ async def examine(root: Path, project: str | None, environ: Mapping[str, str]) -
     checks += await _own_user(machine, configuration)
     store, registered = await _store(configuration, root)
     checks += [*store, *_secrets(configuration), *await check_discord(configuration.settings)]
+    checks += await check_github(configuration, root)
     checks += [
         _web(configuration.settings.global_.web),
         _providers(configuration),
