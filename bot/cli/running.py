@@ -16,6 +16,7 @@ from bot.cli import output
 from bot.cli.terminal import console
 from bot.configuration import loader
 from core.folder import state_folder
+from core.garbage import leave_out_what_is_loaded
 from core.logs import logging_to
 
 _WEB_SECONDS = 5.0
@@ -32,6 +33,7 @@ async def run_until_stopped(root: Path, *, discord: bool, debug: bool, overrides
             await asyncio.sleep(0)  # from here on a signal stops it in order
             await greet(app, terminal)
             terminal.print(Text("Ctrl-C stops it.", style="dim"))
+            leave_out_what_is_loaded()
             await stopped
             terminal.print("Stopping: agents are ended, what they left is kept.")
     terminal.print("Stopped.")
