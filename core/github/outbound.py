@@ -149,7 +149,7 @@ class Outbound:
         kept.read_up_to = last
 
     async def _bring_all(self, link: Link, kept: _Project, settings: ProjectGithub) -> Brought:
-        """Issues of our own first, since a milestone is of sprints that have some; then what is said there."""
+        """Issues of our own first, since a milestone is of sprints that have some; then what is said."""
         sprints = SprintsOut(self._store, link, settings)
         if not kept.pending and not await sprints.is_due():
             return Brought()
