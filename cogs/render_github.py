@@ -89,6 +89,7 @@ def synced(view: SyncView) -> Message:
     )
     said = ", ".join(f"{number} {word}" for number, word in counted if number)
     body = f"{repository(view.view)}: {said or 'nothing new'}, in {view.seconds:.1f} s."
+    body += f"\n⏸️ {plain(view.held, 500)}" if view.held else ""
     made = done("🔄 GitHub was looked at", body)
     return Message(cards=(*made.cards, *_troubles(view.view)))
 

@@ -1,4 +1,4 @@
-"""What `orchard doctor` asks GitHub: whether the credential is taken, and what it may do where it is needed."""
+"""What `orchard doctor` asks GitHub: whether the credential is taken, and what it may do where."""
 
 from __future__ import annotations
 

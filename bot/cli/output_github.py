@@ -61,7 +61,8 @@ def synced(view: SyncView) -> RenderableType:
     )
     said = ", ".join(f"{number} {word}" for number, word in counted if number) or "nothing new"
     repository = clean(view.view.link.repository)
-    return Group(done(f"{repository}: {said}, in {view.seconds:.1f} s."), *_troubles(view.view))
+    held = [indented(clean(view.held), "yellow")] if view.held else []
+    return Group(done(f"{repository}: {said}, in {view.seconds:.1f} s."), *held, *_troubles(view.view))
 
 
 def notes(view: NotesView) -> RenderableType:

@@ -52,7 +52,7 @@ class Gateway(Protocol):
 
 
 class Inbound(Protocol):
-    async def sync(self, project: str) -> Taken: ...
+    async def sync(self, project: str, look_at: Collection[int] = ()) -> Taken: ...
 
 
 class Pulls(Protocol):
@@ -100,6 +100,7 @@ class Keeping:
         self._meeting = asyncio.Lock()
         self._met_at: datetime | None = None
         self._all = False  # every story is to be compared with what GitHub shows
+        self._doubted: set[int] = set()  # issues that no listing may say what became of
         self.taken: Taken | None = None  # by the last reading
 
         def lane(
@@ -125,6 +126,7 @@ class Keeping:
         """Something may be new at GitHub."""
         if said.everything:
             self._met_at = None
+        self._doubted |= said.issues
         if said.everything or said.issues or said.pulls:  # a pull request's conversation is an issue's
             self.reading.nudge()
         if said.everything or said.pulls or said.commits or said.branches:
@@ -146,7 +148,12 @@ class Keeping:
 
     async def _read(self) -> None:
         await self._meet()
-        self.taken = await self._parts.inbound.sync(self.project)
+        doubted, self._doubted = self._doubted, set()
+        try:
+            self.taken = await self._parts.inbound.sync(self.project, doubted)
+        except BaseException:
+            self._doubted |= doubted
+            raise
         self.telling.nudge()
 
     async def _look(self) -> float | None:

@@ -18,6 +18,10 @@ class Taken(Protocol):
     def closed(self) -> int: ...
     @property
     def reopened(self) -> int: ...
+    @property
+    def held(self) -> str:
+        """Why no issue was taken in; ""."""
+        ...
 
 
 class GithubDesk(Protocol):

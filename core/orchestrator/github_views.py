@@ -61,6 +61,7 @@ class SyncView:
     closed: int
     reopened: int
     seconds: float
+    held: str = ""  # why no issue was taken in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ class Repositories(Topic):
             closed=taken.closed,
             reopened=taken.reopened,
             seconds=time.monotonic() - began,
+            held=taken.held,
         )
 
     async def release_notes(self, project: str, sprint: int | None = None) -> NotesView:
