@@ -31,7 +31,7 @@ from core.store.database import Store
 from core.worker import remote
 from core.worker.found import MADE
 from core.worker.git import Repository
-from tests.github_server.faults import ALWAYS, Fault
+from tests.github_server.faults import Fault
 from tests.github_server.server import GithubServer
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ async def rig(github_server: GithubServer, tmp_path: Path) -> AsyncIterator[Rig]
     for name, right in (("ann", "write"), ("bob", "read")):
         repo.grant(name, right)
     checkout = tmp_path / "shop"
-    subprocess.run(["git", "clone", "-q", str(repo.git.path), str(checkout)], check=True)
+    _clone(repo, checkout)
     state = tmp_path / "state"
     state.mkdir()
     own: dict[str, Any] = {}
@@ -144,7 +144,13 @@ async def rig(github_server: GithubServer, tmp_path: Path) -> AsyncIterator[Rig]
         return Settings.model_validate(
             {
                 "global": {"github": {"api_url": server.api_url}},
-                "projects": {"shop": {"path": str(checkout), "github": {"checks_begin_seconds": 0, **own}}},
+                "projects": {
+                    "shop": {
+                        "name": "shop",
+                        "path": str(checkout),
+                        "github": {"checks_begin_seconds": 0, **own},
+                    }
+                },
                 "github_token": SecretStr("good-token"),
             }
         )
@@ -160,6 +166,10 @@ async def rig(github_server: GithubServer, tmp_path: Path) -> AsyncIterator[Rig]
         rig.pulls = Pulls(store, gateway, publishing, setups, clock)
         yield rig
         await gateway.close()
+
+
+def _clone(repo: Any, folder: Path) -> None:
+    subprocess.run(["git", "clone", "-q", str(repo.git.path), str(folder)], check=True)
 
 
 def _begun(tx: Any, checkout: Path, repo: Any) -> Project:
@@ -451,14 +461,15 @@ async def test_a_skipped_storys_pull_request_is_closed_and_its_branch_deleted(ri
 
 
 async def test_a_refused_push_says_why(rig: Rig) -> None:
-    rig.repo.protect(BRANCH, pushers=[])
+    hook = rig.repo.git.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'no agents here' >&2\nexit 1\n")
+    hook.chmod(0o755)
     await rig.want("one")
-    rig.server.fail(Fault(path=r"git-receive-pack", times=ALWAYS, status=403))
-    await rig.store.write(lambda tx: None)
-    with pytest.raises(GithubError):
-        rig.server.revoke("good-token")
-        await rig.look()
-    assert not (await rig.cycle()).blocked_reason  # nothing is wrong with the story
+    await rig.look()
+    reason = (await rig.cycle()).blocked_reason
+    assert "could not be pushed" in reason
+    assert "no agents here" in reason
 
 
 async def test_a_revoked_token_blocks_no_story(rig: Rig) -> None:
