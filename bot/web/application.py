@@ -52,12 +52,12 @@ def build_application(house: House) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
+    app.router.routes.append(webhooks.ROUTE)  # the first to be looked at: these come in crowds
     for each in (api_own, api_people, api_custody, api_projects):
         app.include_router(each.router)
     app.include_router(api_projects.status_router)
     app.include_router(login.router)
     app.include_router(account.router)
-    app.include_router(webhooks.router)
     app.include_router(_description(app))
     for name, (body, kind) in static_files().items():
         app.add_api_route(STATIC + name, _file(body, kind), include_in_schema=False, methods=["GET", "HEAD"])
