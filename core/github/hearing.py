@@ -30,7 +30,6 @@ from core.orchestrator import overview
 from core.orchestrator.commands import backlog
 from core.orchestrator.commands.cycles import release_story, skip_story, suggest_fix
 from core.orchestrator.commands.interventions import Interventions, keep_steering, stop_story
-from core.orchestrator.commands.topic import Engine
 from core.store import cycles, github_heard, github_issues, stories
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -111,7 +110,6 @@ class Hearing:
         settings: ProjectGithub,
         permissions: Permissions,
         commands: Interventions,
-        engine: Engine | None,
         *,
         me: str,
         not_before: str,
@@ -124,7 +122,6 @@ class Hearing:
         self._settings = settings
         self._permissions = permissions
         self._commands = commands
-        self._engine = engine
         self._me = me
         self._not_before = not_before
 
@@ -207,8 +204,9 @@ class Hearing:
             case Ask.HELP:
                 return _Heard(answer=answer(_DONE, HELP))
             case Ask.STATUS:
-                why = self._engine.why if self._engine is not None else lambda _: ""
-                view = overview.story_view(tx.conn, stories.get(tx.conn, story_id), why)
+                view = overview.story_view(
+                    tx.conn, stories.get(tx.conn, story_id), self._commands.why_it_waits
+                )
                 said = f"{story_id} is {view.status}. {view.why}".strip()
                 return _Heard(answer=answer(_DONE, quoting.paragraphs(said)))
             case Ask.STOP:
@@ -240,10 +238,10 @@ class Hearing:
         try:
             if done.steered:
                 await self._commands.pass_steering_on(done.story, done.steered, actor=actor)
-            if self._engine is not None and done.cancels:
-                await self._engine.cancel(done.story.project, done.story.id)
-            if self._engine is not None and done.nudges:
-                self._engine.nudge(done.story.id)
+            if done.cancels:
+                await self._commands.end_run(done.story)
+            if done.nudges:
+                self._commands.let_run(done.story)
         except OrchardError as error:
             _log.warning("%s: what a comment asked did not reach what runs: %s", done.story.id, error)
 

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Protocol
 
 from config.github_settings import ProjectGithub
-from config.settings import Settings
 from core.clock import Clock
 from core.domain.event import EventKind
 from core.domain.github import Link
@@ -32,7 +31,6 @@ from core.github.taking_in import Wish
 from core.github.trouble import GithubMissing
 from core.known_secrets import known_secrets
 from core.orchestrator.commands.interventions import Interventions
-from core.orchestrator.commands.topic import Engine
 from core.store import github_issues, github_links, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -63,22 +61,20 @@ class SyncCount:
 
 
 class Inbound:
-    """One look at a time a project; `engine` None: nothing runs here."""
+    """One look at a time a project. `settings` gives a `github:` section; it may raise Unavailable."""
 
     def __init__(
         self,
         store: Store,
         gateway: Gateway,
-        settings: Callable[[], Settings],
-        commands: Interventions,
-        engine: Engine | None,
+        settings: Callable[[str], ProjectGithub],
         clock: Clock,
+        commands: Interventions,
     ) -> None:
         self._store = store
         self._gateway = gateway
         self._settings = settings
         self._commands = commands
-        self._engine = engine
         self._clock = clock
         self._permissions = Permissions(clock)
         self._read_again_at: dict[str, float] = {}
@@ -89,12 +85,9 @@ class Inbound:
 
         Raises GithubError; what was taken in before stays, and the next look goes on there.
         """
-        if (configured := self._settings().projects.get(project)) is None:
-            return SyncCount(held=f"{project} has no settings.")
+        settings = self._settings(project)
         repo = await self._gateway.repo(project)
-        look = _Look(
-            self._store, repo, project, configured.github, await repo.me(), self._commands, self._engine
-        )
+        look = _Look(self._store, repo, project, settings, await repo.me(), self._commands)
         link, held = await look.begin()
         count = Taken()
         planned = False
@@ -104,7 +97,7 @@ class Inbound:
             await look.issues(link, count)
             await look.by_number(doubted - look.numbers, count)
             await look.unwanted(count)
-            if configured.github.milestones_as_sprints:
+            if settings.milestones_as_sprints:
                 planned = await MilestonePlans(self._store, repo, project).plan(
                     look_again=again or bool(look_at)
                 )
@@ -146,7 +139,6 @@ class _Look:
         settings: ProjectGithub,
         me: str,
         commands: Interventions,
-        engine: Engine | None,
     ) -> None:
         self._store = store
         self._repo = repo
@@ -154,7 +146,6 @@ class _Look:
         self._settings = settings
         self._me = me
         self._commands = commands
-        self._engine = engine
         self._wish = Wish(
             label=settings.label,
             milestone=settings.milestone,
@@ -271,8 +262,7 @@ class _Look:
         count.add(taken)
         try:
             for story in taken.to_cancel:
-                if self._engine is not None:
-                    await self._engine.cancel(story.project, story.id)
+                await self._commands.end_run(story)
             for story, text in taken.to_steer:
                 await self._commands.pass_steering_on(story, text, actor=ACTOR)
         except OrchardError as error:
@@ -290,7 +280,6 @@ class _Look:
             self._settings,
             permissions,
             self._commands,
-            self._engine,
             me=self._me,
             not_before=linked_at,
         )

@@ -69,6 +69,20 @@ class Interventions(Topic):
 
         return await self._store.write(told)
 
+    async def end_run(self, story: Story) -> None:
+        """What runs for a story that was stopped or ended in somebody's own transaction ends."""
+        if self._engine is not None:
+            await self._engine.cancel(story.project, story.id)
+
+    def let_run(self, story: Story) -> None:
+        """A story that was helped so goes on, whatever back-off it waits for."""
+        if self._engine is not None:
+            self._engine.nudge(story.id)
+
+    def why_it_waits(self, story_id: str) -> str:
+        """What a story waits for, in a sentence; "" when nothing is known."""
+        return self._why(story_id)
+
     async def take_over(self, story_id: str, *, actor: str) -> TakeoverView:
         """Gives a person the story's folder once nothing of Orchard works in it; asked again, tells it again.
 
