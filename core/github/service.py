@@ -100,9 +100,10 @@ class GithubService:
         return keeping.taken
 
     def nudge(self, project: str, said: Nudge = EVERYTHING) -> None:
-        self._wake.set()
         if (found := self._kept.get(project)) is not None:
             found[0].nudge(said)
+        else:
+            self._wake.set()
 
     def keeping(self, project: str) -> KeepingView:
         found = self._kept.get(project)
