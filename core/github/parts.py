@@ -14,7 +14,7 @@ from core.github.keeping import Parts
 from core.github.outbound import Outbound
 from core.github.pulls import Pulls
 from core.github.service import GithubService
-from core.orchestrator.commands import Commands, Engine
+from core.orchestrator.commands import Commands
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups
 from core.security.secrets import Secrets
@@ -29,7 +29,6 @@ def make_parts(
     root: Path,
     publishing: Publishing,
     commands: Commands,
-    engine: Engine,
 ) -> Parts:
     def of_project(name: str) -> ProjectGithub:
         return setups.settings(name).github
@@ -38,7 +37,7 @@ def make_parts(
     gateway = GithubGateway(store, settings, secrets, root=root, clock=clock)
     return Parts(
         gateway=gateway,
-        inbound=Inbound(store, gateway, settings, commands, engine, clock),
+        inbound=Inbound(store, gateway, of_project, clock, commands),
         pulls=Pulls(store, gateway, publishing, setups, clock),
         outbound=Outbound(store, gateway, of_project, clock),
         hooks=Hooks(store, gateway, settings, secrets),

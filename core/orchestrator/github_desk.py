@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.orchestrator.github_views import HookView, KeepingView, NotesView, FoundRepository
+from core.orchestrator.github_views import FoundRepository, HookView, KeepingView, NotesView
 
 
 class Taken(Protocol):
