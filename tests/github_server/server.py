@@ -41,7 +41,7 @@ class Seen:
     """A request as it was met. `counted`: it cost one of the hour's requests."""
 
     method: str
-    path: str  # without the API's prefix
+    path: str  # without the API's prefix; /repositories/ID as /repos/OWNER/NAME
     query: str
     body: dict[str, Any]
     login: str
@@ -197,7 +197,7 @@ class GithubServer:
     async def _api(self, request: web.Request) -> web.StreamResponse:
         seen = Seen(
             method=request.method,
-            path=request.match_info["path"],
+            path=self._by_name(request.match_info["path"]),
             query=request.query_string,
             body={},
             login="",
@@ -225,6 +225,11 @@ class GithubServer:
             await self._for_ever()
         self._changed.set()
         return answer
+
+    def _by_name(self, path: str) -> str:
+        match = re.match(r"/repositories/(\d+)(/.*)?$", path)
+        repository = self.world.repositories.get(int(match[1])) if match else None
+        return f"/repos/{repository.full_name}{match[2] or ''}" if match and repository else path
 
     async def _for_ever(self) -> None:
         await asyncio.Event().wait()
@@ -262,12 +267,9 @@ class GithubServer:
         self, request: web.Request, seen: Seen, raw: bytes, token: Token | None, app: App | None
     ) -> web.Response:
         path = seen.path
-        if match := re.match(r"/repositories/(\d+)(/.*)?$", path):
-            repository = self.world.repositories.get(int(match[1]))
-            if repository is None:
-                raise Refusal(404, "Not Found")
-            path = f"/repos/{repository.full_name}{match[2] or ''}"
-        elif match := re.match(r"/repos/([^/]+/[^/]+)(/.*)?$", path):
+        if path.startswith("/repositories/"):
+            raise Refusal(404, "Not Found")
+        if match := re.match(r"/repos/([^/]+/[^/]+)(/.*)?$", path):
             repository = self.world.find(match[1])
             if repository.full_name.lower() != match[1].lower():
                 query = f"?{request.query_string}" if request.query_string else ""
