@@ -93,19 +93,21 @@ class GithubGateway:
         return Repo(await self._connection(link), link)
 
     async def remote(self, project: str) -> Remote | None:
-        """Where its commits go, and with what right (core.orchestrator.remote_access). None: no link, or
-        GitHub was never reached. Raises GithubError."""
+        """Where its commits go, and with what right (core.orchestrator.remote_access). None: no link. GitHub
+        is asked where it has never answered for the link yet. Raises GithubError."""
         link = await self._store.read(lambda conn: github_links.find(conn, project))
-        if link is None or not link.clone_url:
+        if link is None:
             return None
-        token = await (await self._connection(link)).credential.token()
+        connection = await self._connection(link)
+        url = link.clone_url or (await Repo(connection, link).about()).clone_url
+        token = await connection.credential.token()
         # The user's name does not count; this one is GitHub's own for an app's token.
         shown = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
         known_secrets.learn((shown, f"Basic {shown}"))
         header = f"Authorization: Basic {shown}"
-        if urlsplit(link.clone_url).scheme != urlsplit(self._github().api_url).scheme:
+        if urlsplit(url).scheme != urlsplit(self._github().api_url).scheme:
             header = ""  # never in the clear where the API is not
-        return Remote(repository=link.repository, url=link.clone_url, header=header)
+        return Remote(repository=link.repository, url=url, header=header)
 
     def rates(self) -> tuple[Rate, ...]:
         """Of each credential that was used."""

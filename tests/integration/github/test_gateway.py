@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +27,7 @@ from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.errors import NotFound
 from core.github.gateway import GithubGateway
-from core.github.trouble import GithubUnauthorized
+from core.github.trouble import GithubGone, GithubUnauthorized
 from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.security.keys import Key
@@ -35,6 +36,7 @@ from core.store import audit, github_links, projects
 from core.store.auditor import Auditor
 from core.store.database import Store
 from core.store.transaction import Transaction
+from core.worker.remote_contract import Remote
 from tests.github_server.server import GithubServer
 
 KEY = Key(bytes(range(32)))
@@ -170,7 +172,8 @@ async def test_an_app_acts_as_itself_with_a_token_of_its_installation(
     assert (issue.author.login, issue.author.is_bot) == ("orchard[bot]", True)
     assert len(rig.server.asked("POST", ".*/access_tokens")) == 1
     remote = await rig.gateway.remote("shop")
-    assert remote is None, "GitHub's address of its git is not known yet"
+    assert remote is not None
+    assert rig.server.repo("acme/shop").head("main") in await listed_by_git(remote)
 
 
 async def test_an_installations_token_is_renewed_when_it_is_refused(
@@ -215,7 +218,10 @@ async def test_a_private_key_that_is_none_says_what_to_do(
 async def test_gits_right_is_a_header_that_no_log_tells(rig: Rig) -> None:
     facts = await (await rig.gateway.repo("shop")).about()
     assert await rig.gateway.remote("blog") is None
-    assert await rig.gateway.remote("shop") is None
+    asked = len(rig.server.requests)
+    remote = await rig.gateway.remote("shop")
+    assert remote is not None
+    assert (remote.repository, remote.url) == ("acme/shop", facts.clone_url)
     await rig.store.write(
         lambda tx: github_links.answered(
             tx,
@@ -227,21 +233,28 @@ async def test_gits_right_is_a_header_that_no_log_tells(rig: Rig) -> None:
             html_url=facts.html_url,
         )
     )
-    remote = await rig.gateway.remote("shop")
-    assert remote is not None
-    assert (remote.repository, remote.url) == ("acme/shop", facts.clone_url)
+    assert await rig.gateway.remote("shop") == remote
+    assert len(rig.server.requests) == asked + 1, "GitHub is asked only for what it has not said yet"
     kind, value = remote.header.removeprefix("Authorization: ").split()
     assert (kind, base64.b64decode(value)) == ("Basic", b"x-access-token:good-token")
     assert value not in known_secrets.text(f"git said {remote.header}")
-    assert "good-token" not in repr(remote)
-    git = ["git", "-c", f"http.extraHeader={remote.header}", "ls-remote", remote.url, "main"]
-    done = await _run(git)
-    assert rig.server.repo("acme/shop").head("main") in done
+    assert value not in repr(remote)
+    assert rig.server.repo("acme/shop").head("main") in await listed_by_git(remote)
 
 
-async def _run(argv: list[str]) -> str:
+async def test_git_of_a_repository_that_is_gone_has_no_right(rig: Rig) -> None:
+    rig.server.delete_repository("acme/shop")
+    with pytest.raises(GithubGone):
+        await rig.gateway.remote("shop")
+
+
+async def listed_by_git(remote: Remote) -> str:
+    argv = ["git", "-c", f"http.extraHeader={remote.header}", "ls-remote", remote.url, "main"]
     process = await asyncio.create_subprocess_exec(
-        *argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "HOME": "/"}
+        *argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
     )
     out, err = await process.communicate()
     assert process.returncode == 0, err
