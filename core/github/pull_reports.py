@@ -73,6 +73,17 @@ def record_opened(tx: Transaction, pull: Pull, facts: PullFacts, *, new: bool) -
     return opened
 
 
+def is_news(conn: sqlite3.Connection, pull: Pull, seen: Seen, judged: Judgement, *, approvals: int) -> bool:
+    """Whether `take_in` would write down anything."""
+    known = (set(pull.checks), pull.review, pull.approvals)
+    said = (set(seen.checks), seen.standing.state(needed=approvals), seen.standing.approvals)
+    settled = judged.outcome in (Outcome.WAITING, Outcome.AGAIN) and pull.state is PullState.OPEN
+    settled |= judged.outcome is Outcome.LANDABLE and pull.state is PullState.LANDABLE
+    heard = all(github_heard.was_heard(conn, pull.project, "vote", vote.id) for vote in seen.votes)
+    heard &= all(github_heard.was_heard(conn, pull.project, wish.kind, wish.id) for wish in seen.wishes)
+    return not (known == said and settled and heard)
+
+
 def take_in(
     tx: Transaction,
     pull: Pull,

@@ -144,18 +144,22 @@ class Pulls:
         return await self._take_in(look, pull, seen, judged)
 
     async def _take_in(self, look: _Look, pull: Pull, seen: Seen, judged: Judgement) -> float:
-        by_github = look.settings.merge_by is MergeBy.GITHUB
-        now = await self._store.write(
-            lambda tx: pull_reports.take_in(
-                tx,
-                pull,
-                seen,
-                judged,
-                approvals=look.settings.approvals,
-                check_failures=look.settings.check_failures,
-                lands=not by_github,
+        by_github, needed = look.settings.merge_by is MergeBy.GITHUB, look.settings.approvals
+        now = pull
+        if await self._store.read(
+            lambda conn: pull_reports.is_news(conn, pull, seen, judged, approvals=needed)
+        ):
+            now = await self._store.write(
+                lambda tx: pull_reports.take_in(
+                    tx,
+                    pull,
+                    seen,
+                    judged,
+                    approvals=needed,
+                    check_failures=look.settings.check_failures,
+                    lands=not by_github,
+                )
             )
-        )
         if now.state not in (PullState.OPEN, PullState.LANDABLE):
             return _NEVER
         if judged.outcome is Outcome.AGAIN:

@@ -24,6 +24,16 @@ def comment(tx: Transaction, project: str, kind: CommentKind, comment_id: int) -
     )
 
 
+def was_heard(conn: sqlite3.Connection, project: str, kind: CommentKind, comment_id: int) -> bool:
+    return (
+        conn.execute(
+            "SELECT 1 FROM github_comments WHERE project = ? AND kind = ? AND comment_id = ?",
+            (project, kind, comment_id),
+        ).fetchone()
+        is not None
+    )
+
+
 def delivery(tx: Transaction, delivery_id: str, event: str, project: str | None) -> bool:
     """True the first time; one that comes again is a replay, or was asked for at GitHub."""
     return (

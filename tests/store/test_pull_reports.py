@@ -16,7 +16,7 @@ from core.domain.story import Cycle, Hold, StoryState
 from core.errors import LostRace
 from core.github import pull_reports
 from core.github.facts import Person, PullFacts, ReviewVerdict
-from core.github.judging import Facts, Judgement, Standing, Terms, judge
+from core.github.judging import Facts, Judgement, Outcome, Standing, Terms, judge
 from core.github.pull_reading import Seen, Vote, Wish
 from core.github.pull_text import FailedCheck, Remark
 from core.store import cycles, events, gates, leases, pulls, stories
@@ -256,3 +256,17 @@ def test_only_a_story_that_is_over_is_cleared_away_and_once(tx: Transaction, pul
     assert [each.number for each in pulls.left_over(tx.conn, "shop")] == [12]
     pulls.cleared(tx, "shop-1")
     assert pulls.left_over(tx.conn, "shop") == ()
+
+
+def test_what_is_known_already_is_no_news(tx: Transaction, pull: Pull) -> None:
+    vote = Vote(id=7, by="ann", verdict=ReviewVerdict.APPROVED, text="Good.")
+    look = seen(RUNNING, votes=(vote,), standing=Standing(approved_by=("ann",), wanting=()))
+    waiting = Judgement(outcome=Outcome.WAITING, why="It runs.")
+    assert pull_reports.is_news(tx.conn, pull, look, waiting, approvals=0)
+    now = take(tx, pull, look)
+    assert not pull_reports.is_news(tx.conn, now, look, waiting, approvals=0)
+    again = replace(look, votes=(replace(vote, id=8),))
+    assert pull_reports.is_news(tx.conn, now, again, waiting, approvals=0)
+    assert pull_reports.is_news(tx.conn, now, replace(look, wishes=(WISH,)), waiting, approvals=0)
+    landable = Judgement(outcome=Outcome.LANDABLE, why="It may.")
+    assert pull_reports.is_news(tx.conn, now, look, landable, approvals=0)

@@ -354,6 +354,20 @@ async def test_github_merges_and_the_checkout_follows(rig: Rig) -> None:
     assert len(rig.server.asked("PUT", r".*/merge")) == 1
 
 
+async def test_github_merges_only_what_stands_on_the_newest_main_branch(rig: Rig) -> None:
+    rig.github |= {"merge_by": "github", "up_to_date": True}
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
+    await rig.look()
+    rig.repo.commit("main", {"other.txt": "another\n"})
+    rig.repo.set_check(candidate, "unit")
+    assert (await rig.look()).state is PullState.CLOSED  # the queue proves it again
+    second = await rig.want("two")  # on the main branch that has been fetched
+    rig.repo.set_check(second, "unit")
+    await rig.look()
+    assert await rig.story_state() is StoryState.DONE
+
+
 async def test_a_merge_whose_answer_was_lost_is_found(rig: Rig) -> None:
     rig.github["merge_by"] = "github"
     candidate = await rig.want("one")
