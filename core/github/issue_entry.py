@@ -110,13 +110,13 @@ class Entry:
         if decision.act is Act.ADOPT:
             self._adopt(tx, issue, decision)
         elif decision.act is Act.ENTER:
-            self._enter(tx, issue, decision)
+            self._enter(tx, issue, decision, taken)
             taken.added += 1
         elif decision.act is Act.REENTER:
             if not self._confirmed:
                 taken.unsure.add(issue.number)
                 return
-            story = self._enter(tx, issue, decision)
+            story = self._enter(tx, issue, decision, taken)
             taken.reopened += 1
             _tell(tx, story, issue.number, issue.url, "reopened")
         elif known is not None:
@@ -136,7 +136,7 @@ class Entry:
         assert name is not None  # it is adoptable by it
         self._link(tx, stories.get(tx.conn, name), issue, decision)
 
-    def _enter(self, tx: Transaction, issue: IssueFacts, decision: Decision) -> Story:
+    def _enter(self, tx: Transaction, issue: IssueFacts, decision: Decision, taken: Taken) -> Story:
         story = backlog.add_story(
             tx,
             self._project,
@@ -145,6 +145,8 @@ class Entry:
             actor=actor_of(issue.author.login),
         )
         self._link(tx, story, issue, decision)
+        if decision.seen.milestone is not None:
+            taken.moved.append((story, decision.seen.milestone))
         return story
 
     def _link(self, tx: Transaction, story: Story, issue: IssueFacts, decision: Decision) -> None:
