@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot.web.guard import client_key
@@ -137,7 +137,7 @@ class Webhooks:
         raise NotSigned("This delivery is not taken.", why=why, hint=hint)
 
 
-async def receive(request: Request) -> JSONResponse:
+async def receive(request: Request) -> Response:
     hooks: Webhooks = request.app.state.house.webhooks
     headers: dict[str, list[str]] = {}
     for name, value in request.headers.items():
@@ -200,5 +200,10 @@ def _unreadable(why: str) -> InvalidInput:
     )
 
 
-def _said(problem: Problem) -> JSONResponse:
-    return JSONResponse(json.loads(problem.body), status_code=problem.status, headers=dict(problem.headers))
+def _said(problem: Problem) -> Response:
+    return Response(
+        problem.body,
+        status_code=problem.status,
+        media_type="application/json",
+        headers=dict(problem.headers),
+    )
