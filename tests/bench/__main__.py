@@ -16,6 +16,7 @@ from tests.bench import (
     dispatch,
     fenced,
     gateway,
+    github,
     interactions,
     launches,
     load,
@@ -39,6 +40,12 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
     "fences": lambda options: fenced.measure(launches=options.launches, seconds=options.window),
     "neighbours": lambda options: neighbours.measure(seconds=options.window),
     "gateway": lambda options: gateway.measure(calls=options.calls, streams=options.streams),
+    "github": lambda options: github.measure(
+        issues=options.issues,
+        repositories=options.repositories,
+        webhooks=options.webhooks,
+        seconds=options.window,
+    ),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "access": lambda options: access.measure(decisions=options.decisions),
@@ -76,6 +83,9 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--rows", type=int, default=20000, help="rows of the audit log")
     parser.add_argument("--calls", type=int, default=400, help="calls by the gateway, and as many without")
     parser.add_argument("--streams", type=int, default=1000, help="streams by the gateway at once")
+    parser.add_argument("--issues", type=int, default=5000, help="issues of GitHub's first sync")
+    parser.add_argument("--repositories", type=int, default=50, help="repositories that are polled")
+    parser.add_argument("--webhooks", type=int, default=100, help="issues told of by webhooks")
     parser.add_argument("--decisions", type=int, default=20000)
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
