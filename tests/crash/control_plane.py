@@ -7,6 +7,9 @@ the first file is gone. Points: before and after prepare_merge, fast_forward and
 before-fast_forward.
 
 Where a file `ROOT/park/<project>/<story>` is, the story is asked to make place, and the file is removed.
+
+Where a file `ROOT/remotes.json` is, those projects are linked with the repositories that it says, and their
+pull requests are looked after here: pushed, opened, and fit to land.
 """
 
 from __future__ import annotations
@@ -15,12 +18,19 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from config.loader import load
+from core.domain.github import Pull, PullState
+from core.errors import OrchardError
+from core.orchestrator.publishing import Publishing
 from core.orchestrator.supervisor import SupervisionTimes, Supervisor
+from core.rpc import PeerGone
 from core.runtime import Runtime, open_runtime
+from core.store import pulls
+from core.worker.remote_contract import PushEnd, Remote
 from tests.integration.nursery import forked_templates
 
 
@@ -55,15 +65,47 @@ async def park(root: Path, runtime: Runtime) -> None:
         await asyncio.sleep(0.02)
 
 
+class Remotes:
+    def __init__(self, path: Path) -> None:
+        self._remotes = {name: Remote(**each) for name, each in json.loads(path.read_text()).items()}
+
+    async def remote(self, project: str) -> Remote | None:
+        return self._remotes.get(project)
+
+
+async def open_pulls(publishing: Publishing, project: str) -> None:
+    store = publishing._store
+    while True:
+        for pull in await store.read(lambda conn: pulls.at_work(conn, project)):
+            with suppress(OrchardError, PeerGone):
+                await look_after(publishing, pull)
+        await asyncio.sleep(0.05)
+
+
+async def look_after(publishing: Publishing, pull: Pull) -> None:
+    story, head, store = pull.story_id, pull.candidate, publishing._store
+    if pull.state is PullState.WANTED and (await publishing.push_story(pull)).end is PushEnd.PUSHED:
+        url = "https://github.test/pull/1"
+        await store.write(lambda tx: pulls.opened(tx, story, head=head, number=1, url=url))
+    elif pull.state is PullState.OPEN:
+        await store.write(lambda tx: pulls.landable(tx, story, head=head))
+
+
 async def main(root: Path, times: SupervisionTimes) -> None:
     add_points(root)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_runtime(lambda: load(root, environ={}), times=times) as runtime:
-        parking = asyncio.create_task(park(root, runtime))
+        tasks = [asyncio.create_task(park(root, runtime))]
+        if (remotes := root / "remotes.json").is_file():
+            publishing = runtime.commands._engine._dispatcher.publishing  # type: ignore[union-attr]
+            publishing.access = Remotes(remotes)
+            for project in json.loads(remotes.read_text()):
+                tasks.append(asyncio.create_task(open_pulls(publishing, project)))
         print("ready", flush=True)
         await stop.wait()
-        parking.cancel()
+        for task in tasks:
+            task.cancel()
     print("stopped", flush=True)
 
 
