@@ -27,7 +27,7 @@ values = st.recursive(
     | st.text(max_size=40)
     | st.sampled_from(["a" * 40, "0" * 40, "refs/heads/main", "o/r", "\ud800", "../.."]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
-    max_leaves=25,
+    max_leaves=12,
 )
 payloads = st.dictionaries(st.sampled_from(NAMES), values, max_size=8)
 
