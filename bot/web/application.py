@@ -86,7 +86,7 @@ def _file(body: bytes, kind: str) -> Callable[[], Response]:
     return answer
 
 
-def _health() -> dict[str, bool]:
+async def _health() -> dict[str, bool]:
     return {"ok": True}
 
 

@@ -24,6 +24,7 @@ from tests.bench import (
     scheduler,
     simulation,
     standing,
+    webhooks,
     workers,
 )
 from tests.bench.figure import Figure, table
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
         webhooks=options.webhooks,
         seconds=options.window,
     ),
+    "webhooks": lambda options: webhooks.measure(deliveries=options.deliveries, senders=options.senders),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "access": lambda options: access.measure(decisions=options.decisions),
@@ -90,6 +92,8 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched")
+    parser.add_argument("--deliveries", type=int, default=1000, help="of webhooks")
+    parser.add_argument("--senders", type=int, default=50, help="that send them at once")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")

@@ -14,6 +14,7 @@ from bot.app import open_app
 from bot.configuration import loader
 from core.garbage import leave_out_what_is_loaded
 from core.store import github_links
+from core.store.database import Store
 from core.store.transaction import Transaction
 
 REPOSITORY_ID, REPOSITORY = 4711, "octo/shop"
@@ -40,7 +41,7 @@ async def serve(root: Path) -> None:
                 await asyncio.gather(writer, return_exceptions=True)
                 writer = None
             if told == b"busy":
-                writer = asyncio.create_task(_write(app.runtime.store.write))
+                writer = asyncio.create_task(_write(store))
             print(json.dumps({"told": told.decode()}), flush=True)
         if writer is not None:
             writer.cancel()
@@ -59,7 +60,7 @@ def _link(tx: Transaction) -> None:
     )
 
 
-async def _write(write) -> None:  # type: ignore[no-untyped-def]
+async def _write(store: Store) -> None:
     number = 0
     while True:
         number += 1
@@ -68,7 +69,7 @@ async def _write(write) -> None:  # type: ignore[no-untyped-def]
             for row in range(_ROWS):
                 github_links.set_etag(tx, "shop", f"/issues?page={row}", f"{number}-{'x' * 500}")
 
-        await write(work)
+        await store.write(work)
 
 
 if __name__ == "__main__":

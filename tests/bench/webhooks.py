@@ -33,21 +33,23 @@ def measure(*, deliveries: int, senders: int) -> list[Figure]:
             asyncio.run(_sent(port, _posts(100, "warm"), senders))
             health = asyncio.run(_sent(port, _health(port, deliveries), senders))
             figures = [_figure("alone, one after the other", asyncio.run(_sent(port, _posts(200, "one"), 1)))]
-            used = psutil.Process(child.pid).cpu_times().user
             for told in ("idle", "busy"):
                 _tell(child, told)
+                before = _processor(child)
                 seconds = asyncio.run(_sent(port, _posts(deliveries, told), senders))
-                figures.append(_figure(f"{senders} at a time, store {told}", seconds, health))
-                if told == "idle":
-                    each = (psutil.Process(child.pid).cpu_times().user - used) / deliveries
-    figures[1] = Figure(
-        **{name: getattr(figures[1], name) for name in figures[1].__slots__ if name != "note"},
-        note=f"{figures[1].note}; {milliseconds(each)} of a core each",
-    )
+                used = (_processor(child) - before) / deliveries
+                figures.append(_figure(f"{senders} at a time, store {told}", seconds, health, used))
     return figures
 
 
-def _figure(what: str, seconds: list[float], base: list[float] | None = None) -> Figure:
+def _processor(child: subprocess.Popen[str]) -> float:
+    times = psutil.Process(child.pid).cpu_times()
+    return times.user + times.system
+
+
+def _figure(
+    what: str, seconds: list[float], base: list[float] | None = None, used: float | None = None
+) -> Figure:
     worst = quantile(seconds, 0.99)
     plain = None if base is None else quantile(base, 0.99)
     return Figure(
@@ -58,7 +60,7 @@ def _figure(what: str, seconds: list[float], base: list[float] | None = None) ->
         bar=f"<= {milliseconds(_BAR)}",
         holds=worst <= _BAR,
         note=f"p50 {milliseconds(quantile(seconds, 0.5))}, {len(seconds)} deliveries"
-        + ("" if base is None else "; baseline: the same server's /health"),
+        + ("" if used is None else f"; {milliseconds(used)} of a core each; baseline: its /health"),
     )
 
 
