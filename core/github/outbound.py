@@ -113,10 +113,10 @@ class Outbound:
         brought = await self.bring(project, story_ids)
         while brought.again_in is not None:
             await asyncio.sleep(brought.again_in)
-            brought = await self.bring(project)
+            brought = await self.bring(project, ())
 
     async def bring(self, project: str, story_ids: Collection[str] | None = None) -> Brought:
-        """Compares these stories, and whatever had events since the last call; at the first call all.
+        """Compares these stories, and whatever had events since the last call; None: all of them.
 
         Raises GithubError when GitHub cannot be asked or refuses everything: what was not done then is done
         by a later call. A project without a repository, or with one that has not answered yet, costs nothing.
@@ -135,7 +135,7 @@ class Outbound:
     async def _choose(
         self, project: str, kept: _Project, story_ids: Collection[str] | None, settings: ProjectGithub
     ) -> None:
-        after = kept.read_up_to
+        after = None if story_ids is None else kept.read_up_to
 
         def look(conn: sqlite3.Connection) -> tuple[int, list[str]]:
             last = conn.execute("SELECT coalesce(max(seq), 0) AS seq FROM events").fetchone()["seq"]

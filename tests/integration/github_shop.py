@@ -65,11 +65,17 @@ class Shop:
             )
         )
 
-    async def taken_in(self, title: str = "Totals", body: str = "Sum it up.\n\n- [ ] it sums") -> Story:
+    async def taken_in(
+        self,
+        title: str = "Totals",
+        body: str = "Sum it up.\n\n- [ ] it sums",
+        *,
+        milestone: int | None = None,
+    ) -> Story:
         """A story that an issue is, as if it had just been read."""
-        issue = self.here.add_issue(title, body, author="mia", labels=["orchard"])
+        issue = self.here.add_issue(title, body, author="mia", labels=["orchard"], milestone=milestone)
         words = parse_words(title, body, number=issue.number)
-        seen = seen_of(words, parse_marks(("orchard",), own="orchard"), milestone=None, wanted=True)
+        seen = seen_of(words, parse_marks(("orchard",), own="orchard"), milestone=milestone, wanted=True)
         story = await self.story(words.title, body=words.body)
 
         def link(tx: Transaction) -> None:
