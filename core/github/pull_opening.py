@@ -105,8 +105,8 @@ def _not_pushed(pull: Pull, report: PushReport) -> str:
     said = f"{report.error} {report.hint}".strip()
     if report.end is PushEnd.MOVED:
         return (
-            f"{said} Nothing was overwritten. Take the story over (/tdd take) to bring those commits in, or "
-            f"leave them; then delete the branch {pull.branch} on GitHub and /suggest_fix."
+            f"{said} Nothing was overwritten. Take the story over (/story takeover) to bring those "
+            f"commits in, or leave them; then delete the branch {pull.branch} on GitHub and /suggest_fix."
         )
     return f"The branch {pull.branch} could not be pushed. {said} Then /suggest_fix."
 

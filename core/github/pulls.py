@@ -296,6 +296,6 @@ def _foreign(pull: Pull, facts: PullFacts) -> str:
     return (
         f"Somebody else pushed to {pull.branch}, the branch of pull request #{facts.number}: it holds "
         f"{facts.head_sha[:12]}, Orchard pushed {pull.head[:12]}. Nothing was overwritten. Take the story "
-        "over (/tdd take) to bring those commits in, or leave them; then delete the branch on GitHub and "
-        "/suggest_fix: Orchard pushes its own."
+        "over (/story takeover) to bring those commits in, or leave them; then delete the branch on GitHub "
+        "and /suggest_fix: Orchard pushes its own."
     )

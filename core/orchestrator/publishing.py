@@ -25,6 +25,7 @@ from core.orchestrator.merge_reports import record_landed
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.remote_access import NoRemotes, RemoteAccess
 from core.orchestrator.setups import Setups
+from core.orchestrator.story_guards import go_on
 from core.orchestrator.supervisor import Supervisor
 from core.store import cycles, events, leases, merges, projects, pulls
 from core.store.database import Store, Transaction
@@ -204,6 +205,9 @@ def _landed_outside(tx: Transaction, story_id: str, commit: str) -> Cycle:
     for merge in merges.open_of(tx.conn, cycle.project):
         if merge.story_id == story_id:
             merges.finish(tx, merge.id, "abandoned" if merge.candidate is None else "merged")
+    if cycle.blocked_reason:  # a person helped it, over there
+        cycles.unblock(tx, story_id, cycle.feedback)
+        go_on(tx, cycle.project, "github")
     done = record_landed(tx, cycle, commit)
     mark_rebases(tx, cycle.project, story_id, commit)
     return done

@@ -17,7 +17,7 @@ from config.settings import Settings
 from core.bus import Bus
 from core.domain.event import Event, EventKind
 from core.domain.github import Pull, PullState
-from core.domain.lifecycles import CycleEvent, CycleState, ProjectStatus, WorkflowState
+from core.domain.lifecycles import CycleEvent, CycleState, ProjectStatus, WorkflowFact, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Cycle, Priority, StoryState
 from core.github.gateway import GithubGateway
@@ -398,6 +398,24 @@ async def test_merged_by_hand_it_is_done(rig: Rig) -> None:
     assert (await rig.cycle()).merge_commit == commit
     [closed] = await rig.told(EventKind.PULL_CLOSED)
     assert (closed.data["by"], closed.data["why"]) == ("ann", "merged")
+
+
+async def test_merged_by_hand_a_blocked_story_is_done_and_its_project_goes_on(rig: Rig) -> None:
+    rig.github["checks_minutes"] = 1
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
+    number = cast(int, (await rig.look()).number)
+    rig.clock.at += timedelta(minutes=2)
+    await rig.look()
+    assert "take longer" in (await rig.cycle()).blocked_reason
+    await rig.store.write(
+        lambda tx: projects.move_workflow(tx, "shop", WorkflowFact.SPRINT_STUCK, actor="orchard")
+    )
+    rig.repo.merge_pull(number, by="ann")
+    await rig.look()
+    assert await rig.story_state() is StoryState.DONE
+    shop = await rig.store.read(lambda conn: projects.get(conn, "shop"))
+    assert shop.workflow is WorkflowState.SPRINT_ACTIVE
 
 
 @pytest.mark.parametrize("how", ["closed", "deleted"])
