@@ -6,8 +6,7 @@ from typing import Any
 
 from core.github.bound import Bound
 from core.github.facts import MilestoneFacts, ReleaseFacts
-from core.github.pages import PER_PAGE
-from core.github.parsers import every, parse_json, parse_milestone, parse_release
+from core.github.parsers import parse_milestone, parse_release
 
 
 class PlanCalls(Bound):
@@ -43,9 +42,8 @@ class PlanCalls(Bound):
         return await self._made("PATCH", path, said, parse_milestone, what)
 
     async def releases(self) -> tuple[ReleaseFacts, ...]:
-        """The newest 100, drafts among them."""
-        answer = await self._answer(f"/releases?per_page={PER_PAGE}", "read the releases")
-        return every(parse_json(answer.text), parse_release)
+        """All, newest first, drafts among them."""
+        return await self._all("/releases", parse_release, "read the releases")
 
     async def create_release(
         self, tag: str, *, name: str, body: str, draft: bool = True, target: str = ""

@@ -36,7 +36,7 @@ def refusal(status: int, body: str, *, what: str, credential: str, changes: bool
     """`what` was to be done ("read issue 12 of acme/shop"), with which credential; `changes`: it was no mere
     reading. A 404 is GithubMissing here: whether the whole repository is gone is for who can ask."""
     said = words_of(body)
-    told = f"GitHub says: {said}." if said else f"GitHub answers {status}."
+    told = f"GitHub says: {said.rstrip('.')}." if said else f"GitHub answers {status}."
     message = f"GitHub does not let Orchard {what}."
     if status == 401:
         return GithubUnauthorized(

@@ -53,8 +53,9 @@ PARSERS: list[Callable[[object], object]] = [
 _NAMES = (
     "id number title body state labels name milestone assignees login user type html_url message "
     "merged_at url issue_url created_at updated_at pull_request head base ref sha repo full_name permissions "
-    "merged status mergeable conclusion output summary text annotations_count app slug context description path "
-    "start_line tag_name role_name permission state_reason started_at submitted_at line commit_id"
+    "merged status mergeable conclusion output summary text annotations_count app slug context "
+    "description path start_line tag_name role_name permission state_reason started_at submitted_at line "
+    "commit_id"
 )
 NAMES = st.sampled_from(_NAMES.split())
 WORDS = st.sampled_from(
