@@ -11,6 +11,7 @@ import yaml
 
 from bot.app import open_app
 from bot.configuration import loader
+from bot.web.server import _listen
 from core.errors import Unavailable
 
 
@@ -107,3 +108,12 @@ async def test_where_others_may_come_its_address_is_a_name_of_the_certificate(tm
 
 async def test_it_can_be_switched_off(tmp_path):
     assert await _status(tmp_path, enabled=False) == "switched off"
+
+
+def test_an_answer_is_sent_without_waiting_for_what_was_sent_before():
+    with (
+        _listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as line,
+    ):
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -89,6 +89,7 @@ CREATE TABLE github_deliveries (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX github_deliveries_by_time ON github_deliveries (at);
+CREATE INDEX github_deliveries_by_project ON github_deliveries (project, at);
 
 CREATE TABLE pulls (
     story_id TEXT PRIMARY KEY REFERENCES stories (id),
