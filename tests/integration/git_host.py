@@ -6,6 +6,7 @@ import base64
 import os
 import subprocess
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.host.cut and path.endswith("/git-receive-pack"):
             self.close_connection = True
             return
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        with suppress(OSError):  # whoever asked was killed meanwhile
+            self._say(done.stdout)
+
+    def _say(self, answer: bytes) -> None:
+        head, _, content = answer.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
         self.send_response(int(fields.pop("Status", "200").split(" ")[0]))
         for name, value in fields.items():

@@ -6,6 +6,8 @@ The part of GitHub's API is played here by hand: `pulls` says what it would have
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,7 @@ def add(farm: Any, host: GitHost, git_in: Any, *names: str, **github: str) -> No
 async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_ends_by_itself(
     quick_farm: Any, host: GitHost, git_in: Any
 ) -> None:
-    add(quick_farm, host, git_in, "late", "apart", "denied", "refused", "plain", deliver="direct")
+    add(quick_farm, host, git_in, "late", "apart", "denied", "refused", "killed", deliver="direct")
     quick_farm.settings = {"ai_settings": {"require_human_review": False}}
     async with quick_farm.running() as orchard:
         side = Side(orchard, quick_farm, host, git_in)
@@ -131,13 +133,21 @@ async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_end
         git_in(own, "commit", "-q", "-m", "Own")
         side.linked.wrong.add("denied")
         host.hook(side.there("refused"), "echo 'error: GH006: not through here' >&2; exit 1")
+        taking, go = quick_farm.root / "taking", quick_farm.root / "go"
+        host.hook(side.there("killed"), f"touch {taking}; while ! test -e {go}; do sleep 0.02; done")
         for project in quick_farm.projects:
             await orchard.sprint(project, "Multiply")
 
         await side.until(EventKind.STORY_MERGED, "late-1")
         assert side.subjects("late") == ["First commit", "Elsewhere: theirs.txt", "Multiply"]
-        await side.until(EventKind.STORY_MERGED, "plain-1")
-        for project in ("late", "plain"):
+        async with asyncio.timeout(50):
+            while not taking.exists():  # noqa: ASYNC110 - git says so
+                await asyncio.sleep(0.02)
+        os.kill(side.dispatcher.supervisor._workers["killed"].handle.pid, signal.SIGKILL)
+        go.touch()  # the push takes effect, and whoever made it is gone
+        await side.until(EventKind.STORY_MERGED, "killed-1")
+        assert side.subjects("killed") == ["First commit", "Multiply"]
+        for project in ("late", "killed"):
             here, there = side.main(project)
             assert here == there
 
