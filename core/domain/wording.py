@@ -16,8 +16,12 @@ LARGEST_ESTIMATE = 1000
 
 def cleaned(text: str) -> str:
     """Without control characters and marks of direction, but with its lines and tabs; stripped."""
-    lines = text.replace("\r\n", "\n")
-    return "".join(c for c in lines if c == "\n" or c == "\t" or c.isprintable()).strip()
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(line if line.isprintable() else _plain(line) for line in lines).strip()
+
+
+def _plain(line: str) -> str:
+    return "".join(c for c in line if c == "\t" or c.isprintable())
 
 
 def shown(names: tuple[str, ...] | list[str], most: int = 10) -> str:
