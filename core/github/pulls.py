@@ -24,7 +24,7 @@ from core.github.pull_opening import PullOpening
 from core.github.pull_reading import PullReader, Seen
 from core.github.pull_text import merge_message
 from core.github.repo import Repo
-from core.github.trouble import GithubMissing, GithubRefused
+from core.github.trouble import GithubMissing, GithubRefused, GithubUnreachable
 from core.orchestrator.publishing import Publishing, may_land
 from core.orchestrator.setups import Setups
 from core.rpc import PeerGone
@@ -85,6 +85,7 @@ class Pulls:
         settings = self._setups.settings(project).github
         look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
         soon: list[float] = []
+        faulty: GithubUnreachable | None = None
         for pull in at_work:
             try:
                 again = await self._bring_on(look, pull)
@@ -93,7 +94,11 @@ class Pulls:
             except (GithubMissing, GithubRefused) as error:
                 await self._ask(pull, str(error))
                 again = _NEVER
+            except GithubUnreachable as error:  # perhaps of this one alone: the others have their turn first
+                faulty, again = faulty or error, _NEVER
             soon.append(again)
+        if faulty is not None:
+            raise faulty
         soon += [await self._clear(look, pull) for pull in left]
         self._again.pop(project, None)
         if (soonest := min(soon)) < _NEVER:

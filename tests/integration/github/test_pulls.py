@@ -195,6 +195,12 @@ def _begun(tx: Any, checkout: Path, repo: Any) -> Project:
         clone_url=repo.clone_url,
         html_url=repo.html,
     )
+    _added(tx)
+    return project
+
+
+def _added(tx: Any) -> None:
+    """The next story, in COMMIT."""
     story = stories.add(
         tx,
         "shop",
@@ -208,7 +214,6 @@ def _begun(tx: Any, checkout: Path, repo: Any) -> Project:
     cycle = cycles.begin(tx, story)
     while cycle.state is not CycleState.COMMIT:
         cycle = cycles.move(tx, story.id, CycleEvent.PASSED, state=cycle.state)
-    return project
 
 
 async def test_a_wanted_candidate_is_pushed_and_opened_once(rig: Rig) -> None:
@@ -248,6 +253,19 @@ async def test_a_call_whose_answer_was_lost_opens_no_second_one(rig: Rig) -> Non
     assert now.state in (PullState.OPEN, PullState.LANDABLE)
     assert [pull.issue.number for pull in rig.repo.open_pulls()] == [now.number]
     assert len(await rig.told(EventKind.PULL_OPENED)) == 1
+
+
+async def test_one_that_meets_a_fault_keeps_no_other_one_waiting(rig: Rig) -> None:
+    await rig.store.write(_added)
+    await rig.want("one")
+    await rig.want("two", "shop-2")
+    rig.server.fail(Fault(method="POST", path=r"/pulls$", cut_after=True))
+    with pytest.raises(GithubError):
+        await rig.look()
+    second = await rig.store.read(lambda conn: pulls.get(conn, "shop-2"))
+    assert second.state is PullState.LANDABLE
+    assert (await rig.look()).state is PullState.LANDABLE
+    assert len(rig.repo.open_pulls()) == 2
 
 
 async def test_checks_pass_and_the_merge_queue_may_have_it(rig: Rig) -> None:
