@@ -19,6 +19,7 @@ from core.github.quoting import code, commit, line, link
 _DETAILS = 3
 _NAMED_CHECKS = 5
 _SENTENCE = 400
+_COMMAND = re.compile(r"(?:^|\s)/[a-z]")
 _PHASES = {
     Phase.DESIGN: "Design",
     Phase.TEST_RED: "Failing test",
@@ -110,7 +111,7 @@ def _standing(seen: Progress) -> str:
         case StoryStatus.WAITING if (waits := pull_waits(seen.pull)) is not None:
             return f"waits {waits}"
         case StoryStatus.WAITING:
-            return line(seen.sentence, _SENTENCE) or "waits for its turn."
+            return _sentence(seen) or "waits for its turn."
         case StoryStatus.DONE:
             return f"is done: merged{_as_commit(seen)}."
         case StoryStatus.REMOVED:
@@ -118,7 +119,13 @@ def _standing(seen: Progress) -> str:
         case StoryStatus.BLOCKED:
             return "is blocked and needs a person."
         case _:
-            return line(seen.sentence, _SENTENCE) or f"is {seen.status}."
+            return _sentence(seen) or f"is {seen.status}."
+
+
+def _sentence(seen: Progress) -> str:
+    """With phases as the table calls them."""
+    said = re.sub(r"\b(test_red|code_green)\b", lambda match: _PHASES[Phase(match[0])].lower(), seen.sentence)
+    return line(said, _SENTENCE)
 
 
 def pull_waits(pull: Pull | None) -> str | None:
@@ -153,7 +160,8 @@ def _why(seen: Progress) -> Iterator[str]:
         yield f"- {line(detail, 300)}"
     if seen.next and (seen.status in _NEEDS_PEOPLE or seen.details):
         yield ""
-        yield f"**Next:** {line(seen.next, 300)}"
+        where = ", in Discord" if _COMMAND.search(seen.next) else ""
+        yield f"**Next{where}:** {line(seen.next, 300)}"
 
 
 OVER_STATUSES = frozenset(StoryStatus(state.value) for state in OVER)
@@ -225,12 +233,12 @@ def _links(seen: Progress) -> Iterator[str]:
     where = []
     if pull is not None and pull.number is not None:
         where.append(f"pull request {link(f'#{pull.number}', pull.url)}")
-    if seen.status is not StoryStatus.DONE and cycle is not None:
+    if seen.status is not StoryStatus.DONE and cycle is not None and cycle.head_commit:
         # What was not pushed is at no address.
-        pushed = pull is not None and bool(pull.head) and pull.head == cycle.head_commit
-        if cycle.head_commit:
-            where.append(f"commit {commit(cycle.head_commit, seen.html_url if pushed else '')}")
-        where.append(f"branch {code(seen.branch)}")
+        pushed = pull is not None and pull.head == cycle.head_commit
+        where.append(f"commit {commit(cycle.head_commit, seen.html_url if pushed else '')}")
+        if pushed:
+            where.append(f"branch {code(seen.branch)}")
     if where:
         said = " · ".join(where)
         yield f"{said[:1].upper()}{said[1:]}"

@@ -110,7 +110,17 @@ def test_a_blocked_story_says_why_and_what_next() -> None:
     )
     assert "> test_total fails\n" in text
     assert "much more" not in text
-    assert "**Next:** A person helps: /suggest_fix shop-3." in text
+    assert "**Next, in Discord:** A person helps: /suggest_fix shop-3." in text
+
+
+def test_phases_are_called_as_in_the_table() -> None:
+    text = comment(progress(StoryStatus.STOPPED, sentence="is stopped in code_green by ann."))
+    assert text.startswith("⏸️ **shop-3** is stopped in code by ann.")
+
+
+def test_a_branch_is_named_where_it_was_pushed() -> None:
+    assert "Commit `c1d2e3f`\n" in comment(progress())
+    assert "branch `orchard/shop-3`" in comment(progress(pull=pull()))
 
 
 def test_a_planned_story_has_no_table() -> None:
