@@ -13,18 +13,17 @@ back when it may land.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from config.github_settings import MergeBy
 from core.domain.event import EventKind
 from core.domain.github import Pull, PullState
-from core.domain.lifecycles import CycleState, Phase
+from core.domain.lifecycles import Phase
 from core.domain.story import Cycle
 from core.errors import LostRace, OrchardError
+from core.orchestrator.batches import Batch, Member, holds, job_of, let_go, put_off
 from core.orchestrator.blocking import block
-from core.orchestrator.jobs import brief_of
 from core.orchestrator.merge_reports import (
     record_candidate,
     record_conflict,
@@ -37,58 +36,21 @@ from core.orchestrator.publishing import Landing, NotNow, Publishing
 from core.orchestrator.setups import Setups
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone, RpcError
-from core.store import cycles, gates, leases, locks, merges, pulls, stories
+from core.store import cycles, leases, locks, merges, pulls
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
-from core.store.merges import Merge
 from core.worker.contract import (
-    BatchJob,
     BatchReport,
     FastForwardEnd,
     FastForwardJob,
     FastForwardReport,
     ForwardStep,
     MergeEnd,
-    MergeJob,
     MergeReport,
-    ProjectSetup,
 )
 from core.worker.remote_contract import PushEnd, PushReport
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
-    """A story of the batch. Without a lease it may be recorded as merged, where it is, but not be merged."""
-
-    cycle: Cycle
-    merge: Merge
-    lease: Lease | None
-    pull: Pull | None = None  # where it comes back as one that may land
-
-    @property
-    def story_id(self) -> str:
-        return self.merge.story_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    project: str
-    owner: str  # the worker that prepares it
-    members: tuple[_Member, ...]  # in the order in which they are merged
-    max_conflicts: int  # a story that did not fit on the main branch so often asks people
-    landing: Landing | None = None  # None: its repository is linked with nothing
-    as_it_is: bool = False  # a pull request whose checks are of this very commit
-
-    @property
-    def by_pull(self) -> bool:
-        return self.landing is not None and self.landing.by_pull
-
-    @property
-    def stored(self) -> bool:
-        """Whether its candidates are known: then the main branch may hold them."""
-        return self.members[0].merge.candidate is not None
 
 
 class MergeQueue:
@@ -160,7 +122,7 @@ class MergeQueue:
             cycle = cycles.get(tx.conn, merge.story_id)
             assert cycle is not None  # a merge refers to it
             pull = pulls.find(tx.conn, cycle.story_id) if landing is not None and landing.by_pull else None
-            members.append(_Member(cycle=cycle, merge=merge, lease=lease, pull=pull))
+            members.append(Member(cycle=cycle, merge=merge, lease=lease, pull=pull))
             if lease is not None:
                 data = {"phase": str(Phase.COMMIT), "attempt": cycle.attempt}
                 tx.emit(EventKind.PHASE_STARTED, project=project, story_id=cycle.story_id, data=data)
@@ -195,7 +157,7 @@ class MergeQueue:
         except (PeerGone, LostRace):
             raise
         except NotNow:
-            await self._store.write(lambda tx: self._put_off(tx, batch))
+            await self._store.write(lambda tx: put_off(tx, batch))
             raise
         except (RpcError, OrchardError) as error:
             log.exception("merging %s failed", ", ".join(member.story_id for member in batch.members))
@@ -217,21 +179,21 @@ class MergeQueue:
             return batch
 
         def store(tx: Transaction) -> Batch | None:
-            if not _holds(tx, first) or not _still_landable(tx, pull):
-                self._let_go(tx, first)
+            if not holds(tx, first) or not _still_landable(tx, pull):
+                let_go(tx, first)
                 return None
             merge = merges.set_candidate(tx, first.merge.id, pull.candidate, pull.base)
             return replace(batch, members=(replace(first, merge=merge),), as_it_is=True)
 
         return await self._store.write(store)
 
-    def _hand_back(self, tx: Transaction, member: _Member) -> None:
+    def _hand_back(self, tx: Transaction, member: Member) -> None:
         pulls.not_landable(tx, member.story_id)
-        self._let_go(tx, member)
+        let_go(tx, member)
 
     async def _prepare(self, batch: Batch) -> tuple[MergeReport, ...]:
         setup = self._setups.project(batch.project)
-        job = await self._store.read(lambda conn: _job(conn, setup, batch))
+        job = await self._store.read(lambda conn: job_of(conn, setup, batch))
         report = await self._supervisor.request(BatchReport, batch.owner, "prepare_merge", job)
         return report.reports
 
@@ -242,17 +204,17 @@ class MergeQueue:
         count only once what they stand on is on the main branch."""
         by_story = {report.story_id: report for report in reports}
         bases = {report.candidate for report in reports}
-        ready: list[_Member] = []
+        ready: list[Member] = []
         later: list[MergeReport] = []
         whole = True  # a candidate stands on those before it: all that come after a dropped one fall with it
         for member in batch.members:
             report = by_story.get(member.story_id)
-            dropped = not _holds(tx, member)
+            dropped = not holds(tx, member)
             whole &= not (dropped and report is not None and report.end is MergeEnd.READY)
             if dropped:
                 continue
             if report is None or report.generation != member.merge.generation:
-                self._let_go(tx, member)
+                let_go(tx, member)
             elif report.end is MergeEnd.READY and whole and self._waits_for_checks(tx, batch, member):
                 record_wanted(tx, member.cycle, member.merge.id, report)
             elif report.end is MergeEnd.READY and whole:
@@ -265,25 +227,25 @@ class MergeQueue:
                     later.append(report)
                     ready.append(member)
                 else:
-                    self._let_go(tx, member)
+                    let_go(tx, member)
             else:
                 self._record_left(tx, member, report, batch.max_conflicts)
         landing = [member for member in ready if member.merge.candidate is not None]
         if landing:
             return replace(batch, members=tuple(ready)), tuple(later)
         for member in ready:
-            self._let_go(tx, member)
+            let_go(tx, member)
         return None, ()
 
     @staticmethod
-    def _waits_for_checks(tx: Transaction, batch: Batch, member: _Member) -> bool:
+    def _waits_for_checks(tx: Transaction, batch: Batch, member: Member) -> bool:
         """Whether the candidate is one for a pull request, and not one that goes in at once."""
         if batch.landing is None or not batch.by_pull:
             return False
         landable = member.pull is not None and _still_landable(tx, member.pull)
         return batch.landing.up_to_date or not landable
 
-    def _record_left(self, tx: Transaction, member: _Member, report: MergeReport, max_conflicts: int) -> None:
+    def _record_left(self, tx: Transaction, member: Member, report: MergeReport, max_conflicts: int) -> None:
         cycle, merge = member.cycle, member.merge
         match report.end:
             case MergeEnd.REFUSED:
@@ -291,10 +253,10 @@ class MergeQueue:
             case MergeEnd.CONFLICT:
                 record_conflict(tx, cycle, merge.id, report, max_conflicts=max_conflicts)
             case MergeEnd.BLOCKED:
-                self._let_go(tx, member)
+                let_go(tx, member)
                 block(tx, cycle, f"{report.error} {report.hint}".strip())
             case MergeEnd.LEFT_OUT | MergeEnd.READY:
-                self._let_go(tx, member)
+                let_go(tx, member)
 
     async def _forward(self, batch: Batch, refused: Sequence[MergeReport]) -> None:
         steps = [member for member in batch.members if member.merge.candidate is not None]
@@ -322,7 +284,7 @@ class MergeQueue:
 
     # -- elsewhere ---------------------------------------------------------------------------
 
-    async def _push(self, batch: Batch, steps: Sequence[_Member]) -> bool:
+    async def _push(self, batch: Batch, steps: Sequence[Member]) -> bool:
         """These members' candidates to the main branch there. False: it does not hold them, and they are let
         go. Raises NotNow when that is not known, or when nothing can be pushed for now."""
         assert batch.landing is not None
@@ -338,15 +300,15 @@ class MergeQueue:
         return await self._not_pushed(batch, steps, report)
 
     async def _not_pushed(
-        self, batch: Batch, steps: Sequence[_Member], report: PushReport, *, own_branch: bool = False
+        self, batch: Batch, steps: Sequence[Member], report: PushReport, *, own_branch: bool = False
     ) -> bool:
         if report.end is PushEnd.UNREACHABLE:  # it may have taken effect: the candidates stay stored
             raise NotNow(report.error, hint=report.hint)
 
         def record(tx: Transaction) -> None:
             for member in batch.members:
-                held = _holds(tx, member)
-                self._let_go(tx, member)
+                held = holds(tx, member)
+                let_go(tx, member)
                 if held and member in steps and report.end is not PushEnd.DENIED:
                     self._record_not_pushed(tx, batch, member, report, own_branch=own_branch)
 
@@ -357,7 +319,7 @@ class MergeQueue:
 
     @staticmethod
     def _record_not_pushed(
-        tx: Transaction, batch: Batch, member: _Member, report: PushReport, *, own_branch: bool
+        tx: Transaction, batch: Batch, member: Member, report: PushReport, *, own_branch: bool
     ) -> None:
         """Refused or overtaken. One that was overtaken on the main branch is simply proven again."""
         if own_branch:  # who looks after pull requests pushes it, and says what is in the way
@@ -367,15 +329,6 @@ class MergeQueue:
         elif report.end is PushEnd.REFUSED:
             by_github = " Or let GitHub merge: github.merge_by: github." if batch.by_pull else ""
             block(tx, member.cycle, f"{report.error} {report.hint}{by_github}".strip())
-
-    def _put_off(self, tx: Transaction, batch: Batch) -> None:
-        """Candidates that are stored stay so: the main branch there may hold them."""
-        for member in batch.members:
-            if merges.get(tx.conn, member.merge.id).candidate is None:
-                self._let_go(tx, member)
-            elif _holds(tx, member):
-                assert member.lease is not None
-                leases.release(tx, member.story_id, member.lease.generation)
 
     # -- what comes of it --------------------------------------------------------------------
 
@@ -400,44 +353,22 @@ class MergeQueue:
         whole = len(merged) == len(steps)
         spoken = {each.story_id: each for each in refused}
         for member in waiting:
-            if whole and member.story_id in spoken and _holds(tx, member):
+            if whole and member.story_id in spoken and holds(tx, member):
                 self._record_left(tx, member, spoken[member.story_id], batch.max_conflicts)
             else:
-                self._let_go(tx, member)
+                let_go(tx, member)
         for member in steps[report.landed :]:
-            self._let_go(tx, member)
+            let_go(tx, member)
         if report.end is FastForwardEnd.BLOCKED and report.landed < len(steps):
             member = steps[report.landed]
             block(tx, member.cycle, f"{report.error} {report.hint}".strip())
 
     def _give_up(self, tx: Transaction, batch: Batch, reason: str) -> None:
         for member in batch.members:
-            held = _holds(tx, member)
-            self._let_go(tx, member)
+            held = holds(tx, member)
+            let_go(tx, member)
             if held:
                 block(tx, member.cycle, reason)
-
-    @staticmethod
-    def _let_go(tx: Transaction, member: _Member) -> None:
-        """The story waits for the next batch, unless somebody else has it by now."""
-        merge = merges.get(tx.conn, member.merge.id)
-        if merge.state is merges.MergeState.OPEN:
-            merges.finish(tx, merge.id, "abandoned")
-        if _holds(tx, member):
-            assert member.lease is not None
-            leases.release(tx, member.story_id, member.lease.generation)
-
-
-def _holds(tx: Transaction, member: _Member) -> bool:
-    """Whether the story is this batch's still: no person took it out, its worker lives."""
-    if member.lease is None:
-        return False
-    try:
-        leases.check(tx.conn, member.story_id, member.lease.generation)
-    except LostRace:
-        return False
-    cycle = cycles.get(tx.conn, member.story_id)
-    return cycle is not None and cycle.state is CycleState.COMMIT
 
 
 def _still_landable(tx: Transaction, pull: Pull) -> bool:
@@ -445,7 +376,7 @@ def _still_landable(tx: Transaction, pull: Pull) -> bool:
     return now is not None and now.state is PullState.LANDABLE and now.candidate == pull.candidate
 
 
-def _stand_on(tx: Transaction, member: _Member, report: MergeReport) -> Pull:
+def _stand_on(tx: Transaction, member: Member, report: MergeReport) -> Pull:
     assert report.candidate is not None
     assert report.tree is not None
     assert report.main_commit is not None
@@ -464,27 +395,4 @@ def _want_again(tx: Transaction, story_id: str) -> None:
         candidate=pull.candidate,
         tree=pull.tree,
         base=pull.base,
-    )
-
-
-def _job(conn: sqlite3.Connection, setup: ProjectSetup, batch: Batch) -> BatchJob:
-    return BatchJob(project=setup, merges=tuple(_merge_job(conn, setup, member) for member in batch.members))
-
-
-def _merge_job(conn: sqlite3.Connection, setup: ProjectSetup, member: _Member) -> MergeJob:
-    cycle = member.cycle
-    story = stories.get(conn, cycle.story_id)
-    red = gates.last_passed(conn, cycle.story_id, Phase.TEST_RED)
-    assert cycle.base_commit is not None
-    assert cycle.red_commit is not None
-    assert cycle.head_commit is not None
-    assert red is not None
-    return MergeJob(
-        project=setup,
-        story=brief_of(story, cycle),
-        generation=member.merge.generation,
-        base_commit=cycle.base_commit,
-        red_commit=cycle.red_commit,
-        head_commit=cycle.head_commit,
-        red_evidence=red.verdict.evidence,
     )

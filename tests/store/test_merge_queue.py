@@ -13,7 +13,8 @@ from core.domain.evidence import Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle, Hold, StoryState
 from core.errors import LostRace, NotAllowed
-from core.orchestrator.merge_queue import Batch, MergeQueue
+from core.orchestrator.batches import Batch
+from core.orchestrator.merge_queue import MergeQueue
 from core.store import cycles, events, gates, leases, merges, stories
 from core.store.transaction import Transaction
 from core.worker.contract import FastForwardEnd, FastForwardReport, MergeEnd, MergeReport

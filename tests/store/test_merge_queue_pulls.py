@@ -13,7 +13,8 @@ from core.domain.github import Check, CheckConclusion, Pull, PullState, ReviewSt
 from core.domain.lifecycles import CycleEvent, CycleState, Phase
 from core.domain.story import Cycle, StoryState
 from core.errors import LostRace
-from core.orchestrator.merge_queue import Batch, MergeQueue
+from core.orchestrator.batches import Batch
+from core.orchestrator.merge_queue import MergeQueue
 from core.orchestrator.publishing import Landing, _landed_outside, may_land
 from core.store import cycles, gates, leases, merges, pulls, stories
 from core.store.transaction import Transaction
