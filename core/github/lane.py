@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from core.clock import Clock
-from core.errors import OrchardError
+from core.errors import NotFound, OrchardError
 from core.github.trouble import GithubError, GithubLimited
 from core.ids import new_id
 from core.wake import Wake
@@ -86,6 +86,9 @@ class Lane:
             self._faults += 1
             _log.info("%s, for the %d. time: %s", self._name, self._faults, error)
             await self._failed(error, self._faults)
+        except NotFound as error:  # unlinked, and about to be ended
+            self._faults += 1
+            _log.info("%s: %s", self._name, error)
         except OrchardError as error:
             self._faults += 1
             _log.warning("%s: %s", self._name, error)

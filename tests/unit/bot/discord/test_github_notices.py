@@ -1,0 +1,157 @@
+"""What is told of GitHub: checks in one post that is edited, words from outside quoted, links that lead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.discord.composing import Composer
+from bot.discord.notice import Place
+from bot.discord.notices import notice
+from core.bus import Bus
+from core.clock import SystemClock
+from core.domain.event import Event, EventKind
+from core.domain.lifecycles import ProjectStatus, WorkflowState
+from core.domain.ping import Ping
+from core.domain.project import Project
+from core.domain.story import Priority
+from core.store import events, github_issues, posts, projects, stories
+from core.store.database import Store
+
+AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+URL = "https://github.com/octo/shop/pull/7"
+
+
+def event(kind, story="shop-1", seq=1, **data):
+    return Event(
+        kind=kind, at=AT + timedelta(seconds=seq), project="shop", story_id=story, seq=seq, data=data
+    )
+
+
+def said(kind, **data):
+    return notice(event(kind, **data), "Pay").message.cards[0].body
+
+
+def check(name, conclusion, url=""):
+    return {"name": name, "conclusion": conclusion, "url": url}
+
+
+def test_checks_say_which_ended_and_the_failed_stand_first():
+    checks = [
+        check("lint", "passed"),
+        check("test", "failed", "https://ci.example/1"),
+        check("docs", "running"),
+    ]
+    text = said(
+        EventKind.CHECKS_CHANGED, number=7, url=URL, commit="abcdef1234567", state="failed", checks=checks
+    )
+    assert text.splitlines()[0] == f"🔴 Checks of pull request [#7]({URL}) failed · `abcdef1234`"
+    assert text.splitlines()[1] == "❌ [test](https://ci.example/1)"
+    running = said(EventKind.CHECKS_CHANGED, number=7, url=URL, commit="ab", state="running", checks=checks)
+    assert "2 of 3 checks ended" in running
+
+
+def test_words_and_addresses_from_outside_stay_what_they_are():
+    text = said(
+        EventKind.PULL_REVIEWED,
+        number=7,
+        url="javascript:alert(1)",
+        by="@everyone",
+        verdict="changes requested",
+        text="**no**\n@here [x](http://evil)",
+    )
+    assert "javascript" not in text
+    assert "@everyone" not in text
+    assert "@here" not in text
+    assert text.count("\n> ") == 2
+    bad = check("x](http://evil) [y", "passed", "https://ci.example/) [z](http://evil")
+    text = said(EventKind.CHECKS_CHANGED, number=7, state="passed", checks=[bad])
+    assert text.splitlines()[1] == r"✅ x\](http://evil) \[y"  # no link, nor the address that is none
+
+
+def test_an_old_or_broken_row_is_told_all_the_same():
+    for kind in EventKind:
+        if kind.value.startswith(("github", "pull", "checks", "issue")):
+            assert said(kind)
+            assert said(kind, number="x", checks=[{"conclusion": 3}, 4], state="new", added="many", what=7)
+
+
+def test_people_are_called_for_what_does_not_mend_itself():
+    gone = notice(event(EventKind.GITHUB_TROUBLED, state="gone", text="It is gone."))
+    away = notice(event(EventKind.GITHUB_TROUBLED, state="unreachable", text="No answer."))
+    assert (gone.ping, away.ping) == (Ping.BLOCKED, None)
+
+
+# -- with the store ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def store(tmp_path):
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as opened:
+
+        def make(tx):
+            shop = Project(
+                name="shop",
+                path=tmp_path,
+                main_branch="main",
+                status=ProjectStatus.ACTIVE,
+                workflow=WorkflowState.IDLE,
+                registered_at=AT,
+            )
+            projects.add(tx, shop)
+            stories.add(
+                tx,
+                "shop",
+                title="Pay",
+                body="",
+                acceptance_criteria=(),
+                priority=Priority.NORMAL,
+                added_by="cli",
+            )
+            url = "https://github.com/octo/shop/issues/3"
+            github_issues.link(tx, "shop-1", project="shop", number=3, issue_id=33, url=url)
+
+        await opened.write(make)
+        yield opened
+
+
+@pytest.fixture
+def composer(store):
+    async def review(project, number):
+        raise AssertionError
+
+    return Composer(store, review)
+
+
+async def test_what_a_commits_checks_come_to_is_one_post(store, composer):
+    def tell(tx):
+        for commit, state in (("a", "running"), ("a", "running"), ("a", "passed"), ("b", "running")):
+            data = {"number": 7, "url": URL, "commit": commit, "state": state, "checks": [check("ci", state)]}
+            tx.emit(EventKind.CHECKS_CHANGED, project="shop", story_id="shop-1", data=data)
+
+    await store.write(tell)
+    kinds = (EventKind.CHECKS_CHANGED,)
+    first, between, last, other = await store.read(lambda conn: events.latest(conn, kinds=kinds))
+    made, amended = await composer.compose(first), await composer.compose(last)
+    assert await composer.compose(between) is None
+    assert made.known_as == amended.known_as == ("checks", str(first.seq))
+    assert (made.amends, amended.amends) == (False, True)
+    assert "have passed" in made.notice.message.cards[0].body  # what is known by now, at once
+    assert made.notice.message == amended.notice.message
+    assert (await composer.compose(other)).known_as == ("checks", str(other.seq))
+
+
+async def test_a_story_without_a_thread_gets_none_for_its_issue(store, composer):
+    told = event(
+        EventKind.ISSUE_FOLLOWED, what="edited", number=3, url="https://github.com/octo/shop/issues/3"
+    )
+    assert (await composer.compose(told)).notice.place is Place.CHANNEL
+    await store.write(lambda tx: posts.remember(tx, "thread", "shop-1", thread_id=5))
+    assert (await composer.compose(told)).notice.place is Place.THREAD
+
+
+async def test_a_merged_storys_post_says_where_it_is(store, composer):
+    composed = await composer.compose(event(EventKind.STORY_MERGED, commit="abc", branch="main"))
+    last = composed.notice.message.cards[0].body.splitlines()[-1]
+    assert last == "Issue [#3](https://github.com/octo/shop/issues/3)"
