@@ -17,6 +17,7 @@ from core.github.pull_reading import Seen, Vote, Wish
 from core.orchestrator.blocking import block
 from core.orchestrator.gate_events import emit_refused
 from core.orchestrator.sent_back import tell_sent_back
+from core.orchestrator.story_guards import go_on
 from core.store import cycles, gates, github_heard, leases, merges, pulls, stories
 from core.store.transaction import Transaction
 
@@ -144,6 +145,31 @@ def ask_people(tx: Transaction, pull: Pull, reason: str, *, closed_by: str | Non
         tell_closed(tx, pull, by=closed_by, why=reason)
     if not cycle.blocked_reason:
         block(tx, cycle, reason)
+
+
+def closed_reason(pull: Pull) -> str:
+    return (
+        f"Pull request #{pull.number} was closed on GitHub, or its branch {pull.branch} was deleted there. "
+        "/suggest_fix has it proven and opened anew; opening it again there does, too. /skip_task "
+        "gives the story up."
+    )
+
+
+def record_reopened(tx: Transaction, pull: Pull) -> bool:
+    """A person changed their mind. False when the story stands still for another reason, or no more."""
+    cycle = waiting(tx.conn, pull)
+    if cycle is None or cycle.blocked_reason != closed_reason(pull):
+        return False
+    pulls.reopened(tx, pull.story_id, head=pull.head)
+    cycles.unblock(tx, pull.story_id, cycle.feedback)
+    go_on(tx, pull.project, "github")
+    tx.emit(
+        EventKind.STORY_UNBLOCKED,
+        project=pull.project,
+        story_id=pull.story_id,
+        data={"by": "github", "text": f"pull request #{pull.number} was opened again"},
+    )
+    return True
 
 
 def tell_closed(tx: Transaction, pull: Pull, *, by: str, why: str) -> None:

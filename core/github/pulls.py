@@ -79,14 +79,15 @@ class Pulls:
         known = await self._store.read(lambda conn: projects.get(conn, project))
         at_work = await self._store.read(lambda conn: pulls.at_work(conn, project))
         left = await self._store.read(lambda conn: pulls.left_over(conn, project))
-        if known.status is not ProjectStatus.ACTIVE or not (at_work or left):
+        closed = await self._store.read(lambda conn: pulls.closed_by_people(conn, project))
+        if known.status is not ProjectStatus.ACTIVE or not (at_work or left or closed):
             self._again.pop(project, None)
             return
         settings = self._setups.settings(project).github
         look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
         soon: list[float] = []
         faulty: GithubUnreachable | None = None
-        for pull in at_work:
+        for pull in (*at_work, *closed):
             try:
                 again = await self._bring_on(look, pull)
             except (LostRace, PeerGone):  # another candidate or way while GitHub was asked; a new worker
@@ -106,6 +107,8 @@ class Pulls:
 
     async def _bring_on(self, look: _Look, pull: Pull) -> float:
         """In how many seconds to look again."""
+        if pull.state is PullState.CLOSED:
+            return await self._look_again(look, pull)
         if await self._store.read(lambda conn: pull_reports.goes_another_way(conn, pull)):
             await self._store.write(lambda tx: pull_reports.leave(tx, pull))
             return _NEVER
@@ -113,6 +116,19 @@ class Pulls:
             opened = await self._opening.open(look.repo, look.project, look.settings, pull)
             return _NEVER if opened is None else await self._judge(look, opened)
         return await self._judge(look, pull)
+
+    async def _look_again(self, look: _Look, pull: Pull) -> float:
+        """At one that people closed, and may open again or merge all the same."""
+        assert pull.number is not None
+        facts = await look.repo.pull(pull.number)
+        if facts.head_sha != pull.head:
+            return _NEVER
+        if facts.is_merged:
+            return await self._landed(look, pull, facts.merge_commit, by=facts.merged_by)
+        if not facts.is_open:
+            return _NEVER
+        opened = await self._store.write(lambda tx: pull_reports.record_reopened(tx, pull))
+        return _SOON_SECONDS if opened else _NEVER
 
     # -- one that is open ------------------------------------------------------------------------------------
 
@@ -180,10 +196,7 @@ class Pulls:
         if facts.is_merged:
             return await self._landed(look, pull, facts.merge_commit, by=facts.merged_by)
         if not facts.is_open:
-            reason = (
-                f"Pull request #{facts.number} was closed on GitHub, or its branch {pull.branch} was deleted "
-                "there. /suggest_fix has it proven and opened anew; /skip_task gives the story up."
-            )
+            reason = pull_reports.closed_reason(pull)
             await self._store.write(lambda tx: pull_reports.ask_people(tx, pull, reason, closed_by=""))
             return _NEVER
         if facts.base_branch != main:

@@ -181,6 +181,23 @@ def left_over(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
     return tuple(from_row(row) for row in rows)
 
 
+def closed_by_people(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
+    """Those whose story stands still for it: it may be opened or merged outside all the same."""
+    rows = conn.execute(
+        "SELECT p.* FROM pulls p JOIN cycles c ON c.story_id = p.story_id JOIN stories s ON s.id = p.story_id"
+        " WHERE p.project = ? AND p.state = 'closed' AND p.number IS NOT NULL AND p.head <> ''"
+        " AND s.state = 'active' AND c.state = 'commit' AND c.blocked_reason <> ''"
+        " ORDER BY p.updated_at, p.story_id",
+        (project,),
+    )
+    return tuple(from_row(row) for row in rows)
+
+
+def reopened(tx: Transaction, story_id: str, *, head: str) -> Pull:
+    """A person opened it again outside."""
+    return _update(tx, story_id, "state = 'open'", (), "state = 'closed' AND head = ?", (head,))
+
+
 def cleared(tx: Transaction, story_id: str) -> None:
     """Nothing of it is left to be closed or deleted outside."""
     tx.conn.execute(

@@ -454,6 +454,21 @@ async def test_closed_or_without_its_branch_it_asks_and_is_opened_anew(rig: Rig,
     assert rig.repo.head(BRANCH) == candidate
 
 
+async def test_opened_again_by_hand_it_goes_on(rig: Rig) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
+    number = cast(int, (await rig.look()).number)
+    rig.repo.set_pull_state(number, "closed", by="ann")
+    await rig.look()
+    assert (await rig.cycle()).blocked_reason
+    rig.repo.set_pull_state(number, "open", by="ann")
+    assert (await rig.look()).state is PullState.OPEN
+    assert not (await rig.cycle()).blocked_reason
+    rig.repo.set_check(candidate, "unit")
+    now = await rig.look()
+    assert (now.state, now.number) == (PullState.LANDABLE, number)
+
+
 async def test_somebody_elses_commits_are_never_overwritten(rig: Rig) -> None:
     await rig.want("one")
     await rig.look()
