@@ -3,104 +3,15 @@ the whole application with its web server, real git, webhooks, and the GitHub-li
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from bot.app import open_app
-from bot.configuration import loader
 from core.domain.event import EventKind
 from tests.github_server.repository import Repository
-from tests.github_server.server import GithubServer
-from tests.github_server.things import Issue
-from tests.integration.nursery import forked_templates
 
-SECRET = "the secret that both of them know, 32 long"
 BODY = "Two numbers are multiplied.\n\n- [ ] multiply(6, 2) is 12\n"
 pytestmark = pytest.mark.timeout(180)
-
-
-@dataclass
-class Whole:
-    """An Orchard that runs, its project `calc`, and the project's repository at GitHub."""
-
-    orchard: Any
-    server: GithubServer
-    repository: Repository
-
-    async def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
-        """Says what happened when it does not come to hold."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not holds():  # noqa: ASYNC110 - much of it is told by nobody
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            runtime = self.orchard.runtime
-            told = [f"{e.story_id} {e.kind} {e.data}"[:250] for e in await runtime.commands.events(limit=500)]
-            views = await runtime.commands.stories()
-            told += [f"{view.story.id}: {view.status}, {view.why}" for view in views]
-            asked = [f"{s.method} {s.path} {s.status}" for s in self.server.requests[-15:]]
-            raise AssertionError("\n".join(["never came to hold:", *told, *asked])) from None
-
-    async def sprint(self) -> None:
-        commands = self.orchard.runtime.commands
-        await commands.plan_sprint("calc", actor="cli")
-        await commands.start_sprint("calc", actor="cli")
-
-    async def taken_in(self, count: int = 1) -> list[str]:
-        """The stories, once there are as many."""
-        found: list[str] = []
-        async with asyncio.timeout(60):
-            while len(found) < count:
-                found = [view.story.id for view in await self.orchard.runtime.commands.stories("calc")]
-                await asyncio.sleep(0.05)
-        return found
-
-    def comments(self, issue: Issue) -> list[str]:
-        return [each.body for each in issue.comments if each.author and each.author.login == "orch-bot"]
-
-
-@pytest.fixture
-def farm(quick_farm: Any) -> Any:
-    return quick_farm
-
-
-@pytest.fixture
-def whole(farm: Any, github_server: GithubServer) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def running(*, hook: bool = True, **github: Any) -> AsyncIterator[Whole]:
-        checkout = farm.add("calc")
-        repository = github_server.add_repository("acme/calc", of=checkout)
-        repository.grant("orch-bot", "write")
-        # Without webhooks it is asked often; with them the timer does nothing here that a webhook should do.
-        polls = {"poll_seconds": 3600, "poll_seconds_with_webhooks": 3600} if hook else {"poll_seconds": 1}
-        farm.global_settings = {
-            "web": {"port": 0},
-            "github": {"api_url": github_server.api_url, **polls},
-        }
-        farm.own_settings["calc"] = {
-            "github": {"repository": "acme/calc", "checks_begin_seconds": 600, **github}
-        }
-        farm.write()
-        environ = {"GITHUB_TOKEN": "good-token", "GITHUB_WEBHOOK_SECRET": SECRET}
-        with forked_templates():
-            async with open_app(loader(farm.root, environ=environ), discord=False) as app:
-                await app.web.ready.wait()
-                whole = Whole(orchard=app, server=github_server, repository=repository)
-                if hook:
-                    port = urlsplit(app.web.status).port
-                    repository.add_hook(f"http://127.0.0.1:{port}/webhooks/github", secret=SECRET)
-                linked = app.runtime.commands.repositories
-                await whole.until(lambda: github_server.asked("GET", "/repos/acme/calc/issues"), seconds=20)
-                assert await linked("calc")
-                yield whole
-
-    return running
 
 
 def ci(repository: Repository, conclusion: str | None) -> None:
