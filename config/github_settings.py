@@ -78,10 +78,10 @@ class GithubSettings(Section):
         description="What a webhook's delivery may carry, in KB; GitHub sends 25 MB at most.",
     )
     webhooks_per_minute: Int = Field(
-        6000,
+        30000,
         ge=1,
         le=10**6,
-        description="Deliveries of one address; one that is not signed counts as ten. The rest has to wait.",
+        description="Deliveries of one address; an unsigned one counts as fifty. The rest has to wait.",
     )
 
     @model_validator(mode="after")

@@ -41,7 +41,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _EVENT = re.compile(r"[\x21-\x7e]{1,100}")
 _MOST_FIELDS = 20
 _AUDIT_SECONDS = 60.0
-_COST_OF_REFUSED = 10  # calls, for one whose signature is wrong
+_COST_OF_REFUSED = 50  # calls, for one whose signature is wrong
 
 
 class NotSigned(NotAllowed):
