@@ -72,6 +72,8 @@ def bind(tx: Transaction, project: str, number: int, sprint_id: str) -> bool:
 
 
 def closed(tx: Transaction, project: str, number: int) -> None:
+    """Its sprint is over, so it is no sprint any more: who opens it again means another one."""
     tx.conn.execute(
-        "UPDATE github_milestones SET is_open = 0 WHERE project = ? AND number = ?", (project, number)
+        "UPDATE github_milestones SET is_open = 0, sprint_id = NULL WHERE project = ? AND number = ?",
+        (project, number),
     )

@@ -363,6 +363,14 @@ async def test_a_sprint_is_a_milestone_that_is_closed_with_it(shop: Shop) -> Non
     await shop.bring()
     assert milestone.state == "closed"
     assert (await shop.bring()).milestones == 0
+    shop.here.edit_milestone(milestone.number, state="open")  # a person opens it again
+
+    def noted(tx: Transaction) -> None:
+        github_milestones.note(tx, "shop", milestone.number, title=milestone.title, is_open=True)
+
+    await shop.do(noted)
+    await shop.bring()
+    assert milestone.state == "open"
 
 
 async def test_an_issue_that_people_took_out_of_the_milestone_stays_out(shop: Shop) -> None:
