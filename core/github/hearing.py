@@ -24,7 +24,7 @@ from core.github.issue_entry import part
 from core.github.markers import marked, marker
 from core.github.repo import Repo
 from core.github.taking_in import actor_of, is_same_login
-from core.github.trouble import GithubMissing, GithubRefused
+from core.github.trouble import GithubForbidden, GithubMissing, GithubRefused
 from core.known_secrets import known_secrets
 from core.orchestrator import overview
 from core.orchestrator.commands import backlog
@@ -256,7 +256,7 @@ class Hearing:
                     for each in said
                 ):
                     await self._repo.create_comment(answer.issue, f"{answer.text}\n\n{marker(ANSWER, name)}")
-        except (GithubMissing, GithubRefused) as error:  # deleted meanwhile, or locked
+        except (GithubMissing, GithubRefused, GithubForbidden) as error:  # deleted meanwhile, or locked
             _log.info("comment %d of %s cannot be answered: %s", answer.comment, self._project, error)
         await self._store.write(lambda tx: github_heard.settle(tx, self._project, answer.to_intent()))
 

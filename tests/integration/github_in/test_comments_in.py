@@ -11,7 +11,8 @@ from core.domain.event import EventKind
 from core.domain.story import Hold, Priority, StoryState
 from core.github.trouble import GithubError
 from core.orchestrator.blocking import block
-from core.store import cycles, github_heard
+from core.store import cycles, github_heard, pulls
+from core.store.transaction import Transaction
 from tests.github_server.faults import Fault
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ async def test_a_refusal_says_what_happened_and_what_next(shop: Shop) -> None:
 async def test_a_blocked_story_takes_it_as_help(shop: Shop) -> None:
     number = await at_work(shop)
 
-    def stuck(tx):  # type: ignore[no-untyped-def]
-        block(tx, cycles.get(tx.conn, "shop-1"), "out of retries")
+    def stuck(tx: Transaction) -> None:
+        cycle = cycles.get(tx.conn, "shop-1")
+        assert cycle is not None
+        block(tx, cycle, "out of retries")
 
     await shop.store.write(stuck)
     shop.here.comment(number, "@orchard try it with integers", "mia")
@@ -110,8 +113,10 @@ async def test_a_blocked_story_takes_it_as_help(shop: Shop) -> None:
 async def test_what_was_said_before_the_link_is_none_of_its_business(shop: Shop) -> None:
     number = shop.add()
     shop.server.world.advance(-3600)
-    shop.here.comment(number, "@orchard skip", "mia")
+    old = shop.here.comment(number, "@orchard status", "mia")
     shop.server.world.advance(3600)
+    assert (await shop.sync()).heard == 0
+    shop.here.edit_comment(old.id, "@orchard status, please", "mia")
     assert (await shop.sync()).heard == 0
 
 
@@ -154,4 +159,28 @@ async def test_two_looks_at_once_hear_a_comment_once(shop: Shop) -> None:
     shop.server.world.advance(1)
     counts = await asyncio.gather(*(shop.inbound.sync("shop") for _ in range(3)))
     assert sum(count.heard for count in counts) == 1
+    assert shop.stage.steered == ["use integers"]
+
+
+async def test_a_locked_issue_holds_up_nothing(shop: Shop) -> None:
+    number = await at_work(shop)
+    shop.here.comment(number, "@orchard status", "mia")
+    shop.here.issue(number).locked = True
+    assert (await shop.sync()).heard == 1
+    assert await shop.store.read(lambda conn: github_heard.intended(conn, "shop")) == ()
+    assert (await shop.sync()).heard == 0
+
+
+async def test_what_is_said_at_a_pull_request_goes_to_its_story(shop: Shop) -> None:
+    await at_work(shop)
+    number = shop.here.add_issue("Stands for the pull request", "", author="mia").number
+
+    def opened(tx: Transaction) -> None:
+        pulls.want(tx, "shop-1", project="shop", branch="orchard/shop-1", candidate="c", tree="t", base="b")
+        pulls.pushed(tx, "shop-1", "c")
+        pulls.opened(tx, "shop-1", head="c", number=number, url="")
+
+    await shop.store.write(opened)
+    shop.here.comment(number, "@orchard use integers", "mia")
+    assert (await shop.sync()).heard == 1
     assert shop.stage.steered == ["use integers"]
