@@ -25,6 +25,7 @@ TITLES = {
     "Budget": "What agents may use",
     "Session": "What agents were told and said",
     "Agents": "Coding agents",
+    "Github": "GitHub",
     "Notifications": "Who is called, and when",
 }
 
