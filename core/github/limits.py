@@ -16,6 +16,7 @@ from core.github.parsers import obj, parse_json, text_of
 
 _WORDS = ("secondary rate limit", "abuse detection", "api rate limit exceeded", "submitted too quickly")
 _SILENT_SECONDS = 60  # where GitHub does not say how long
+_MARGIN = timedelta(seconds=1)  # its clock is not ours: who comes too early is sent away for longer
 _LONGEST = timedelta(hours=2)  # a clock or a header is wrong that says more
 
 
@@ -46,18 +47,20 @@ def hear(status: int, headers: Mapping[str, str], body: str, now: datetime, time
         or status == 429
         or _says_so(body)
     )
-    until = reset if used_up else None
+    until = reset + _MARGIN if used_up and reset is not None else None
     if refused:
-        until = _refused_until(headers, reset if used_up else None, now, times)
+        until = _refused_until(headers, until, now, times)
     return Heard(limit=limit, remaining=remaining, resets_at=reset, refused=refused, wait_until=until)
 
 
-def _refused_until(headers: Mapping[str, str], reset: datetime | None, now: datetime, times: int) -> datetime:
+def _refused_until(
+    headers: Mapping[str, str], used_up_until: datetime | None, now: datetime, times: int
+) -> datetime:
     after = _count(headers.get("retry-after"))
     if after is not None:
         return now + min(timedelta(seconds=max(after, 1)), _LONGEST)
-    if reset is not None:
-        return reset
+    if used_up_until is not None:
+        return used_up_until
     return now + min(timedelta(seconds=_SILENT_SECONDS * 2 ** min(times, 6)), _LONGEST)
 
 

@@ -57,19 +57,20 @@ class Pace:
             seconds = (until - self.clock.now()).total_seconds()
             if seconds > self.patience_seconds:
                 raise limited(self.credential, until)
-            await self.sleep(seconds + 0.01)
+            await self.sleep(seconds)
+            if self._until == until:  # it was slept through, whatever became of the clock
+                self._until = None
 
     async def change(self) -> None:
-        """Returns when one more change may be made."""
-        while True:
-            now = self.clock.monotonic()
-            since = now - (now if self._counted_at is None else self._counted_at)
-            self._counted_at = now
-            self._saved = min(_AT_ONCE, self._saved + since / _SECONDS_EACH)
-            if self._saved >= 1:
-                self._saved -= 1
-                return
-            await self.sleep((1 - self._saved) * _SECONDS_EACH + 0.001)
+        """Returns when one more change may be made; one waits at a time."""
+        now = self.clock.monotonic()
+        since = 0.0 if self._counted_at is None else now - self._counted_at
+        self._saved = min(_AT_ONCE, self._saved + since / _SECONDS_EACH)
+        self._counted_at = now
+        if self._saved < 1:
+            await self.sleep((1 - self._saved) * _SECONDS_EACH)
+            self._saved, self._counted_at = 1.0, self.clock.monotonic()
+        self._saved -= 1
 
 
 def limited(credential: str, until: datetime) -> GithubLimited:

@@ -27,7 +27,7 @@ def test_figures_of_an_answer_are_taken_and_nothing_waits() -> None:
 
 def test_the_hours_last_request_makes_the_next_one_wait() -> None:
     found = hear(200, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset_in(60)}, "", NOW, 0)
-    assert (found.refused, found.wait_until) == (False, NOW + timedelta(seconds=60))
+    assert (found.refused, found.wait_until) == (False, NOW + timedelta(seconds=61))
 
 
 @pytest.mark.parametrize("status", [403, 429])
@@ -37,7 +37,7 @@ def test_the_hours_last_request_makes_the_next_one_wait() -> None:
         ({"retry-after": "7"}, SECONDARY, 0, 7),
         ({"retry-after": "0"}, SECONDARY, 0, 1),
         ({"retry-after": "7", "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset_in(600)}, "", 0, 7),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset_in(600)}, "", 0, 600),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset_in(600)}, "", 0, 601),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset_in(-9)}, "", 0, 60),
         ({}, SECONDARY, 0, 60),
         ({}, SECONDARY, 2, 240),
