@@ -140,7 +140,7 @@ def _fitted(text: str) -> str:
 def _parse_body(body: str) -> _Body:
     reader = _Reader()
     for line in cleaned(_parted(body)[0]).split("\n"):
-        reader.read(line)
+        reader.take(line)
     return reader.end()
 
 
@@ -199,7 +199,7 @@ class _Reader:
         self._titled = False  # under a heading that says that criteria follow
         self._item: tuple[int, list[str], bool] | None = None  # its indent, its lines, ticked
 
-    def read(self, line: str) -> None:
+    def take(self, line: str) -> None:
         if self._fence:
             self._text.append(line)
             self._fence = "" if _closes(line, self._fence) else self._fence

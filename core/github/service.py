@@ -141,6 +141,8 @@ class GithubService:
         found = self._kept.get(event.project or "")
         if found is not None and event.kind not in _UNTOLD:
             found[0].happened()
+            if event.kind is EventKind.WORKFLOW_CHANGED:  # issues may have waited for a sprint's review
+                found[0].reading.nudge()
 
     async def _keep_links(self, group: asyncio.TaskGroup) -> None:
         while True:
