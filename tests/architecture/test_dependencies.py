@@ -90,7 +90,9 @@ _PART_OF = {
     "multidict": "aiohttp",
     "packaging": "pytest",
     "pydantic_core": "pydantic",
+    "requests": "pygithub",
     "starlette": "fastapi",
+    "urllib3": "pygithub",
     "yarl": "aiohttp",
 }
 _NAMED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
