@@ -50,7 +50,7 @@ def status(view: GithubView) -> Message:
     """One project's repository at a glance."""
     link_ = view.link
     lines = [f"{_STATES[link_.state]} · {repository(view)}"]
-    lines.append(f"{count(view.issues, 'story is', 'stories are')} issues there" + _synced(view))
+    lines.append(count(view.issues, "story is an issue", "stories are issues") + " there" + _synced(view))
     lines.append(_webhooks(view))
     if view.keeping is not None:
         lines += [line for line in (_next(view.keeping), _rate(view.keeping)) if line]

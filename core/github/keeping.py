@@ -86,6 +86,35 @@ class Parts:
     hooks: Hooks
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What looks took in together. `held`: of the last."""
+
+    added: int = 0
+    edited: int = 0
+    closed: int = 0
+    reopened: int = 0
+    held: str = ""
+
+    def plus(self, taken: Taken) -> Counts:
+        return Counts(
+            added=self.added + taken.added,
+            edited=self.edited + taken.edited,
+            closed=self.closed + taken.closed,
+            reopened=self.reopened + taken.reopened,
+            held=taken.held,
+        )
+
+    def since(self, before: Counts) -> Counts:
+        return Counts(
+            added=self.added - before.added,
+            edited=self.edited - before.edited,
+            closed=self.closed - before.closed,
+            reopened=self.reopened - before.reopened,
+            held=self.held,
+        )
+
+
 class Keeping:
     """Of one project, as long as it is linked."""
 
@@ -101,7 +130,7 @@ class Keeping:
         self._met_at: datetime | None = None
         self._all = False  # every story is to be compared with what GitHub shows
         self._doubted: set[int] = set()  # issues that no listing may say what became of
-        self.taken: Taken | None = None  # by the last reading
+        self.taken = Counts()  # since it is kept
 
         def lane(
             name: str,
@@ -150,7 +179,7 @@ class Keeping:
         await self._meet()
         doubted, self._doubted = self._doubted, set()
         try:
-            self.taken = await self._parts.inbound.sync(self.project, doubted)
+            self.taken = self.taken.plus(await self._parts.inbound.sync(self.project, doubted))
         except BaseException:
             self._doubted |= doubted
             raise

@@ -94,10 +94,10 @@ class GithubService:
     async def sync(self, project: str) -> Taken:
         keeping = self._keeping(project)
         keeping.landing.nudge()
+        before = keeping.taken  # what a look takes in that is under way already is news, too
         await keeping.reading.once()
         keeping.happened(everywhere=True)
-        assert keeping.taken is not None
-        return keeping.taken
+        return keeping.taken.since(before)
 
     def nudge(self, project: str, said: Nudge = EVERYTHING) -> None:
         if (found := self._kept.get(project)) is not None:
