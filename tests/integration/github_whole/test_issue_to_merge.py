@@ -46,35 +46,14 @@ async def test_issue_becomes_a_merged_pull_request_by_webhooks(whole: Any, git_i
         assert statuses <= {200, 202}
 
 
-async def test_failed_checks_go_back_to_the_agent_with_what_they_say(whole: Any, farm: Any) -> None:
-    better = {"write": {"path": "multiply.py", "text": "def multiply(a, b):\n    return b * a\n"}}
-    story = farm.script["stories"]["Multiply"]
-    story["code_green"] = [
-        {"when": 'feedback contains "E501 too long"', "then": [better], "else": story["code_green"]}
-    ]
-    async with whole(hook=False) as each:
-        repository = each.repository
-        repository.add_issue("Multiply", BODY, labels=["orchard"])
-        await each.taken_in()
-        await each.sprint()
-        await each.until(repository.open_pulls)
-        pull = repository.open_pulls()[0]
-        first = pull.head_sha
-        repository.set_check(first, "lint", "failure", summary="E501 too long")
-        await each.until(lambda: pull.head_sha != first)
-        assert repository.git.run("show", f"{pull.head_sha}:multiply.py").endswith("return b * a")
-        assert repository.head() != pull.head_sha
-        ci(repository, "success")
-        await each.until(lambda: pull.merged_at is not None)
-        assert len([i for i in repository.issues.values() if i.pull]) == 1
+async def test_failed_checks_and_requested_changes_go_back_to_the_agent(whole: Any, farm: Any) -> None:
+    def written(expression: str) -> list[Any]:
+        text = f"def multiply(a, b):\n    return {expression}\n"
+        return [{"write": {"path": "multiply.py", "text": text}}]
 
-
-async def test_requested_changes_go_back_to_the_agent(whole: Any, farm: Any) -> None:
-    better = {"write": {"path": "multiply.py", "text": "def multiply(a, b):\n    return b * a\n"}}
-    story = farm.script["stories"]["Multiply"]
-    story["code_green"] = [
-        {"when": 'feedback contains "Turn them"', "then": [better], "else": story["code_green"]}
-    ]
+    reviewed = {"when": 'feedback contains "Turn them round"', "then": written("b * a")}
+    checked = {"when": 'feedback contains "E501 too long"', "then": written("a*b"), "else": written("a * b")}
+    farm.script["stories"]["Multiply"]["code_green"] = [reviewed | {"else": [checked]}]
     async with whole(hook=False, approvals=1) as each:
         repository = each.repository
         repository.grant("mia", "write")
@@ -84,14 +63,19 @@ async def test_requested_changes_go_back_to_the_agent(whole: Any, farm: Any) -> 
         await each.until(repository.open_pulls)
         pull = repository.open_pulls()[0]
         first, number = pull.head_sha, pull.issue.number
+        repository.set_check(first, "lint", "failure", summary="E501 too long")
+        await each.until(lambda: pull.head_sha != first)
+        second = pull.head_sha
+        assert repository.git.run("show", f"{second}:multiply.py").endswith("return a*b")
         ci(repository, "success")
         said = {"path": "multiply.py", "line": 2, "body": "Turn them round."}
         repository.review(number, "mia", "CHANGES_REQUESTED", "Nearly.", [said])
-        await each.until(lambda: pull.head_sha != first)
+        await each.until(lambda: pull.head_sha not in (first, second))
         ci(repository, "success")
         repository.review(number, "mia", "APPROVED")
         await each.until(lambda: pull.merged_at is not None)
         assert repository.git.run("show", "main:multiply.py").endswith("return b * a")
+        assert len([issue for issue in repository.issues.values() if issue.pull]) == 1
 
 
 async def test_github_merges_where_it_is_to(whole: Any, farm: Any, git_in: Any) -> None:
