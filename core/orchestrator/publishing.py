@@ -20,14 +20,14 @@ from core.domain.event import EventKind
 from core.domain.github import Pull
 from core.domain.lifecycles import CycleState, ProjectStatus, WorkflowState
 from core.domain.story import Cycle, Hold
-from core.errors import LostRace, Unavailable
+from core.errors import LostRace, OrchardError, Unavailable
 from core.orchestrator.merge_reports import record_landed
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.remote_access import NoRemotes, RemoteAccess
 from core.orchestrator.setups import Setups
 from core.orchestrator.story_guards import go_on
 from core.orchestrator.supervisor import Supervisor
-from core.store import cycles, events, leases, merges, projects, pulls
+from core.store import cycles, events, github_links, leases, merges, projects, pulls
 from core.store.database import Store, Transaction
 from core.worker.remote_contract import FetchEnd, FetchMain, FetchReport, Push, PushEnd, PushReport, Remote
 
@@ -70,6 +70,7 @@ class Publishing:
         """None for a project that is linked with nothing. Raises Unavailable."""
         remote = await self.access.remote(project)
         if remote is None:
+            await self._check_unlinked(project)
             return None
         settings = self._setups.settings(project).github
         return Landing(
@@ -129,32 +130,50 @@ class Publishing:
     async def give_up_stale(self) -> tuple[str, ...]:
         """Closes the pull requests that nobody looks after any more: of projects that are linked no longer or
         deliver directly now, and of stories that went another way. Returns the stories."""
-        waiting = await self._store.read(pulls.at_work)
+        waiting = await self._store.read(_projects_waiting)
         if not waiting:
             return ()
-        left: dict[str, bool] = {}
-        for project in {pull.project for pull in waiting}:
-            try:
-                landing = await self.landing(project)
-            except Unavailable:  # linked, and out of reach for now
-                continue
-            left[project] = landing is None or not landing.by_pull
+        unkept = {
+            project
+            for project, linked in waiting.items()
+            if not self._by_pull(project) or not (linked or await self._reaches(project))
+        }
+
+        def stale(conn: sqlite3.Connection) -> tuple[str, ...]:
+            return tuple(
+                pull.story_id
+                for pull in pulls.at_work(conn)
+                if pull.project in unkept or not _waits(cycles.get(conn, pull.story_id))
+            )
 
         def close(tx: Transaction) -> tuple[str, ...]:
-            stale = [
-                pull.story_id
-                for pull in pulls.at_work(tx.conn)
-                if left.get(pull.project) or not _waits(cycles.get(tx.conn, pull.story_id))
-            ]
-            for story_id in stale:
+            found = stale(tx.conn)
+            for story_id in found:
                 pulls.close(tx, story_id)
-            return tuple(stale)
+            return found
 
-        if not any(left.values()) and await self._store.read(lambda conn: not _gone(conn)):
-            return ()
-        return await self._store.write(close)
+        return await self._store.write(close) if await self._store.read(stale) else ()
+
+    def _by_pull(self, project: str) -> bool:
+        settings = self._setups.configured(project)
+        return settings is None or settings.github.deliver is Delivery.PULL_REQUEST
+
+    async def _reaches(self, project: str) -> bool:
+        try:
+            return await self.access.remote(project) is not None
+        except OrchardError:  # linked, and out of reach for now
+            return True
 
     # -- inside ------------------------------------------------------------------------------
+
+    async def _check_unlinked(self, project: str) -> None:
+        """Work begins before whoever knows of links does: what is linked waits for them, and does not land
+        as if it were not."""
+        if not isinstance(self.access, NoRemotes):
+            return
+        link = await self._store.read(lambda conn: github_links.find(conn, project))
+        if link is not None:
+            raise Unavailable(f"{link.repository} was not reached yet.", hint="It is tried again.")
 
     async def _linked(self, project: str) -> Landing:
         if (landing := await self.landing(project)) is not None:
@@ -217,9 +236,10 @@ def _waits(cycle: Cycle | None) -> bool:
     return cycle is not None and cycle.state is CycleState.COMMIT
 
 
-def _gone(conn: sqlite3.Connection) -> bool:
-    """Whether a story went another way than its pull request."""
-    return any(not _waits(cycles.get(conn, pull.story_id)) for pull in pulls.at_work(conn))
+def _projects_waiting(conn: sqlite3.Connection) -> dict[str, bool]:
+    """Those with a story that waits for its pull request, and whether they are linked."""
+    names = {pull.project for pull in pulls.at_work(conn)}
+    return {name: github_links.find(conn, name) is not None for name in sorted(names)}
 
 
 # --- what people are told of a main branch that cannot follow, once, and that it can again

@@ -93,13 +93,15 @@ async def look_after(publishing: Publishing, pull: Pull) -> None:
 
 async def main(root: Path, times: SupervisionTimes) -> None:
     add_points(root)
+    if (remotes := root / "remotes.json").is_file():
+        access = Remotes(remotes)  # from the first moment, whoever else would say what is linked
+        Publishing.access = property(lambda _: access, lambda _, value: None)  # type: ignore[assignment]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_runtime(lambda: load(root, environ={}), times=times) as runtime:
         tasks = [asyncio.create_task(park(root, runtime))]
-        if (remotes := root / "remotes.json").is_file():
+        if remotes.is_file():
             publishing = runtime.commands._engine._dispatcher.publishing  # type: ignore[union-attr]
-            publishing.access = Remotes(remotes)
             for project in json.loads(remotes.read_text()):
                 tasks.append(asyncio.create_task(open_pulls(publishing, project)))
         print("ready", flush=True)

@@ -16,11 +16,14 @@ import pytest
 
 from core.domain.event import EventKind
 from core.domain.github import Check, CheckConclusion, PullState, ReviewState
-from core.errors import LostRace
+from core.errors import LostRace, Unavailable
 from core.orchestrator.publishing import Publishing
-from core.store import pulls
+from core.orchestrator.remote_access import NoRemotes
+from core.store import github_links, pulls
 from core.worker.remote_contract import PushEnd, PushReport, Remote
 from tests.integration.git_host import GitHost
+
+pytestmark = pytest.mark.timeout(180)  # many things in a row, on a machine that may be busy
 
 
 class Linked:
@@ -250,13 +253,15 @@ async def test_who_is_sent_back_skipped_or_unlinked_waits_for_no_pull_request(
         await side.open(skipped, 2)
         await commands.skip_story(skipped, "not wanted", actor="cli")
         assert (await side.pull(skipped, PullState.CLOSED)).number == 2
-        side.publishing.access = type("Nothing", (), {"remote": _nothing})()
+
+        side.publishing.access = NoRemotes()  # as in the first moment, before links are known
+        await side.store.write(lambda tx: github_links.put(tx, "calc", "o/calc", by="cli", configured=False))
+        with pytest.raises(Unavailable, match="not reached yet"):
+            await side.publishing.landing("calc")
+        assert await side.publishing.give_up_stale() == ()
+        await side.store.write(lambda tx: github_links.remove(tx, "calc"))
         assert await side.publishing.give_up_stale() == (stays,)
         side.dispatcher.wake()
         await side.until(EventKind.STORY_MERGED, stays)  # as a project does that is linked with nothing
         assert side.subjects("calc") == ["First commit"]
         assert git_in(quick_farm.projects["calc"], "log", "-1", "--format=%s", "main") == "Multiply"
-
-
-async def _nothing(self: Any, project: str) -> None:
-    return None
