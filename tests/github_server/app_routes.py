@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from tests.github_server import shapes
+from tests.github_server import app_shapes
 from tests.github_server.asking import Asking
 from tests.github_server.repository import Repository
 from tests.github_server.routing import Routes
@@ -18,13 +18,15 @@ routes = Routes()
 
 @routes.get("/app")
 def get_app(ask: Asking) -> web.Response:
-    return web.json_response(shapes.of_app(ask.world, ask.needs_app()))
+    return web.json_response(app_shapes.of_app(ask.world, ask.needs_app()))
 
 
 @routes.get("/app/installations")
 def list_installations(ask: Asking) -> web.Response:
     app = ask.needs_app()
-    return ask.page(list(app.installations), lambda number: shapes.of_installation(ask.world, app, number))
+    return ask.page(
+        list(app.installations), lambda number: app_shapes.of_installation(ask.world, app, number)
+    )
 
 
 @routes.get("/app/installations/{number:int}")
@@ -32,7 +34,7 @@ def get_installation(ask: Asking, number: int) -> web.Response:
     app = ask.needs_app()
     if number not in app.installations:
         raise Refusal(404, "Not Found")
-    return web.json_response(shapes.of_installation(ask.world, app, number))
+    return web.json_response(app_shapes.of_installation(ask.world, app, number))
 
 
 @routes.get("/repos/{owner}/{repo}/installation")
@@ -40,7 +42,7 @@ def get_repository_installation(ask: Asking, repo: Repository) -> web.Response:
     app = ask.needs_app()
     for number, owner in app.installations.items():
         if owner.lower() == repo.owner.login.lower():
-            return web.json_response(shapes.of_installation(ask.world, app, number))
+            return web.json_response(app_shapes.of_installation(ask.world, app, number))
     raise Refusal(404, "Not Found")
 
 

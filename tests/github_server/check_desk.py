@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.github_server import shapes
+from tests.github_server import check_shapes, shapes
 from tests.github_server.issue_desk import IssueDesk
 from tests.github_server.things import CheckRun, Release, Status
 from tests.github_server.world import Account, Refusal, invalid
@@ -58,9 +58,9 @@ class CheckDesk(IssueDesk):
         check.annotations = [_whole(each) for each in annotations]
         action = "completed" if check.status == "completed" else "created"
         if created and action == "completed":
-            self.tell("check_run", "created", None, check_run=shapes.of_check(self, check))
-        self.tell("check_run", action, None, check_run=shapes.of_check(self, check))
-        suite = shapes.of_suite(self, sha, app)
+            self.tell("check_run", "created", None, check_run=check_shapes.of_check(self, check))
+        self.tell("check_run", action, None, check_run=check_shapes.of_check(self, check))
+        suite = check_shapes.of_suite(self, sha, app)
         if suite["status"] == "completed":
             self.tell("check_suite", "completed", None, check_suite=suite)
         return check
@@ -107,7 +107,7 @@ class CheckDesk(IssueDesk):
             created_at=self.world.now(),
         )
         self.statuses.append(status)
-        told = shapes.of_status(self, status)
+        told = check_shapes.of_status(self, status)
         self.tell("status", None, status.creator, sha=sha, name=self.full_name, branches=[], **told)
         return status
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from tests.github_server import shapes
+from tests.github_server import check_shapes, shapes
 from tests.github_server.asking import Asking
 from tests.github_server.bare import GitError
 from tests.github_server.issue_desk import UNSET
@@ -178,14 +178,14 @@ def list_checks(ask: Asking, repo: Repository, ref: str) -> web.Response:
     rows = repo.checks_of(sha, latest=query.get("filter", "latest") == "latest")
     rows = [row for row in rows if query.get("check_name", row.name) == row.name]
     rows = [row for row in rows if query.get("status", row.status) == row.status]
-    return ask.page(rows, lambda check: shapes.of_check(repo, check), within="check_runs")
+    return ask.page(rows, lambda check: check_shapes.of_check(repo, check), within="check_runs")
 
 
 @routes.get(_REPO + "/commits/{ref:rest}/check-suites")
 def list_suites(ask: Asking, repo: Repository, ref: str) -> web.Response:
     sha = _sha(repo, ref)
     apps = sorted({check.app for check in repo.checks_of(sha)})
-    return ask.page(apps, lambda app: shapes.of_suite(repo, sha, app), within="check_suites")
+    return ask.page(apps, lambda app: check_shapes.of_suite(repo, sha, app), within="check_suites")
 
 
 def _check(repo: Repository, number: int) -> CheckRun:
@@ -196,7 +196,7 @@ def _check(repo: Repository, number: int) -> CheckRun:
 
 @routes.get(_REPO + "/check-runs/{number:int}")
 def get_check(ask: Asking, repo: Repository, number: int) -> web.Response:
-    return web.json_response(shapes.of_check(repo, _check(repo, number)))
+    return web.json_response(check_shapes.of_check(repo, _check(repo, number)))
 
 
 @routes.get(_REPO + "/check-runs/{number:int}/annotations")
@@ -215,14 +215,14 @@ def get_status(ask: Asking, repo: Repository, ref: str) -> web.Response:
         "state": "failure" if bad else "success" if good else "pending",
         "sha": sha,
         "total_count": len(rows),
-        "statuses": [shapes.of_status(repo, row) for row in rows],
+        "statuses": [check_shapes.of_status(repo, row) for row in rows],
         "repository": shapes.of_repository(ask.world, repo),
         "commit_url": f"{repo.api}/commits/{sha}",
         "url": f"{repo.api}/commits/{sha}/status",
     }
     size = int(ask.request.query.get("per_page", 30))
     page = int(ask.request.query.get("page", 1))
-    paged = ask.page(rows, lambda row: shapes.of_status(repo, row))
+    paged = ask.page(rows, lambda row: check_shapes.of_status(repo, row))
     told["statuses"] = told["statuses"][(page - 1) * size : page * size]
     links = {"link": paged.headers["link"]} if "link" in paged.headers else {}
     return web.json_response(told, headers=links)
@@ -232,7 +232,7 @@ def get_status(ask: Asking, repo: Repository, ref: str) -> web.Response:
 def list_statuses(ask: Asking, repo: Repository, ref: str) -> web.Response:
     sha = _sha(repo, ref)
     rows = [row for row in reversed(repo.statuses) if row.sha == sha]
-    return ask.page(rows, lambda row: shapes.of_status(repo, row))
+    return ask.page(rows, lambda row: check_shapes.of_status(repo, row))
 
 
 @routes.post(_REPO + "/statuses/{sha}")
@@ -246,7 +246,7 @@ def create_status(ask: Asking, repo: Repository, sha: str) -> web.Response:
         url=ask.text("target_url"),
         by=by,
     )
-    return web.json_response(shapes.of_status(repo, status), status=201)
+    return web.json_response(check_shapes.of_status(repo, status), status=201)
 
 
 # Branches and commits

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.github_server.things import (
-    CheckRun,
     Comment,
     Hook,
     Issue,
@@ -16,9 +15,8 @@ from tests.github_server.things import (
     Release,
     Review,
     ReviewComment,
-    Status,
 )
-from tests.github_server.world import PERMISSIONS, Account, App, World, node_id, stamp
+from tests.github_server.world import PERMISSIONS, Account, World, node_id, stamp
 
 if TYPE_CHECKING:
     from tests.github_server.repository import Repository
@@ -302,102 +300,6 @@ def of_review_comment(repo: Repository, pull: Pull, comment: ReviewComment) -> J
     return told | ({"in_reply_to_id": comment.reply_to} if comment.reply_to else {})
 
 
-def of_check_app(repo: Repository, slug: str) -> Json:
-    return {
-        "id": 15368,
-        "slug": slug,
-        "node_id": node_id("App", 15368),
-        "owner": of_account(repo.world, repo.world.account("github", "Organization")),
-        "name": slug,
-        "description": "",
-        "external_url": f"{repo.world.web}/features",
-        "html_url": f"{repo.world.web}/apps/{slug}",
-        "created_at": "2018-07-30T09:30:17Z",
-        "updated_at": "2018-07-30T09:30:17Z",
-        "permissions": {"checks": "write"},
-        "events": ["check_run", "check_suite"],
-    }
-
-
-def of_check(repo: Repository, check: CheckRun) -> Json:
-    url = f"{repo.api}/check-runs/{check.id}"
-    return {
-        "id": check.id,
-        "name": check.name,
-        "node_id": node_id("CheckRun", check.id),
-        "head_sha": check.sha,
-        "external_id": "",
-        "url": url,
-        "html_url": f"{repo.html}/runs/{check.id}",
-        "details_url": check.details_url or f"{repo.html}/actions/runs/{check.id}",
-        "status": check.status,
-        "conclusion": check.conclusion,
-        "started_at": stamp(check.started_at),
-        "completed_at": stamp(check.completed_at),
-        "output": {
-            "title": check.title,
-            "summary": check.summary,
-            "text": check.text,
-            "annotations_count": len(check.annotations),
-            "annotations_url": f"{url}/annotations",
-        },
-        "check_suite": {"id": repo.suite_id(check.sha, check.app)},
-        "app": of_check_app(repo, check.app),
-        "pull_requests": [
-            {
-                "id": pull.id,
-                "number": pull.issue.number,
-                "url": f"{repo.api}/pulls/{pull.issue.number}",
-                "head": {"ref": pull.head, "sha": pull.head_sha},
-                "base": {"ref": pull.base, "sha": pull.base_sha},
-            }
-            for pull in repo.open_pulls()
-            if pull.head_sha == check.sha
-        ],
-    }
-
-
-def of_suite(repo: Repository, sha: str, app: str) -> Json:
-    checks = [check for check in repo.checks_of(sha) if check.app == app]
-    open_ones = [check for check in checks if check.status != "completed"]
-    failed = next(
-        (c.conclusion for c in checks if c.conclusion not in ("success", "neutral", "skipped")), None
-    )
-    number = repo.suite_id(sha, app)
-    return {
-        "id": number,
-        "node_id": node_id("CheckSuite", number),
-        "head_branch": repo.branch_at(sha),
-        "head_sha": sha,
-        "status": open_ones[0].status if open_ones else "completed",
-        "conclusion": None if open_ones else failed or "success",
-        "url": f"{repo.api}/check-suites/{number}",
-        "before": None,
-        "after": sha,
-        "pull_requests": [],
-        "app": of_check_app(repo, app),
-        "latest_check_runs_count": len(checks),
-        "check_runs_url": f"{repo.api}/check-suites/{number}/check-runs",
-        "created_at": stamp(repo.created_at),
-        "updated_at": stamp(repo.world.now()),
-    }
-
-
-def of_status(repo: Repository, status: Status) -> Json:
-    return {
-        "url": f"{repo.api}/statuses/{status.sha}",
-        "avatar_url": f"{repo.world.web}/avatars/u/{status.creator.id}",
-        "id": status.id,
-        "node_id": node_id("StatusContext", status.id),
-        "state": status.state,
-        "description": status.description,
-        "target_url": status.target_url,
-        "context": status.context,
-        "created_at": stamp(status.created_at),
-        "updated_at": stamp(status.created_at),
-    }
-
-
 def of_release(repo: Repository, release: Release) -> Json:
     url = f"{repo.api}/releases/{release.id}"
     return {
@@ -441,45 +343,4 @@ def of_hook(repo: Repository, hook: Hook) -> Json:
         "ping_url": f"{repo.api}/hooks/{hook.id}/pings",
         "deliveries_url": f"{repo.api}/hooks/{hook.id}/deliveries",
         "last_response": {"code": None, "status": "unused", "message": None},
-    }
-
-
-def of_app(world: World, app: App) -> Json:
-    return {
-        "id": app.id,
-        "slug": app.slug,
-        "node_id": node_id("App", app.id),
-        "owner": of_account(world, app.account),
-        "name": app.slug,
-        "description": "",
-        "external_url": world.web,
-        "html_url": f"{world.web}/apps/{app.slug}",
-        "created_at": "2024-01-01T00:00:00Z",
-        "updated_at": "2024-01-01T00:00:00Z",
-        "permissions": {"issues": "write", "contents": "write", "pull_requests": "write", "checks": "read"},
-        "events": ["issues", "issue_comment", "pull_request", "check_run"],
-        "installations_count": len(app.installations),
-    }
-
-
-def of_installation(world: World, app: App, number: int) -> Json:
-    owner = world.account(app.installations[number])
-    return {
-        "id": number,
-        "account": of_account(world, owner),
-        "repository_selection": "all",
-        "access_tokens_url": f"{world.api}/app/installations/{number}/access_tokens",
-        "repositories_url": f"{world.api}/installation/repositories",
-        "html_url": f"{world.web}/settings/installations/{number}",
-        "app_id": app.id,
-        "app_slug": app.slug,
-        "target_id": owner.id,
-        "target_type": owner.kind,
-        "permissions": {"issues": "write", "contents": "write", "pull_requests": "write", "checks": "read"},
-        "events": [],
-        "created_at": "2024-01-01T00:00:00Z",
-        "updated_at": "2024-01-01T00:00:00Z",
-        "single_file_name": None,
-        "suspended_by": None,
-        "suspended_at": None,
     }
