@@ -267,7 +267,9 @@ async def test_reviews_and_remarks(repo: Repo, here: Repository) -> None:
     work_on(here)
     pull = await repo.open_pull(title="A basket", body="", branch="orchard/shop-1", base="main")
     here.grant("ann", "write")
-    here.review(pull.number, "ann", "CHANGES_REQUESTED", "Not so", [{"path": "shop.py", "line": 1, "body": "y"}])
+    here.review(
+        pull.number, "ann", "CHANGES_REQUESTED", "Not so", [{"path": "shop.py", "line": 1, "body": "y"}]
+    )
     (review,) = await repo.reviews(pull.number)
     assert (review.verdict, review.author.login) == (ReviewVerdict.CHANGES_REQUESTED, "ann")
     (remark,) = await repo.review_comments(pull.number)
