@@ -23,8 +23,8 @@ from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
 from core.github.keeping import Parts
-from core.github.nudge import Nudge
 from core.github.service import GithubService
+from core.github.webhooks.nudge import Nudge
 from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine

@@ -10,8 +10,8 @@ from datetime import timedelta
 from bot.web.site import Site
 from bot.web.webhooks import Webhooks, limits
 from config.web_settings import WebSettings
-from core.github.deliveries import Deliveries
-from core.github.signers import Signers
+from core.github.webhooks.deliveries import Deliveries
+from core.github.webhooks.signers import Signers
 from core.runtime import Runtime
 from core.security.keys import Purpose
 from core.security.logins import LoginRules, Logins

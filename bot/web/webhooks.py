@@ -24,9 +24,9 @@ from bot.web.guard import client_key
 from bot.web.problem import Problem, problem_of
 from core.clock import Clock
 from core.errors import InvalidInput, NotAllowed, OrchardError
-from core.github.deliveries import Deliveries, Delivery, Receipt, Taken
-from core.github.signature import HEADER
-from core.github.signers import Signers
+from core.github.webhooks.deliveries import Deliveries, Delivery, Receipt, Taken
+from core.github.webhooks.signature import HEADER
+from core.github.webhooks.signers import Signers
 from core.security.audit import AuditKind
 from core.security.rate_limit import Limit, RateLimits, TooManyTries
 from core.store.auditor import Auditor

@@ -20,9 +20,9 @@ from core.domain.event import EventKind
 from core.domain.github import Link, LinkState
 from core.domain.lifecycles import ProjectStatus
 from core.errors import InvalidInput
+from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubUnreachable
 from core.github.lane import Lane
-from core.github.nudge import EVERYTHING, Nudge
-from core.github.trouble import GithubError, GithubForbidden, GithubGone, GithubUnreachable
+from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.orchestrator.github_desk import Taken
 from core.orchestrator.github_views import HookView, KeepingView, RateView
 from core.store import github_heard, github_issues, github_links, projects
@@ -30,8 +30,8 @@ from core.store.database import Store
 from core.store.transaction import Transaction
 
 if TYPE_CHECKING:  # what a start without any link does without
-    from core.github.facts import Rate, RepositoryFacts
-    from core.github.repo import Repo
+    from core.github.api.facts import Rate, RepositoryFacts
+    from core.github.api.repo import Repo
     from core.worker.remote_contract import Remote
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from core.clock import Clock
 from core.errors import NotFound, OrchardError
-from core.github.trouble import GithubError, GithubLimited
+from core.github.api.trouble import GithubError, GithubLimited
 from core.ids import new_id
 from core.wake import Wake
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from config.github_settings import ProjectGithub
 from config.settings import Settings
-from core.github.gateway import GithubGateway
-from core.github.hooks import Hooks
-from core.github.inbound import Inbound
+from core.github.api.gateway import GithubGateway
+from core.github.inward.inbound import Inbound
 from core.github.keeping import Parts
-from core.github.outbound import Outbound
-from core.github.pulls import Pulls
+from core.github.outward.outbound import Outbound
+from core.github.pulls.watch import Pulls
 from core.github.service import GithubService
+from core.github.webhooks.hooks import Hooks
 from core.orchestrator.commands import Commands
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups

@@ -18,7 +18,7 @@ from core.domain.event import Event, EventKind
 from core.errors import OrchardError, Unavailable
 from core.github.keeping import Keeping, Parts, usable
 from core.github.links import adopt
-from core.github.nudge import EVERYTHING, Nudge
+from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.ids import new_id
 from core.orchestrator.github_desk import Taken
 from core.orchestrator.github_views import FoundRepository, HookView, KeepingView, NotesView
@@ -110,7 +110,7 @@ class GithubService:
         return found[0].view() if found is not None else KeepingView(doing="", next_at=None)
 
     async def release_notes(self, project: str, sprint: int | None, publish: bool) -> NotesView:
-        from core.github.sprint_notes import sprint_notes
+        from core.github.outward.sprint_notes import sprint_notes
 
         return await self.store.read(lambda conn: sprint_notes(conn, project, sprint))
 

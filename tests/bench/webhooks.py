@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 import yaml
 
-from core.github.signature import signature
+from core.github.webhooks.signature import signature
 from tests.bench.figure import Figure, milliseconds, quantile
 from tests.bench.hooked import REPOSITORY, REPOSITORY_ID, SECRET
 

@@ -13,9 +13,9 @@ from core.domain.evidence import Evidence, Refusal, RefusalCode, Verdict
 from core.domain.lifecycles import CycleEvent, Phase, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Priority, Story, StoryState
-from core.github.gateway import GithubGateway
-from core.github.issue_text import parse_marks, parse_words, seen_of
-from core.github.outbound import Brought, Outbound
+from core.github.api.gateway import GithubGateway
+from core.github.inward.issue_text import parse_marks, parse_words, seen_of
+from core.github.outward.outbound import Brought, Outbound
 from core.store import cycles, gates, github_issues, github_links, projects, sprints, stories
 from core.store.database import Store, Transaction
 from tests.github_server.repository import Repository

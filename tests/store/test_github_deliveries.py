@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from core.github.deliveries import KEEP, Deliveries, Delivery, Taken
-from core.github.nudge import EVERYTHING, Nudge
+from core.github.webhooks.deliveries import KEEP, Deliveries, Delivery, Taken
+from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.store import github_heard, github_links
 
 SHOP, BANK = 1001, 1002

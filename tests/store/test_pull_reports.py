@@ -14,11 +14,11 @@ from core.domain.github import Check, CheckConclusion, Pull, PullState, ReviewSt
 from core.domain.lifecycles import CycleState, Phase
 from core.domain.story import Cycle, Hold, StoryState
 from core.errors import LostRace
-from core.github import pull_reports
-from core.github.facts import Person, PullFacts, ReviewVerdict
-from core.github.judging import Facts, Judgement, Outcome, Standing, Terms, judge
-from core.github.pull_reading import Seen, Vote, Wish
-from core.github.pull_text import FailedCheck, Remark
+from core.github.api.facts import Person, PullFacts, ReviewVerdict
+from core.github.pulls import reports as pull_reports
+from core.github.pulls.judging import Facts, Judgement, Outcome, Standing, Terms, judge
+from core.github.pulls.reading import Seen, Vote, Wish
+from core.github.pulls.text import FailedCheck, Remark
 from core.store import cycles, events, gates, leases, pulls, stories
 from core.store.transaction import Transaction
 

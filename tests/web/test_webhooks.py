@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from bot.web.webhooks import limits
-from core.github.nudge import EVENTS
-from core.github.signature import signature
+from core.github.webhooks.nudge import EVENTS
+from core.github.webhooks.signature import signature
 from core.security.audit import AuditKind
 from core.store import audit, github_heard, github_links
 
@@ -466,7 +466,7 @@ def test_a_projects_own_secret_signs_for_it_alone(linked, deliver, heard, monkey
     projects = {**configured.projects, "shop": shop.model_copy(update={"github": github})}
     changed = configured.model_copy(update={"projects": projects})
     monkeypatch.setattr(house.webhooks._signers, "_settings", lambda: changed)
-    monkeypatch.setattr("core.github.signers._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("core.github.webhooks.signers._LOOK_SECONDS", 0.0)
 
     def uses():
         found = linked.do(

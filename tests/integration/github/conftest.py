@@ -11,10 +11,10 @@ import pytest
 
 from core.clock import Clock
 from core.domain.github import Link, LinkState
-from core.github.connection import Connection
-from core.github.credentials import TokenCredential
-from core.github.repo import Repo
-from core.github.wire import Wire
+from core.github.api.connection import Connection
+from core.github.api.credentials import TokenCredential
+from core.github.api.repo import Repo
+from core.github.api.wire import Wire
 from tests.github_server.server import GithubServer
 
 

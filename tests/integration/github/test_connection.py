@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.domain.github import LinkState
-from core.github.connection import AT_ONCE, Connection
-from core.github.repo import Repo
-from core.github.trouble import (
+from core.github.api.connection import AT_ONCE, Connection
+from core.github.api.repo import Repo
+from core.github.api.trouble import (
     GithubError,
     GithubLimited,
     GithubUnauthorized,
@@ -212,7 +212,7 @@ async def test_an_endless_answer_is_not_read(
 ) -> None:
     here = github_server.repo("acme/shop")
     here.add_issue("A basket", "x" * 60_000)
-    monkeypatch.setattr("core.github.wire.MOST_BYTES", 10_000)
+    monkeypatch.setattr("core.github.api.wire.MOST_BYTES", 10_000)
     with pytest.raises(GithubUnreachable, match="too long"):
         await connect().read("/repos/acme/shop/issues/1", what="read it")
 

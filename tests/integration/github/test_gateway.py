@@ -26,8 +26,8 @@ from core.clock import SystemClock
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.errors import NotFound
-from core.github.gateway import GithubGateway
-from core.github.trouble import GithubGone, GithubUnauthorized
+from core.github.api.gateway import GithubGateway
+from core.github.api.trouble import GithubGone, GithubUnauthorized
 from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.security.keys import Key
@@ -262,6 +262,6 @@ async def listed_by_git(remote: Remote) -> str:
 
 
 def test_without_a_linked_project_nothing_of_it_is_imported() -> None:
-    program = "import sys, json; import core.github.gateway; print(json.dumps(sorted(sys.modules)))"
+    program = "import sys, json; import core.github.api.gateway; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"github", "requests", "jwt"} & set(json.loads(done.stdout))

@@ -20,9 +20,9 @@ from core.domain.github import Pull, PullState
 from core.domain.lifecycles import CycleEvent, CycleState, ProjectStatus, WorkflowFact, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Cycle, Priority, StoryState
-from core.github.gateway import GithubGateway
-from core.github.pulls import Pulls
-from core.github.trouble import GithubError, GithubUnauthorized
+from core.github.api.gateway import GithubGateway
+from core.github.api.trouble import GithubError, GithubUnauthorized
+from core.github.pulls.watch import Pulls
 from core.isolation.machine import probe_machine
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups

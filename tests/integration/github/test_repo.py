@@ -9,15 +9,15 @@ import pytest
 
 from config.github_settings import MergeMethod, Permission
 from core.domain.github import CheckConclusion
-from core.github.facts import (
+from core.github.api.facts import (
     IssueFacts,
     MergeResult,
     NotModified,
     Page,
     ReviewVerdict,
 )
-from core.github.repo import Repo
-from core.github.trouble import GithubForbidden, GithubGone, GithubMissing, GithubRefused
+from core.github.api.repo import Repo
+from core.github.api.trouble import GithubForbidden, GithubGone, GithubMissing, GithubRefused
 from tests.github_server.faults import Fault
 from tests.github_server.repository import Repository
 from tests.github_server.server import GithubServer

@@ -12,7 +12,7 @@ from config.loader import load
 from core.domain.event import EventKind
 from core.domain.github import LinkState
 from core.errors import NotAllowed, NotFound
-from core.github.trouble import GithubGone, GithubUnauthorized
+from core.github.api.trouble import GithubGone, GithubUnauthorized
 from core.runtime import open_runtime
 
 pytestmark = pytest.mark.timeout(120)

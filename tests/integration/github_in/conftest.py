@@ -19,8 +19,8 @@ from core.domain.github import IssueLink, Link
 from core.domain.lifecycles import CycleEvent, CycleState, ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Cycle, Story
-from core.github.gateway import GithubGateway
-from core.github.inbound import Inbound, SyncCount
+from core.github.api.gateway import GithubGateway
+from core.github.inward.inbound import Inbound, SyncCount
 from core.orchestrator.commands import Commands
 from core.orchestrator.registry import Registry
 from core.security.keys import Key

@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.event import EventKind
 from core.domain.story import Hold, Priority, StoryState
-from core.github.trouble import GithubError
+from core.github.api.trouble import GithubError
 from core.orchestrator.blocking import block
 from core.store import cycles, github_heard, pulls
 from core.store.transaction import Transaction

@@ -10,8 +10,8 @@ import pytest
 from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, WorkflowState
 from core.domain.story import Priority, StoryState
-from core.github.issue_text import parse_seen
-from core.github.trouble import GithubError
+from core.github.api.trouble import GithubError
+from core.github.inward.issue_text import parse_seen
 from tests.github_server.faults import Fault
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.clock import SystemClock
 from core.domain.story import StoryState
-from core.github.inbound import Inbound
-from core.github.issue_text import parse_seen, seen_words, words_of
+from core.github.inward.inbound import Inbound
+from core.github.inward.issue_text import parse_seen, seen_words, words_of
 from core.store import github_issues, stories
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest_asyncio
 from config.loader import load
 from core.bus import Bus
 from core.clock import SystemClock
-from core.github.gateway import GithubGateway
+from core.github.api.gateway import GithubGateway
 from core.security.keys import Key
 from core.security.secrets import Secrets
 from core.store.auditor import Auditor

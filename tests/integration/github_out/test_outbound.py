@@ -9,8 +9,8 @@ import pytest
 from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import EventKind
 from core.domain.story import StoryState
-from core.github.issue_text import parse_words
-from core.github.trouble import GithubError, GithubForbidden
+from core.github.api.trouble import GithubError, GithubForbidden
+from core.github.inward.issue_text import parse_words
 from core.known_secrets import known_secrets
 from core.store import approvals, cycles, github_heard, github_issues, github_milestones, sprints, stories
 from core.store.transaction import Transaction

@@ -9,8 +9,8 @@ import pytest
 from core.clock import SystemClock
 from core.domain.event import EventKind
 from core.domain.story import Story, StoryState
-from core.github.inbound import Inbound
-from core.github.trouble import GithubError
+from core.github.api.trouble import GithubError
+from core.github.inward.inbound import Inbound
 from core.store import events, stories
 from core.store.transaction import Transaction
 from tests.github_server.faults import ALWAYS, Fault

@@ -11,11 +11,11 @@ from enum import Enum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.github.check_parsers import newest, parse_check_run, parse_status
-from core.github.facts import PageKey
-from core.github.limits import hear
-from core.github.pages import first_page, following
-from core.github.parsers import (
+from core.github.api.check_parsers import newest, parse_check_run, parse_status
+from core.github.api.facts import PageKey
+from core.github.api.limits import hear
+from core.github.api.pages import first_page, following
+from core.github.api.parsers import (
     every,
     parse_annotation,
     parse_comment,
@@ -31,7 +31,7 @@ from core.github.parsers import (
     parse_review_comment,
     time_of,
 )
-from core.github.refusals import refusal, words_of
+from core.github.api.refusals import refusal, words_of
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 PARSERS: list[Callable[[object], object]] = [

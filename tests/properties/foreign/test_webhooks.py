@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.web.webhooks import payload_of
 from core.errors import InvalidInput
-from core.github.nudge import EVENTS, EVERYTHING, Nudge, nudge_of, repositories_of
+from core.github.webhooks.nudge import EVENTS, EVERYTHING, Nudge, nudge_of, repositories_of
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 NAMES = [

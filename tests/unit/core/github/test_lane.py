@@ -9,8 +9,8 @@ import pytest
 
 from core.clock import SystemClock
 from core.github import lane as lanes
+from core.github.api.trouble import GithubForbidden, GithubLimited, GithubUnreachable
 from core.github.lane import Lane
-from core.github.trouble import GithubForbidden, GithubLimited, GithubUnreachable
 
 
 class Work:

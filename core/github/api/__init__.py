@@ -1,0 +1,1 @@
+"""GitHub's API: credentials, requests, limits, answers as plain values."""

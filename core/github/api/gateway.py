@@ -1,0 +1,213 @@
+"""The way to GitHub: which credential a project's repository is asked with, and the sessions of all of them.
+
+A project's own token (its secret `github.token_secret`) comes first, then the GitHub App, then GITHUB_TOKEN.
+A credential has one session, whatever projects use it: GitHub counts by credential. PyGithub is imported, in
+a thread, when the first one is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from config.github_settings import GithubSettings
+from config.settings import Settings
+from core.clock import Clock
+from core.domain.github import Link, LinkState
+from core.errors import OrchardError
+from core.github.api.connection import AT_ONCE, Connection, Credential
+from core.github.api.credentials import (
+    AppCredential,
+    InstallationCredential,
+    TokenCredential,
+    installation_of,
+)
+from core.github.api.facts import Rate
+from core.github.api.repo import Repo
+from core.github.api.threads import started
+from core.github.api.trouble import GithubMissing, GithubUnauthorized
+from core.known_secrets import known_secrets
+from core.security.secrets import Secrets
+from core.store import github_links
+from core.store.database import Store
+from core.worker.remote_contract import Remote
+
+_AGENT = "Orchard"  # GitHub wants to know which program asks
+_PATIENCE_SECONDS = 120.0  # a longer wait for a limit is its caller's to plan
+_ACTOR = "orchard"
+
+
+class GithubGateway:
+    """`root`: the folder of orch-config.yaml. Settings are read at each call; what they change gets a new
+    session."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Callable[[], Settings],
+        secrets: Secrets,
+        *,
+        root: Path,
+        clock: Clock,
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._secrets = secrets
+        self._root = root
+        self._clock = clock
+        self._patience_seconds = patience_seconds
+        self._connections: dict[str, Connection] = {}  # by what makes it another one
+        self._users: dict[str, str] = {}  # who uses which
+        self._installations: dict[tuple[str, str], int] = {}
+        self._tokens: dict[tuple[str, str], tuple[int, str]] = {}  # projects' secrets by version
+
+    async def repo(self, project: str) -> Repo:
+        """Of the project's link. Raises NotFound without one, GithubUnauthorized without a credential."""
+        link = await self._store.read(lambda conn: github_links.get(conn, project))
+        return Repo(await self._connection(link), link)
+
+    async def named(self, project: str, repository: str) -> Repo:
+        """As `repo`, for a repository (OWNER/NAME) that the project is not linked with yet."""
+        link = Link(
+            project=project,
+            repository=repository,
+            repository_id=None,
+            default_branch="",
+            clone_url="",
+            html_url="",
+            state=LinkState.NEW,
+            trouble="",
+            linked_by="",
+            linked_at=self._clock.now(),
+            synced_at=None,
+            cursor="",
+            comments_cursor="",
+            configured=False,
+        )
+        return Repo(await self._connection(link), link)
+
+    async def remote(self, project: str) -> Remote | None:
+        """Where its commits go, and with what right (core.orchestrator.remote_access). None: no link. GitHub
+        is asked where it has never answered for the link yet. Raises GithubError."""
+        link = await self._store.read(lambda conn: github_links.find(conn, project))
+        if link is None:
+            return None
+        connection = await self._connection(link)
+        url = link.clone_url or (await Repo(connection, link).about()).clone_url
+        token = await connection.credential.token()
+        # The user's name does not count; this one is GitHub's own for an app's token.
+        shown = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
+        known_secrets.learn((shown, f"Basic {shown}"))
+        header = f"Authorization: Basic {shown}"
+        if urlsplit(url).scheme != urlsplit(self._github().api_url).scheme:
+            header = ""  # never in the clear where the API is not
+        return Remote(repository=link.repository, url=url, header=header)
+
+    def rates(self) -> tuple[Rate, ...]:
+        """Of each credential that was used."""
+        return tuple(each.rate() for each in self._connections.values())
+
+    async def close(self) -> None:
+        for each in self._connections.values():
+            each.close()
+        self._connections.clear()
+        self._users.clear()
+
+    def _github(self) -> GithubSettings:
+        return self._settings().global_.github
+
+    async def _connection(self, link: Link) -> Connection:
+        settings = self._settings()
+        own = settings.projects.get(link.project)
+        if own is not None and (name := own.github.token_secret) is not None:
+            token = await self._own_token(link.project, name)
+            return await self._with_token(f"the secret {name} of {link.project}", token)
+        if settings.global_.github.app_id is not None:
+            return await self._of_installation(link)
+        if settings.github_token is not None:
+            return await self._with_token("GITHUB_TOKEN", settings.github_token.get_secret_value())
+        raise GithubUnauthorized(
+            f"Orchard has no credential for {link.repository}.",
+            why="Neither GITHUB_TOKEN nor a GitHub App is set, nor a token of the project's own.",
+            hint="Put GITHUB_TOKEN into .env, or name the project's secret: github.token_secret.",
+        )
+
+    async def _own_token(self, project: str, name: str) -> str:
+        """Handed out again only when it was rotated: each time is a row of the audit log."""
+        listed = {each.name: each.version for each in await self._secrets.listed(project)}
+        version, token = self._tokens.get((project, name), (0, ""))
+        if name in listed and listed[name] == version:
+            return token
+        try:
+            handed = await self._secrets.hand_out(project, (name,), actor=_ACTOR, process="GitHub's API")
+        except OrchardError as error:
+            raise GithubUnauthorized(error.message, why=error.why, hint=error.hint) from error
+        token = handed.environment((), {})[name].strip()
+        self._tokens[project, name] = (listed.get(name, 0), token)
+        return token
+
+    async def _with_token(self, name: str, token: str) -> Connection:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return await self._session(name, digest, lambda: TokenCredential(name, token))
+
+    async def _of_installation(self, link: Link) -> Connection:
+        github = self._github()
+        assert github.app_id is not None
+        assert github.app_private_key_file is not None
+        app_id, key_file = github.app_id, self._root / github.app_private_key_file
+        wire = await _wire_module()
+        app = await self._session(
+            f"app {app_id}",
+            f"app {app_id} {key_file}",
+            lambda: AppCredential(app_id, key_file, wire.app_token),
+        )
+        number = github.app_installation_id or await self._installation(app, link)
+        name = f"app {app_id} installation {number}"
+        return await self._session(
+            name, f"{name} {key_file}", lambda: InstallationCredential(app, number, self._clock)
+        )
+
+    async def _installation(self, app: Connection, link: Link) -> int:
+        key = (app.base_url + app.credential.name, link.repository)
+        if key not in self._installations:
+            try:
+                self._installations[key] = await installation_of(app, link.repository)
+            except GithubMissing as error:
+                raise GithubUnauthorized(
+                    f"{app.credential.name.capitalize()} is not installed for {link.repository}.",
+                    why=error.why,
+                    hint="Install it there, on the app's page at GitHub; or correct the repository's name.",
+                    status=error.status,
+                ) from error
+        return self._installations[key]
+
+    async def _session(self, user: str, what: str, credential: Callable[[], Credential]) -> Connection:
+        """`user` has another one than the last time when it, or GitHub's address, is another now."""
+        github = self._github()
+        key = f"{github.api_url} {github.request_seconds:g} {what}"
+        module = await _wire_module()
+        if key not in self._connections:
+            wire = module.Wire(
+                github.api_url, seconds=github.request_seconds, agent=_AGENT, connections=AT_ONCE
+            )
+            self._connections[key] = Connection(
+                credential(),
+                wire,
+                clock=self._clock,
+                request_seconds=github.request_seconds,
+                patience_seconds=self._patience_seconds,
+            )
+        before, self._users[user] = self._users.get(user, key), key
+        if before not in self._users.values():
+            self._connections.pop(before).close()
+        return self._connections[key]
+
+
+async def _wire_module() -> Any:
+    return await started(lambda: importlib.import_module("core.github.api.wire"), "github import")

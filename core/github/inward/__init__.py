@@ -1,0 +1,1 @@
+"""From GitHub to the backlog: issues, comments, milestones."""

@@ -1,0 +1,1 @@
+"""From the store to GitHub: one comment a story, labels, issues, milestones, releases."""

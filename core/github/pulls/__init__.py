@@ -1,0 +1,1 @@
+"""Stories' pull requests."""

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from core.github.webhooks.nudge import EVERYTHING, Named, Nudge, nudge_of, repositories_of
+
+A, B = "a" * 40, "b" * 40
+ZEROS = "0" * 40
+PULL = {"number": 7, "head": {"sha": A, "ref": "orchard/shop-3"}}
+
+NUDGES = [
+    ("issues", {"issue": {"number": 5}}, Nudge(issues=frozenset({5}))),
+    ("issue_comment", {"issue": {"number": 5}}, Nudge(issues=frozenset({5}))),
+    ("issue_comment", {"issue": {"number": 7, "pull_request": {"url": "x"}}}, Nudge(pulls=frozenset({7}))),
+    (
+        "pull_request",
+        {"number": 7, "pull_request": PULL},
+        Nudge(pulls=frozenset({7}), commits=frozenset({A}), branches=frozenset({"orchard/shop-3"})),
+    ),
+    ("pull_request_review", {"pull_request": {"number": 7}}, Nudge(pulls=frozenset({7}))),
+    ("pull_request_review_comment", {"pull_request": {"number": 7}}, Nudge(pulls=frozenset({7}))),
+    (
+        "check_run",
+        {"check_run": {"head_sha": A, "pull_requests": [{"number": 7}, {"number": 8}]}},
+        Nudge(commits=frozenset({A}), pulls=frozenset({7, 8})),
+    ),
+    ("check_suite", {"check_suite": {"head_sha": B, "pull_requests": []}}, Nudge(commits=frozenset({B}))),
+    ("workflow_run", {"workflow_run": {"head_sha": B}}, Nudge(commits=frozenset({B}))),
+    ("workflow_job", {"workflow_job": {"head_sha": B}}, Nudge(commits=frozenset({B}))),
+    ("status", {"sha": A, "state": "success"}, Nudge(commits=frozenset({A}))),
+    (
+        "push",
+        {"ref": "refs/heads/feature/x", "before": A, "after": B},
+        Nudge(commits=frozenset({B}), branches=frozenset({"feature/x"})),
+    ),
+    ("push", {"ref": "refs/heads/main", "after": ZEROS}, Nudge(branches=frozenset({"main"}))),
+    ("push", {"ref": "refs/tags/v1", "after": A}, None),
+    ("create", {"ref": "main", "ref_type": "branch"}, Nudge(branches=frozenset({"main"}))),
+    ("delete", {"ref": "v1", "ref_type": "tag"}, None),
+    ("repository", {"action": "renamed"}, EVERYTHING),
+    ("milestone", {"action": "edited", "milestone": {"number": 1}}, EVERYTHING),
+    ("label", {"action": "edited"}, EVERYTHING),
+    ("installation", {"action": "suspend"}, EVERYTHING),
+    ("star", {"action": "created"}, None),
+    ("fork", {}, None),
+    ("", {}, None),
+]
+
+
+@pytest.mark.parametrize(("event", "payload", "expected"), NUDGES)
+def test_a_payload_says_where_to_look(event, payload, expected):
+    assert nudge_of(event, payload) == expected
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"issue": None, "pull_request": None, "check_run": None, "sha": None, "ref": None},
+        {"issue": {"number": True}, "pull_request": {"number": "7"}, "check_run": {"head_sha": "A" * 40}},
+        {"issue": {"number": -1}, "pull_request": [7], "check_run": {"pull_requests": {"number": 7}}},
+        {"issue": {"number": 2**64}, "sha": "main", "ref": "x" * 300, "after": "../../etc"},
+    ],
+)
+def test_what_cannot_be_understood_has_everything_read(broken):
+    for event in ("issues", "issue_comment", "pull_request", "check_run", "status", "push"):
+        assert nudge_of(event, broken) == EVERYTHING
+
+
+def test_two_nudges_are_one():
+    first, second = Nudge(issues=frozenset({1}), commits=frozenset({A})), Nudge(issues=frozenset({2}))
+    assert first | second == Nudge(issues=frozenset({1, 2}), commits=frozenset({A}))
+    assert first | EVERYTHING == EVERYTHING
+    assert Nudge() | Nudge() == Nudge()
+
+
+def test_a_long_list_becomes_everything():
+    payload = {"check_run": {"head_sha": A, "pull_requests": [{"number": n} for n in range(1, 102)]}}
+    assert nudge_of("check_run", payload) == EVERYTHING
+
+
+def test_the_repository_is_named_by_its_id():
+    payload = {"repository": {"id": 186853002, "name": "hello", "full_name": "octo-org/Hello.World"}}
+    assert repositories_of(payload) == (Named(id=186853002, full_name="octo-org/Hello.World"),)
+    added = {"repositories_added": [{"id": 5, "full_name": "o/r"}, {"id": 5}, {"id": 0}, None, "o/r"]}
+    assert repositories_of(added) == (Named(id=5, full_name="o/r"),)
+
+
+@pytest.mark.parametrize("name", ["", "o", "o/..", "o/r;--", "o/\ud800", "o/r\0", None, 7, ["o/r"], "o/r\n"])
+def test_a_name_that_can_be_none_is_left_out(name):
+    assert repositories_of({"repository": {"id": 5, "full_name": name}}) in (
+        (Named(id=5, full_name=""),),
+        (Named(id=5, full_name="o/r"),),
+    )
