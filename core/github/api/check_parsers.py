@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from core.domain.github import Check, CheckConclusion
 from core.github.api.facts import CheckRun
@@ -10,7 +11,10 @@ from core.github.api.parsers import Object, number_of, obj, text_of, time_of
 
 # https://docs.github.com/en/rest/checks/runs: a run has a conclusion once its status is "completed".
 _PASSED = frozenset({"success", "neutral", "skipped"})
+_GIVEN_UP = frozenset({"cancelled", "stale"})  # by somebody or by GitHub: it says nothing of the commit
 _LONGEST_SUMMARY = 200
+
+K = TypeVar("K")
 
 
 def parse_check_run(value: object) -> CheckRun | None:
@@ -29,6 +33,7 @@ def parse_check_run(value: object) -> CheckRun | None:
         ),
         id=number_of(found.get("id")),
         app=text_of(obj(found.get("app")).get("slug")),
+        suite=number_of(obj(found.get("check_suite")).get("id")),
         raw=word,
         title=title,
         text="\n\n".join(part for part in (summary, text_of(output.get("text"))) if part),
@@ -63,6 +68,7 @@ def parse_status(value: object) -> CheckRun | None:
         ),
         id=None,
         app="",
+        suite=None,
         raw=state,
         title=said,
         text="",
@@ -73,13 +79,26 @@ def parse_status(value: object) -> CheckRun | None:
 
 
 def newest(runs: Iterable[CheckRun]) -> tuple[CheckRun, ...]:
-    """The newest of each name and app, by name: what was run again counts by its last run."""
-    found: dict[tuple[str, str], CheckRun] = {}
+    """The newest of each name, app and suite, by name: what was run again counts by its last run.
+
+    Two workflows, or one that begins at a push and at a pull request, may each have a job of the same name on
+    one commit: those are two suites, and both count. Only one that was given up gives way to a newer suite's.
+    """
+    found: dict[tuple[str, str, int], CheckRun] = {}
+    last: dict[tuple[str, str], CheckRun] = {}
     for run in runs:
-        key = (run.check.name, run.app)
-        if key not in found or _age(found[key]) <= _age(run):
-            found[key] = run
-    return tuple(found[key] for key in sorted(found))
+        _keep(found, (run.check.name, run.app, run.suite or 0), run)
+        _keep(last, (run.check.name, run.app), run)
+    return tuple(
+        run
+        for (name, app, _), run in sorted(found.items(), key=lambda each: each[0])
+        if run.raw not in _GIVEN_UP or run is last[name, app]
+    )
+
+
+def _keep(found: dict[K, CheckRun], key: K, run: CheckRun) -> None:
+    if key not in found or _age(found[key]) <= _age(run):
+        found[key] = run
 
 
 def _age(run: CheckRun) -> tuple[str, str, int]:
@@ -88,5 +107,7 @@ def _age(run: CheckRun) -> tuple[str, str, int]:
 
 
 def _line(text: str) -> str:
-    line = next((each.strip() for each in text.splitlines() if each.strip()), "")
+    """The first that is to be read: apps keep notes of their own in comments."""
+    lines = (each.strip() for each in text.splitlines())
+    line = next((each for each in lines if each and not each.startswith("<!--")), "")
     return line if len(line) <= _LONGEST_SUMMARY else line[: _LONGEST_SUMMARY - 1] + "…"

@@ -190,6 +190,7 @@ class CheckRun:
     check: Check
     id: int | None  # None: a commit status
     app: str  # the app's slug; "" for a commit status
+    suite: int | None  # its check suite's id: one an app, of GitHub Actions one a workflow run
     raw: str  # GitHub's own word: its conclusion, status or state
     title: str
     text: str  # its summary and text, Markdown
