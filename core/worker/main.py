@@ -50,6 +50,7 @@ async def serve(
     if gone.done():
         logger.warning("the control plane has gone")
         await worker.kill()
+        await asyncio.wait(tasks[:1], timeout=_STOP_SECONDS)  # handlers end the commands that they wait for
     else:
         worker.wish_end()
         await peer.settle(_STOP_SECONDS)
