@@ -25,7 +25,7 @@ from core.github.lane import Lane
 from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.orchestrator.github_desk import Taken
 from core.orchestrator.github_views import HookView, KeepingView, RateView
-from core.store import github_heard, github_issues, github_links, projects
+from core.store import github_heard, github_links, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
 
@@ -129,6 +129,7 @@ class Keeping:
         self._meeting = asyncio.Lock()
         self._met_at: datetime | None = None
         self._all = False  # every story is to be compared with what GitHub shows
+        self._all_at: float | None = None  # when that was done last
         self._doubted: set[int] = set()  # issues that no listing may say what became of
         self.taken = Counts()  # since it is kept
 
@@ -192,19 +193,19 @@ class Keeping:
 
     async def _tell(self) -> float | None:
         await self._meet()
-        everything, self._all = self._all, False
+        now = self._clock.monotonic()
+        everything = self._all or self._all_at is None or now - self._all_at >= TELL_ALL_SECONDS
+        self._all = False
         try:
-            ids = await self._store.read(self._issues) if everything else None
-            brought = await self._parts.outbound.bring(self.project, ids)
+            brought = await self._parts.outbound.bring(self.project, None if everything else ())
         except BaseException:
             self._all = self._all or everything
             raise
+        if everything:
+            self._all_at = now
         for problem in brought.problems:
             _log.warning("github: %s: %s", self.project, problem)
         return brought.again_in
-
-    def _issues(self, conn: sqlite3.Connection) -> list[str]:
-        return [one.story_id for one in github_issues.of_project(conn, self.project)]
 
     async def _meet(self) -> None:
         """Asks who the repository is, where that is not known, or was in trouble, or some time ago."""

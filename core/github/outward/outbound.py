@@ -259,8 +259,9 @@ def _at_work(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
 def _differing(conn: sqlite3.Connection, project: str) -> list[str]:
     """Of all that are issues, those of which something may have to be said."""
     found = []
+    known = {story.id: story for story in stories.of_project(conn, project)}
     for link in github_issues.of_project(conn, project):
-        story, told = stories.get(conn, link.story_id), parse_told(link.told)
+        story, told = known[link.story_id], parse_told(link.told)
         if story.state in OVER and (told.over or (story.state is StoryState.REMOVED and not link.told)):
             continue
         seen = parse_seen(link.seen)
