@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.types import Message, Receive, Scope
 
 from bot.web.problem import Problem
+
+_DRAIN_BYTES = 64 * 1024 * 1024
+_DRAIN_SECONDS = 5.0
+_DRAIN_PAUSE_SECONDS = 1.0  # without a byte
 
 
 class Unfit(Exception):
@@ -53,6 +58,24 @@ async def read_body(
                     return b"".join(parts)
     except TimeoutError:
         raise Unfit(_said(408, "The request was too slow.", f"It took over {seconds:g} seconds.")) from None
+
+
+async def drain(scope: Scope, receive: Receive) -> None:
+    """Throws away what a refused client is still sending: were the connection closed over it, the refusal
+    would be thrown away with it (RFC 9112, 9.6). Ends when the body does, when the client leaves or pauses,
+    and at bounds of time and size."""
+    names = {name for name, _ in scope["headers"]}
+    if not names & {b"content-length", b"transfer-encoding"} or b"expect" in names:
+        return  # there is no body, or it only comes when it is asked for
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while size < _DRAIN_BYTES:
+                async with asyncio.timeout(_DRAIN_PAUSE_SECONDS):
+                    message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

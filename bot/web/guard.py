@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.web.body import Gone, Unfit, busy, read_body, replay
+from bot.web.body import Gone, Unfit, busy, drain, read_body, replay
 from bot.web.problem import Problem, fault, problem_of
 from bot.web.site import SAFE_METHODS, Request, Site
 from core.clock import Clock
@@ -100,7 +100,7 @@ class Guard:
         asked = request_of(scope)
         scope.setdefault("state", {})
         scope["state"] |= {"asked": asked, "client": self._site.client_of(asked), "cookies": []}
-        answer = _Answer(self._site, scope, send)
+        answer = _Answer(self._site, scope, receive, send)
         try:
             if (refused := self._refused(scope, asked)) is not None:
                 await answer.refuse(refused)
@@ -128,7 +128,7 @@ class Guard:
                 return
             number = new_id("fault")
             log.exception("%s: %s %r failed", number, asked.method, scope["path"][:200])
-            await answer.refuse(fault(number))
+            await answer.refuse(fault(number), unread=False)
 
     def _refused(self, scope: Scope, asked: Request) -> Problem | None:
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
@@ -193,9 +193,10 @@ def request_of(scope: Scope) -> Request:
 class _Answer:
     """Of one request; adds the headers that every answer has."""
 
-    def __init__(self, site: Site, scope: Scope, send: Send) -> None:
+    def __init__(self, site: Site, scope: Scope, receive: Receive, send: Send) -> None:
         self._site = site
         self._scope = scope
+        self._receive = receive
         self._send = send
         self.started = False
 
@@ -216,7 +217,8 @@ class _Answer:
         headers += [(b"set-cookie", cookie.encode()) for cookie in self._scope["state"]["cookies"]]
         return headers
 
-    async def refuse(self, problem: Problem) -> None:
+    async def refuse(self, problem: Problem, *, unread: bool = True) -> None:
+        """`unread`: the request's body is not read, or not to its end."""
         if self.started:
             return
         if self._scope["type"] == "websocket":
@@ -225,7 +227,10 @@ class _Answer:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(problem.body))]
         headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": problem.body})
+        await self._send({"type": "http.response.body", "body": problem.body, "more_body": unread})
+        if unread:  # the client has its whole answer, whose length it knows; then the connection is closed
+            await drain(self._scope, self._receive)
+            await self._send({"type": "http.response.body"})
 
 
 def _foreign(status: int, message: str, why: str, hint: str) -> Problem:

@@ -139,11 +139,11 @@ def test_a_body_that_is_too_large_is_not_even_waited_for(house, raw):
         house.port,
         house.port,
     )
-    told = raw(head + b"Content-Length: 99999999999\r\n\r\n")
+    told = raw(head + b"Content-Length: 99999999999\r\n\r\n", enough=b"sets the bound")
     assert b" 413 " in told.splitlines()[0]
     assert b"too_large" in told
     chunk = b"%x\r\n%s\r\n" % (65536, b"a" * 65536)
-    chunked = raw(head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 6)
+    chunked = raw(head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 6, enough=b"sets the bound")
     assert b" 413 " in chunked.splitlines()[0]
 
 

@@ -393,11 +393,25 @@ def test_nothing_that_is_signed_is_a_fault(deliver, seed):
 
 def test_a_body_over_the_bound_is_refused_before_it_is_sent(linked, raw):
     head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % (PATH.encode(), linked.port)
-    told = raw(head + b"Content-Length: %d\r\n\r\n" % (5120 * 1024 + 1))
+    told = raw(head + b"Content-Length: %d\r\n\r\n" % (5120 * 1024 + 1), enough=b"sets the bound")
     assert b" 413 " in told.splitlines()[0]
     assert b"github.webhook_max_body_kb" in told
     chunk = b"%x\r\n%s\r\n" % (2**20, b"a" * 2**20)
-    assert b" 413 " in raw(head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 6).splitlines()[0]
+    told = raw(head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 6, enough=b"sets the bound")
+    assert b" 413 " in told.splitlines()[0]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_sends_on_reads_its_refusal(linked, raw, chunked):
+    head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % (PATH.encode(), linked.port)
+    piece = b"a" * 2**20
+    if chunked:
+        parts = [head + b"Transfer-Encoding: chunked\r\n\r\n", *[b"%x\r\n%s\r\n" % (2**20, piece)] * 20]
+    else:
+        parts = [head + b"Content-Length: %d\r\n\r\n" % (20 * 2**20), *[piece] * 20]
+    told = raw(*parts, enough=b"sets the bound")
+    assert b" 413 " in told.splitlines()[0]
+    assert b"connection: close" in told.lower()
 
 
 def test_a_large_one_within_it_is_taken(deliver, heard):
