@@ -129,16 +129,17 @@ async def open_runtime(
         mirror = Mirror(store, bus, wanted=lambda name: _is_mirrored(registry, name))
         await stack.enter_async_context(running(mirror.run(), "the mirror", vital=False))
         github = GithubService(store, bus, clock, lambda: registry.configuration.settings)
+        engine = _engine(work, setups)
         commands = Commands(
             store,
             registry,
-            _engine(work, setups),
+            engine,
             started_at=clock.now(),
             isolation=str(machine.strongest),
             vault=vault,
             github=github,
         )
-        await stack.enter_async_context(_github(github, registry, work, setups, secrets, commands))
+        await stack.enter_async_context(_github(github, registry, work, setups, secrets, engine))
         await stack.enter_async_context(
             serve_control(admitted(commands, AT_THE_MACHINE), socket_path(state_path))
         )
@@ -164,7 +165,7 @@ async def _github(
     work: Work,
     setups: Setups,
     secrets: Secrets,
-    commands: Commands,
+    engine: RunningEngine,
 ) -> AsyncIterator[None]:
     """Repositories that projects are linked with, kept; without a link it only listens."""
 
@@ -177,7 +178,7 @@ async def _github(
             secrets=secrets,
             root=registry.configuration.root,
             publishing=work.dispatcher.publishing,
-            commands=commands,
+            engine=engine,
         )
         return made
 

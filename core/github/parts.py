@@ -14,7 +14,7 @@ from core.github.outward.outbound import Outbound
 from core.github.pulls.watch import Pulls
 from core.github.service import GithubService
 from core.github.webhooks.hooks import Hooks
-from core.orchestrator.commands import Commands
+from core.orchestrator.commands.topic import Engine
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups
 from core.security.secrets import Secrets
@@ -28,7 +28,7 @@ def make_parts(
     secrets: Secrets,
     root: Path,
     publishing: Publishing,
-    commands: Commands,
+    engine: Engine,
 ) -> Parts:
     def of_project(name: str) -> ProjectGithub:
         return setups.settings(name).github
@@ -37,7 +37,7 @@ def make_parts(
     gateway = GithubGateway(store, settings, secrets, root=root, clock=clock)
     return Parts(
         gateway=gateway,
-        inbound=Inbound(store, gateway, of_project, clock, commands),
+        inbound=Inbound(store, gateway, of_project, clock, engine),
         pulls=Pulls(store, gateway, publishing, setups, clock),
         outbound=Outbound(store, gateway, of_project, clock),
         hooks=Hooks(store, gateway, settings, secrets),

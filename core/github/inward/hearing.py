@@ -23,13 +23,15 @@ from core.github.api.repo import Repo
 from core.github.api.trouble import GithubForbidden, GithubMissing, GithubRefused
 from core.github.inward.comment_words import HELP, Ask, Request, parse_comment
 from core.github.inward.issue_entry import part
+from core.github.inward.steering import Steering, steer
 from core.github.inward.taking_in import actor_of, is_same_login
 from core.github.markers import marked, marker
 from core.known_secrets import known_secrets
 from core.orchestrator import overview
 from core.orchestrator.commands import backlog
 from core.orchestrator.commands.cycles import release_story, skip_story, suggest_fix
-from core.orchestrator.commands.interventions import Interventions, keep_steering, stop_story
+from core.orchestrator.commands.interventions import stop_story
+from core.orchestrator.commands.topic import Engine
 from core.store import cycles, github_heard, github_issues, stories
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -94,7 +96,7 @@ class _Heard:
 
     answer: Answer
     story: Story | None = None
-    steered: str = ""
+    steers: bool = False
     cancels: bool = False
     nudges: bool = False
 
@@ -109,7 +111,8 @@ class Hearing:
         project: str,
         settings: ProjectGithub,
         permissions: Permissions,
-        commands: Interventions,
+        engine: Engine,
+        steering: Steering,
         *,
         me: str,
         not_before: str,
@@ -121,7 +124,8 @@ class Hearing:
         self._project = project
         self._settings = settings
         self._permissions = permissions
-        self._commands = commands
+        self._engine = engine
+        self._steering = steering
         self._me = me
         self._not_before = not_before
 
@@ -174,7 +178,7 @@ class Hearing:
         done = await self._store.write(act)
         if done is None:
             return 0
-        await self._follow_up(done, actor_of(login))
+        await self._follow_up(done)
         await self._answer(done.answer)
         return 1
 
@@ -204,9 +208,7 @@ class Hearing:
             case Ask.HELP:
                 return _Heard(answer=answer(_DONE, HELP))
             case Ask.STATUS:
-                view = overview.story_view(
-                    tx.conn, stories.get(tx.conn, story_id), self._commands.why_it_waits
-                )
+                view = overview.story_view(tx.conn, stories.get(tx.conn, story_id), self._engine.why)
                 said = f"{story_id} is {view.status}. {view.why}".strip()
                 return _Heard(answer=answer(_DONE, quoting.paragraphs(said)))
             case Ask.STOP:
@@ -229,19 +231,19 @@ class Hearing:
         if cycle is not None and cycle.blocked_reason:  # what is said of it is how it may go on
             fixed = suggest_fix(tx, story_id, text, actor=actor)
             return _Heard(answer=answer(_DONE), story=fixed, nudges=True)
-        return _Heard(answer=answer(_DONE), story=keep_steering(tx, story_id, text), steered=text)
+        return _Heard(answer=answer(_DONE), story=steer(tx, story_id, text, actor=actor), steers=True)
 
-    async def _follow_up(self, done: _Heard, actor: str) -> None:
+    async def _follow_up(self, done: _Heard) -> None:
         """The store has it; this is for what runs now, and its failure loses nothing."""
         if done.story is None:
             return
         try:
-            if done.steered:
-                await self._commands.pass_steering_on(done.story, done.steered, actor=actor)
+            if done.steers:
+                await self._steering.pass_on(self._project)
             if done.cancels:
-                await self._commands.end_run(done.story)
+                await self._engine.cancel(self._project, done.story.id)
             if done.nudges:
-                self._commands.let_run(done.story)
+                self._engine.nudge(done.story.id)
         except OrchardError as error:
             _log.warning("%s: what a comment asked did not reach what runs: %s", done.story.id, error)
 

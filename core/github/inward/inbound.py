@@ -28,9 +28,10 @@ from core.github.api.trouble import GithubMissing
 from core.github.inward.hearing import Hearing, Permissions
 from core.github.inward.issue_entry import ACTOR, Entry, Snapshot, Taken, end_gone, end_unwanted, snapshot
 from core.github.inward.milestone_plans import MilestonePlans, replan
+from core.github.inward.steering import Steering
 from core.github.inward.taking_in import Wish
 from core.known_secrets import known_secrets
-from core.orchestrator.commands.interventions import Interventions
+from core.orchestrator.commands.topic import Engine
 from core.store import github_issues, github_links, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -69,13 +70,14 @@ class Inbound:
         gateway: Gateway,
         settings: Callable[[str], ProjectGithub],
         clock: Clock,
-        commands: Interventions,
+        engine: Engine,
     ) -> None:
         self._store = store
         self._gateway = gateway
         self._settings = settings
-        self._commands = commands
         self._clock = clock
+        self._engine = engine
+        self._steering = Steering(store, engine)
         self._permissions = Permissions(clock)
         self._read_again_at: dict[str, float] = {}
         self._turn: dict[str, int] = {}
@@ -87,7 +89,8 @@ class Inbound:
         """
         settings = self._settings(project)
         repo = await self._gateway.repo(project)
-        look = _Look(self._store, repo, project, settings, await repo.me(), self._commands)
+        look = _Look(self._store, repo, project, settings, await repo.me(), self._engine, self._steering)
+        await self._steering.pass_on(project)  # what a killed Orchard had kept
         link, held = await look.begin()
         count = Taken()
         planned = False
@@ -138,14 +141,16 @@ class _Look:
         project: str,
         settings: ProjectGithub,
         me: str,
-        commands: Interventions,
+        engine: Engine,
+        steering: Steering,
     ) -> None:
         self._store = store
         self._repo = repo
         self._project = project
         self._settings = settings
         self._me = me
-        self._commands = commands
+        self._engine = engine
+        self._steering = steering
         self._wish = Wish(
             label=settings.label,
             milestone=settings.milestone,
@@ -260,11 +265,10 @@ class _Look:
     async def _follow_up(self, taken: Taken, count: Taken) -> None:
         """The store has it all; what runs is told, and a failure of that loses nothing."""
         count.add(taken)
+        await self._steering.pass_on(self._project)
         try:
             for story in taken.to_cancel:
-                await self._commands.end_run(story)
-            for story, text in taken.to_steer:
-                await self._commands.pass_steering_on(story, text, actor=ACTOR)
+                await self._engine.cancel(self._project, story.id)
         except OrchardError as error:
             _log.warning("%s: a change of an issue did not reach what runs: %s", self._project, error)
 
@@ -279,7 +283,8 @@ class _Look:
             self._project,
             self._settings,
             permissions,
-            self._commands,
+            self._engine,
+            self._steering,
             me=self._me,
             not_before=linked_at,
         )

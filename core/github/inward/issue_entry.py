@@ -19,6 +19,7 @@ from core.domain.story import OVER, Priority, Story, StoryState
 from core.errors import NotAllowed, OrchardError
 from core.github.api.facts import IssueFacts
 from core.github.inward.issue_text import parse_seen
+from core.github.inward.steering import steer
 from core.github.inward.taking_in import (
     Act,
     Decision,
@@ -34,7 +35,6 @@ from core.github.inward.taking_in import (
 from core.github.markers import STORY, name_in
 from core.orchestrator.commands import backlog
 from core.orchestrator.commands.cycles import skip_story
-from core.orchestrator.commands.interventions import keep_steering
 from core.orchestrator.commands.sprints import plan_sprint
 from core.store import cycles, github_issues, sprints, stories
 from core.store.transaction import Transaction
@@ -53,7 +53,6 @@ class Taken:
     reopened: int = 0
     unsure: set[int] = field(default_factory=set)  # numbers of issues that are to be read once more
     to_cancel: list[Story] = field(default_factory=list)  # what runs for them
-    to_steer: list[tuple[Story, str]] = field(default_factory=list)
     moved: list[tuple[Story, int | None]] = field(default_factory=list)  # and the milestones' numbers
 
     def add(self, other: Taken) -> None:
@@ -189,7 +188,7 @@ class Entry:
         changes = dict(decision.changes)
         if story.state is StoryState.ACTIVE:
             if changes:
-                _change_at_work(tx, story, issue.number, changes, taken)
+                _change_at_work(tx, story, issue.number, changes)
         elif changes:
             backlog.edit_story(tx, story.id, changes, actor=ACTOR)
         if decision.priority is not None:
@@ -198,9 +197,7 @@ class Entry:
         _tell(tx, story, issue.number, issue.url, "edited")
 
 
-def _change_at_work(
-    tx: Transaction, story: Story, number: int, changes: dict[str, Any], taken: Taken
-) -> None:
+def _change_at_work(tx: Transaction, story: Story, number: int, changes: dict[str, Any]) -> None:
     """The record is changed; its agent is told, where it can still heed that."""
     stories.edit(tx, story.id, states=(StoryState.ACTIVE,), **changes)
     backlog.tell(tx, EventKind.STORY_EDITED, story, ACTOR, {"fields": sorted(changes)})
@@ -208,7 +205,7 @@ def _change_at_work(
         return
     try:
         with part(tx):
-            taken.to_steer.append((keep_steering(tx, story.id, text), text))
+            steer(tx, story.id, text, actor=ACTOR)
     except NotAllowed:
         return  # blocked, asked about or about to go in: its next prompt, if there is one, has the new text
 

@@ -47,41 +47,13 @@ class Interventions(Topic):
         """
         text = checked("text", text, TEXT_LIMIT)
         story = await self._store.write(lambda tx: keep_steering(tx, story_id, text))
-        return await self.pass_steering_on(story, text, actor=actor)
-
-    async def pass_steering_on(self, story: Story, text: str, *, actor: str) -> StoryView:
-        """What `keep_steering` has kept, to the running turn."""
         reached = self._engine is not None and await self._engine.steer(story.project, story.id, text)
 
         def told(tx: Transaction) -> StoryView:
-            cycle = cycles.get(tx.conn, story.id)
-            # Its phase may have ended between the two: what no turn heard is for the next one.
-            if cycle is not None and not reached and cycle.state.phase and text not in cycle.feedback:
-                _add_feedback(tx, cycle, text)
-            tx.emit(
-                EventKind.STORY_STEERED,
-                project=story.project,
-                story_id=story.id,
-                actor=actor,
-                data={"by": actor, "text": text, "reached": reached},
-            )
+            tell_steered(tx, story, text, actor=actor, reached=reached)
             return overview.story_view(tx.conn, story, self._why)
 
         return await self._store.write(told)
-
-    async def end_run(self, story: Story) -> None:
-        """What runs for a story that was stopped or ended in somebody's own transaction ends."""
-        if self._engine is not None:
-            await self._engine.cancel(story.project, story.id)
-
-    def let_run(self, story: Story) -> None:
-        """A story that was helped so goes on, whatever back-off it waits for."""
-        if self._engine is not None:
-            self._engine.nudge(story.id)
-
-    def why_it_waits(self, story_id: str) -> str:
-        """What a story waits for, in a sentence; "" when nothing is known."""
-        return self._why(story_id)
 
     async def take_over(self, story_id: str, *, actor: str) -> TakeoverView:
         """Gives a person the story's folder once nothing of Orchard works in it; asked again, tells it again.
@@ -219,6 +191,21 @@ def keep_steering(tx: Transaction, story_id: str, text: str) -> Story:
         )
     _add_feedback(tx, cycle, text)
     return story
+
+
+def tell_steered(tx: Transaction, story: Story, text: str, *, actor: str, reached: bool) -> None:
+    """What `keep_steering` kept was offered to the running turn, which got it or not."""
+    cycle = cycles.get(tx.conn, story.id)
+    # Its phase may have ended between the two: what no turn heard is for the next one.
+    if cycle is not None and not reached and cycle.state.phase and text not in cycle.feedback:
+        _add_feedback(tx, cycle, text)
+    tx.emit(
+        EventKind.STORY_STEERED,
+        project=story.project,
+        story_id=story.id,
+        actor=actor,
+        data={"by": actor, "text": text, "reached": reached},
+    )
 
 
 def _add_feedback(tx: Transaction, cycle: Cycle, text: str) -> None:

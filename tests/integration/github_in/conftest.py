@@ -73,7 +73,11 @@ class Shop:
     def restart(self) -> None:
         """What a process kept in memory is gone."""
         self.inbound = Inbound(
-            self.store, self.gateway, lambda name: self.settings, SystemClock(), self.commands
+            self.store,
+            self.gateway,
+            lambda name: self.settings,
+            SystemClock(),
+            self.stage,  # type: ignore[arg-type]
         )
 
     def use(self, **settings: Any) -> None:

@@ -46,6 +46,29 @@ async def test_a_comment_steers_the_agent_once(shop: Shop) -> None:
     assert shop.answers(number) == []
 
 
+async def test_what_was_kept_before_a_kill_is_passed_on_and_told_of(shop: Shop) -> None:
+    number = await at_work(shop)
+    shop.here.comment(number, "@orchard use integers", "mia")
+    steer = shop.stage.steer
+
+    async def killed(*_: str) -> bool:
+        raise asyncio.CancelledError
+
+    shop.stage.steer = killed  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await shop.sync()
+    assert "use integers" in (await shop.cycle()).feedback
+    assert await shop.told(EventKind.STORY_STEERED) == []
+    shop.stage.steer = steer  # type: ignore[method-assign]
+    shop.restart()
+    for _ in range(2):
+        await shop.sync()
+    (event,) = await shop.told(EventKind.STORY_STEERED)
+    assert (event.actor, event.data["text"], event.data["reached"]) == ("github:mia", "use integers", True)
+    assert (await shop.cycle()).feedback.count("use integers") == 1
+    assert reactions(shop, number) == [["+1"]]
+
+
 async def test_who_may_not_steer_is_told_so_once(shop: Shop) -> None:
     number = await at_work(shop)
     for _ in range(3):

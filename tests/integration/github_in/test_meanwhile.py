@@ -44,7 +44,11 @@ class Slow:
 async def sync_while(shop: Shop, meanwhile: Callable[[], Awaitable[None]]) -> Any:
     shop.server.world.advance(1)
     inbound = Inbound(
-        shop.store, Slow(shop, meanwhile), lambda _: shop.settings, SystemClock(), shop.commands
+        shop.store,
+        Slow(shop, meanwhile),
+        lambda _: shop.settings,
+        SystemClock(),
+        shop.stage,  # type: ignore[arg-type]
     )
     return await inbound.sync("shop")
 
