@@ -67,6 +67,11 @@ _SHELL = {
     "session unlink": "unlink",
     "agents": "agents",
     "insights": "insights",
+    "github link": "github link",
+    "github unlink": "github unlink",
+    "github status": "github status",
+    "github sync": "github sync",
+    "github notes": "github notes",
 }
 # Whom Discord calls, and when, is a person's own affair there.
 _DISCORD_ONLY = frozenset({"link", "subscribe", "unsubscribe", "subscriptions", "quiet_hours"})
@@ -76,7 +81,7 @@ KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
 PROGRAM = frozenset(
     {
         *("start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"),
-        *("resources", "optimize", "why", "reload", "budget"),
+        *("resources", "optimize", "why", "reload", "budget", "github"),
     }
 )
 # What stands in groups there.

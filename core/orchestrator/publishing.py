@@ -180,7 +180,7 @@ class Publishing:
             return landing
         raise Unavailable(
             f"{project} is linked with no repository on GitHub.",
-            hint=f"Link it: /github link, or orchard github link {project} OWNER/NAME.",
+            hint=f"Link it: /github link {project} OWNER/NAME.",
         )
 
     async def _fetch(self, project: str, owner: str, remote: Remote) -> FetchReport:

@@ -41,7 +41,7 @@ def get(conn: sqlite3.Connection, project: str) -> Link:
         return link
     raise NotFound(
         f"{project} is linked with no repository on GitHub.",
-        hint=f"Link it: /github link, or orchard github link {project} OWNER/NAME.",
+        hint=f"Link it: /github link {project} OWNER/NAME.",
     )
 
 

@@ -87,7 +87,7 @@ def test_what_the_command_line_has_of_its_own_is_there():
     own = {
         command.name or command.callback.__name__ for command in app.registered_commands if command.callback
     }
-    assert own >= PROGRAM
+    assert own | {group.name for group in app.registered_groups} >= PROGRAM
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,11 @@ def test_what_the_command_line_has_of_its_own_is_there():
             "Raise it with /budget raise, or look: /session list.",
             "Raise it with raise, or look: sessions.",
             "Raise it with orchard budget --raise, or look: orchard sessions list.",
+        ),
+        (
+            "Link it: /github link shop OWNER/NAME.",
+            "Link it: github link shop OWNER/NAME.",
+            "Link it: orchard github link shop OWNER/NAME.",
         ),
         (
             "/subscriptions shows what you are called for.",
