@@ -74,7 +74,7 @@ async def test_an_answer_in_time_is_seen(bot: HandBot, alice: Person) -> None:
     assert body["resource"]["message"]["id"] == body["interaction"]["response_message_id"]
     answer = await typed
     assert answer.text == "pong"
-    assert 0 < answer.acknowledged_after_seconds < 0.4
+    assert 0 < answer.acknowledged_after_seconds < 3  # seconds that Discord waits
 
 
 async def test_without_with_response_there_is_no_body(bot: HandBot, alice: Person) -> None:

@@ -29,7 +29,7 @@ async def test_people_are_told_once_a_silence_and_the_turn_goes_on(stage):
 
     assert (end.kind, end.error) == (TurnKind.IDLE, "")
     assert len(told) == 2
-    assert all(0.5 <= seconds < 2.6 for seconds, _ in told)
+    assert all(0.5 <= seconds < 60 for seconds, _ in told)
     assert "its last tool was 'Read a'" in told[0][1]
     assert "its processes use no processor time" in told[0][1]
     assert "its last sign was text" in told[1][1]
