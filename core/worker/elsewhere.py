@@ -2,7 +2,9 @@
 
 Fetching and pushing are done in an empty repository of the moment, which shares the checkout's objects: no
 remote, address, proxy, credential or hook of the checkout takes part. The credential is only in the
-environment of the command, bound to the address, so a redirect to another host does not take it along.
+environment of the command, bound to the address, and redirects are not followed: git binds a header to the
+address that it began with, and sends it on to wherever that redirects. Who renamed a repository says so by
+the API, which knows its new address.
 """
 
 from __future__ import annotations
@@ -164,12 +166,13 @@ class Elsewhere:
             **kept,
             "GIT_DIR": str(self._git_dir),
             "GIT_OBJECT_DIRECTORY": str(self._repository.common_dir / "objects"),
-            "GIT_ALLOW_PROTOCOL": "https:http:file",
+            "GIT_ALLOW_PROTOCOL": "https:http",
             **({"GIT_SHALLOW_FILE": str(shallow)} if shallow.exists() else {}),
         }
 
     def _settings(self) -> tuple[tuple[str, str], ...]:
         found = [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", _SLOW_SECONDS), ("push.gpgSign", "false")]
+        found.append(("http.followRedirects", "false"))
         if self._remote.header:
             parts = urlsplit(self._remote.url)
             found.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", self._remote.header))

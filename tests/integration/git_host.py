@@ -17,12 +17,14 @@ TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 
 
 class GitHost:
-    """`refuse`: an HTTP status to answer everything with; `cut`: pushes take effect and are not answered."""
+    """`refuse`: an HTTP status to answer everything with; `cut`: pushes take effect and are not answered;
+    `moved_to`: where everything is redirected to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.refuse: int | None = None
         self.cut = False
+        self.moved_to = ""
         self.requests: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"host": self}))
         self._server.daemon_threads = True
@@ -107,7 +109,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.host.requests.append(f"{self.command} {self.path}")
         wanted = f"x-access-token:{TOKEN}".encode()
         given = (self.headers.get("Authorization") or "").removeprefix("Basic ")
-        if self.host.refuse is not None:
+        if self.host.moved_to:
+            self.send_response(301)
+            self.send_header("Location", f"{self.host.moved_to}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.host.refuse is not None:
             self.send_error(self.host.refuse)
         elif base64.b64decode(given) != wanted:
             self.send_response(401)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -238,6 +241,48 @@ async def test_nothing_of_the_checkout_s_configuration_takes_part(sides: Sides, 
     assert (await sides.fetch()).end is FetchEnd.FOLLOWED
     assert (await sides.push("main", await sides.made("two\n"))).end is PushEnd.PUSHED
     assert list(marks.iterdir()) == []
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Somebody else's server: serves an empty repository, and notes what it is sent."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self._say(b"001e# service=git-upload-pack\n0000000eversion 2\n0013ls-refs=unborn\n0000")
+
+    def do_POST(self) -> None:
+        self._say(b"0000")
+
+    def _say(self, content: bytes) -> None:
+        self.heard.append(str(self.headers))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+async def test_a_redirect_does_not_take_the_credential_along(sides: Sides) -> None:
+    server = HTTPServer(("127.0.0.1", 0), type("Here", (Listener,), {"heard": (heard := [])}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        sides.host.moved_to = f"http://localhost:{server.server_port}"
+        report = await sides.fetch()
+        pushed = await sides.push("main", await sides.made("two\n"))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert sides.remote.header.removeprefix("Authorization: ") not in "".join(heard)
+    assert heard == [], "nobody else is asked for a repository"
+    assert (report.end, pushed.end) == (FetchEnd.UNREACHABLE, PushEnd.UNREACHABLE)
+    sides.host.moved_to = ""
+    assert (await sides.fetch()).end is FetchEnd.FOLLOWED
 
 
 async def test_the_credential_is_in_no_argument_and_in_no_file(
