@@ -33,6 +33,7 @@ COMMANDS = {
     "project_pause",
     "project_resume",
     "epic",
+    "github",
     "approve",
     "request_changes",
     "tdd",

@@ -36,6 +36,7 @@ NUDGES = [
     ("push", {"ref": "refs/heads/main", "after": ZEROS}, Nudge(branches=frozenset({"main"}))),
     ("push", {"ref": "refs/tags/v1", "after": A}, None),
     ("create", {"ref": "main", "ref_type": "branch"}, Nudge(branches=frozenset({"main"}))),
+    ("create", {"ref": None, "ref_type": "repository", "master_branch": "main"}, EVERYTHING),
     ("delete", {"ref": "v1", "ref_type": "tag"}, None),
     ("repository", {"action": "renamed"}, EVERYTHING),
     ("milestone", {"action": "edited", "milestone": {"number": 1}}, EVERYTHING),
@@ -84,6 +85,34 @@ def test_the_repository_is_named_by_its_id():
     assert repositories_of(payload) == (Named(id=186853002, full_name="octo-org/Hello.World"),)
     added = {"repositories_added": [{"id": 5, "full_name": "o/r"}, {"id": 5}, {"id": 0}, None, "o/r"]}
     assert repositories_of(added) == (Named(id=5, full_name="o/r"),)
+
+
+def test_an_issue_that_moved_is_looked_at_where_it_was():
+    """A transfer names both issues and both repositories; the other one is told by a delivery of its own."""
+    there = {"new_issue": {"number": 9, "id": 2}, "new_repository": {"id": 6, "full_name": "octo/bank"}}
+    payload = {
+        "action": "transferred",
+        "issue": {"number": 5, "id": 1},
+        "changes": there,
+        "repository": {"id": 5, "full_name": "octo/shop"},
+    }
+    assert nudge_of("issues", payload) == Nudge(issues=frozenset({5}))
+    assert repositories_of(payload) == (Named(id=5, full_name="octo/shop"),)
+
+
+def test_what_an_installation_lost_is_named_as_what_it_got_is():
+    removed = [{"id": 5, "node_id": "R_5", "name": "shop", "full_name": "octo/shop", "private": False}]
+    payload = {"action": "removed", "repositories_added": [], "repositories_removed": removed}
+    assert repositories_of(payload) == (Named(id=5, full_name="octo/shop"),)
+    assert nudge_of("installation_repositories", payload) == EVERYTHING
+
+
+def test_a_check_s_suite_beside_it_changes_nothing():
+    """A payload holds the suite with pull requests of its own, and their heads, which may be of a fork."""
+    fork = {"number": 7, "head": {"sha": B, "ref": "main", "repo": {"id": 6}}}
+    run = {"head_sha": A, "check_suite": {"head_sha": B, "pull_requests": [fork]}, "pull_requests": []}
+    payload = {"action": "requested_action", "check_run": run, "requested_action": {"identifier": "x|7"}}
+    assert nudge_of("check_run", payload) == Nudge(commits=frozenset({A}))
 
 
 @pytest.mark.parametrize("name", ["", "o", "o/..", "o/r;--", "o/\ud800", "o/r\0", None, 7, ["o/r"], "o/r\n"])
