@@ -11,7 +11,7 @@ from functools import partial
 
 from bot.discord import board, notices, render
 from bot.discord.budget_notices import budget_key
-from bot.discord.github_notices import LINKED, checks, of_one_commit, with_addresses
+from bot.discord.github_notices import LINKED, checks, of_one_pull, with_addresses
 from bot.discord.network_notices import refused
 from bot.discord.notice import Notice, Place, number, text, texts
 from bot.discord.resource_notices import BREACH_HOURS, breached_again
@@ -87,7 +87,7 @@ class Composer:
             case EventKind.CHECKS_CHANGED if event.story_id:
                 return await self._checks(event)
             case EventKind.ISSUE_FOLLOWED if event.story_id:
-                return Composed(notice=await self._followed(event.story_id, plain))
+                return await self._followed(event, plain)
             case EventKind.EPIC_PROPOSED:
                 return Composed(notice=await self._proposals(event, plain))
             case EventKind.SPRINT_FINISHED:
@@ -128,13 +128,13 @@ class Composer:
         return replace(notice, message=with_addresses(notice.message, found.get(story_id, ())))
 
     async def _checks(self, event: Event) -> Composed | None:
-        """One post a commit: made with the first that is known of its checks, amended with the newest."""
+        """One post a pull request: made with the first that is known of its checks, amended with the newest."""
         seen = await self._store.read(
             partial(
                 events.latest, story_id=event.story_id, kinds=(EventKind.CHECKS_CHANGED,), limit=CHECKS_READ
             )
         )
-        together = of_one_commit(seen, event) or (event,)
+        together = of_one_pull(seen, event) or (event,)
         first, last = together[0], together[-1]  # by the first's mark the post is known again
         if event not in (first, last):
             return None
@@ -145,10 +145,15 @@ class Composer:
             amends=event != first,
         )
 
-    async def _followed(self, story_id: str, notice: Notice) -> Notice:
-        """A story that nobody worked on yet gets no thread for what became of its issue."""
-        thread = await self._store.read(lambda conn: posts.find(conn, "thread", story_id))
-        return notice if thread is not None else replace(notice, place=Place.CHANNEL)
+    async def _followed(self, event: Event, notice: Notice) -> Composed | None:
+        """A story that nobody worked on yet gets no thread for what became of its issue, and of many such the
+        channel has one post."""
+        thread = await self._store.read(lambda conn: posts.find(conn, "thread", event.story_id or ""))
+        if thread is not None:
+            return Composed(notice=notice)
+        if event.data.get("together") is True:
+            return None
+        return Composed(notice=replace(notice, place=Place.CHANNEL))
 
     async def _breaches(self, event: Event) -> int:
         """How often something of the project was ended for a limit, lately and up to this one."""

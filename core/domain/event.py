@@ -81,11 +81,13 @@ class EventKind(StrEnum):
     GITHUB_TROUBLED = "github_troubled"  # data: repository, state, text (a sentence and what to do)
     GITHUB_RECOVERED = "github_recovered"  # data: repository
     GITHUB_SYNCED = "github_synced"  # data: repository, added, edited, closed, reopened (counts), first
-    ISSUE_FOLLOWED = "issue_followed"  # data: number, url, what ("edited", "closed", "reopened", "gone"), by
+    # data: number, url, what ("edited", "closed", "reopened", "gone"), by, together (GITHUB_SYNCED tells, too)
+    ISSUE_FOLLOWED = "issue_followed"
     PULL_OPENED = "pull_opened"  # data: number, url, branch, commit
     PULL_UPDATED = "pull_updated"  # data: number, url, commit
     CHECKS_CHANGED = "checks_changed"  # data: number, url, commit, state, checks (name, conclusion, url)
     PULL_REVIEWED = "pull_reviewed"  # data: number, url, by, verdict ("approved", "changes requested"), text
+    PULL_REFUSED = "pull_refused"  # data: number, url, why (GitHub does not merge it yet)
     PULL_CLOSED = "pull_closed"  # data: number, url, by, why
 
 
@@ -148,6 +150,7 @@ POSTED = frozenset(
         EventKind.PULL_UPDATED,
         EventKind.CHECKS_CHANGED,
         EventKind.PULL_REVIEWED,
+        EventKind.PULL_REFUSED,
         EventKind.PULL_CLOSED,
     }
 )

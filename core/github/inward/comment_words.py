@@ -19,6 +19,7 @@ class Ask(StrEnum):
     START = "start"
     SKIP = "skip"
     PRIORITIZE = "prioritize"
+    ACCEPT = "accept"
     STATUS = "status"
     HELP = "help"
 
@@ -32,7 +33,7 @@ HELP = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     ask: Ask
-    text: str = ""  # to the agent, or why
+    text: str = ""  # to the agent, why, or the version of the words
     priority: Priority | None = None
 
 
@@ -49,6 +50,7 @@ _ALONE = {
     "": Ask.HELP,
 }
 _SKIP = re.compile(r"/?skip\s*:\s*(?P<why>\S.*)", re.IGNORECASE | re.DOTALL)
+_ACCEPT = re.compile(r"/?accept\s+`?(?P<version>[0-9a-f]{32})`?", re.IGNORECASE)
 _PRIORITY = re.compile(r"/?priority[\s:=]+(?P<priority>critical|high|normal|low)", re.IGNORECASE)
 
 
@@ -64,6 +66,8 @@ def parse_comment(body: str, me: str) -> Request | None:
         return Request(ask=ask)
     if (skip := _SKIP.fullmatch(text)) is not None:
         return Request(ask=Ask.SKIP, text=skip["why"][:TEXT_CHARACTERS])
+    if (accept := _ACCEPT.fullmatch(text.rstrip(". "))) is not None:
+        return Request(ask=Ask.ACCEPT, text=accept["version"].lower())
     if (rank := _PRIORITY.fullmatch(text.rstrip(". "))) is not None:
         return Request(ask=Ask.PRIORITIZE, priority=Priority(rank["priority"].lower()))
     return Request(ask=Ask.STEER, text=text[:TEXT_CHARACTERS])

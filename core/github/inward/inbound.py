@@ -26,7 +26,17 @@ from core.github.api.facts import IssueFacts, NotModified
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
 from core.github.inward.hearing import Hearing, Permissions
-from core.github.inward.issue_entry import ACTOR, Entry, Snapshot, Taken, end_gone, end_unwanted, snapshot
+from core.github.inward.issue_entry import (
+    ACTOR,
+    TOLD_ALONE,
+    Entry,
+    Snapshot,
+    Taken,
+    end_gone,
+    end_unwanted,
+    snapshot,
+    tell_followed,
+)
 from core.github.inward.milestone_plans import MilestonePlans, replan
 from core.github.inward.steering import Steering
 from core.github.inward.taking_in import Wish
@@ -221,6 +231,7 @@ class _Look:
             taken = Taken()
             for issue in discreet:
                 entry.take(tx, issue, taken)
+            tell_followed(tx, taken, count)
             if self._settings.milestones_as_sprints:
                 replan(tx, self._project, taken.moved)
             if cursor is not None:
@@ -239,12 +250,18 @@ class _Look:
             taken = Taken()
             if (link := github_issues.of_number(tx.conn, self._project, number)) is not None:
                 end_gone(tx, link, taken)
+            tell_followed(tx, taken, count)
             return taken
 
         await self._follow_up(await self._store.write(gone), count)
 
     async def unwanted(self, count: Taken) -> None:
-        await self._follow_up(await self._store.write(lambda tx: end_unwanted(tx, self._project)), count)
+        def end(tx: Transaction) -> Taken:
+            taken = end_unwanted(tx, self._project)
+            tell_followed(tx, taken, count)
+            return taken
+
+        await self._follow_up(await self._store.write(end), count)
 
     async def doubtful(self, turn: int) -> Collection[int]:
         """Some of the issues of stories that are chosen for a sprint, others at each turn."""
@@ -315,7 +332,7 @@ def _synced(tx: Transaction, link: Link, count: Taken, *, first: bool, held: boo
     if held:
         return
     github_links.synced(tx, link.project, tx.now)
-    if first or count.added:  # each of the others is told by itself
+    if first or count.added or len(count.followed) > TOLD_ALONE:  # else each is told by itself
         tx.emit(
             EventKind.GITHUB_SYNCED,
             project=link.project,

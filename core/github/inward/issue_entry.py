@@ -40,7 +40,18 @@ from core.store import cycles, github_issues, sprints, stories
 from core.store.transaction import Transaction
 
 ACTOR = "github"  # GitHub does not say who changed an issue
+TOLD_ALONE = 3  # so many issues that change in one look are told of one by one
 Snapshot = Mapping[int, tuple[str, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """What became of a story's issue: "edited", "closed", "reopened", "gone"."""
+
+    story: Story
+    number: int
+    url: str
+    what: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,13 +65,14 @@ class Taken:
     unsure: set[int] = field(default_factory=set)  # numbers of issues that are to be read once more
     to_cancel: list[Story] = field(default_factory=list)  # what runs for them
     moved: list[tuple[Story, int | None]] = field(default_factory=list)  # and the milestones' numbers
+    followed: list[Followed] = field(default_factory=list)
 
     def add(self, other: Taken) -> None:
         self.added += other.added
         self.edited += other.edited
         self.closed += other.closed
         self.reopened += other.reopened
-        self.moved += other.moved
+        self.followed += other.followed
 
 
 @contextmanager
@@ -117,7 +129,7 @@ class Entry:
                 return
             story = self._enter(tx, issue, decision, taken)
             taken.reopened += 1
-            _tell(tx, story, issue.number, issue.url, "reopened")
+            taken.followed.append(_followed(story, issue, "reopened"))
         elif known is not None:
             self._follow(tx, issue, known, decision, taken)
 
@@ -194,7 +206,7 @@ class Entry:
         if decision.priority is not None:
             backlog.prioritize_story(tx, story.id, decision.priority, actor=ACTOR)
         taken.edited += 1
-        _tell(tx, story, issue.number, issue.url, "edited")
+        taken.followed.append(_followed(story, issue, "edited"))
 
 
 def _change_at_work(tx: Transaction, story: Story, number: int, changes: dict[str, Any]) -> None:
@@ -234,9 +246,9 @@ def end_story(
                 if how is End.UNPLAN:
                     _unplan(tx, story)
                 ended = backlog.remove_story(tx, story.id, why, actor=ACTOR)
-            _tell(tx, ended, number, url, what)
     except OrchardError:
         return False
+    taken.followed.append(Followed(story=ended, number=number, url=url, what=what))
     if how is End.SKIP:
         taken.to_cancel.append(ended)
     return True
@@ -286,11 +298,25 @@ def _unplan(tx: Transaction, story: Story) -> None:
     plan_sprint(tx, story.project, rest, "", actor=ACTOR)
 
 
-def _tell(tx: Transaction, story: Story, number: int, url: str, what: str) -> None:
-    tx.emit(
-        EventKind.ISSUE_FOLLOWED,
-        project=story.project,
-        story_id=story.id,
-        actor=ACTOR,
-        data={"number": number, "url": url, "what": what, "by": ACTOR},
-    )
+def _followed(story: Story, issue: IssueFacts, what: str) -> Followed:
+    return Followed(story=story, number=issue.number, url=issue.url, what=what)
+
+
+def tell_followed(tx: Transaction, taken: Taken, before: Taken) -> None:
+    """`before`: what the same look took in before. Of many issues that change at once each is in its story's
+    record, and the look's end tells of them together."""
+    together = len(before.followed) + len(taken.followed) > TOLD_ALONE
+    for each in taken.followed:
+        tx.emit(
+            EventKind.ISSUE_FOLLOWED,
+            project=each.story.project,
+            story_id=each.story.id,
+            actor=ACTOR,
+            data={
+                "number": each.number,
+                "url": each.url,
+                "what": each.what,
+                "by": ACTOR,
+                "together": together,
+            },
+        )

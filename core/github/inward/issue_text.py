@@ -333,7 +333,8 @@ def _estimate_of(label: str) -> int | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What an issue said when it was taken in or written last: `github_issues.seen`, as JSON. Of the words, a
-    digest each; so who changed which of them since is known on both sides."""
+    digest each; so who changed which of them since is known on both sides. `held`: the version of the words
+    that wait for a person (core.github.inward.consent); `accepted`: the one that a person wants taken in."""
 
     title: str = ""
     body: str = ""
@@ -343,6 +344,8 @@ class Seen:
     estimate: int | None = None
     milestone: int | None = None  # its number
     wanted: bool = True  # it asked to be a story
+    held: str = ""
+    accepted: str = ""
 
     def to_text(self) -> str:
         return json.dumps({name: getattr(self, name) for name in _SEEN}, separators=(",", ":"))

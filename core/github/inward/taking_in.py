@@ -7,7 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,11 +16,11 @@ from core.domain.lifecycles import CycleState
 from core.domain.story import OVER, Priority, Story, StoryState
 from core.domain.wording import LINK_CHARACTERS, cleaned
 from core.github.api.facts import IssueFacts
+from core.github.inward import consent
 from core.github.inward.issue_text import (
     Marks,
     Seen,
     Words,
-    changed_words,
     parse_marks,
     parse_seen,
     parse_words,
@@ -70,6 +70,12 @@ class Known:
         seen = parse_seen(self.link.seen)
         return self.link.is_open and (seen is None or seen.wanted)
 
+    @property
+    def was_let_go(self) -> bool:
+        """People took away what made it a story, while it was open: now they want it as it is."""
+        seen = parse_seen(self.link.seen)
+        return self.link.is_open and seen is not None and not seen.wanted and not seen.held
+
 
 class Act(StrEnum):
     IGNORE = "ignore"  # nothing of Orchard's, or older than what was taken in
@@ -82,7 +88,8 @@ class Act(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """`changes`: fields of the story, for a new one all. `priority` None: as it is, or normal for a new one.
-    `end`: why its story is not wanted any more; "": it is. `seen`: what is to be kept as seen."""
+    `end`: why its story is not wanted any more; "": it is. `seen`: what is to be kept as seen. `holds`: its words
+    were changed, wait for a person, and nobody was told so yet."""
 
     act: Act
     seen: Seen = field(default_factory=Seen)
@@ -90,18 +97,22 @@ class Decision:
     priority: Priority | None = None
     end: str = ""
     moved: bool = False  # to another milestone, or out of one
+    holds: bool = False
 
 
 IGNORED = Decision(act=Act.IGNORE)
 
 
-def decide(issue: IssueFacts, wish: Wish, known: Known | None, *, adoptable: bool = False) -> Decision:
-    """`adoptable`: its marker names a story of the project that is no issue yet."""
+def decide(
+    issue: IssueFacts, wish: Wish, known: Known | None, *, may_edit: bool, adoptable: bool = False
+) -> Decision:
+    """`may_edit`: whoever can have changed its words may do so (core.github.inward.consent). `adoptable`: its
+    marker names a story of the project that is no issue yet."""
     if issue.is_pull:
         return IGNORED
     words = parse_words(issue.title, issue.body, number=issue.number)
     marks = parse_marks(issue.labels, own=wish.label)
-    wanted = wish.takes(issue) or (known is not None and is_own(issue, known.story.id))
+    wanted = wish.takes(issue) or (known is not None and is_own(issue, known.story.id, wish.me))
     seen = seen_of(
         words,
         marks,
@@ -116,10 +127,35 @@ def decide(issue: IssueFacts, wish: Wish, known: Known | None, *, adoptable: boo
     if known.link.updated_at and issue.updated_at < known.link.updated_at:
         return IGNORED
     if known.story.state in OVER:
-        if asks and not known.asked:
+        if not asks or known.asked:
+            return Decision(act=Act.FOLLOW, seen=seen)
+        if may_edit or known.was_let_go or not _waits(known, words):
             return _entered(Act.REENTER, issue, words, marks, seen)
-        return Decision(act=Act.FOLLOW, seen=seen)
-    return _followed(issue, wish, known, words, marks, seen)
+        held = replace(_held(seen, known, words), wanted=False)  # so that it is wanted anew once it is accepted
+        return Decision(act=Act.FOLLOW, seen=held, holds=_is_news(known, held))
+    return _followed(issue, wish, known, words, marks, seen, may_edit=may_edit)
+
+
+def is_doubtful(issue: IssueFacts, known: Known | None) -> bool:
+    """Whether who may change its words decides what becomes of it."""
+    if known is None or issue.is_pull:
+        return False
+    words = parse_words(issue.title, issue.body, number=issue.number)
+    return bool(consent.changed_since(parse_seen(known.link.seen), words, known.story))
+
+
+def _waits(known: Known, words: Words) -> bool:
+    before = parse_seen(known.link.seen)
+    return consent.waits(before, words, consent.changed_since(before, words, known.story))
+
+
+def _held(now: Seen, known: Known, words: Words) -> Seen:
+    return consent.held(now, parse_seen(known.link.seen), words, known.story)
+
+
+def _is_news(known: Known, held: Seen) -> bool:
+    before = parse_seen(known.link.seen)
+    return before is None or before.held != held.held
 
 
 def _entered(act: Act, issue: IssueFacts, words: Words, marks: Marks, seen: Seen) -> Decision:
@@ -135,14 +171,16 @@ def _entered(act: Act, issue: IssueFacts, words: Words, marks: Marks, seen: Seen
     return Decision(act=act, seen=seen, changes=changes, priority=marks.priority)
 
 
-def _followed(issue: IssueFacts, wish: Wish, known: Known, words: Words, marks: Marks, now: Seen) -> Decision:
+def _followed(
+    issue: IssueFacts, wish: Wish, known: Known, words: Words, marks: Marks, now: Seen, *, may_edit: bool
+) -> Decision:
     """What GitHub changed since it was seen; what Orchard changed meanwhile stays where GitHub did not."""
     before, story = parse_seen(known.link.seen), known.story
-    changes: dict[str, Any] = {
-        name: getattr(words, name)
-        for name in changed_words(before, words)
-        if getattr(words, name) != getattr(story, name)
-    }
+    changes: dict[str, Any] = {}
+    if not may_edit and _waits(known, words):
+        now = _held(now, known, words)
+    else:
+        changes = {name: getattr(words, name) for name in consent.changed_since(before, words, story)}
     priority = None
     if before is not None:
         if before.labels != now.labels and marks.labels != story.labels:
@@ -158,6 +196,7 @@ def _followed(issue: IssueFacts, wish: Wish, known: Known, words: Words, marks: 
         priority=priority if priority is not story.priority else None,
         end=_why_ended(issue, wish, wanted=now.wanted),
         moved=before is not None and before.milestone != now.milestone,
+        holds=bool(now.held) and _is_news(known, now),
     )
 
 
@@ -193,9 +232,9 @@ def is_given_up(issue: IssueFacts) -> bool:
     return not issue.is_open and issue.state_reason in ("not_planned", "duplicate")
 
 
-def is_own(issue: IssueFacts, story_id: str) -> bool:
-    """Whether Orchard made the issue of that story; then no label makes it one."""
-    return name_in(issue.body, STORY) == story_id
+def is_own(issue: IssueFacts, story_id: str, me: str) -> bool:
+    """Whether Orchard made the issue of that story; then no label makes it one. Anybody can copy its mark."""
+    return is_same_login(me, (issue.author.login,)) and name_in(issue.body, STORY) == story_id
 
 
 def is_same_login(login: str, others: tuple[str, ...]) -> bool:

@@ -138,6 +138,7 @@ class Shop:
 async def shop(tmp_path: Path, github_server: GithubServer) -> AsyncIterator[Shop]:
     (tmp_path / "orch-config.yaml").write_text(
         f"global:\n  github:\n    api_url: {github_server.api_url}\n    request_seconds: 10\n"
+        "projects:\n  shop:\n    path: /srv/shop\n"
     )
 
     def read() -> Any:

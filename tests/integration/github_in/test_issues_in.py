@@ -79,6 +79,32 @@ async def test_a_closed_or_unlabelled_issue_takes_its_story_away(shop: Shop) -> 
     assert (await shop.project()).workflow is WorkflowState.IDLE
 
 
+async def test_many_that_change_at_once_are_told_of_together(shop: Shop) -> None:
+    numbers = [shop.add(f"Issue {number}") for number in range(6)]
+    await shop.sync()
+    for number in numbers[:4]:
+        shop.here.close_issue(number)
+    await shop.sync()
+    for number in numbers[4:]:
+        shop.here.close_issue(number)
+    await shop.sync()
+    together = [event.data["together"] for event in await shop.told(EventKind.ISSUE_FOLLOWED)]
+    assert together == [True] * 4 + [False] * 2
+    first, second = await shop.told(EventKind.GITHUB_SYNCED)
+    assert (first.data["added"], second.data["closed"]) == (6, 4)
+
+
+async def test_many_that_are_gone_are_told_of_together(shop: Shop) -> None:
+    numbers = [shop.add(f"Issue {number}") for number in range(5)]
+    await shop.sync()
+    for number in numbers:
+        shop.here.delete_issue(number)
+    await shop.sync(*numbers)
+    together = [event.data["together"] for event in await shop.told(EventKind.ISSUE_FOLLOWED)]
+    assert together == [False] * 3 + [True] * 2
+    assert (await shop.told(EventKind.GITHUB_SYNCED))[-1].data["closed"] == 5
+
+
 async def test_a_reopened_issue_is_a_new_story(shop: Shop) -> None:
     number = shop.add()
     await shop.sync()

@@ -23,6 +23,7 @@ from tests.integration.github_shop import Shop, set_up
 async def shop(tmp_path: Path, github_server: GithubServer) -> AsyncIterator[Shop]:
     (tmp_path / "orch-config.yaml").write_text(
         f"global:\n  github:\n    api_url: {github_server.api_url}\n    request_seconds: 10\n"
+        "projects:\n  shop:\n    path: /srv/shop\n"
     )
     settings = load(tmp_path, environ={"GITHUB_TOKEN": "good-token"}).settings
     clock = SystemClock()

@@ -151,6 +151,13 @@ async def test_a_story_without_a_thread_gets_none_for_its_issue(store, composer)
     assert (await composer.compose(told)).notice.place is Place.THREAD
 
 
+async def test_of_many_issues_that_change_at_once_only_threads_are_told_one_by_one(store, composer):
+    told = event(EventKind.ISSUE_FOLLOWED, what="closed", number=3, together=True)
+    assert await composer.compose(told) is None
+    await store.write(lambda tx: posts.remember(tx, "thread", "shop-1", thread_id=5))
+    assert (await composer.compose(told)).notice.place is Place.THREAD
+
+
 async def test_a_merged_storys_post_says_where_it_is(store, composer):
     composed = await composer.compose(event(EventKind.STORY_MERGED, commit="abc", branch="main"))
     last = composed.notice.message.cards[0].body.splitlines()[-1]
