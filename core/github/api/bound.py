@@ -12,10 +12,10 @@ from core.github.api.credentials import not_understood
 from core.github.api.facts import RepositoryFacts
 from core.github.api.pages import PER_PAGE
 from core.github.api.parsers import obj, parse_json, parse_repository
-from core.github.api.trouble import GithubGone, GithubMissing
+from core.github.api.trouble import GithubGone, GithubMissing, GithubRefused
 
 T = TypeVar("T")
-_MOST_PAGES = 30  # of what is read whole: comments of an issue, checks of a commit
+_MOST_PAGES = 100  # of what is read whole: comments of an issue, checks of a commit
 _MOST_REDIRECTS = 3
 
 
@@ -124,7 +124,7 @@ class Bound:
         self, path: str, parse: Callable[[object], T | None], what: str, *, inside: str = ""
     ) -> tuple[T, ...]:
         """Of all pages. `inside`: the list is that field of an object. Raises GithubError where a page is no
-        list, so that nothing is taken for none."""
+        list, and GithubRefused where there is no end to them, so that nothing is taken for none."""
         found: list[T] = []
         joint = "&" if "?" in path else "?"
         for page in range(1, _MOST_PAGES + 1):
@@ -136,8 +136,12 @@ class Bound:
                 raise not_understood(self._of_it(what))
             found += [each for item in items if (each := parse(item)) is not None]
             if not answer.has_next:
-                break
-        return tuple(found)
+                return tuple(found)
+        raise GithubRefused(
+            f"Orchard does not {self._of_it(what)}.",
+            why=f"There are more than {_MOST_PAGES * PER_PAGE} of them.",
+            hint="Take away at GitHub what is not needed.",
+        )
 
 
 def _understood(answer: Answer, parse: Callable[[object], T | None], what: str) -> T:

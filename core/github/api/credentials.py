@@ -19,7 +19,7 @@ from core.github.api.answer import Answer
 from core.github.api.connection import Connection
 from core.github.api.parsers import obj, parse_json, text_of, time_of
 from core.github.api.threads import started
-from core.github.api.trouble import GithubUnauthorized, GithubUnreachable
+from core.github.api.trouble import GithubMissing, GithubUnauthorized, GithubUnreachable
 from core.known_secrets import known_secrets
 
 _RENEWED_BEFORE = timedelta(minutes=5)
@@ -93,13 +93,15 @@ class AppCredential:
 
 
 class InstallationCredential:
-    """An app's installation: what it may do in the repositories that it was installed for."""
+    """An app's installation: what it may do in the repositories that it was installed for. `gone` is called
+    when there is no such installation any more: made again, it has another number."""
 
-    def __init__(self, app: Connection, installation: int, clock: Clock) -> None:
+    def __init__(self, app: Connection, installation: int, clock: Clock, *, gone: Callable[[], None]) -> None:
         self.name = f"{app.credential.name} (installation {installation})"
         self._app = app
         self._installation = installation
         self._clock = clock
+        self._gone = gone
         self._renewing = asyncio.Lock()
         self._token = ""
         self._expires_at: datetime | None = None
@@ -119,13 +121,17 @@ class InstallationCredential:
         return await self._app.login()
 
     async def _renew(self) -> None:
-        answer = await self._app.change(
-            "POST",
-            f"/app/installations/{self._installation}/access_tokens",
-            {},
-            what=f"give a token for {self.name}",
-            again=True,
-        )
+        path, what = f"/app/installations/{self._installation}/access_tokens", f"give a token for {self.name}"
+        try:
+            answer = await self._app.change("POST", path, {}, what=what, again=True)
+        except GithubMissing as error:
+            self._gone()
+            raise GithubUnauthorized(
+                f"{self.name[0].upper()}{self.name[1:]} is there no more.",
+                why=error.why,
+                hint="Install the app for the repository again, on its page at GitHub.",
+                status=error.status,
+            ) from error
         token = _word(answer, "token")
         known_secrets.learn((token,))
         expires = time_of(obj(parse_json(answer.text)).get("expires_at"))

@@ -19,6 +19,7 @@ from config.github_settings import GithubSettings
 from config.settings import Settings
 from core.clock import Clock
 from core.domain.github import Link, LinkState
+from core.domain.untrusted import one_line
 from core.errors import OrchardError
 from core.github.api.connection import AT_ONCE, Connection, Credential
 from core.github.api.credentials import (
@@ -30,7 +31,7 @@ from core.github.api.credentials import (
 from core.github.api.facts import Rate
 from core.github.api.repo import Repo
 from core.github.api.threads import started
-from core.github.api.trouble import GithubMissing, GithubUnauthorized
+from core.github.api.trouble import GithubForbidden, GithubMissing, GithubUnauthorized, GithubUnreachable
 from core.known_secrets import known_secrets
 from core.security.secrets import Secrets
 from core.store import github_links
@@ -39,6 +40,7 @@ from core.worker.remote_contract import Remote
 
 _AGENT = "Orchard"  # GitHub wants to know which program asks
 _PATIENCE_SECONDS = 120.0  # a longer wait for a limit is its caller's to plan
+_ADDRESS_SECONDS = 60.0  # git's address is believed; a repository that was renamed has another one
 _ACTOR = "orchard"
 
 
@@ -66,6 +68,7 @@ class GithubGateway:
         self._users: dict[str, str] = {}  # who uses which
         self._installations: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], tuple[int, str]] = {}  # projects' secrets by version
+        self._addressed: dict[tuple[str, str], tuple[float, str]] = {}  # when git's address was asked for
 
     async def repo(self, project: str) -> Repo:
         """Of the project's link. Raises NotFound without one, GithubUnauthorized without a credential."""
@@ -94,20 +97,38 @@ class GithubGateway:
 
     async def remote(self, project: str) -> Remote | None:
         """Where its commits go, and with what right (core.orchestrator.remote_access). None: no link. GitHub
-        is asked where it has never answered for the link yet. Raises GithubError."""
+        is asked for the address now and then. Raises GithubError, also for one that is not GitHub's."""
         link = await self._store.read(lambda conn: github_links.find(conn, project))
         if link is None:
             return None
         connection = await self._connection(link)
-        url = link.clone_url or (await Repo(connection, link).about()).clone_url
+        url = await self._address(connection, link)
+        if not is_at(url, git_origin(self._github().api_url)):
+            raise GithubForbidden(
+                f"The git of {link.repository} is not shown the credential: it is not where the API is.",
+                why=f"{self._github().api_url} says that it is at {one_line(url, 100) or 'no address'}.",
+                hint="See that global.github.api_url is the address of GitHub's API, with https.",
+            )
         token = await connection.credential.token()
         # The user's name does not count; this one is GitHub's own for an app's token.
         shown = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
         known_secrets.learn((shown, f"Basic {shown}"))
-        header = f"Authorization: Basic {shown}"
-        if urlsplit(url).scheme != urlsplit(self._github().api_url).scheme:
-            header = ""  # never in the clear where the API is not
-        return Remote(repository=link.repository, url=url, header=header)
+        return Remote(repository=link.repository, url=url, header=f"Authorization: Basic {shown}")
+
+    async def _address(self, connection: Connection, link: Link) -> str:
+        """What was said last will do for a while, and while there is no answer."""
+        key, now = (link.project, link.named or link.repository), self._clock.monotonic()
+        asked_at, said = self._addressed.get(key, (0.0, ""))
+        if said and now - asked_at < _ADDRESS_SECONDS:
+            return said
+        try:
+            said = (await Repo(connection, link).about()).clone_url
+        except GithubUnreachable:
+            if not link.clone_url:
+                raise
+            return link.clone_url
+        self._addressed[key] = (now, said)
+        return said
 
     def rates(self) -> tuple[Rate, ...]:
         """Of each credential that was used."""
@@ -125,7 +146,13 @@ class GithubGateway:
     async def _connection(self, link: Link) -> Connection:
         settings = self._settings()
         own = settings.projects.get(link.project)
-        if own is not None and (name := own.github.token_secret) is not None:
+        if own is None:  # whose token it would be asked with is not known: another's sees other things
+            raise GithubUnauthorized(
+                f"Which credential {link.repository} is asked with is not known.",
+                why=f"The settings of {link.project} cannot be used.",
+                hint="Mend them: orchard doctor says what is wrong.",
+            )
+        if (name := own.github.token_secret) is not None:
             token = await self._own_token(link.project, name)
             return await self._with_token(f"the secret {name} of {link.project}", token)
         if settings.global_.github.app_id is not None:
@@ -153,6 +180,12 @@ class GithubGateway:
         return token
 
     async def _with_token(self, name: str, token: str) -> Connection:
+        if not (token.isascii() and token.isprintable() and token and " " not in token):
+            raise GithubUnauthorized(
+                f"{name[0].upper()}{name[1:]} is no token.",
+                why="It is empty, or holds what no token holds, such as a space or a line's end.",
+                hint="Set it anew, as GitHub showed it.",
+            )
         digest = hashlib.sha256(token.encode()).hexdigest()
         return await self._session(name, digest, lambda: TokenCredential(name, token))
 
@@ -170,7 +203,9 @@ class GithubGateway:
         number = github.app_installation_id or await self._installation(app, link)
         name = f"app {app_id} installation {number}"
         return await self._session(
-            name, f"{name} {key_file}", lambda: InstallationCredential(app, number, self._clock)
+            name,
+            f"{name} {key_file}",
+            lambda: InstallationCredential(app, number, self._clock, gone=self._installations.clear),
         )
 
     async def _installation(self, app: Connection, link: Link) -> int:
@@ -207,6 +242,22 @@ class GithubGateway:
         if before not in self._users.values():
             self._connections.pop(before).close()
         return self._connections[key]
+
+
+def git_origin(api_url: str) -> str:
+    """Where the git of an API is: https://github.com of https://api.github.com, and likewise of a company's
+    ghe.com; https://HOST of an Enterprise server's https://HOST/api/v3."""
+    parts = urlsplit(api_url.lower())
+    place = parts.netloc if parts.path.strip("/") else parts.netloc.removeprefix("api.")
+    return f"{parts.scheme}://{place}"
+
+
+def is_at(url: str, origin: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return f"{parts.scheme}://{parts.netloc}".lower() == origin
 
 
 async def _wire_module() -> Any:

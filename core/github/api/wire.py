@@ -128,9 +128,10 @@ class _Response:
 
 
 def _pieces(response: requests.Response, ends: float) -> Iterator[bytes]:
-    """Raises when it is too long, or takes too long: a socket's time-out begins anew with each byte."""
+    """Raises when it is too long, or takes too long: a socket's time-out begins anew with each byte. So it
+    is read as it comes, and not in pieces that would be waited for."""
     length = 0
-    for piece in response.iter_content(_PIECE):
+    while piece := response.raw.read1(_PIECE, decode_content=True):
         length += len(piece)
         if length > MOST_BYTES:
             raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_BYTES >> 20} MB")
@@ -158,12 +159,17 @@ def _never_sent(error: BaseException) -> bool:
 
 def _why(error: BaseException, seconds: float) -> str:
     """In words, without the address: it says nothing to people."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
+    if isinstance(
+        error,
+        requests.exceptions.ConnectTimeout
+        | requests.exceptions.ReadTimeout
+        | urllib3.exceptions.ReadTimeoutError,
+    ):
         return f"It did not answer within {seconds:g} seconds."
     if isinstance(error, requests.exceptions.SSLError):
         return "Its certificate is not accepted."
     if isinstance(error, requests.exceptions.ProxyError):
         return "The proxy does not connect to it."
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
         return "Its answer is too long or cannot be unpacked."
     return "It cannot be connected to." if _never_sent(error) else "It cut the connection."

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.domain.github import LinkState
+from core.github.api.answer import NoAnswer
 from core.github.api.connection import AT_ONCE, Connection
+from core.github.api.facts import Page
 from core.github.api.repo import Repo
 from core.github.api.trouble import (
     GithubError,
     GithubLimited,
+    GithubRefused,
     GithubUnauthorized,
     GithubUnreachable,
 )
+from core.github.api.wire import Wire
 from tests.github_server.faults import ALWAYS, Fault, primary_limit, secondary_limit
 from tests.github_server.server import GithubServer
 
@@ -215,6 +221,70 @@ async def test_an_endless_answer_is_not_read(
     monkeypatch.setattr("core.github.api.wire.MOST_BYTES", 10_000)
     with pytest.raises(GithubUnreachable, match="too long"):
         await connect().read("/repos/acme/shop/issues/1", what="read it")
+
+
+@pytest.mark.parametrize("head", ["content-length: 9999", "transfer-encoding: chunked"])
+async def test_an_answer_that_dribbles_is_left_in_time(connect: Connect, head: str) -> None:
+    """Each byte comes within the time-out of a socket."""
+
+    async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"1\r\n \r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    server = await asyncio.start_server(dribble, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    wire = Wire(f"http://127.0.0.1:{port}", seconds=0.4, agent="Orchard", connections=1)
+    with pytest.raises(NoAnswer, match=r"within 0\.4 seconds") as caught:
+        await asyncio.to_thread(wire.call, "GET", "/user", authorization="x")
+    assert caught.value.sent
+    wire.close()
+    async with asyncio.timeout(20):
+        await ended.wait()
+    server.close()
+
+
+async def test_nothing_leads_to_another_host(repo: Repo, github_server: GithubServer, tmp_path: Path) -> None:
+    """Neither a redirect nor a listing's next page."""
+    here = github_server.repo("acme/shop")
+    for number in range(150):
+        here.add_issue("A basket")
+        here.comment(1, f"Comment {number}")
+    async with GithubServer(folder=tmp_path) as other:
+        other.add_repository("acme/shop")
+        await repo.about()
+        github_server.world.api = other.api_url  # as it names itself in its answers
+        assert len(await repo.issue_comments(1)) == 150
+        page = await repo.issues()
+        assert isinstance(page, Page)
+        assert page.next is not None
+        await repo.issues(after=page.next)
+        for status in (301, 302, 307, 308):
+            place = {"location": f"{other.api_url}/repos/acme/shop"}
+            github_server.fail(Fault(status=status, headers=place, times=4))
+            for call in (repo.about(), repo.issue(1), repo.issues(), repo.create_issue("A basket", "")):
+                with pytest.raises(GithubError):
+                    await call
+        assert other.requests == []
+        assert len(github_server.asked("GET", ".*/1/comments")) == 2
+
+
+async def test_a_listing_without_end_is_not_cut_short(
+    repo: Repo, github_server: GithubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(250):
+        github_server.repo("acme/shop").add_milestone(f"v{number}")
+    assert len(await repo.milestones()) == 250
+    monkeypatch.setattr("core.github.api.bound._MOST_PAGES", 2)
+    with pytest.raises(GithubRefused, match="more than 200"):
+        await repo.milestones()
 
 
 async def test_a_page_that_is_no_json_is_no_empty_list(repo: Repo, github_server: GithubServer) -> None:

@@ -26,8 +26,8 @@ from core.clock import SystemClock
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
 from core.errors import NotFound
-from core.github.api.gateway import GithubGateway
-from core.github.api.trouble import GithubGone, GithubUnauthorized
+from core.github.api.gateway import GithubGateway, git_origin
+from core.github.api.trouble import GithubForbidden, GithubGone, GithubUnauthorized
 from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.security.keys import Key
@@ -37,6 +37,7 @@ from core.store.auditor import Auditor
 from core.store.database import Store
 from core.store.transaction import Transaction
 from core.worker.remote_contract import Remote
+from tests.github_server import shapes
 from tests.github_server.server import GithubServer
 
 KEY = Key(bytes(range(32)))
@@ -61,7 +62,10 @@ class Rig:
     def set(self, *, github: dict[str, Any] | None = None, own: str | None = None, token: str = "") -> None:
         data = {"api_url": self.server.api_url, "request_seconds": 10, **(github or {})}
         project = {"name": "shop", "path": "/srv/shop", "github": {"token_secret": own}}
-        settings = Settings.model_validate({"global": {"github": data}, "projects": {"shop": project}})
+        blog = {"name": "blog", "path": "/srv/blog"}
+        settings = Settings.model_validate(
+            {"global": {"github": data}, "projects": {"shop": project, "blog": blog}}
+        )
         self.settings = settings.model_copy(update={"github_token": SecretStr(token) if token else None})
 
     async def login(self) -> str:
@@ -93,12 +97,16 @@ async def rig(github_server: GithubServer, tmp_path: Path) -> AsyncIterator[Rig]
         await made.gateway.close()
 
 
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 @pytest.fixture
-def app(github_server: GithubServer, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def app(github_server: GithubServer, tmp_path: Path, key: rsa.RSAPrivateKey) -> Callable[..., dict[str, Any]]:
     """An app of GitHub's that is installed for acme: the settings that name it."""
 
     def make(**more: Any) -> dict[str, Any]:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -153,6 +161,23 @@ async def test_a_named_secret_that_is_missing_is_not_replaced_by_another_credent
         await rig.gateway.repo("shop")
 
 
+async def test_a_project_whose_settings_are_broken_is_asked_with_no_other_credential(rig: Rig) -> None:
+    rig.set(own="GH", token="good-token")
+    rig.settings = rig.settings.model_copy(update={"projects": {}})
+    for call in (rig.gateway.repo("shop"), rig.gateway.remote("shop")):
+        with pytest.raises(GithubUnauthorized, match="settings of shop cannot be used"):
+            await call
+    assert not rig.server.requests
+
+
+@pytest.mark.parametrize("token", ["two words", "good-token\nX-Other: 1", "täken"])
+async def test_what_can_be_no_token_is_not_sent(rig: Rig, token: str) -> None:
+    rig.set(token=token)
+    with pytest.raises(GithubUnauthorized, match="GITHUB_TOKEN is no token") as caught:
+        await rig.gateway.repo("shop")
+    assert token not in str(caught.value)
+
+
 async def test_a_changed_token_or_address_is_used_at_once(rig: Rig) -> None:
     rig.server.add_token("new-token", "new-bot")
     assert await rig.login() == "orch-bot"
@@ -187,6 +212,19 @@ async def test_an_installations_token_is_renewed_when_it_is_refused(
             rig.server.revoke(text)
     assert (await repo.create_issue("A basket", "")).number == 1
     assert len(rig.server.asked("POST", ".*/access_tokens")) == 2
+
+
+async def test_an_app_that_is_installed_again_is_found(rig: Rig, app: Callable[..., dict[str, Any]]) -> None:
+    rig.set(github=app())
+    await (await rig.gateway.repo("shop")).about()
+    installed = next(iter(rig.server.world.apps.values())).installations
+    installed.clear()
+    for text in list(rig.server.world.tokens):
+        rig.server.revoke(text)
+    with pytest.raises(GithubUnauthorized, match=r"installation 70\) is there no more"):
+        await (await rig.gateway.repo("shop")).about()
+    installed[71] = "acme"
+    assert (await (await rig.gateway.repo("shop")).about()).full_name == "acme/shop"
 
 
 async def test_an_app_that_is_not_installed_says_so(rig: Rig, app: Callable[..., dict[str, Any]]) -> None:
@@ -242,10 +280,68 @@ async def test_gits_right_is_a_header_that_no_log_tells(rig: Rig) -> None:
     assert rig.server.repo("acme/shop").head("main") in await listed_by_git(remote)
 
 
+@pytest.mark.parametrize(
+    ("api", "git"),
+    [
+        ("https://api.github.com", "https://github.com"),
+        ("https://api.acme.ghe.com/", "https://acme.ghe.com"),
+        ("https://Git.Acme.example:8443/api/v3", "https://git.acme.example:8443"),
+        ("https://api.acme.example/api/v3", "https://api.acme.example"),
+    ],
+)
+def test_git_is_where_its_api_says(api: str, git: str) -> None:
+    assert git_origin(api) == git
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://{host}/acme/shop.git",
+        "http://evil.example/acme/shop.git",
+        "http://{host}@evil.example/acme/shop.git",
+        "http://me@{host}/acme/shop.git",
+        "http://{host}.evil.example/acme/shop.git",
+        "//{host}/acme/shop.git",
+        "file:///srv/acme/shop.git",
+        "--upload-pack=touch /tmp/x",
+        "http://[",
+        "",
+    ],
+)
+async def test_git_elsewhere_is_not_shown_the_credential(
+    rig: Rig, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, real = url.format(host=rig.server.url.removeprefix("http://")), shapes.of_repository
+    monkeypatch.setattr(
+        shapes, "of_repository", lambda *those, **more: {**real(*those, **more), "clone_url": said}
+    )
+    with pytest.raises(GithubForbidden, match="not shown the credential"):
+        await rig.gateway.remote("shop")
+
+
 async def test_git_of_a_repository_that_is_gone_has_no_right(rig: Rig) -> None:
     rig.server.delete_repository("acme/shop")
     with pytest.raises(GithubGone):
         await rig.gateway.remote("shop")
+
+
+async def test_the_address_of_a_renamed_repository_is_asked_for(rig: Rig) -> None:
+    facts = await (await rig.gateway.repo("shop")).about()
+    await rig.store.write(
+        lambda tx: github_links.answered(
+            tx,
+            "shop",
+            repository=facts.full_name,
+            repository_id=facts.id,
+            default_branch=facts.default_branch,
+            clone_url=facts.clone_url,
+            html_url=facts.html_url,
+        )
+    )
+    rig.server.rename_repository("acme/shop", "acme/store")
+    remote = await rig.gateway.remote("shop")
+    assert remote is not None
+    assert remote.url.endswith("/acme/store.git")
 
 
 async def listed_by_git(remote: Remote) -> str:
