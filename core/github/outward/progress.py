@@ -19,6 +19,7 @@ from core.github.quoting import code, commit, line, link
 _DETAILS = 3
 _NAMED_CHECKS = 5
 _SENTENCE = 400
+_SUMMARY = 160
 _COMMAND = re.compile(r"(?:^|\s)/[a-z]")
 _PHASES = {
     Phase.DESIGN: "Design",
@@ -49,6 +50,7 @@ _SIGNS = {
     StoryStatus.ABORTED: "🚫",
     StoryStatus.REMOVED: "🚫",
 }
+_OVER = frozenset(StoryStatus(state.value) for state in OVER)
 _NEEDS_PEOPLE = (StoryStatus.BLOCKED, StoryStatus.AWAITING_APPROVAL, StoryStatus.STOPPED, StoryStatus.TAKEN)
 
 
@@ -78,6 +80,7 @@ class Progress:
     approved: tuple[str, ...] = ()  # who said yes to the merge, and how: "ann, in Discord"
     sprint: int | None = None
     html_url: str = ""  # of the repository; "": commits are named, not linked
+    held: str = ""  # the version of the issue's words that wait for a person
 
 
 def comment(seen: Progress) -> str:
@@ -85,11 +88,22 @@ def comment(seen: Progress) -> str:
     parts = [
         f"{_SIGNS[seen.status]} **{line(seen.story.id)}** {_standing(seen)}",
         re.sub(r"\n{3,}", "\n\n", "\n".join(_why(seen)).strip()),
-        "\n".join(_table(seen)) if seen.cycle is not None else "",
+        _held(seen.held),
+        "\n".join(_phases(seen)) if seen.cycle is not None else "",
         "\n".join(_links(seen)),
         f"<sub>{_foot(seen)}</sub>\n{marker(PROGRESS, seen.story.id)}",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _held(version: str) -> str:
+    if not version:
+        return ""
+    return (
+        "✋ The words of this issue were changed, and its author may not change a story: its agent goes by "
+        "those before. Who may write here can have these taken in, by a comment:\n\n"
+        f"    orchard: accept {version}"
+    )
 
 
 # -- how it stands -----------------------------------------------------------------------------------
@@ -123,7 +137,7 @@ def _standing(seen: Progress) -> str:
 
 
 def _sentence(seen: Progress) -> str:
-    """With phases as the table calls them."""
+    """With phases as the list calls them."""
     said = re.sub(r"\b(test_red|code_green)\b", lambda match: _PHASES[Phase(match[0])].lower(), seen.sentence)
     return line(said, _SENTENCE)
 
@@ -154,36 +168,31 @@ def _why(seen: Progress) -> Iterator[str]:
     if seen.status is StoryStatus.BLOCKED and seen.cycle is not None:
         yield f"> {line(seen.cycle.blocked_reason.strip().partition(chr(10))[0], _SENTENCE)}"
         yield ""
-    if seen.status in OVER_STATUSES or seen.status in (StoryStatus.RUNNING, StoryStatus.BACKLOG):
+    if seen.status in _OVER or seen.status in (StoryStatus.RUNNING, StoryStatus.BACKLOG):
         return
     for detail in seen.details[:_DETAILS]:
-        yield f"- {line(detail, 300)}"
+        yield f"* {line(detail, 300)}"  # another mark than the phases', or they were one list
     if seen.next and (seen.status in _NEEDS_PEOPLE or seen.details):
         yield ""
         where = ", in Discord" if _COMMAND.search(seen.next) else ""
         yield f"**Next{where}:** {line(seen.next, 300)}"
 
 
-OVER_STATUSES = frozenset(StoryStatus(state.value) for state in OVER)
-
-
 # -- phases ------------------------------------------------------------------------------------------
 
 
-def _table(seen: Progress) -> Iterator[str]:
-    yield "| Phase | What its gate saw |"
-    yield "|:--|:--|"
+def _phases(seen: Progress) -> Iterator[str]:
+    """A line each: a table would be wider than a phone."""
     now = _place(seen)
     for place, phase in enumerate(Phase):
         last = next((gate for gate in reversed(seen.gates) if gate.phase is phase), None)
-        refused = _refused_since_passed(seen.gates, phase)
         if place < now or seen.status is StoryStatus.DONE:
-            said = line(last.summary, 160) if last is not None and last.passed else "passed"
-            yield f"| ✅ {_PHASES[phase]} | {said} |"
+            sign, said = "✅", line(last.summary, _SUMMARY) if last is not None and last.passed else "passed"
         elif place > now:
-            yield f"| ▫️ {_PHASES[phase]} | |"
+            sign, said = "▫️", ""
         else:
-            yield f"| {_present_sign(seen)} {_PHASES[phase]} | {_present(seen, phase, last, refused)} |"
+            sign, said = _present_sign(seen), _present(seen, phase, last)
+        yield f"- {sign} {_PHASES[phase]}{f': {said}' if said else ''}"
 
 
 def _place(seen: Progress) -> int:
@@ -201,12 +210,12 @@ def _present_sign(seen: Progress) -> str:
     return {StoryStatus.RUNNING: "▶️", StoryStatus.BLOCKED: "🆘"}.get(seen.status, "⏳")
 
 
-def _present(seen: Progress, phase: Phase, last: GateSeen | None, refused: int) -> str:
-    if last is not None and last.passed and phase is Phase.COMMIT and seen.status not in OVER_STATUSES:
-        return line(last.summary, 160)
-    if last is not None and not last.passed and refused:
-        times = "" if refused == 1 else f"{refused} times, last: "
-        return f"refused {times}{line(last.summary, 160)}" if times else f"refused: {line(last.summary, 160)}"
+def _present(seen: Progress, phase: Phase, last: GateSeen | None) -> str:
+    if last is not None and not last.passed:
+        refused = _refused_since_passed(seen.gates, phase)
+        return f"refused{f' {refused} times, last' if refused > 1 else ''}: {line(last.summary, _SUMMARY)}"
+    if last is not None and phase is Phase.COMMIT and seen.status not in _OVER:
+        return line(last.summary, _SUMMARY)
     return "at work" if seen.status is StoryStatus.RUNNING else ""
 
 
