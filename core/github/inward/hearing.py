@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from config.github_settings import Permission, ProjectGithub
 from core.clock import Clock
 from core.domain.story import Story
-from core.errors import OrchardError
+from core.errors import NotAllowed, OrchardError
 from core.github import quoting
 from core.github.api.facts import CommentFacts
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubForbidden, GithubMissing, GithubRefused
 from core.github.inward.comment_words import HELP, Ask, Request, parse_comment
 from core.github.inward.issue_entry import part
+from core.github.inward.issue_text import parse_seen
 from core.github.inward.steering import Steering, steer
 from core.github.inward.taking_in import actor_of, is_same_login
 from core.github.markers import marked, marker
@@ -162,7 +163,9 @@ class Hearing:
         refusal: str | None = None  # "": in no words
         if least is not Permission.NONE:
             has = await self._permissions.of(self._repo, self._project, login)
-            if not has.reaches(least):
+            if not Permission.WRITE.reaches(least) and comment.updated_at > comment.created_at:
+                refusal = "This comment was edited, which more people may than may ask me: say it anew."
+            elif not has.reaches(least):
                 first = self._permissions.is_refused_first(self._project, login)
                 refusal = (
                     f"Only people whose permission here is `{least}` can ask that of me." if first else ""
@@ -223,6 +226,9 @@ class Hearing:
             case Ask.PRIORITIZE:
                 moved = backlog.prioritize_story(tx, story_id, request.priority, actor=actor)
                 return _Heard(answer=answer(_DONE), story=moved)
+            case Ask.ACCEPT:
+                _accept(tx, story_id, request.text)
+                return _Heard(answer=answer(_DONE))
             case Ask.STEER:
                 return self._steer(tx, story_id, request.text, actor, answer)
 
@@ -261,6 +267,21 @@ class Hearing:
         except (GithubMissing, GithubRefused, GithubForbidden) as error:  # deleted meanwhile, or locked
             _log.info("comment %d of %s cannot be answered: %s", answer.comment, self._project, error)
         await self._store.write(lambda tx: github_heard.settle(tx, self._project, answer.to_intent()))
+
+
+def _accept(tx: Transaction, story_id: str, version: str) -> None:
+    """The words of that version are taken in when the issue is read again. Raises NotAllowed."""
+    link = github_issues.of_story(tx.conn, story_id)
+    seen = parse_seen(link.seen) if link is not None else None
+    if link is None or seen is None or seen.held != version:
+        others = seen is not None and seen.held
+        raise NotAllowed(
+            "No such words of this issue wait.",
+            why="Other words wait by now." if others else "Nothing waits.",
+            hint="Read the issue again, and name the version of what it says now." if others else "",
+        )
+    text = replace(seen, accepted=version).to_text()
+    github_issues.took_in(tx, story_id, updated_at=link.updated_at, seen=text, is_open=link.is_open)
 
 
 def _story_of(conn: Any, project: str, number: int) -> str | None:

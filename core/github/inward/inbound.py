@@ -16,15 +16,16 @@ from datetime import UTC
 from functools import partial
 from typing import Protocol
 
-from config.github_settings import ProjectGithub
+from config.github_settings import Permission, ProjectGithub
 from core.clock import Clock
 from core.domain.event import EventKind
 from core.domain.github import Link
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.errors import OrchardError
-from core.github.api.facts import IssueFacts, NotModified
+from core.github.api.facts import IssueFacts, NotModified, Person
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
+from core.github.inward import consent
 from core.github.inward.hearing import Hearing, Permissions
 from core.github.inward.issue_entry import (
     ACTOR,
@@ -32,6 +33,8 @@ from core.github.inward.issue_entry import (
     Entry,
     Snapshot,
     Taken,
+    accepted,
+    doubtful,
     end_gone,
     end_unwanted,
     snapshot,
@@ -39,7 +42,7 @@ from core.github.inward.issue_entry import (
 )
 from core.github.inward.milestone_plans import MilestonePlans, replan
 from core.github.inward.steering import Steering
-from core.github.inward.taking_in import Wish
+from core.github.inward.taking_in import Wish, is_same_login
 from core.known_secrets import known_secrets
 from core.orchestrator.commands.topic import Engine
 from core.store import github_issues, github_links, projects
@@ -99,7 +102,16 @@ class Inbound:
         """
         settings = self._settings(project)
         repo = await self._gateway.repo(project)
-        look = _Look(self._store, repo, project, settings, await repo.me(), self._engine, self._steering)
+        look = _Look(
+            self._store,
+            repo,
+            project,
+            settings,
+            await repo.me(),
+            self._engine,
+            self._steering,
+            self._permissions,
+        )
         await self._steering.pass_on(project)  # what a killed Orchard had kept
         link, held = await look.begin()
         count = Taken()
@@ -109,12 +121,15 @@ class Inbound:
             doubted = {*look_at, *(await look.doubtful(self._next_turn(project)) if again else ())}
             await look.issues(link, count)
             await look.by_number(doubted - look.numbers, count)
+            await look.accepted(count)
             await look.unwanted(count)
             if settings.milestones_as_sprints:
                 planned = await MilestonePlans(self._store, repo, project).plan(
                     look_again=again or bool(look_at)
                 )
-        heard = await look.comments(link, self._permissions)
+        heard = await look.comments(link)
+        if heard and not held:
+            await look.accepted(count)
         first = link.synced_at is None
         await self._store.write(
             lambda tx: _synced(tx, link, count, first=first and not held, held=bool(held))
@@ -153,6 +168,7 @@ class _Look:
         me: str,
         engine: Engine,
         steering: Steering,
+        permissions: Permissions,
     ) -> None:
         self._store = store
         self._repo = repo
@@ -161,6 +177,7 @@ class _Look:
         self._me = me
         self._engine = engine
         self._steering = steering
+        self._permissions = permissions
         self._wish = Wish(
             label=settings.label,
             milestone=settings.milestone,
@@ -224,8 +241,9 @@ class _Look:
         etag: str = "",
         rounds: int = _UNSURE_ROUNDS,
     ) -> None:
-        entry = Entry(self._project, self._wish, before, confirmed=confirmed)
         discreet = [_discreet(issue) for issue in issues]
+        may_edit = await self._may_edit(discreet)
+        entry = Entry(self._project, self._wish, before, may_edit=may_edit, confirmed=confirmed)
 
         def take(tx: Transaction) -> Taken:
             taken = Taken()
@@ -244,6 +262,26 @@ class _Look:
         await self._follow_up(taken, count)
         if taken.unsure and rounds > 0:
             await self.by_number(taken.unsure, count, rounds=rounds)
+
+    async def _may_edit(self, issues: Sequence[IssueFacts]) -> Collection[int]:
+        """The ids of issues that only people edit who may steer. Only those are asked about whose words are
+        others than were taken in."""
+        least = self._settings.steer_permission
+        if consent.everybody_may(least):
+            return {issue.id for issue in issues}
+        doubted = await self._store.read(lambda conn: doubtful(conn, self._project, issues))
+        return {issue.id for issue in doubted if consent.may_edit(await self._right_of(issue.author), least)}
+
+    async def _right_of(self, author: Person) -> Permission:
+        if is_same_login(self._me, (author.login,)):
+            return Permission.WRITE  # nobody edits what Orchard wrote with less
+        if author.is_bot:
+            return Permission.NONE
+        return await self._permissions.of(self._repo, self._project, author.login)
+
+    async def accepted(self, count: Taken) -> None:
+        """Words that waited, and that a person wants taken in."""
+        await self.by_number(await self._store.read(lambda conn: accepted(conn, self._project)), count)
 
     async def _gone(self, number: int, count: Taken) -> None:
         def gone(tx: Transaction) -> Taken:
@@ -291,7 +329,7 @@ class _Look:
 
     # -- comments ----------------------------------------------------------------------------
 
-    async def comments(self, link: Link, permissions: Permissions) -> int:
+    async def comments(self, link: Link) -> int:
         """All that changed since the cursor, at first since the project was linked."""
         linked_at = link.linked_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         hearing = Hearing(
@@ -299,7 +337,7 @@ class _Look:
             self._repo,
             self._project,
             self._settings,
-            permissions,
+            self._permissions,
             self._engine,
             self._steering,
             me=self._me,

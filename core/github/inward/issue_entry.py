@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,7 @@ from core.github.inward.taking_in import (
     actor_of,
     decide,
     how_to_end,
+    is_doubtful,
     is_given_up,
     told_of_edit,
 )
@@ -99,20 +100,56 @@ def snapshot(conn: sqlite3.Connection, project: str) -> Snapshot:
     return {row["issue_id"]: (row["seen"], bool(row["is_open"])) for row in rows}
 
 
+def doubtful(conn: sqlite3.Connection, project: str, issues: Iterable[IssueFacts]) -> list[IssueFacts]:
+    """Of these, the stories' issues whose words may wait for a person."""
+    return [issue for issue in issues if is_doubtful(issue, _known(conn, project, issue))]
+
+
+def accepted(conn: sqlite3.Connection, project: str) -> list[int]:
+    """Numbers of open issues whose words a person has accepted, and that are not taken in yet."""
+    rows = conn.execute(
+        "SELECT number FROM github_issues WHERE project = ? AND is_current = 1 AND is_open = 1"
+        " AND json_valid(seen) AND json_extract(seen, '$.accepted') <> '' ORDER BY number",
+        (project,),
+    )
+    return [row["number"] for row in rows]
+
+
+def _known(conn: sqlite3.Connection, project: str, issue: IssueFacts) -> Known | None:
+    link = github_issues.of_issue(conn, project, issue.id)
+    return None if link is None else Known(link=link, story=stories.get(conn, link.story_id))
+
+
 class Entry:
     """Of one project. `before`: taken before the issues were read; where Orchard itself wrote to an issue
     since, it is read once more rather than believed."""
 
-    def __init__(self, project: str, wish: Wish, before: Snapshot, *, confirmed: bool = False) -> None:
+    def __init__(
+        self,
+        project: str,
+        wish: Wish,
+        before: Snapshot,
+        *,
+        may_edit: Collection[int] = (),
+        confirmed: bool = False,
+    ) -> None:
+        """`may_edit`: the ids of issues whose words were changed by who may, if they were."""
         self._project = project
         self._wish = wish
         self._before = before
+        self._may_edit = may_edit
         self._confirmed = confirmed  # each was asked for by its number, so is no page of some time ago
 
     def take(self, tx: Transaction, issue: IssueFacts, taken: Taken) -> None:
-        link = github_issues.of_issue(tx.conn, self._project, issue.id)
-        known = None if link is None else Known(link=link, story=stories.get(tx.conn, link.story_id))
-        decision = decide(issue, self._wish, known, adoptable=self._adoptable(tx.conn, issue, link))
+        known = _known(tx.conn, self._project, issue)
+        link = known.link if known is not None else None
+        decision = decide(
+            issue,
+            self._wish,
+            known,
+            may_edit=issue.id in self._may_edit,
+            adoptable=self._adoptable(tx.conn, issue, link),
+        )
         if decision.act is Act.IGNORE:
             return
         if link is not None and self._before.get(issue.id, ("", True)) != (link.seen, link.is_open):
@@ -183,6 +220,8 @@ class Entry:
             seen=decision.seen.to_text(),
             is_open=issue.is_open,
         )
+        if decision.holds:
+            _tell_held(tx, story, issue, decision.seen.held)
         if story.state in OVER:
             return
         if decision.changes or decision.priority is not None:
@@ -320,3 +359,10 @@ def tell_followed(tx: Transaction, taken: Taken, before: Taken) -> None:
                 "together": together,
             },
         )
+
+
+def _tell_held(tx: Transaction, story: Story, issue: IssueFacts, version: str) -> None:
+    """By itself, however many others changed: somebody has to look at it."""
+    data = {"number": issue.number, "url": issue.url, "what": "held", "version": version}
+    data["by"] = actor_of(issue.author.login)
+    tx.emit(EventKind.ISSUE_FOLLOWED, project=story.project, story_id=story.id, actor=ACTOR, data=data)

@@ -13,7 +13,8 @@ from core.domain.event import EventKind
 from core.domain.github import IssueLink, Pull, PullState
 from core.domain.lifecycles import CycleState
 from core.domain.story import Cycle, Story, StoryStatus
-from core.github.inward.issue_text import Words, changed_words, parse_seen, words_of
+from core.github.inward.issue_labels import Marks, marks_of
+from core.github.inward.issue_text import Words, changed_marks, changed_words, parse_seen, words_of
 from core.github.outward import progress, state_labels
 from core.github.outward.progress import GateSeen, Progress
 from core.github.outward.telling import Told, Wanted, is_over, parse_told, speaks
@@ -39,14 +40,16 @@ from core.store import (
 _LATER = datetime(9999, 1, 1, tzinfo=UTC)
 _ACTOR = re.compile(r"\bdiscord:(\d{1,20})\b")
 _SAID_BY_STATE = (StoryStatus.RUNNING, StoryStatus.BACKLOG, StoryStatus.PLANNED, StoryStatus.DONE)
+_EDITS = (EventKind.STORY_EDITED, EventKind.STORY_PRIORITIZED)
 _PULL_IS_OUT = (PullState.WANTED, PullState.OPEN, PullState.LANDABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A story that is an issue. `kept`: its words as they are in the store; those of `story` are without
-    secrets. `changed`: which of them differ from what the issue said last; `edited_at`: when people changed
-    them here last."""
+    secrets. `changed`: which of them differ from what the issue said last; `changed_marks`: likewise its
+    labels and priority; `edited_at`: when people changed any of them here last. `own_label`: by which issues
+    become stories."""
 
     story: Story
     kept: Words
@@ -54,11 +57,17 @@ class Standing:
     told: Told
     wanted: Wanted
     changed: tuple[str, ...]
+    changed_marks: tuple[str, ...]
     edited_at: datetime
+    own_label: str | None
 
     @property
     def words(self) -> Words:
         return words_of(self.story)
+
+    @property
+    def marks(self) -> Marks:
+        return marks_of(self.story, own=self.own_label)
 
 
 def read(
@@ -74,9 +83,14 @@ def read(
     pull = pulls.find(conn, story_id)
     seen = parse_seen(link.seen)
     comment = None
-    if settings.progress_comment and speaks(view.status, comment_there=link.comment_id is not None):
-        comment = progress.comment(_progress(conn, view.story, view.status, view.cycle, pull, html_url))
-    edits = events.latest(conn, story_id=story_id, kinds=(EventKind.STORY_EDITED,), limit=1)
+    held = seen.held if seen is not None else ""
+    if settings.progress_comment and speaks(
+        view.status, comment_there=link.comment_id is not None or bool(held)
+    ):
+        said = _progress(conn, view.story, view.status, view.cycle, pull, html_url)
+        comment = progress.comment(replace(said, held=held))
+    edits = events.latest(conn, story_id=story_id, kinds=_EDITS, limit=1)
+    marks = marks_of(story, own=settings.label)
     return Standing(
         story=story,
         link=link,
@@ -92,6 +106,8 @@ def read(
             over=is_over(story),
         ),
         changed=() if seen is None or is_over(story) else changed_words(seen, words_of(kept)),
+        changed_marks=() if is_over(story) else changed_marks(seen, marks),
+        own_label=settings.label,
         kept=words_of(kept),
         edited_at=edits[-1].at if edits else story.added_at,
     )
@@ -184,7 +200,8 @@ def discreet(story: Story) -> Story:
     """Its words without secrets that this process knows."""
     criteria = tuple(map(known_secrets.text, story.acceptance_criteria))
     title, body = known_secrets.text(story.title), known_secrets.text(story.body)
-    return replace(story, title=title, body=body, acceptance_criteria=criteria)
+    labels = tuple(map(known_secrets.text, story.labels))
+    return replace(story, title=title, body=body, acceptance_criteria=criteria, labels=labels)
 
 
 def _discreet_pull(pull: Pull) -> Pull:
