@@ -7,6 +7,7 @@ from pathlib import Path
 
 from config.github_settings import ProjectGithub
 from config.settings import Settings
+from core.domain.story import Story
 from core.github.api.gateway import GithubGateway
 from core.github.inward.inbound import Inbound
 from core.github.keeping import Parts
@@ -33,12 +34,15 @@ def make_parts(
     def of_project(name: str) -> ProjectGithub:
         return setups.settings(name).github
 
+    async def end_run(story: Story) -> None:
+        await engine.cancel(story.project, story.id)
+
     store, clock = github.store, github.clock
     gateway = GithubGateway(store, settings, secrets, root=root, clock=clock)
     return Parts(
         gateway=gateway,
         inbound=Inbound(store, gateway, of_project, clock, engine),
-        pulls=Pulls(store, gateway, publishing, setups, clock),
+        pulls=Pulls(store, gateway, publishing, setups, clock, end_run=end_run),
         outbound=Outbound(store, gateway, of_project, clock),
         hooks=Hooks(store, gateway, settings, secrets),
     )

@@ -14,7 +14,8 @@ from core.domain.lifecycles import CycleEvent, Phase, ProjectStatus, WorkflowSta
 from core.domain.project import Project
 from core.domain.story import Priority, Story, StoryState
 from core.github.api.gateway import GithubGateway
-from core.github.inward.issue_text import parse_marks, parse_words, seen_of
+from core.github.inward.issue_labels import parse_marks
+from core.github.inward.issue_text import parse_words, seen_of
 from core.github.outward.outbound import Brought, Outbound
 from core.store import cycles, gates, github_issues, github_links, projects, sprints, stories
 from core.store.database import Store, Transaction

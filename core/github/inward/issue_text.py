@@ -15,19 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.domain.story import Priority, Story
-from core.domain.wording import (
-    CRITERIA,
-    CRITERION_CHARACTERS,
-    LABEL_CHARACTERS,
-    LABELS,
-    LARGEST_ESTIMATE,
-    TEXT_CHARACTERS,
-    TITLE_CHARACTERS,
-    cleaned,
-)
+from core.domain.wording import CRITERIA, CRITERION_CHARACTERS, TEXT_CHARACTERS, TITLE_CHARACTERS, cleaned
+from core.github.inward.issue_labels import Marks
 
 HEADING: Final = "## Acceptance criteria"
-STATE_LABEL: Final = "orchard:"  # with what Orchard's own labels begin
 
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _TASK = re.compile(r"(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+\[(?P<tick>[ xX])\][ \t]+(?P<text>\S.*)")
@@ -39,27 +30,6 @@ _EMPTY_TASKS = frozenset({"[ ]", "[x]", "[X]"})
 _CUT = re.compile(r"\n\n\[(\d+) characters more, in the issue\]\Z")
 _NOTE_ROOM = 60
 
-_PRIORITY = re.compile(r"(?:prio|priority)\s*[:/=\s-]\s*(.+)", re.IGNORECASE)
-_PRIORITIES = {
-    "critical": Priority.CRITICAL,
-    "urgent": Priority.CRITICAL,
-    "highest": Priority.CRITICAL,
-    "p0": Priority.CRITICAL,
-    "high": Priority.HIGH,
-    "p1": Priority.HIGH,
-    "normal": Priority.NORMAL,
-    "medium": Priority.NORMAL,
-    "p2": Priority.NORMAL,
-    "low": Priority.LOW,
-    "lowest": Priority.LOW,
-    "p3": Priority.LOW,
-    "p4": Priority.LOW,
-}
-_BARE_PRIORITIES = frozenset({"critical", "urgent", "p0", "p1", "p2", "p3", "p4"})
-_ESTIMATE = re.compile(
-    r"(?:estimate|points|story points|sp)\s*[:/=]\s*(\d{1,4})|(\d{1,4})\s*points?", re.IGNORECASE
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
@@ -68,15 +38,6 @@ class Words:
     title: str
     body: str
     acceptance_criteria: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
-    """What an issue's labels say. `labels`: those that mean nothing to Orchard itself."""
-
-    labels: tuple[str, ...]
-    priority: Priority | None  # None: none says it
-    estimate: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,52 +242,6 @@ def _indent(line: str) -> int:
     return len(expanded) - len(expanded.lstrip())
 
 
-# Labels
-
-
-def parse_marks(labels: Sequence[str], *, own: str | None) -> Marks:
-    """`own`: the label by which issues become stories. Of two priorities the more urgent counts."""
-    kept: list[str] = []
-    priorities: list[Priority] = []
-    estimates: list[int] = []
-    for label in labels:
-        said = " ".join(cleaned(label).split())
-        if not said or is_own_label(said, own):
-            continue
-        if (priority := priority_of(said)) is not None:
-            priorities.append(priority)
-        elif (estimate := _estimate_of(said)) is not None:
-            estimates.append(estimate)
-        elif len(said) <= LABEL_CHARACTERS and said not in kept:
-            kept.append(said)
-    order = list(Priority)
-    return Marks(
-        labels=tuple(sorted(kept, key=str.casefold)[:LABELS]),
-        priority=min(priorities, key=order.index, default=None),
-        estimate=max(estimates, default=None),
-    )
-
-
-def is_own_label(label: str, own: str | None) -> bool:
-    folded = label.casefold()
-    return folded.startswith(STATE_LABEL) or (own is not None and folded == own.casefold())
-
-
-def priority_of(label: str) -> Priority | None:
-    """ "priority: high", "prio/low", "P1", "critical"."""
-    if (match := _PRIORITY.fullmatch(label)) is not None:
-        return _PRIORITIES.get(match[1].strip().lower())
-    return _PRIORITIES[label.lower()] if label.lower() in _BARE_PRIORITIES else None
-
-
-def _estimate_of(label: str) -> int | None:
-    """ "estimate: 3", "sp: 3", "5 points"."""
-    if (match := _ESTIMATE.fullmatch(label)) is None:
-        return None
-    points = int(match[1] or match[2])
-    return points if points <= LARGEST_ESTIMATE else None
-
-
 # What each side saw last
 
 
@@ -352,6 +267,7 @@ class Seen:
 
 
 _SEEN = tuple(Seen.__dataclass_fields__)
+_LATER = ("held", "accepted")
 
 
 def seen_words(words: Words) -> dict[str, str]:
@@ -363,11 +279,16 @@ def seen_words(words: Words) -> dict[str, str]:
     }
 
 
+def seen_marks(marks: Marks) -> dict[str, str]:
+    """Likewise, once Orchard made its labels say these."""
+    priority = marks.priority.value if marks.priority is not None else ""
+    return {"labels": _digest(*marks.labels), "priority": priority}
+
+
 def seen_of(words: Words, marks: Marks, *, milestone: int | None, wanted: bool) -> Seen:
     return Seen(
         **seen_words(words),
-        labels=_digest(*marks.labels),
-        priority=marks.priority.value if marks.priority is not None else "",
+        **seen_marks(marks),
         estimate=marks.estimate,
         milestone=milestone,
         wanted=wanted,
@@ -378,7 +299,7 @@ def parse_seen(text: str) -> Seen | None:
     """None for "" and for what is no such text: then everything counts as new."""
     try:
         raw: Any = json.loads(text)
-        return Seen(**{name: raw[name] for name in _SEEN})
+        return Seen(**{name: raw[name] for name in _SEEN if name in raw or name not in _LATER})
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -387,6 +308,16 @@ def changed_words(seen: Seen | None, words: Words) -> tuple[str, ...]:
     """Which of title, body and acceptance_criteria differ from what was seen."""
     now = seen_words(words)
     return tuple(name for name, digest in now.items() if seen is None or getattr(seen, name) != digest)
+
+
+def changed_marks(seen: Seen | None, marks: Marks) -> tuple[str, ...]:
+    """Which of labels and priority differ from what was seen; no priority is the normal one."""
+    if seen is None:
+        return ()
+    changed = ["labels"] if _digest(*marks.labels) != seen.labels else []
+    if (marks.priority or Priority.NORMAL) != (seen.priority or Priority.NORMAL):
+        changed.append("priority")
+    return tuple(changed)
 
 
 def _digest(*texts: str) -> str:

@@ -17,15 +17,8 @@ from core.domain.story import OVER, Priority, Story, StoryState
 from core.domain.wording import LINK_CHARACTERS, cleaned
 from core.github.api.facts import IssueFacts
 from core.github.inward import consent
-from core.github.inward.issue_text import (
-    Marks,
-    Seen,
-    Words,
-    parse_marks,
-    parse_seen,
-    parse_words,
-    seen_of,
-)
+from core.github.inward.issue_labels import Marks, parse_marks
+from core.github.inward.issue_text import Seen, Words, parse_seen, parse_words, seen_of
 from core.github.markers import STORY, name_in
 
 _LOGIN_CHARACTERS = 100
@@ -88,8 +81,8 @@ class Act(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """`changes`: fields of the story, for a new one all. `priority` None: as it is, or normal for a new one.
-    `end`: why its story is not wanted any more; "": it is. `seen`: what is to be kept as seen. `holds`: its words
-    were changed, wait for a person, and nobody was told so yet."""
+    `end`: why its story is not wanted any more; "": it is. `seen`: what is to be kept as seen. `holds`: its
+    words were changed and wait for a person, who has to be told."""
 
     act: Act
     seen: Seen = field(default_factory=Seen)
@@ -131,7 +124,9 @@ def decide(
             return Decision(act=Act.FOLLOW, seen=seen)
         if may_edit or known.was_let_go or not _waits(known, words):
             return _entered(Act.REENTER, issue, words, marks, seen)
-        held = replace(_held(seen, known, words), wanted=False)  # so that it is wanted anew once it is accepted
+        held = replace(
+            _held(seen, known, words), wanted=False
+        )  # so that it is wanted anew once it is accepted
         return Decision(act=Act.FOLLOW, seen=held, holds=_is_news(known, held))
     return _followed(issue, wish, known, words, marks, seen, may_edit=may_edit)
 

@@ -13,10 +13,18 @@ from datetime import datetime
 from typing import Any
 
 from core.domain.github import IssueLink
-from core.github.api.facts import CommentFacts
+from core.github.api.facts import CommentFacts, IssueFacts
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
-from core.github.inward.issue_text import changed_words, parse_seen, parse_words, seen_words
+from core.github.inward.issue_labels import label_edits, parse_marks
+from core.github.inward.issue_text import (
+    changed_marks,
+    changed_words,
+    parse_seen,
+    parse_words,
+    seen_marks,
+    seen_words,
+)
 from core.github.markers import PROGRESS, marked
 from core.github.outward import telling
 from core.github.outward.standing import Standing
@@ -54,8 +62,14 @@ class IssueOut:
     async def bring(self, standing: Standing) -> Done:
         """Raises GithubError; what was done before it is kept."""
         done = Done()
-        if standing.changed:
-            done = replace(done, words=await self._write_words(standing))
+        if standing.changed or standing.changed_marks:
+            there = await self._repo.issue(standing.link.number)
+            later = standing.edited_at.isoformat() > _moment(there.updated_at)
+            done = replace(
+                done,
+                words=await self._write_words(standing, there, later=later),
+                labels=await self._write_marks(standing, there, later=later),
+            )
         told = standing.told
         said = standing.wanted.comment
         if said is not None and telling.digest(said) != told.comment:
@@ -138,13 +152,12 @@ class IssueOut:
 
     # -- words ---------------------------------------------------------------------------------------
 
-    async def _write_words(self, standing: Standing) -> bool:
-        """Of words that both sides changed, those that were changed later stay; the others are taken in."""
+    async def _write_words(self, standing: Standing, there: IssueFacts, *, later: bool) -> bool:
+        """Of words that both sides changed, those that were changed later stay; the others are taken in.
+        `later`: ours."""
         link = standing.link
-        there = await self._repo.issue(link.number)
         read = parse_words(there.title, there.body, number=link.number)
         theirs = changed_words(parse_seen(link.seen), read)
-        later = standing.edited_at.isoformat() > _moment(there.updated_at)
         ours = tuple(name for name in standing.changed if later or name not in theirs)
         if not ours:
             return False
@@ -155,6 +168,21 @@ class IssueOut:
         wrote = {name: digests[name] for name in ours}
         await self._store.write(lambda tx: _saw(tx, link.story_id, wrote))
         return title is not None or body is not None
+
+    async def _write_marks(self, standing: Standing, there: IssueFacts, *, later: bool) -> bool:
+        """Likewise the labels and the priority."""
+        link, own, marks = standing.link, standing.own_label, standing.marks
+        theirs = changed_marks(parse_seen(link.seen), parse_marks(there.labels, own=own))
+        ours = tuple(name for name in standing.changed_marks if later or name not in theirs)
+        if not ours:
+            return False
+        add, remove = label_edits(there.labels, marks, ours, own=own)
+        if add or remove:
+            await self._repo.set_labels(link.number, add=add, remove=remove)
+        values = seen_marks(marks)
+        wrote = {name: values[name] for name in ours}
+        await self._store.write(lambda tx: _saw(tx, link.story_id, wrote))
+        return bool(add or remove)
 
     async def _tell(self, link: IssueLink, told: Told, *, is_open: bool | None = None) -> Told:
         text = told.to_text()

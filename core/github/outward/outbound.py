@@ -20,7 +20,8 @@ from core.domain.github import Link
 from core.domain.story import OVER, StoryState
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubForbidden, GithubMissing, GithubRefused
-from core.github.inward.issue_text import changed_words, parse_seen, words_of
+from core.github.inward.issue_labels import marks_of
+from core.github.inward.issue_text import changed_marks, changed_words, parse_seen, words_of
 from core.github.outward import own_issues, standing
 from core.github.outward.issue_out import Done, IssueOut
 from core.github.outward.own_issues import OwnIssues
@@ -139,7 +140,9 @@ class Outbound:
 
         def look(conn: sqlite3.Connection) -> tuple[int, list[str]]:
             last = conn.execute("SELECT coalesce(max(seq), 0) AS seq FROM events").fetchone()["seq"]
-            chosen = _differing(conn, project) if after is None else _touched(conn, project, after)
+            chosen = (
+                _differing(conn, project, settings.label) if after is None else _touched(conn, project, after)
+            )
             if after is None and settings.create_issues:
                 chosen += own_issues.without_issue(conn, project)
             return last, chosen
@@ -256,7 +259,7 @@ def _at_work(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
     return tuple(story.id for story in stories.of_project(conn, project, states=states))
 
 
-def _differing(conn: sqlite3.Connection, project: str) -> list[str]:
+def _differing(conn: sqlite3.Connection, project: str, own_label: str | None) -> list[str]:
     """Of all that are issues, those of which something may have to be said."""
     found = []
     known = {story.id: story for story in stories.of_project(conn, project)}
@@ -266,7 +269,11 @@ def _differing(conn: sqlite3.Connection, project: str) -> list[str]:
             continue
         seen = parse_seen(link.seen)
         silent = story.state in SILENT and not link.told and link.comment_id is None
-        if not silent or (seen is not None and changed_words(seen, words_of(story))):
+        if (
+            not silent
+            or (seen is not None and changed_words(seen, words_of(story)))
+            or changed_marks(seen, marks_of(story, own=own_label))
+        ):
             found.append(story.id)
     return found
 

@@ -10,7 +10,8 @@ from core.domain.story import OVER, Story, StoryState
 from core.errors import LostRace
 from core.github.api.facts import IssueFacts, NotModified
 from core.github.api.repo import Repo
-from core.github.inward.issue_text import Seen, parse_marks, seen_of, words_of
+from core.github.inward.issue_labels import labels_of, marks_of, parse_marks
+from core.github.inward.issue_text import Seen, seen_of, words_of
 from core.github.markers import STORY, marked, marker
 from core.github.outward.standing import discreet
 from core.github.outward.telling import new_issue
@@ -54,7 +55,8 @@ class OwnIssues:
         if issue is None:
             mark = marker(STORY, story_id)
             title, body = new_issue(words_of(discreet(story)), mark)
-            labels = [] if self._settings.label is None else [self._settings.label]
+            own = self._settings.label
+            labels = [*([] if own is None else [own]), *labels_of(marks_of(story, own=own))]
             issue = await self._repo.create_issue(title, body, labels=labels)
         return await self._store.write(lambda tx: self._link(tx, story, issue))
 

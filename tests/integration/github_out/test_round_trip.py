@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from core.clock import SystemClock
 from core.domain.event import EventKind
-from core.domain.story import Story, StoryState
+from core.domain.story import Priority, Story, StoryState
 from core.github.api.trouble import GithubError
 from core.github.inward.inbound import Inbound
+from core.orchestrator.commands import backlog
 from core.store import events, stories
 from core.store.transaction import Transaction
 from tests.github_server.faults import ALWAYS, Fault
@@ -114,3 +116,40 @@ async def test_an_issue_that_was_read_before_its_making_was_noted_is_adopted(sho
     await settled(shop)
     assert await _stories(shop) == (story,)
     assert len(shop.here.issues) == 1
+
+
+async def test_labels_and_priority_go_back_and_do_not_come_back(shop: Shop) -> None:
+    labels = ["orchard", "Bug", "P1", "5 points"]
+    shop.here.add_issue("Totals", "", author="mia", labels=labels)
+    await settled(shop)
+    [story] = await _stories(shop)
+    assert (story.labels, story.priority) == (("Bug",), Priority.HIGH)
+
+    def mark(priority: Priority, *labels: str) -> Callable[[Transaction], None]:
+        def change(tx: Transaction) -> None:
+            backlog.prioritize_story(tx, story.id, priority, actor="cli")
+            stories.edit(tx, story.id, states=tuple(StoryState), labels=labels)
+
+        return change
+
+    await shop.do(mark(Priority.CRITICAL, "bug", "money"))
+    await settled(shop)
+    assert shop.labels() == {"orchard", "Bug", "money", "5 points", "priority: critical"}
+    await shop.do(mark(Priority.NORMAL, "money"))
+    await settled(shop)
+    assert shop.labels() == {"orchard", "money", "5 points"}
+    [now] = await _stories(shop)
+    assert (now.labels, now.priority) == (("money",), Priority.NORMAL)
+
+
+async def test_a_label_that_people_gave_meanwhile_stays(shop: Shop) -> None:
+    shop.here.add_issue("Totals", "", author="mia", labels=["orchard"])
+    await settled(shop)
+    [story] = await _stories(shop)
+    await shop.do(lambda tx: backlog.prioritize_story(tx, story.id, Priority.LOW, actor="cli"))
+    shop.server.world.advance(60)
+    shop.here.add_labels(1, "P0", "money", by="mia")
+    await settled(shop)
+    [now] = await _stories(shop)
+    assert (now.labels, now.priority) == (("money",), Priority.CRITICAL)
+    assert shop.labels() == {"orchard", "P0", "money"}

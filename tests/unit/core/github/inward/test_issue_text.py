@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from core.domain.story import Priority
 from core.domain.wording import CRITERIA, CRITERION_CHARACTERS, TEXT_CHARACTERS, TITLE_CHARACTERS
+from core.github.inward.issue_labels import Marks, parse_marks
 from core.github.inward.issue_text import (
-    Marks,
     Seen,
     Words,
     changed_words,
     issue_body,
-    parse_marks,
     parse_seen,
     parse_words,
     rewritten,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from core.domain.story import Priority, Sprint, Story, StoryState, StoryStatus
-from core.github.inward.issue_text import is_own_label
+from core.github.inward.issue_labels import is_own_label
 from core.github.markers import SPRINT, marked
 from core.github.outward import state_labels
 from core.github.outward.release_notes import Merged, release_body, release_name, release_notes
