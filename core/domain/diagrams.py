@@ -46,11 +46,15 @@ def workflow_diagram() -> str:
 
 
 def cycle_diagram() -> str:
-    """A story's way; `aborted` can follow every phase, which a line below says rather than five arrows."""
-    arrows = {pair: after for pair, after in CYCLE.items() if pair[1] is not CycleEvent.ABORTED}
+    """A story's way; what a person may do in each phase is said in lines below rather than by nine arrows."""
+    by_people = (CycleEvent.ABORTED, CycleEvent.MERGED)
+    arrows = {pair: after for pair, after in CYCLE.items() if pair[1] not in by_people}
     phases = [f"`{state}`" for state, event in CYCLE if event is CycleEvent.ABORTED]
     lines = _diagram(arrows, CycleState.DESIGN, ends=(CycleState.DONE,))  # type: ignore[arg-type]
-    return "\n".join([*lines, "", f"A person may end it in {', '.join(phases)}: then it is `aborted`."])
+    merged = "Whose pull request a person merges on GitHub, though it was sent back, is `done`."
+    return "\n".join(
+        [*lines, "", f"A person may end it in {', '.join(phases)}: then it is `aborted`.", merged]
+    )
 
 
 def project_diagram() -> str:

@@ -103,6 +103,7 @@ class Pull:
     opened_at: datetime | None
     pushed_at: datetime | None
     updated_at: datetime
+    waits: str = ""  # for what, in a sentence, by the last look outside; "": nobody has looked, or nothing
 
 
 def checks_state(checks: Sequence[Check]) -> ChecksState:

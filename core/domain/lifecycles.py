@@ -151,6 +151,7 @@ class CycleEvent(StrEnum):
     SENT_BACK = "sent back"  # a gate or a person wants an earlier phase again
     CONFLICTED = "conflicted"  # the main branch moved and the story no longer fits on it
     ABORTED = "aborted"  # a person ended it
+    MERGED = "merged"  # a person merged its pull request, though it had been sent back
 
 
 _Y, _E = CycleState, CycleEvent
@@ -170,4 +171,5 @@ CYCLE: Mapping[tuple[CycleState, CycleEvent], CycleState] = {
         for state in (_Y.TEST_RED, _Y.CODE_GREEN, _Y.REFACTOR, _Y.COMMIT)  # early, or when it is merged
     },
     **{(state, _E.ABORTED): _Y.ABORTED for state in _Y if state.phase is not None},
+    **{(state, _E.MERGED): _Y.DONE for state in (_Y.DESIGN, _Y.TEST_RED, _Y.CODE_GREEN, _Y.REFACTOR)},
 }

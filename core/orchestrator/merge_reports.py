@@ -122,11 +122,12 @@ def record_merged(
 
 def record_landed(tx: Transaction, cycle: Cycle, commit: str) -> Cycle:
     """The main branch holds the story, as this commit. Its lease and its merge are the caller's."""
+    waited = cycle.state is CycleState.COMMIT
     done = cycles.move(
         tx,
         cycle.story_id,
-        CycleEvent.PASSED,
-        state=CycleState.COMMIT,
+        CycleEvent.PASSED if waited else CycleEvent.MERGED,
+        state=cycle.state,
         merge_commit=commit,
         feedback="",
         hold="",

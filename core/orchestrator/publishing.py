@@ -16,18 +16,19 @@ import sqlite3
 from dataclasses import dataclass
 
 from config.github_settings import Delivery, MergeBy
+from core.domain.approval import ApprovalKind
 from core.domain.event import EventKind
 from core.domain.github import Pull
 from core.domain.lifecycles import CycleState, ProjectStatus, WorkflowState
-from core.domain.story import Cycle, Hold
+from core.domain.story import Cycle, Hold, StoryState
 from core.errors import LostRace, OrchardError, Unavailable
 from core.orchestrator.merge_reports import record_landed
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.remote_access import NoRemotes, RemoteAccess
 from core.orchestrator.setups import Setups
-from core.orchestrator.story_guards import go_on
+from core.orchestrator.story_guards import go_on, let_go
 from core.orchestrator.supervisor import Supervisor
-from core.store import cycles, events, github_links, leases, merges, projects, pulls
+from core.store import approvals, cycles, events, github_links, leases, merges, projects, pulls, stories
 from core.store.database import Store, Transaction
 from core.worker.remote_contract import FetchEnd, FetchMain, FetchReport, Push, PushEnd, PushReport, Remote
 
@@ -122,9 +123,9 @@ class Publishing:
         return await self._fetch(project, await self._supervisor.ensure(project), landing.remote)
 
     async def record_landed(self, story_id: str, commit: str) -> Cycle:
-        """The main branch there holds the story, as `commit`: it is done. Fetch the main branch first. A
-        story that is done already stays as it is. Raises LostRace while the merge queue has it, or when it
-        went another way."""
+        """The main branch there holds the story, as `commit`: it is done, also where it was sent back before;
+        end then what runs for it. Fetch the main branch first. A story that is done already stays as it is.
+        Raises LostRace while the merge queue or a person has it, or when it is over."""
         return await self._store.write(lambda tx: _landed_outside(tx, story_id, commit))
 
     async def give_up_stale(self) -> tuple[str, ...]:
@@ -213,13 +214,18 @@ def _in_hand(conn: sqlite3.Connection, cycle: Cycle) -> bool:
 
 
 def _landed_outside(tx: Transaction, story_id: str, commit: str) -> Cycle:
-    cycle = cycles.get(tx.conn, story_id)
+    cycle, story = cycles.get(tx.conn, story_id), stories.get(tx.conn, story_id)
     if cycle is not None and cycle.state is CycleState.DONE:
         return cycle
-    if cycle is None or cycle.state is not CycleState.COMMIT:
-        at = "has not begun" if cycle is None else f"is in {cycle.state}"
+    if cycle is None or story.state is not StoryState.ACTIVE or cycle.hold is Hold.TAKEN:
+        at = f"is {story.state}" if cycle is None or cycle.hold is Hold.NONE else "is with a person"
         raise LostRace(f"{story_id} went another way than its pull request.", why=f"It {at}.")
-    if _in_hand(tx.conn, cycle):
+    if cycle.state is not CycleState.COMMIT:
+        let_go(tx, story)
+        approvals.cancel_of_story(
+            tx, story_id, ApprovalKind.MERGE, by="github", reason="Its pull request was merged on GitHub."
+        )
+    elif _in_hand(tx.conn, cycle):
         raise LostRace(f"{story_id} is being merged this moment.", hint="Look again in a few seconds.")
     for merge in merges.open_of(tx.conn, cycle.project):
         if merge.story_id == story_id:

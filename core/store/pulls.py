@@ -47,6 +47,7 @@ def from_row(row: sqlite3.Row) -> Pull:
         opened_at=from_optional_time(row["opened_at"]),
         pushed_at=from_optional_time(row["pushed_at"]),
         updated_at=from_time(row["updated_at"]),
+        waits=row["waits"],
     )
 
 
@@ -81,7 +82,7 @@ def want(
         " VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?)"
         " ON CONFLICT (story_id) DO UPDATE SET candidate = excluded.candidate, tree = excluded.tree,"
         " base = excluded.base, state = 'wanted', checks = '[]', review = CASE WHEN review = 'approved'"
-        " THEN 'approved' ELSE 'none' END, updated_at = excluded.updated_at",
+        " THEN 'approved' ELSE 'none' END, waits = '', updated_at = excluded.updated_at",
         (story_id, project, branch, candidate, tree, base, tx.now_text),
     )
     return get(tx.conn, story_id)
@@ -104,7 +105,7 @@ def opened(tx: Transaction, story_id: str, *, head: str, number: int, url: str) 
     return _update(
         tx,
         story_id,
-        "state = 'open', number = ?, url = ?, opened_at = coalesce(opened_at, ?)",
+        "state = 'open', number = ?, url = ?, waits = '', opened_at = coalesce(opened_at, ?)",
         (number, url, tx.now_text),
         "state IN ('wanted', 'open') AND candidate = ? AND head = ?",
         (head, head),
@@ -119,8 +120,10 @@ def looked(
     checks: Sequence[Check],
     review: ReviewState,
     approvals: int,
+    waits: str | None = None,
 ) -> Pull:
-    """What GitHub says of this head. Raises LostRace when another is wanted by now."""
+    """What GitHub says of this head. `waits`: for what, in a sentence; None: as it was. Raises LostRace when
+    another is wanted by now."""
     text = json.dumps(
         [
             {
@@ -136,11 +139,20 @@ def looked(
     return _update(
         tx,
         story_id,
-        f"checks = ?, review = ?, approvals = ?, failures = {failures}",
-        (text, review.value, approvals),
+        f"checks = ?, review = ?, approvals = ?, waits = coalesce(?, waits), failures = {failures}",
+        (text, review.value, approvals, waits),
         "state IN ('open', 'landable') AND head = ?",
         (head,),
     )
+
+
+def waits(tx: Transaction, story_id: str, sentence: str) -> bool:
+    """For what, until it is looked at again. Whether that is new; False, too, for one that waits no more."""
+    changed = tx.conn.execute(
+        "UPDATE pulls SET waits = ? WHERE story_id = ? AND state IN ('wanted', 'open') AND waits <> ?",
+        (sentence, story_id, sentence),
+    )
+    return changed.rowcount == 1
 
 
 def landable(tx: Transaction, story_id: str, *, head: str) -> Pull:
@@ -181,13 +193,14 @@ def left_over(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
     return tuple(from_row(row) for row in rows)
 
 
-def closed_by_people(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
-    """Those whose story stands still for it: it may be opened or merged outside all the same."""
+def set_aside(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
+    """Those whose story stands still, or is at work again: it may be opened or merged outside all the same.
+    Not of one that a person works on: they know."""
     rows = conn.execute(
         "SELECT p.* FROM pulls p JOIN cycles c ON c.story_id = p.story_id JOIN stories s ON s.id = p.story_id"
-        " WHERE p.project = ? AND p.state = 'closed' AND p.number IS NOT NULL AND p.head <> ''"
-        " AND s.state = 'active' AND c.state = 'commit' AND c.blocked_reason <> ''"
-        " ORDER BY p.updated_at, p.story_id",
+        " WHERE p.project = ? AND p.state IN ('merged', 'closed') AND p.state = 'closed' AND p.head <> ''"
+        " AND p.number IS NOT NULL AND s.state = 'active' AND c.hold <> 'taken'"
+        " AND (c.state <> 'commit' OR c.blocked_reason <> '') ORDER BY p.updated_at, p.story_id",
         (project,),
     )
     return tuple(from_row(row) for row in rows)

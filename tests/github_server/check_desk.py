@@ -80,6 +80,11 @@ class CheckDesk(IssueDesk):
             self.suites[sha, app] = self.next_id()
         return self.suites[sha, app]
 
+    def set_suite(self, sha: str, app: str, status: str) -> None:
+        """What an app makes of a commit, whatever its runs say: "in_progress" between two jobs, "queued" of
+        one that never checks; "": as its runs say."""
+        self.suite_states[sha, app] = status
+
     def branch_at(self, sha: str) -> str | None:
         return next((branch for branch, head in self.heads.items() if head == sha), None)
 

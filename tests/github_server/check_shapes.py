@@ -74,13 +74,14 @@ def of_suite(repo: Repository, sha: str, app: str) -> Json:
         (c.conclusion for c in checks if c.conclusion not in ("success", "neutral", "skipped")), None
     )
     number = repo.suite_id(sha, app)
+    status = repo.suite_states.get((sha, app)) or (open_ones[0].status if open_ones else "completed")
     return {
         "id": number,
         "node_id": node_id("CheckSuite", number),
         "head_branch": repo.branch_at(sha),
         "head_sha": sha,
-        "status": open_ones[0].status if open_ones else "completed",
-        "conclusion": None if open_ones else failed or "success",
+        "status": status,
+        "conclusion": (failed or "success") if status == "completed" else None,
         "url": f"{repo.api}/check-suites/{number}",
         "before": None,
         "after": sha,

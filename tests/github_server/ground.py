@@ -46,6 +46,7 @@ class Ground:
     gone: dict[int, str] = field(default_factory=dict)  # deleted: ""; transferred: the new address
     checks: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[tuple[str, str], int] = field(default_factory=dict)  # of a commit and an app
+    suite_states: dict[tuple[str, str], str] = field(default_factory=dict)  # likewise: not what its runs say
     statuses: list[Status] = field(default_factory=list)
     releases: dict[int, Release] = field(default_factory=dict)
     hooks: dict[int, Hook] = field(default_factory=dict)

@@ -184,7 +184,8 @@ def list_checks(ask: Asking, repo: Repository, ref: str) -> web.Response:
 @routes.get(_REPO + "/commits/{ref:rest}/check-suites")
 def list_suites(ask: Asking, repo: Repository, ref: str) -> web.Response:
     sha = _sha(repo, ref)
-    apps = sorted({check.app for check in repo.checks_of(sha)})
+    known = [app for (of, app), status in repo.suite_states.items() if of == sha and status]
+    apps = sorted({*known, *(check.app for check in repo.checks_of(sha))})
     return ask.page(apps, lambda app: check_shapes.of_suite(repo, sha, app), within="check_suites")
 
 

@@ -189,6 +189,6 @@ def test_what_was_merged_outside_while_its_batch_was_lost_is_done_and_the_batch_
     leases.release_all_of(tx, "shop#1")
     _landed_outside(tx, "shop-1", "d")
     assert settled(tx)
-    cycles.move(tx, "shop-2", CycleEvent.SENT_BACK, state=CycleState.COMMIT)
+    stories.move(tx, "shop-2", StoryState.ACTIVE, StoryState.SKIPPED)
     with pytest.raises(LostRace, match="another way"):
         _landed_outside(tx, "shop-2", "m")

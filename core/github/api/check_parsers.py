@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from core.domain.github import Check, CheckConclusion
-from core.github.api.facts import CheckRun
+from core.github.api.facts import CheckRun, CheckSuite
 from core.github.api.parsers import Object, number_of, obj, text_of, time_of
 
 # https://docs.github.com/en/rest/checks/runs: a run has a conclusion once its status is "completed".
@@ -50,6 +50,37 @@ def _conclusion(found: Object) -> tuple[CheckConclusion, str]:
         return CheckConclusion.RUNNING, status or "queued"
     passed = word in _PASSED
     return (CheckConclusion.PASSED if passed else CheckConclusion.FAILED), word or "no conclusion"
+
+
+def parse_check_suite(value: object) -> CheckSuite | None:
+    """https://docs.github.com/en/rest/checks/suites"""
+    found = obj(value)
+    if number_of(found.get("id")) is None:
+        return None
+    app = obj(found.get("app"))
+    return CheckSuite(
+        app=text_of(app.get("name")) or text_of(app.get("slug")) or "an app",
+        is_done=text_of(found.get("status")) == "completed" or bool(text_of(found.get("conclusion"))),
+        runs=number_of(found.get("latest_check_runs_count")) or 0,
+    )
+
+
+def to_come(suites: Iterable[CheckSuite]) -> tuple[Check, ...]:
+    """For apps that are not done though all their runs are, as between two jobs of which one `needs` the
+    other: a check that runs, in place of those that nobody can name yet.
+
+    A suite without any run says nothing: GitHub makes one, queued for ever, for each app that could check.
+    """
+    apps = {suite.app: suite for suite in suites if not suite.is_done and suite.runs}
+    return tuple(
+        Check(
+            name=f"more of {name}",
+            conclusion=CheckConclusion.RUNNING,
+            summary="It is not done; its next check has not begun.",
+            url="",
+        )
+        for name in sorted(apps)
+    )
 
 
 def parse_status(value: object) -> CheckRun | None:

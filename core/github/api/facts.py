@@ -200,6 +200,15 @@ class CheckRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSuite:
+    """All that one app checks of a commit; of GitHub Actions one workflow run."""
+
+    app: str  # its name, as people know it
+    is_done: bool
+    runs: int  # check runs that it has made so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFacts:
     name: str
     color: str

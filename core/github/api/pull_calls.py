@@ -7,10 +7,11 @@ from urllib.parse import quote, urlencode
 from config.github_settings import MergeMethod
 from core.domain.github import Check
 from core.github.api.bound import Bound
-from core.github.api.check_parsers import newest, parse_check_run, parse_status
+from core.github.api.check_parsers import newest, parse_check_run, parse_check_suite, parse_status
 from core.github.api.facts import (
     Annotation,
     CheckRun,
+    CheckSuite,
     MergeOutcome,
     MergeResult,
     PullFacts,
@@ -119,6 +120,11 @@ class PullCalls(Bound):
         )
         statuses = await self._all(f"{commit}/status", parse_status, what, inside="statuses")
         return newest((*runs, *statuses))
+
+    async def check_suites(self, sha: str) -> tuple[CheckSuite, ...]:
+        """What each app makes of a commit, beside its runs: whether more of them are to come."""
+        path, what = f"/commits/{quote(sha, safe='')}/check-suites", f"read the check suites of {sha[:12]}"
+        return await self._all(path, parse_check_suite, what, inside="check_suites")
 
     async def annotations(self, check_run_id: int) -> tuple[Annotation, ...]:
         path, what = f"/check-runs/{check_run_id}/annotations", "read the annotations of a check"

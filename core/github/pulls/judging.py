@@ -9,6 +9,7 @@ from enum import StrEnum
 from core.domain.github import Check, CheckConclusion, ChecksState, ReviewState, checks_state
 
 _NAMED = 3  # checks or people named in a sentence
+_PROVEN_AGAIN = "when the merge queue has proven it on top of the new main branch."
 
 
 class Opinion(StrEnum):
@@ -81,11 +82,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """`why` is a sentence; `then` says what comes next or what a person has to do; "" when nothing."""
+    """`why` is a sentence. `then` goes on: of one that waits with "when ..."; of one that is overdue it is
+    what a person has to do."""
 
     outcome: Outcome
     why: str
     then: str = ""
+
+    @property
+    def waits(self) -> str | None:
+        """The whole of it, after a story's name, as `scheduling.words.words_of` takes it apart. None: nothing
+        keeps it here, and whoever merges says what does there."""
+        if self.outcome is Outcome.LANDABLE:
+            return None
+        why = self.why.removesuffix(".")
+        said = f"w{why[1:]}" if why.startswith("Waits ") else f"waits: {why}"
+        return f"{said}; next {self.then}" if self.then else f"{said}."
 
 
 def standing(reviews: Sequence[Review]) -> Standing:
@@ -138,7 +150,7 @@ def _conflicts(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.AGAIN,
         why=f"Pull request #{facts.number} no longer fits on the main branch.",
-        then="The merge queue takes the new main branch in and proves it again.",
+        then=_PROVEN_AGAIN,
     )
 
 
@@ -148,7 +160,7 @@ def _behind(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.AGAIN,
         why=f"Pull request #{facts.number} does not stand on the newest main branch, as its repository asks.",
-        then="The merge queue takes the new main branch in and proves it again.",
+        then=_PROVEN_AGAIN,
     )
 
 
@@ -159,7 +171,7 @@ def _changes(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.WAITING,
         why=f"{_some(wanting)} wanted changes in pull request #{facts.number}.",
-        then="It goes in when they approve it or their review is dismissed.",
+        then="when they approve it, or their review is dismissed.",
     )
 
 
@@ -169,7 +181,7 @@ def _draft(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.WAITING,
         why=f"Pull request #{facts.number} is a draft.",
-        then="Mark it as ready for review on GitHub.",
+        then="when it is marked as ready for review on GitHub.",
     )
 
 
@@ -181,7 +193,7 @@ def _checks(facts: Facts, terms: Terms) -> Judgement | None:
             return Judgement(
                 outcome=Outcome.WAITING,
                 why=f"Waits for the checks of pull request #{facts.number} to begin.",
-                then=f"Without any {terms.checks_begin_seconds:g} seconds after the push, it has none.",
+                then=f"when one has begun, or {terms.checks_begin_seconds:g} s after the push: it has none.",
             )
     return None
 
@@ -190,19 +202,19 @@ def _running(facts: Facts, terms: Terms) -> Judgement:
     running = [check.name for check in facts.checks if check.conclusion is CheckConclusion.RUNNING]
     passed, all_ = len(facts.checks) - len(running), len(facts.checks)
     have = "has" if passed == 1 else "have"
-    still = f"{_some(running)} still {'run' if len(running) > 1 else 'runs'}"
+    several = len(running) > 1
     if facts.waited_seconds > terms.checks_minutes * 60:
         return Judgement(
             outcome=Outcome.OVERDUE,
             why=f"The checks of pull request #{facts.number} take longer than {terms.checks_minutes:g} min"
-            f": {passed} of {all_} {have} passed, {still}.",
+            f": {passed} of {all_} {have} passed, {_some(running)} still {'run' if several else 'runs'}.",
             then="Look at them on GitHub, run them again or cancel them there; then /suggest_fix, and "
             "they are waited for anew. `github.checks_minutes` says how long they may take.",
         )
     return Judgement(
         outcome=Outcome.WAITING,
         why=f"Waits for the checks of pull request #{facts.number}: {passed} of {all_} {have} passed.",
-        then=f"{still}.",
+        then=f"when {_some(running)} {'are' if several else 'is'} done.",
     )
 
 
@@ -214,7 +226,7 @@ def _approvals(facts: Facts, terms: Terms) -> Judgement | None:
     return Judgement(
         outcome=Outcome.WAITING,
         why=f"Pull request #{facts.number} needs {_count(missing, 'more approval' if have else 'approval')}.",
-        then="Somebody who may write in the repository has to approve it on GitHub.",
+        then="when somebody who may write in the repository approves it on GitHub.",
     )
 
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from config.github_settings import Permission, ProjectGithub
 from core.clock import Clock
-from core.domain.github import Check, CheckConclusion, Pull
+from core.domain.github import Check, CheckConclusion, ChecksState, Pull, checks_state
+from core.github.api.check_parsers import to_come
 from core.github.api.facts import CheckRun, Person, PullFacts, ReviewCommentFacts, ReviewFacts, ReviewVerdict
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
@@ -84,7 +85,7 @@ class PullReader:
         may_write = {login for login, right in rights.items() if right.reaches(Permission.WRITE)}
         return Seen(
             facts=facts,
-            checks=tuple(run.check for run in runs),
+            checks=await _with_those_to_come(repo, pull.head, tuple(run.check for run in runs)),
             standing=standing(
                 [
                     Review(
@@ -121,6 +122,13 @@ class PullReader:
             self._rights.clear()
         self._rights[key] = (now, right)
         return right
+
+
+async def _with_those_to_come(repo: Repo, head: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Asked only where it decides: as long as one runs or has failed, nothing lands."""
+    if checks_state(checks) is not ChecksState.PASSED:
+        return checks
+    return (*checks, *to_come(await repo.check_suites(head)))
 
 
 async def _evidence(repo: Repo, runs: Sequence[CheckRun]) -> tuple[FailedCheck, ...]:

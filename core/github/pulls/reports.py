@@ -76,8 +76,9 @@ def record_opened(tx: Transaction, pull: Pull, facts: PullFacts, *, new: bool) -
 
 def is_news(conn: sqlite3.Connection, pull: Pull, seen: Seen, judged: Judgement, *, approvals: int) -> bool:
     """Whether `take_in` would write down anything."""
-    known = (set(pull.checks), pull.review, pull.approvals)
-    said = (set(seen.checks), seen.standing.state(needed=approvals), seen.standing.approvals)
+    known = (set(pull.checks), pull.review, pull.approvals, pull.waits)
+    waits = pull.waits if judged.waits is None else judged.waits
+    said = (set(seen.checks), seen.standing.state(needed=approvals), seen.standing.approvals, waits)
     settled = judged.outcome in (Outcome.WAITING, Outcome.AGAIN) and pull.state is PullState.OPEN
     settled |= judged.outcome is Outcome.LANDABLE and pull.state is PullState.LANDABLE
     heard = all(github_heard.was_heard(conn, pull.project, "vote", vote.id) for vote in seen.votes)
@@ -107,6 +108,7 @@ def take_in(
         checks=seen.checks,
         review=seen.standing.state(needed=approvals),
         approvals=seen.standing.approvals,
+        waits=judged.waits,
     )
     if _said(before.checks) != _said(now.checks):
         _tell_checks(tx, now)
@@ -147,6 +149,21 @@ def ask_people(tx: Transaction, pull: Pull, reason: str, *, closed_by: str | Non
         block(tx, cycle, reason)
 
 
+def refuse_merge(tx: Transaction, pull: Pull, why: str) -> None:
+    """GitHub's rules do not let it in for now: told at once, and once as long as they say the same."""
+    then = "when its rules are kept; it is tried again with each change there."
+    sentence = (
+        f"waits: GitHub does not merge pull request #{pull.number}: {why.removesuffix('.')}; next {then}"
+    )
+    if pulls.waits(tx, pull.story_id, sentence):
+        tx.emit(
+            EventKind.PULL_REFUSED,
+            project=pull.project,
+            story_id=pull.story_id,
+            data={"number": pull.number, "url": pull.url, "why": why},
+        )
+
+
 def closed_reason(pull: Pull) -> str:
     return (
         f"Pull request #{pull.number} was closed on GitHub, or its branch {pull.branch} was deleted there. "
@@ -155,11 +172,37 @@ def closed_reason(pull: Pull) -> str:
     )
 
 
+def base_reason(pull: Pull, base: str, main: str) -> str:
+    return (
+        f"Pull request #{pull.number} is to go into the branch {base} by now, but the project's main branch "
+        f"is {main}. Where {main} was renamed on GitHub, rename it in the checkout, too, and set main_branch:"
+        f" {base} for the project; else set the base back there. Then it goes on."
+    )
+
+
+def foreign_reason(pull: Pull, head: str) -> str:
+    return (
+        f"Somebody else pushed to {pull.branch}, the branch of pull request #{pull.number}: it holds "
+        f"{head[:12]}, Orchard pushed {pull.head[:12]}. Nothing was overwritten. Take the story over "
+        "(/story takeover) to bring those commits in; or leave them: set the branch back there, and it goes "
+        "on, or delete it on GitHub and /suggest_fix: Orchard pushes its own."
+    )
+
+
+def _mends_itself(pull: Pull, reason: str) -> bool:
+    """Whether what stands in the way is over when the pull request stands there as Orchard made it."""
+    bases = base_reason(pull, "\0", "").partition("\0")[0]
+    pushes = foreign_reason(pull, "\0").partition("\0")[0]
+    return reason == closed_reason(pull) or reason.startswith((bases, pushes))
+
+
 def record_reopened(tx: Transaction, pull: Pull) -> bool:
-    """A person changed their mind. False when the story stands still for another reason, or no more."""
+    """It stands there again as Orchard made it. False when its story stands still for another reason, or no
+    more."""
     cycle = waiting(tx.conn, pull)
-    if cycle is None or cycle.blocked_reason != closed_reason(pull):
+    if cycle is None or not _mends_itself(pull, cycle.blocked_reason):
         return False
+    was_closed = cycle.blocked_reason == closed_reason(pull)
     pulls.reopened(tx, pull.story_id, head=pull.head)
     cycles.unblock(tx, pull.story_id, cycle.feedback)
     go_on(tx, pull.project, "github")
@@ -167,7 +210,10 @@ def record_reopened(tx: Transaction, pull: Pull) -> bool:
         EventKind.STORY_UNBLOCKED,
         project=pull.project,
         story_id=pull.story_id,
-        data={"by": "github", "text": f"pull request #{pull.number} was opened again"},
+        data={
+            "by": "github",
+            "text": f"pull request #{pull.number} {'was opened again' if was_closed else 'is as it was'}",
+        },
     )
     return True
 

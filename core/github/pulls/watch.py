@@ -7,6 +7,7 @@ stands in the table `pulls`; nothing else is remembered that a restart could los
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,8 @@ from core.clock import Clock
 from core.domain.github import Pull, PullState
 from core.domain.lifecycles import ProjectStatus
 from core.domain.project import Project
-from core.errors import LostRace
+from core.domain.story import Story
+from core.errors import LostRace, OrchardError
 from core.github.api.facts import MergeResult, PullFacts
 from core.github.api.gateway import GithubGateway
 from core.github.api.repo import Repo
@@ -57,12 +59,16 @@ class Pulls:
         publishing: Publishing,
         setups: Setups,
         clock: Clock,
+        *,
+        end_run: Callable[[Story], Awaitable[None]],
     ) -> None:
+        """`end_run` ends what runs for a story that is done."""
         self._store = store
         self._gateway = gateway
         self._setups = setups
         self._clock = clock
         self._publishing = publishing
+        self._end_run = end_run
         self._reader = PullReader(clock)
         self._again: dict[str, float] = {}
         self._opening = PullOpening(store, publishing)
@@ -80,15 +86,31 @@ class Pulls:
         known = await self._store.read(lambda conn: projects.get(conn, project))
         at_work = await self._store.read(lambda conn: pulls.at_work(conn, project))
         left = await self._store.read(lambda conn: pulls.left_over(conn, project))
-        closed = await self._store.read(lambda conn: pulls.closed_by_people(conn, project))
-        if known.status is not ProjectStatus.ACTIVE or not (at_work or left or closed):
+        aside = await self._store.read(lambda conn: pulls.set_aside(conn, project))
+        if known.status is not ProjectStatus.ACTIVE or not (at_work or left or aside):
             self._again.pop(project, None)
             return
-        settings = self._setups.settings(project).github
-        look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
+        try:
+            settings = self._setups.settings(project).github
+            look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
+            soon, faulty = await self._bring_all_on(look, (*at_work, *aside))
+        except OrchardError as error:
+            await self._say_trouble(at_work, error)
+            raise
+        if faulty is not None:
+            raise faulty
+        soon += [await self._clear(look, pull) for pull in left]
+        self._again.pop(project, None)
+        if (soonest := min(soon)) < _NEVER:
+            self._again[project] = soonest
+
+    async def _bring_all_on(
+        self, look: _Look, found: Sequence[Pull]
+    ) -> tuple[list[float], GithubUnreachable | None]:
+        """Seconds until each is due again, and what may be one's own trouble: the others had their turn."""
         soon: list[float] = []
         faulty: GithubUnreachable | None = None
-        for pull in (*at_work, *closed):
+        for pull in found:
             try:
                 again = await self._bring_on(look, pull)
             except (LostRace, PeerGone):  # another candidate or way while GitHub was asked; a new worker
@@ -96,15 +118,17 @@ class Pulls:
             except (GithubMissing, GithubRefused) as error:
                 await self._ask(pull, str(error))
                 again = _NEVER
-            except GithubUnreachable as error:  # perhaps of this one alone: the others have their turn first
+            except GithubUnreachable as error:
+                await self._say_trouble([pull], error)
                 faulty, again = faulty or error, _NEVER
             soon.append(again)
-        if faulty is not None:
-            raise faulty
-        soon += [await self._clear(look, pull) for pull in left]
-        self._again.pop(project, None)
-        if (soonest := min(soon)) < _NEVER:
-            self._again[project] = soonest
+        return soon, faulty
+
+    async def _say_trouble(self, found: Sequence[Pull], error: OrchardError) -> None:
+        """Why nothing goes on with them, until a look says better."""
+        said = f"waits: {error}"
+        if new := [pull.story_id for pull in found if pull.waits != said]:
+            await self._store.write(lambda tx: [pulls.waits(tx, story, said) for story in new])
 
     async def _bring_on(self, look: _Look, pull: Pull) -> float:
         """In how many seconds to look again."""
@@ -119,14 +143,15 @@ class Pulls:
         return await self._judge(look, pull)
 
     async def _look_again(self, look: _Look, pull: Pull) -> float:
-        """At one that people closed, and may open again or merge all the same."""
+        """At one that people closed, or whose story was sent back: they may open it again, or merge it all
+        the same."""
         assert pull.number is not None
         facts = await look.repo.pull(pull.number)
-        if facts.head_sha != pull.head:
+        if facts.base_branch != look.project.main_branch:
             return _NEVER
         if facts.is_merged:
             return await self._landed(look, pull, facts.merge_commit, by=facts.merged_by)
-        if not facts.is_open:
+        if not facts.is_open or facts.head_sha != pull.head or facts.base_branch != look.project.main_branch:
             return _NEVER
         opened = await self._store.write(lambda tx: pull_reports.record_reopened(tx, pull))
         return _SOON_SECONDS if opened else _NEVER
@@ -144,7 +169,7 @@ class Pulls:
         if seen.facts.head_sha != pull.head:
             if waited < _GITHUB_LAGS_SECONDS:
                 return _SOON_SECONDS
-            await self._ask(pull, _foreign(pull, seen.facts))
+            await self._ask(pull, pull_reports.foreign_reason(pull, seen.facts.head_sha))
             return _NEVER
         helped = await self._store.read(lambda conn: cycles.get(conn, pull.story_id))
         since = min(waited, self._seconds_since(helped.updated_at if helped else None))
@@ -194,20 +219,14 @@ class Pulls:
     async def _over(self, look: _Look, pull: Pull, facts: PullFacts) -> float | None:
         """None while it is open and goes into the main branch; else that is taken note of."""
         main = look.project.main_branch
-        if facts.is_merged:
+        if facts.is_merged and facts.base_branch == main:
             return await self._landed(look, pull, facts.merge_commit, by=facts.merged_by)
-        if not facts.is_open:
+        if not (facts.is_open or facts.is_merged):
             reason = pull_reports.closed_reason(pull)
             await self._store.write(lambda tx: pull_reports.ask_people(tx, pull, reason, closed_by=""))
             return _NEVER
         if facts.base_branch != main:
-            await self._ask(
-                pull,
-                f"Pull request #{facts.number} is to go into the branch {facts.base_branch} by now, but the "
-                f"project's main branch is {main}. Where it was renamed on GitHub, rename it in the checkout "
-                f"and set main_branch: {facts.base_branch} for the project; else set the base back there. "
-                "Then /suggest_fix.",
-            )
+            await self._ask(pull, pull_reports.base_reason(pull, facts.base_branch, main))
             return _NEVER
         return None
 
@@ -215,7 +234,8 @@ class Pulls:
 
     async def _merge(self, look: _Look, pull: Pull) -> float:
         assert pull.number is not None
-        if await self._store.read(lambda conn: may_land(conn, pull.story_id)):
+        if why := await self._store.read(lambda conn: may_land(conn, pull.story_id)):
+            await self._store.write(lambda tx: pulls.waits(tx, pull.story_id, f"waits: {why}"))
             return _NEVER  # what changes that is an event, and so a look
         if look.settings.up_to_date:
             main = await self._publishing.fetch_main(pull.project)
@@ -233,14 +253,12 @@ class Pulls:
         )
         if outcome.result is MergeResult.MERGED:
             return await self._landed(look, pull, outcome.commit, by=None)
-        if outcome.result is MergeResult.HEAD_MOVED:
-            return _SOON_SECONDS
         await self._refused(look, pull, outcome.why)
-        return _NEVER
+        return _SOON_SECONDS if outcome.result is MergeResult.HEAD_MOVED else _NEVER
 
     async def _refused(self, look: _Look, pull: Pull, why: str) -> None:
-        """By GitHub's rules: a way of merging that the repository does not allow is for people at once; what
-        may come by itself, such as a check that is required, is waited for as checks are."""
+        """By GitHub's rules, and told at once. A way of merging that the repository does not allow is for
+        people; what may come by itself, such as a check that is required, is waited for as checks are."""
         about = await look.repo.about()
         method = look.settings.merge_method
         allowed = {
@@ -257,7 +275,7 @@ class Pulls:
             )
             await self._ask(pull, f"GitHub does not merge pull request #{pull.number}: {why} {hint}")
         else:
-            log.info("GitHub does not merge pull request %s of %s yet: %s", pull.number, pull.project, why)
+            await self._store.write(lambda tx: pull_reports.refuse_merge(tx, pull, why))
 
     async def _landed(self, look: _Look, pull: Pull, commit: str, *, by: str | None) -> float:
         """GitHub's main branch has it: first the checkout's follows, so that what comes next stands on it."""
@@ -267,6 +285,9 @@ class Pulls:
         await self._publishing.record_landed(pull.story_id, commit or pull.head)
         if by is not None:
             await self._store.write(lambda tx: pull_reports.tell_closed(tx, pull, by=by, why="merged"))
+        if pull.state is PullState.CLOSED:  # its agent may have been at work with what was asked for
+            story = await self._store.read(lambda conn: stories.get(conn, pull.story_id))
+            await self._end_run(story)
         return _NEVER
 
     async def _prove_again(self, look: _Look, pull: Pull) -> float:
@@ -309,12 +330,3 @@ class Pulls:
 
     def _seconds_since(self, at: datetime | None) -> float:
         return float("inf") if at is None else max(0.0, (self._clock.now() - at).total_seconds())
-
-
-def _foreign(pull: Pull, facts: PullFacts) -> str:
-    return (
-        f"Somebody else pushed to {pull.branch}, the branch of pull request #{facts.number}: it holds "
-        f"{facts.head_sha[:12]}, Orchard pushed {pull.head[:12]}. Nothing was overwritten. Take the story "
-        "over (/story takeover) to bring those commits in, or leave them; then delete the branch on GitHub "
-        "and /suggest_fix: Orchard pushes its own."
-    )

@@ -118,7 +118,6 @@ class Surveyor:
         settings: Callable[[], GlobalSettings],
         terms: Callable[[], Mapping[str, Terms]],
         batch_size: Callable[[str], int],
-        approvals: Callable[[str], int] = lambda project: 0,
         read_machine: Callable[[], Reading],
         fences: Fences,
         past: Past,
@@ -131,7 +130,6 @@ class Surveyor:
         self.settings = settings
         self._terms = terms
         self._batch_size = batch_size
-        self._approvals = approvals
         self._read_machine = read_machine
         self._fences = fences
         self._past = past
@@ -218,7 +216,7 @@ class Surveyor:
             merging=dict(floor.merging),
             designing=dict(floor.extra_agents.working),
             wishes=dict(floor.extra_agents.wishes),
-            pulls={pull.story_id: pull_wait(pull, self._approvals(pull.project)) for pull in found.pulls},
+            pulls={pull.story_id: pull_wait(pull) for pull in found.pulls},
             pauses=pauses,
             bars={name: self._bar(name) for name in wanting},
             unable=self._unable(found),

@@ -106,6 +106,7 @@ CREATE TABLE pulls (
     review TEXT NOT NULL DEFAULT 'none',
     approvals INTEGER NOT NULL DEFAULT 0 CHECK (approvals >= 0),
     failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    waits TEXT NOT NULL DEFAULT '',
     merge_commit TEXT,
     opened_at TEXT,
     pushed_at TEXT,
@@ -113,3 +114,4 @@ CREATE TABLE pulls (
 ) STRICT;
 
 CREATE INDEX pulls_at_work ON pulls (project) WHERE state IN ('wanted', 'open', 'landable');
+CREATE INDEX pulls_outside ON pulls (project) WHERE state IN ('merged', 'closed') AND head <> '';

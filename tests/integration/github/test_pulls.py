@@ -17,16 +17,16 @@ from config.settings import Settings
 from core.bus import Bus
 from core.domain.event import Event, EventKind
 from core.domain.github import Pull, PullState
-from core.domain.lifecycles import CycleEvent, CycleState, ProjectStatus, WorkflowFact, WorkflowState
+from core.domain.lifecycles import CycleEvent, CycleState, Phase, ProjectStatus, WorkflowFact, WorkflowState
 from core.domain.project import Project
-from core.domain.story import Cycle, Priority, StoryState
+from core.domain.story import Cycle, Hold, Priority, Story, StoryState
 from core.github.api.gateway import GithubGateway
 from core.github.api.trouble import GithubError, GithubUnauthorized
 from core.github.pulls.watch import Pulls
 from core.isolation.machine import probe_machine
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups
-from core.store import cycles, events, github_issues, github_links, projects, pulls, stories
+from core.store import cycles, events, github_issues, github_links, leases, projects, pulls, stories
 from core.store.database import Store
 from core.worker import remote
 from core.worker.found import MADE
@@ -69,6 +69,7 @@ class Rig:
     checkout: Path
     clock: SteppingClock
     github: dict[str, Any] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)  # stories whose agent was told to stop
     pulls: Pulls = field(init=False)
 
     @property
@@ -163,7 +164,11 @@ async def rig(github_server: GithubServer, tmp_path: Path) -> AsyncIterator[Rig]
         publishing = Publishing(store, cast(Any, WorkerHere()), setups)
         publishing.access = gateway
         rig = Rig(store, gateway, server, checkout, clock, own)
-        rig.pulls = Pulls(store, gateway, publishing, setups, clock)
+
+        async def end_run(story: Story) -> None:
+            rig.ended.append(story.id)
+
+        rig.pulls = Pulls(store, gateway, publishing, setups, clock, end_run=end_run)
         yield rig
         await gateway.close()
 
@@ -283,6 +288,23 @@ async def test_checks_pass_and_the_merge_queue_may_have_it(rig: Rig) -> None:
     ]
 
 
+async def test_checks_that_are_still_to_come_are_waited_for(rig: Rig) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_suite(candidate, "linter", "queued")  # as of each app that could check, and never does
+    rig.repo.set_check(candidate, "unit")
+    rig.repo.set_suite(candidate, "github-actions", "in_progress")  # `deploy` needs `unit`
+    now = await rig.look()
+    assert now.state is PullState.OPEN
+    assert now.waits == (
+        "waits for the checks of pull request #1: 1 of 2 has passed; next when more of github-actions is"
+        " done."
+    )
+    rig.repo.set_suite(candidate, "github-actions", "")
+    rig.repo.set_check(candidate, "deploy", "failure")
+    assert (await rig.look()).state is PullState.CLOSED
+    assert (await rig.cycle()).state is CycleState.CODE_GREEN
+
+
 async def test_failed_checks_come_back_with_their_words_and_the_next_candidate_is_pushed(rig: Rig) -> None:
     candidate = await rig.want("one")
     rig.repo.set_check(
@@ -349,7 +371,9 @@ async def test_reviews_of_those_who_may_count_and_go_to_the_agent(rig: Rig) -> N
     await rig.mended()
     second = await rig.want("two")
     rig.repo.set_check(second, "unit")
-    assert (await rig.look()).state is PullState.OPEN  # until ann has looked at it again
+    again = await rig.look()
+    assert again.state is PullState.OPEN  # until ann has looked at it again
+    assert "ann wanted changes" in again.waits
     rig.repo.review(number, "ann", "APPROVED", "Yes.")
     now = await rig.look()
     assert (now.state, now.approvals) == (PullState.LANDABLE, 1)
@@ -384,6 +408,41 @@ async def test_github_merges_only_what_stands_on_the_newest_main_branch(rig: Rig
     rig.repo.set_check(second, "unit")
     await rig.look()
     assert await rig.story_state() is StoryState.DONE
+
+
+async def test_what_github_s_rules_refuse_is_said_at_once_and_once(rig: Rig) -> None:
+    rig.github["merge_by"] = "github"
+    rig.repo.protect("main", checks=["security"])
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit")
+    for _ in range(3):
+        now = await rig.look()
+    assert now.state is PullState.OPEN
+    assert now.waits.startswith("waits: GitHub does not merge pull request #1: ")
+    assert 'Required status check "security" is expected' in now.waits
+    [told] = await rig.told(EventKind.PULL_REFUSED)
+    assert 'Required status check "security" is expected' in told.data["why"]
+    rig.repo.set_check(candidate, "security")
+    await rig.look()
+    assert await rig.story_state() is StoryState.DONE
+
+
+async def test_one_that_is_behind_a_strict_branch_is_proven_on_top_of_it(rig: Rig) -> None:
+    rig.github["merge_by"] = "github"
+    rig.repo.protect("main", checks=["unit"], strict=True)
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
+    await rig.look()
+    rig.repo.commit("main", {"other.txt": "another\n"})
+    rig.repo.set_check(candidate, "unit")
+    assert (await rig.look()).state is PullState.CLOSED  # the queue proves it again
+    second = await rig.want("two")
+    assert rig.git("rev-parse", f"{second}^") == rig.repo.head("main")
+    await rig.look()
+    rig.repo.set_check(second, "unit")
+    await rig.look()
+    assert await rig.story_state() is StoryState.DONE
+    assert len(rig.repo.open_pulls()) == 0
 
 
 async def test_a_merge_whose_answer_was_lost_is_found(rig: Rig) -> None:
@@ -434,6 +493,52 @@ async def test_merged_by_hand_a_blocked_story_is_done_and_its_project_goes_on(ri
     assert await rig.story_state() is StoryState.DONE
     shop = await rig.store.read(lambda conn: projects.get(conn, "shop"))
     assert shop.workflow is WorkflowState.SPRINT_ACTIVE
+
+
+async def test_merged_by_hand_while_its_agent_mends_it_it_is_done(rig: Rig) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", "failure")
+    number = cast(int, (await rig.look()).number)
+    await rig.store.write(
+        lambda tx: leases.claim(tx, "shop-1", phase=Phase.CODE_GREEN, owner="shop#1", lease_seconds=60)
+    )
+    assert (await rig.look()).state is PullState.CLOSED
+    commit = rig.repo.merge_pull(number, by="ann")
+    now = await rig.look()
+    assert (now.state, now.merge_commit) == (PullState.MERGED, commit)
+    assert await rig.story_state() is StoryState.DONE
+    assert (await rig.cycle()).merge_commit == commit
+    assert await rig.store.read(lambda conn: leases.held(conn, "shop")) == ()
+    assert rig.ended == ["shop-1"]
+    assert len(await rig.told(EventKind.STORY_MERGED)) == 1
+
+
+async def test_merged_while_a_person_works_on_it_it_stays_with_them(rig: Rig) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", "failure")
+    number = cast(int, (await rig.look()).number)
+    hold = {"hold": Hold.TAKEN.value, "held_by": "ann"}
+    await rig.store.write(lambda tx: cycles.patch(tx, "shop-1", state=CycleState.CODE_GREEN, **hold))
+    rig.repo.merge_pull(number, by="ann")
+    await rig.look()
+    assert await rig.story_state() is StoryState.ACTIVE
+    await rig.store.write(lambda tx: cycles.patch(tx, "shop-1", state=CycleState.CODE_GREEN, hold=""))
+    await rig.look()
+    assert await rig.story_state() is StoryState.DONE
+
+
+async def test_merged_by_hand_into_another_branch_it_is_not_done(rig: Rig) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
+    number = cast(int, (await rig.look()).number)
+    rig.repo.git.run("branch", "develop", "main")
+    rig.repo.pull(number).base = "develop"
+    rig.repo.merge_pull(number, by="ann")
+    await rig.look()
+    assert await rig.story_state() is StoryState.ACTIVE
+    assert "develop" in (await rig.cycle()).blocked_reason
+    await rig.look()
+    assert await rig.story_state() is StoryState.ACTIVE
 
 
 @pytest.mark.parametrize("how", ["closed", "deleted"])
@@ -538,12 +643,15 @@ async def test_a_refused_push_says_why(rig: Rig) -> None:
 
 
 async def test_a_revoked_token_blocks_no_story(rig: Rig) -> None:
-    await rig.want("one")
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit", None)
     await rig.look()
     rig.server.revoke("good-token")
     with pytest.raises(GithubUnauthorized):
         await rig.look()
     assert not (await rig.cycle()).blocked_reason
+    waits = (await rig.store.read(lambda conn: pulls.get(conn, "shop-1"))).waits
+    assert "refuses" in waits
 
 
 async def test_looking_again_at_what_is_unchanged_costs_nothing(rig: Rig) -> None:

@@ -60,24 +60,27 @@ EXPECTED_WORKFLOW = {
 BACKLOG = ("backlog view", "backlog add_story", "backlog prioritize", "backlog edit", "backlog remove")
 
 EXPECTED_CYCLE = {
-    "design": {"passed": "test_red", "aborted": "aborted"},
+    "design": {"passed": "test_red", "aborted": "aborted", "merged": "done"},
     "test_red": {
         "passed": "code_green",
         "sent back": "design",
         "conflicted": "test_red",
         "aborted": "aborted",
+        "merged": "done",
     },
     "code_green": {
         "passed": "refactor",
         "sent back": "test_red",
         "conflicted": "test_red",
         "aborted": "aborted",
+        "merged": "done",
     },
     "refactor": {
         "passed": "commit",
         "sent back": "code_green",
         "conflicted": "test_red",
         "aborted": "aborted",
+        "merged": "done",
     },
     "commit": {
         "passed": "done",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.domain.github import Check, CheckConclusion, ReviewState
 from core.github.pulls.judging import Facts, Opinion, Outcome, Review, Standing, Terms, judge, standing
+from core.orchestrator.scheduling.words import words_of
 
 TERMS = Terms(approvals=0, checks_begin_seconds=60, checks_minutes=120)
 NOBODY = Standing(approved_by=(), wanting=())
@@ -125,7 +126,9 @@ def test_how_many_checks_have_passed_is_said() -> None:
     )
     assert found.outcome is Outcome.WAITING
     assert found.why == "Waits for the checks of pull request #12: 2 of 3 have passed."
-    assert found.then == "e2e still runs."
+    assert found.waits == (
+        "waits for the checks of pull request #12: 2 of 3 have passed; next when e2e is done."
+    )
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(59, Outcome.WAITING), (60, Outcome.LANDABLE)])
@@ -146,6 +149,16 @@ def test_missing_approvals_are_counted() -> None:
     found = judge(one, replace(TERMS, approvals=3))
     assert found.outcome is Outcome.WAITING
     assert "needs 2 more approvals" in found.why
+
+
+@given(facts=facts, terms=terms)
+def test_what_it_waits_for_is_said_with_what_ends_it(facts: Facts, terms: Terms) -> None:
+    found = judge(facts, terms)
+    if found.outcome in (Outcome.WAITING, Outcome.AGAIN):
+        assert found.waits is not None
+        assert found.waits.startswith("waits")
+        assert words_of(found.waits).next.endswith(".")
+    assert (found.waits is None) == (found.outcome is Outcome.LANDABLE)
 
 
 @pytest.mark.parametrize(
