@@ -204,6 +204,7 @@ async def _running(
 def _set_up(server: GithubServer, name: str, folder: Path, prepare: Callable[[Repository], None]) -> None:
     repository = server.add_repository(f"acme/{name}", of=folder)
     repository.grant("orch-bot", "write")
+    repository.grant("mia", "write")
     prepare(repository)
 
 

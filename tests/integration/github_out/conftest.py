@@ -30,7 +30,6 @@ async def shop(tmp_path: Path, github_server: GithubServer) -> AsyncIterator[Sho
     async with Store.open(tmp_path / "orchard.db", clock=clock, bus=Bus()) as store:
         here = github_server.repo("acme/shop")
         here.grant("mia", "write")
-        here.grant("mia", "write")
         await store.write(lambda tx: set_up(tx, here))
         key = Key.new()
         secrets = Secrets(store, key, Auditor(key))
