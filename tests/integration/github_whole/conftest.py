@@ -83,6 +83,7 @@ def whole(farm: Any, github_server: GithubServer) -> Callable[..., Any]:
         checkout = farm.add("calc")
         repository = github_server.add_repository("acme/calc", of=checkout)
         repository.grant("orch-bot", "write")
+        repository.grant("mia", "write")
         # Without webhooks it is asked often; with them the timer does nothing here that a webhook should do.
         polls = {"poll_seconds": 3600, "poll_seconds_with_webhooks": 3600} if hook else {"poll_seconds": 1}
         farm.global_settings = {
