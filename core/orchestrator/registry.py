@@ -50,6 +50,7 @@ class Registry:
         self.configuration = configuration
         self._keys_as_read = _stamp(configuration.root / ".env")
         self._unusable: dict[str, OrchardError] = {}
+        self._unfollowed: dict[str, OrchardError] = {}  # whose settings name a main branch that is not there
         self._listeners: list[Callable[[Project], None]] = []
         self._changed: list[Callable[[], None]] = []
         self.record: Callable[[ReloadView], Awaitable[None]] | None = None  # keeps what changed
@@ -131,10 +132,11 @@ class Registry:
 
     async def _reload(self, *, asked: bool) -> ReloadView:
         async with self._entering:
-            before, known = self.configuration, {**self.configuration.broken, **self._unusable}
+            before = self.configuration
+            known = {**before.broken, **self._unusable, **self._unfollowed}
             await self.refresh()
             await self.adopt(announce=False)
-        wrong = {**self.configuration.broken, **self._unusable}
+        wrong = {**self.configuration.broken, **self._unusable, **self._unfollowed}
         for name, error in wrong.items():
             if str(error) != str(known.get(name, "")):
                 log.warning("project %s: %s", name, error)
@@ -248,8 +250,9 @@ class Registry:
         to people.
         """
         known = {project.name: project for project in await self._store.read(projects.every)}
+        self._unfollowed = {}
         for project in known.values():
-            self._tell(project)
+            self._tell(await self._on_its_branch(project))
         self._unusable = {
             name: error for name, error in self.configuration.broken.items() if name not in known
         }
@@ -271,6 +274,21 @@ class Registry:
             for name, reason in self._unusable.items():
                 log.warning("project %s cannot be used: %s", name, reason)
                 await self._store.write(_unavailable(name, reason))
+
+    async def _on_its_branch(self, project: Project) -> Project:
+        """With the main branch that the settings name by now: it was renamed, or it is to be another."""
+        settings = self.configuration.settings.projects.get(project.name)
+        branch = settings.main_branch if settings is not None else None
+        if branch is None or branch == project.main_branch:
+            return project
+        try:
+            checkout = await inspect_checkout(project.path, main_branch=branch)
+        except OrchardError as error:
+            self._unfollowed[project.name] = error
+            return project
+        return await self._store.write(
+            lambda tx: projects.set_main_branch(tx, project.name, checkout.main_branch)
+        )
 
     async def take_in(self, name: str) -> Project:
         """A configured project that could not be used when it was first seen. Raises what is wrong."""

@@ -22,7 +22,7 @@ _AFTER_A_RESTART = (
     "discord_gateway_url",
 )
 # The store has them from then on: a project is moved, started and stopped by commands.
-_WHEN_FIRST_SEEN = ("path", "main_branch", "status")
+_WHEN_FIRST_SEEN = ("path", "status")
 # Told without their values: agents' rows may hold keys.
 _SECRET = ("discord_token", "github_token", "github_webhook_secrets", "agents")
 

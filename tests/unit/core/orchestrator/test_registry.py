@@ -14,6 +14,7 @@ from core.domain.story import Priority
 from core.errors import InvalidInput, NotAllowed, Unavailable
 from core.orchestrator.registry import Registry
 from core.runtime import open_commands
+from core.store import projects
 from core.store.database import Store
 
 
@@ -216,3 +217,25 @@ async def test_looking_at_what_cannot_be_used_tells_nobody(opened, tmp_path):
     for _ in range(2):
         async with opened() as commands:
             assert await commands.events() == ()
+
+
+async def test_main_branch_that_was_renamed_is_followed_when_the_settings_name_it(tmp_path):
+    folder = checkout(tmp_path / "shop")
+    configure(tmp_path, shop={"path": str(folder)})
+
+    def read():
+        return load(tmp_path, environ={})
+
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, read(), read)
+        await registry.adopt()
+        configure(tmp_path, shop={"path": str(folder), "main_branch": "trunk"})
+        (problem,) = (await registry.reload(asked=True)).problems
+        assert "no branch trunk" in problem
+        assert (await store.read(lambda conn: projects.get(conn, "shop"))).main_branch == "main"
+        git(folder, "branch", "-m", "main", "trunk")
+        told = []
+        registry.on_registered(lambda project: told.append(project.main_branch))
+        assert (await registry.reload(asked=True)).problems == ()
+        assert (await store.read(lambda conn: projects.get(conn, "shop"))).main_branch == "trunk"
+        assert told == ["trunk"]
