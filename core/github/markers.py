@@ -33,7 +33,3 @@ def marked(text: str | None, kind: str, name: str) -> bool:
 def name_in(text: str | None, kind: str) -> str | None:
     """The first name of the kind."""
     return next((name for found, name in _MARKER.findall(text or "") if found == kind), None)
-
-
-def without_markers(text: str) -> str:
-    return _MARKER.sub("", text).strip()

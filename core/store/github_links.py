@@ -113,7 +113,7 @@ def answered(
         raise InvalidInput(
             f"{repository} is another repository than the one that {project} was linked with.",
             why=f"GitHub's id of it is {repository_id}, not {before.repository_id}.",
-            hint=f"Link it anew: orchard github link {project} {repository}.",
+            hint=f"Link it anew: /github link {project} {repository}.",
         )
     try:
         tx.conn.execute(
@@ -160,30 +160,22 @@ def etags(conn: sqlite3.Connection, project: str) -> dict[str, str]:
     return {row["path"]: row["etag"] for row in rows}
 
 
-def set_etag(tx: Transaction, project: str, path: str, etag: str) -> None:
-    """Only in the transaction that takes in what was answered, or what is lost is never asked for again."""
-    tx.conn.execute(
-        "INSERT INTO github_etags (project, path, etag) VALUES (?, ?, ?)"
-        " ON CONFLICT (project, path) DO UPDATE SET etag = excluded.etag",
-        (project, path, etag),
-    )
-
-
 def keep_etag(tx: Transaction, project: str, path: str, etag: str) -> None:
-    """As `set_etag`; "": the path is not asked for again, as its cursor has moved on."""
+    """Only in the transaction that takes in what was answered, or what is lost is never asked for again. "":
+    the path is not asked for any more, as its cursor has moved on."""
     if etag:
-        set_etag(tx, project, path, etag)
+        tx.conn.execute(
+            "INSERT INTO github_etags (project, path, etag) VALUES (?, ?, ?)"
+            " ON CONFLICT (project, path) DO UPDATE SET etag = excluded.etag",
+            (project, path, etag),
+        )
     else:
         tx.conn.execute("DELETE FROM github_etags WHERE project = ? AND path = ?", (project, path))
-
-
-def drop_etags(tx: Transaction, project: str) -> None:
-    tx.conn.execute("DELETE FROM github_etags WHERE project = ?", (project,))
 
 
 def _taken(repository: str, project: str) -> InvalidInput:
     return InvalidInput(
         f"{repository} is linked with {project} already.",
         why="A repository belongs to one project: two would both work on its issues.",
-        hint=f"Unlink it there first: orchard github unlink {project}.",
+        hint=f"Unlink it there first: /github unlink {project}.",
     )

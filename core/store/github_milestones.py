@@ -28,13 +28,6 @@ def from_row(row: sqlite3.Row) -> Milestone:
     )
 
 
-def of_number(conn: sqlite3.Connection, project: str, number: int) -> Milestone | None:
-    row = conn.execute(
-        "SELECT * FROM github_milestones WHERE project = ? AND number = ?", (project, number)
-    ).fetchone()
-    return None if row is None else from_row(row)
-
-
 def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Milestone | None:
     row = conn.execute("SELECT * FROM github_milestones WHERE sprint_id = ?", (sprint_id,)).fetchone()
     return None if row is None else from_row(row)

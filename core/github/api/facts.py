@@ -266,7 +266,7 @@ class Page(Generic[Item]):
     moves to its end, so pages are read by time, not by number, and none is passed over."""
 
     items: tuple[Item, ...]
-    path: str  # under which its `etag` is kept (github_links.set_etag)
+    path: str  # under which its `etag` is kept (github_links.keep_etag)
     etag: str  # "" where GitHub gave none
     cursor: str  # the newest change in it: where to go on another day, once it was taken in; never earlier
     next: PageKey | None  # None: it was the last

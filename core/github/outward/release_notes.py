@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from core.domain.story import Sprint, Story
 from core.github.markers import SPRINT, marker
@@ -29,16 +28,12 @@ class Merged:
     pull_url: str = ""
     issue_number: int | None = None
     issue_url: str = ""
-    merged_at: datetime | None = None
 
 
-def release_notes(
-    sprint: Sprint | None, merged: Sequence[Merged], *, html_url: str = "", left: Sequence[Story] = ()
-) -> str:
-    """Markdown. `sprint` None: notes of stories of no sprint; `left`: those that did not go in. `html_url`:
-    the repository's page."""
+def release_notes(sprint: Sprint, merged: Sequence[Merged], *, html_url: str = "") -> str:
+    """Markdown. `html_url`: the repository's page."""
     parts = []
-    if sprint is not None and sprint.goal.strip():
+    if sprint.goal.strip():
         parts.append(quotation(sprint.goal, 500))
     rest = list(merged)
     sections: list[tuple[str, list[Merged]]] = []
@@ -52,9 +47,6 @@ def release_notes(
             parts.append(f"### {title}\n\n{lines}")
     if not merged:
         parts.append("Nothing was merged.")
-    if left:
-        lines = "\n".join(f"- {line(story.title)} ({line(story.id)}, {story.state})" for story in left)
-        parts.append(f"### Not in it\n\n{lines}")
     text = "\n\n".join(parts)
     if len(text) > _LONGEST:  # at a line's end, so that nothing stays open
         text = text[:_LONGEST].rpartition("\n")[0] + "\n\n…"

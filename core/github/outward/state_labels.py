@@ -6,7 +6,6 @@ wait cost nothing. Labels of others are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.domain.story import StoryStatus
@@ -33,7 +32,6 @@ DONE = _label("done", "0e8a16", "Merged by Orchard")
 ENDED = _label("not done", "e4e669", "Orchard's work on it was ended without a merge")
 
 ALL = (PLANNED, AT_WORK, IN_REVIEW, NEEDS_HELP, DONE, ENDED)
-_NAMES = frozenset(label.name for label in ALL)
 
 _OF = {
     StoryStatus.PLANNED: PLANNED,
@@ -54,16 +52,3 @@ def label_of(status: StoryStatus, *, pull_waits: bool = False) -> StateLabel | N
     if pull_waits and status is StoryStatus.WAITING:
         return IN_REVIEW
     return _OF.get(status)
-
-
-def is_ours(name: str) -> bool:
-    """Also for whoever takes labels in: these say nothing that Orchard does not know."""
-    return name.casefold() in _NAMES
-
-
-def changes(wanted: StateLabel | None, there: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is to be added and what removed, of the labels that an issue has. GitHub's ignore case."""
-    have = {name.casefold(): name for name in there if is_ours(name)}
-    add = () if wanted is None or wanted.name in have else (wanted.name,)
-    gone = tuple(name for folded, name in sorted(have.items()) if wanted is None or folded != wanted.name)
-    return add, gone
