@@ -205,7 +205,6 @@ async def _resources(
         settings=setups.global_settings,
         terms=setups.terms,
         batch_size=lambda name: setups.settings(name).merge_batch_size,
-        approvals=setups.approvals,
         read_machine=lambda: read_machine(setups.state_path),
         fences=fencing,
         past=history,
