@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from config.settings import Settings
@@ -20,7 +21,7 @@ from core.domain.event import EventKind
 from core.domain.github import Link, LinkState
 from core.domain.lifecycles import ProjectStatus
 from core.errors import InvalidInput
-from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubUnreachable
+from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubLimited, GithubUnreachable
 from core.github.lane import Lane
 from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.orchestrator.github_desk import Taken
@@ -41,6 +42,7 @@ FAULTS_UNSAID = 3  # so often GitHub may not answer before people are told
 MEET_AGAIN = timedelta(hours=1)  # a repository may be renamed, and its default branch
 WEBHOOKS_FRESH = timedelta(hours=24)
 TELL_ALL_SECONDS = 1800.0
+_LANES = ("issues", "pull requests", "stories")
 
 
 class Gateway(Protocol):
@@ -131,6 +133,9 @@ class Keeping:
         self._all = False  # every story is to be compared with what GitHub shows
         self._all_at: float | None = None  # when that was done last
         self._doubted: set[int] = set()  # issues that no listing may say what became of
+        # Lanes whose work failed last, although the repository answers; and, until they have looked, all of
+        # one that was in trouble before a restart.
+        self._faulty: set[str] | None = None
         self.taken = Counts()  # since it is kept
 
         def lane(
@@ -140,11 +145,12 @@ class Keeping:
             pause: float = 0.0,
         ) -> Lane:
             named = f"github: {name} of {project}"
-            return Lane(named, work, every=every, failed=self._failed, clock=clock, pause=pause)
+            tried = partial(self._tried, name, work)
+            return Lane(named, tried, every=every, failed=self._failed, clock=clock, pause=pause)
 
-        self.reading = lane("issues", self._read, self._poll_seconds)
-        self.landing = lane("pull requests", self._look, self._poll_seconds)
-        self.telling = lane("stories", self._tell, self._tell_all_seconds, GATHER_SECONDS)
+        self.reading = lane(_LANES[0], self._read, self._poll_seconds)
+        self.landing = lane(_LANES[1], self._look, self._poll_seconds)
+        self.telling = lane(_LANES[2], self._tell, self._tell_all_seconds, GATHER_SECONDS)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -176,8 +182,23 @@ class Keeping:
 
     # -- the lanes' work ---------------------------------------------------------------------
 
-    async def _read(self) -> None:
+    async def _tried(self, lane: str, work: Callable[[], Awaitable[float | None]]) -> float | None:
+        """What a lane's work is refused is over when that work succeeds, whatever else is answered: people
+        are told once that it is wrong, and once that it is well."""
         await self._meet()
+        assert self._faulty is not None  # it has answered
+        try:
+            again = await work()
+        except GithubError as error:
+            if error.state is not LinkState.LINKED and not isinstance(error, GithubLimited):
+                self._faulty.add(lane)
+            raise
+        if lane in self._faulty:
+            self._faulty.discard(lane)
+            await self._meet()
+        return again
+
+    async def _read(self) -> None:
         doubted, self._doubted = self._doubted, set()
         try:
             self.taken = self.taken.plus(await self._parts.inbound.sync(self.project, doubted))
@@ -187,12 +208,10 @@ class Keeping:
         self.telling.nudge()
 
     async def _look(self) -> float | None:
-        await self._meet()
         await self._parts.pulls.look(self.project)
         return self._parts.pulls.again_in(self.project)
 
     async def _tell(self) -> float | None:
-        await self._meet()
         now = self._clock.monotonic()
         everything = self._all or self._all_at is None or now - self._all_at >= TELL_ALL_SECONDS
         self._all = False
@@ -208,15 +227,21 @@ class Keeping:
         return brought.again_in
 
     async def _meet(self) -> None:
-        """Asks who the repository is, where that is not known, or was in trouble, or some time ago."""
+        """Asks who the repository is, where that is not known, or was in trouble, or some time ago. The
+        trouble is over when it answers and no lane's work fails."""
         async with self._meeting:
             link = await self._store.read(lambda conn: github_links.get(conn, self.project))
             now = self._clock.now()
+            in_trouble = link.state not in (LinkState.NEW, LinkState.LINKED)
+            if self._faulty is None:
+                self._faulty = set(_LANES if in_trouble else ())
             met = self._met_at is not None and now - self._met_at < MEET_AGAIN
             if met and link.state is LinkState.LINKED:
                 return
             facts = await (await self._parts.gateway.repo(self.project)).about()
             usable(facts)
+            if in_trouble and self._faulty:
+                return
             try:
                 await self._store.write(lambda tx: _answered(tx, link, facts))
             except InvalidInput as error:
