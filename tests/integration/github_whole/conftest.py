@@ -13,11 +13,14 @@ import pytest
 
 from bot.app import open_app
 from bot.configuration import loader
+from core.domain.event import Event, EventKind
+from core.github import lane
 from tests.github_server.repository import Repository
 from tests.github_server.server import GithubServer
-from tests.github_server.things import Issue
+from tests.github_server.things import Issue, Pull
 from tests.integration.nursery import forked_templates
 
+SECONDS = 60.0  # for anything to happen: two busy cores are slow
 SECRET = "the secret that both of them know, 32 long"
 
 
@@ -29,7 +32,7 @@ class Whole:
     server: GithubServer
     repository: Repository
 
-    async def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
+    async def until(self, holds: Callable[[], object], seconds: float = SECONDS) -> None:
         """Says what happened when it does not come to hold."""
         try:
             async with asyncio.timeout(seconds):
@@ -47,7 +50,7 @@ class Whole:
         """Until it is that."""
         found: object = None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(SECONDS):
                 while (found := await ask()) != wanted:  # noqa: ASYNC110 - told by nobody
                     await asyncio.sleep(0.05)
         except TimeoutError:
@@ -61,10 +64,42 @@ class Whole:
     async def taken_in(self, count: int = 1) -> list[str]:
         """The stories, once there are as many."""
         found: list[str] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SECONDS):
             while len(found) < count:
                 found = [view.story.id for view in await self.orchard.runtime.commands.stories("calc")]
                 await asyncio.sleep(0.05)
+        return found
+
+    async def pulled(self) -> Pull:
+        """The pull request of a story that was an issue, and has come as far as that."""
+        self.repository.add_issue(
+            "Multiply", "- [ ] multiply(6, 2) is 12\n", labels=["orchard"], author="mia"
+        )
+        await self.taken_in()
+        await self.sprint()
+        await self.until(self.repository.open_pulls)
+        return self.repository.open_pulls()[0]
+
+    def pass_checks(self, conclusion: str | None = "success") -> None:
+        """What runs the checks elsewhere: on the head of each pull request, once each."""
+        for pull in self.repository.open_pulls():
+            there = self.repository.checks_of(pull.head_sha)
+            if not any((check.name, check.conclusion) == ("ci", conclusion) for check in there):
+                self.repository.set_check(pull.head_sha, "ci", conclusion, summary="2 tests")
+
+    async def told(self, *kinds: EventKind) -> list[Event]:
+        """What people were told of these kinds, in order."""
+        events = await self.orchard.runtime.commands.events(limit=1000)
+        return [event for event in events if event.kind in kinds]
+
+    async def until_told(self, kind: EventKind, count: int = 1) -> list[Event]:
+        found: list[Event] = []
+
+        async def enough() -> bool:
+            found[:] = await self.told(kind)
+            return len(found) >= count
+
+        await self.until_it(enough, True)
         return found
 
     def comments(self, issue: Issue) -> list[str]:
@@ -77,7 +112,9 @@ def farm(quick_farm: Any) -> Any:
 
 
 @pytest.fixture
-def whole(farm: Any, github_server: GithubServer) -> Callable[..., Any]:
+def whole(farm: Any, github_server: GithubServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setattr(lane, "FIRST_SECONDS", 0.3)  # what fails is tried again sooner than it would be
+
     @asynccontextmanager
     async def running(*, hook: bool = True, **github: Any) -> AsyncIterator[Whole]:
         checkout = farm.add("calc")
@@ -103,7 +140,7 @@ def whole(farm: Any, github_server: GithubServer) -> Callable[..., Any]:
                     port = urlsplit(app.web.status).port
                     repository.add_hook(f"http://127.0.0.1:{port}/webhooks/github", secret=SECRET)
                 linked = app.runtime.commands.repositories
-                await whole.until(lambda: github_server.asked("GET", "/repos/acme/calc/issues"), seconds=20)
+                await whole.until(lambda: github_server.asked("GET", "/repos/acme/calc/issues"))
                 assert await linked("calc")
                 yield whole
 
