@@ -117,10 +117,12 @@ def whole(farm: Any, github_server: GithubServer, monkeypatch: pytest.MonkeyPatc
 
     @asynccontextmanager
     async def running(*, hook: bool = True, **github: Any) -> AsyncIterator[Whole]:
-        checkout = farm.add("calc")
-        repository = github_server.add_repository("acme/calc", of=checkout)
-        repository.grant("orch-bot", "write")
-        repository.grant("mia", "write")
+        if "calc" in farm.projects:  # it comes up again
+            repository = github_server.repo("acme/calc")
+        else:
+            repository = github_server.add_repository("acme/calc", of=farm.add("calc"))
+            repository.grant("orch-bot", "write")
+            repository.grant("mia", "write")
         # Without webhooks it is asked often; with them the timer does nothing here that a webhook should do.
         polls = {"poll_seconds": 3600, "poll_seconds_with_webhooks": 3600} if hook else {"poll_seconds": 1}
         farm.global_settings = {
@@ -137,8 +139,11 @@ def whole(farm: Any, github_server: GithubServer, monkeypatch: pytest.MonkeyPatc
                 await app.web.ready.wait()
                 whole = Whole(orchard=app, server=github_server, repository=repository)
                 if hook:
-                    port = urlsplit(app.web.status).port
-                    repository.add_hook(f"http://127.0.0.1:{port}/webhooks/github", secret=SECRET)
+                    url = f"http://127.0.0.1:{urlsplit(app.web.status).port}/webhooks/github"
+                    for known in repository.hooks.values():
+                        known.url = url
+                    if not repository.hooks:
+                        repository.add_hook(url, secret=SECRET)
                 linked = app.runtime.commands.repositories
                 await whole.until(lambda: github_server.asked("GET", "/repos/acme/calc/issues"))
                 assert await linked("calc")
