@@ -27,6 +27,7 @@ from core.orchestrator.blocking import block
 from core.orchestrator.merge_reports import (
     record_candidate,
     record_conflict,
+    record_landed,
     record_merge_refused,
     record_merged,
     record_wanted,
@@ -215,6 +216,12 @@ class MergeQueue:
                 continue
             if report is None or report.generation != member.merge.generation:
                 let_go(tx, member)
+            elif report.end is MergeEnd.READY and batch.by_pull and member.pull and report.adds_nothing:
+                # Its pull request was merged by hand a moment ago, or all of it came in with another.
+                main = str(report.main_commit)
+                let_go(tx, member)
+                record_landed(tx, member.cycle, main)
+                mark_rebases(tx, batch.project, member.story_id, main)
             elif report.end is MergeEnd.READY and whole and self._waits_for_checks(tx, batch, member):
                 record_wanted(tx, member.cycle, member.merge.id, report)
             elif report.end is MergeEnd.READY and whole:
@@ -276,6 +283,7 @@ class MergeQueue:
             pushed = await self._push(batch, steps[: job.go])
             if not pushed:
                 return
+            job = replace(job, go=pushed)
         report = await self._supervisor.request(FastForwardReport, batch.owner, "fast_forward", job)
         if batch.landing is not None and job.go and report.landed < job.go:
             # They are on the main branch that counts. That the one here cannot follow is told by the next.
@@ -284,29 +292,49 @@ class MergeQueue:
 
     # -- elsewhere ---------------------------------------------------------------------------
 
-    async def _push(self, batch: Batch, steps: Sequence[Member]) -> bool:
-        """These members' candidates to the main branch there. False: it does not hold them, and they are let
-        go. Raises NotNow when that is not known, or when nothing can be pushed for now."""
+    async def _push(self, batch: Batch, steps: Sequence[Member]) -> int:
+        """These members' candidates to the main branch there: so many of them as it takes. 0: it holds none,
+        and all are let go. Raises NotNow when that is not known, or when nothing can be pushed for now."""
         assert batch.landing is not None
         last = steps[-1]
         if batch.by_pull and (pull := last.pull) is not None and pull.head != last.merge.candidate:
             report = await self.publishing.push_branch(batch.owner, batch.landing, pull)
             if report.end is not PushEnd.PUSHED:
                 return await self._not_pushed(batch, steps, report, own_branch=True)
-        commit = str(last.merge.candidate)
-        report = await self.publishing.push_main(batch.project, batch.owner, batch.landing, commit)
+        report = await self._push_main(batch, last)
         if report.end is PushEnd.PUSHED:
-            return True
-        return await self._not_pushed(batch, steps, report)
+            return len(steps)
+        if report.end is not PushEnd.REFUSED or len(steps) == 1:
+            return await self._not_pushed(batch, steps, report)
+        for taken, member in enumerate(steps):  # what it takes goes in, and only whose turn it is is at fault
+            report = await self._push_main(batch, member)
+            if report.end is PushEnd.PUSHED:
+                continue
+            await self._not_pushed(batch, [member], report, left=steps[taken:] if taken else None)
+            return taken
+        return len(steps)
+
+    async def _push_main(self, batch: Batch, member: Member) -> PushReport:
+        assert batch.landing is not None
+        commit = str(member.merge.candidate)
+        return await self.publishing.push_main(batch.project, batch.owner, batch.landing, commit)
 
     async def _not_pushed(
-        self, batch: Batch, steps: Sequence[Member], report: PushReport, *, own_branch: bool = False
-    ) -> bool:
-        if report.end is PushEnd.UNREACHABLE:  # it may have taken effect: the candidates stay stored
+        self,
+        batch: Batch,
+        steps: Sequence[Member],
+        report: PushReport,
+        *,
+        own_branch: bool = False,
+        left: Sequence[Member] | None = None,
+    ) -> int:
+        """`steps` are told why. `left`: who is let go; None: the whole batch."""
+        unsure = left is not None and report.end is PushEnd.DENIED
+        if unsure or report.end is PushEnd.UNREACHABLE:  # something is there: the candidates stay stored
             raise NotNow(report.error, hint=report.hint)
 
         def record(tx: Transaction) -> None:
-            for member in batch.members:
+            for member in batch.members if left is None else left:
                 held = holds(tx, member)
                 let_go(tx, member)
                 if held and member in steps and report.end is not PushEnd.DENIED:
@@ -315,7 +343,7 @@ class MergeQueue:
         await self._store.write(record)
         if report.end is PushEnd.DENIED:
             raise NotNow(report.error, hint=report.hint)
-        return False
+        return 0
 
     @staticmethod
     def _record_not_pushed(

@@ -173,6 +173,7 @@ class _Batch:
                 MergeEnd.READY,
                 candidate=candidate.commit,
                 tree=candidate.tree,
+                adds_nothing=candidate.tree == await self._repository.tree_of(onto),
                 main_commit=onto,
                 verdict=self._verdicts[story],
             )

@@ -223,6 +223,7 @@ class MergeReport:
     end: MergeEnd
     candidate: str | None = None  # one commit on top of `main_commit`
     tree: str | None = None  # of the candidate
+    adds_nothing: bool = False  # `main_commit` holds all of the candidate already
     main_commit: str | None = None  # the main branch's, or the candidate of the story before it in the batch
     rebased_red: str | None = None  # after REFUSED: where the story goes on
     rebased_head: str | None = None

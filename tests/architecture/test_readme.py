@@ -22,7 +22,7 @@ def test_the_readme_is_current() -> None:
 def test_every_transition_can_be_read_off(name: str) -> None:
     shown = SECTIONS[name]()
     for (before, event), after in TABLES[name].items():
-        if before is not after and str(after) != "aborted":
+        if before is not after and str(event) not in ("aborted", "merged"):  # said in a line
             arrow = next(line for line in shown.splitlines() if f" {before} --> {after}:" in line)
             assert str(event) in arrow
         else:

@@ -66,6 +66,13 @@ class GitHost:
         )
         return done.stdout.strip()
 
+    def squash(self, path: Path, commit: str, *, onto: str) -> str:
+        """As somebody's click on "Squash and merge" would."""
+        tree = self.git(path, "merge-tree", "--write-tree", onto, commit)
+        made = self.git(path, "commit-tree", tree, "-p", onto, "-m", "Squashed")
+        self.git(path, "update-ref", f"refs/heads/{onto}", made)
+        return made
+
     def commit(self, path: Path, branch: str, files: dict[str, str], *, parent: str | None = None) -> str:
         """As somebody else's push would; on the branch's tip, or on `parent`."""
         above = parent or self.git(path, "rev-parse", f"refs/heads/{branch}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -19,7 +20,7 @@ from core.orchestrator.publishing import Landing, _landed_outside, may_land
 from core.store import cycles, gates, leases, merges, pulls, stories
 from core.store.transaction import Transaction
 from core.worker.contract import FastForwardEnd, FastForwardReport, MergeEnd, MergeReport
-from core.worker.remote_contract import Remote
+from core.worker.remote_contract import PushEnd, PushReport, Remote
 
 
 def landing(**changes: Any) -> Landing:
@@ -192,3 +193,70 @@ def test_what_was_merged_outside_while_its_batch_was_lost_is_done_and_the_batch_
     stories.move(tx, "shop-2", StoryState.ACTIVE, StoryState.SKIPPED)
     with pytest.raises(LostRace, match="another way"):
         _landed_outside(tx, "shop-2", "m")
+
+
+class _Writer:
+    """The store of a queue, in the test's own transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def write(self, work: Callable[[Transaction], Any]) -> Any:
+        return work(self._tx)
+
+
+@pytest.mark.parametrize(("refused", "taken"), [("c2", 1), ("c1", 0)])
+async def test_what_a_branch_refuses_blocks_its_own_story_alone(
+    tx: Transaction, queue: MergeQueue, ready: list[Cycle], refused: str, taken: int
+) -> None:
+    batch = claim(tx, queue, ready, deliver=Delivery.DIRECT)
+    reports = [
+        MergeReport(
+            story_id=member.story_id,
+            generation=member.merge.generation,
+            end=MergeEnd.READY,
+            candidate=f"c{number}",
+            tree="t",
+            main_commit="m" if number == 1 else "c1",
+            verdict=Verdict(phase=Phase.COMMIT),
+        )
+        for number, member in enumerate(batch.members, 1)
+    ]
+    going, _ = queue._record(tx, batch, reports)
+    assert going is not None
+    asked: list[str] = []
+
+    async def push_main(project: str, owner: str, landing: Landing, commit: str) -> PushReport:
+        asked.append(commit)
+        if commit >= refused:  # what stands on it holds it, too
+            return PushReport(end=PushEnd.REFUSED, error="Too large.", hint="Make it smaller.")
+        return PushReport(end=PushEnd.PUSHED)
+
+    queue._store = cast(Any, _Writer(tx))
+    queue.publishing.push_main = push_main  # type: ignore[method-assign]
+    assert await queue._push(going, going.members) == taken
+    assert asked == ["c2", "c1", "c2"][: 2 + taken]
+    blocked = {each.story_id: cycles.get(tx.conn, each.story_id) for each in ready}
+    assert [bool(one and one.blocked_reason) for one in blocked.values()] == [taken == 0, taken == 1]
+    if taken:
+        land(tx, queue, going)
+        assert stories.get(tx.conn, "shop-1").state is StoryState.DONE
+    else:
+        assert [cycle.story_id for cycle in cycles.runnable(tx.conn)] == ["shop-2"]
+    assert settled(tx)
+
+
+def test_one_that_was_merged_by_hand_a_moment_ago_is_not_merged_twice(
+    tx: Transaction, queue: MergeQueue, ready: list[Cycle]
+) -> None:
+    batch = claim(tx, queue, ready)
+    queue._record(tx, batch, proven(batch, "c"))
+    opened(tx)
+    pulls.landable(tx, "shop-1", head="c")
+    again = claim(tx, queue, ready[:1])
+    found = [replace(report, adds_nothing=True) for report in proven(again, "d")]
+    assert queue._record(tx, again, found) == (None, ())
+    pull = pulls.get(tx.conn, "shop-1")
+    assert (pull.state, pull.merge_commit) == (PullState.MERGED, "main of d")
+    assert stories.get(tx.conn, "shop-1").state is StoryState.DONE
+    assert settled(tx)

@@ -91,7 +91,10 @@ class Side:
 
         def write(tx: Any) -> None:
             head = pulls.get(tx.conn, story).head
-            pulls.looked(tx, story, head=head, checks=checks, review=ReviewState.NONE, approvals=0)
+            waits = "waits for the checks; next when lint is done."
+            pulls.looked(
+                tx, story, head=head, checks=checks, review=ReviewState.NONE, approvals=0, waits=waits
+            )
             if lint is CheckConclusion.PASSED:
                 pulls.landable(tx, story, head=head)
 
@@ -182,17 +185,16 @@ async def test_a_pull_request_waits_for_its_checks_and_lands_also_when_the_main_
     quick_farm.settings = {"ai_settings": {"require_human_review": False}}
     async with quick_farm.running() as orchard:
         side = Side(orchard, quick_farm, host, git_in)
-        one, two = await orchard.sprint("calc", "Multiply", "Subtract")
+        one, two, three = await orchard.sprint("calc", "Multiply", "Subtract", "Divide")
         first, second = await side.open(one, 11), await side.open(two, 12)
+        third = await side.open(three, 13)
         base = side.main("calc")[1]
         assert git_in(side.there("calc"), "rev-parse", f"{second.candidate}^") == base  # not on the other
         async with asyncio.timeout(50):
-            while "#12: 1 of 2" not in side.dispatcher.why(two):  # noqa: ASYNC110
+            while "the checks" not in side.dispatcher.why(two):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         explained = await orchard.runtime.commands.why(two)
-        assert explained.sentence == (
-            "waits for the checks of pull request #12: 1 of 2 has passed; next when lint is done."
-        )
+        assert explained.sentence == "waits for the checks; next when lint is done."
         assert any("pull/12" in detail for detail in explained.details)
         with pytest.raises(LostRace):
             await side.store.write(lambda tx: pulls.landable(tx, one, head="another"))
@@ -209,6 +211,12 @@ async def test_a_pull_request_waits_for_its_checks_and_lands_also_when_the_main_
         assert git_in(side.there("calc"), "rev-parse", "main^") == theirs
         found = await side.pull(two, PullState.MERGED)
         assert (found.merge_commit, found.head, found.number) == (there, there, 12)
+
+        # By hand, and nobody has looked yet.
+        merged = host.squash(side.there("calc"), third.candidate, onto="main")
+        await side.look(three, CheckConclusion.PASSED)
+        await side.until(EventKind.STORY_MERGED, three)
+        assert side.main("calc") == (merged, merged)
         await side.until(EventKind.SPRINT_FINISHED)
 
 
