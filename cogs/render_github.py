@@ -20,7 +20,7 @@ _PULLS_SHOWN = 10
 _STATES = {
     LinkState.NEW: "⏳ GitHub was not asked yet",
     LinkState.LINKED: "🟢 linked",
-    LinkState.UNAUTHORIZED: "🔑 GitHub refuses the credential",
+    LinkState.UNAUTHORIZED: "🔑 no credential that GitHub takes",
     LinkState.FORBIDDEN: "⛔ the credential may not do what is needed",
     LinkState.GONE: "🕳️ the repository is gone, or out of sight",
     LinkState.UNREACHABLE: "📡 GitHub cannot be reached",
@@ -114,7 +114,8 @@ def pull_lines(pull: Pull) -> str:
         parts.append(_REVIEWS[pull.review])
     if pull.failures:
         parts.append(f"its checks failed {count(pull.failures, 'time')} in a row")
-    return "\n".join([" · ".join(parts), *check_lines(pull.checks)])
+    waits = [plain(pull.waits, 300)] if pull.waits else []
+    return "\n".join([" · ".join(parts), *waits, *check_lines(pull.checks)])
 
 
 def check_lines(checks: Sequence[Check]) -> list[str]:
@@ -149,9 +150,14 @@ def _synced(view: GithubView) -> str:
 
 
 def _webhooks(view: GithubView) -> str:
+    refused = view.webhooks.refused if view.webhooks is not None else 0
+    wrong = f"\n⚠️ {count(refused, 'delivery', 'deliveries')} refused: not signed, or by another secret"
     if view.delivered_at is None:
-        return "No webhook ever came: GitHub is asked again and again. `orchard github hook` sets one up."
-    return f"The last webhook came {stamp(view.delivered_at.timestamp(), 'R')}"
+        said = "No webhook ever came: GitHub is asked again and again. `orchard github hook` sets one up."
+    else:
+        came = stamp(view.delivered_at.timestamp(), "R")
+        said = f"{count(view.delivered, 'webhook')} in 24 hours, the last {came}"
+    return said + (wrong if refused else "")
 
 
 def _next(keeping: KeepingView) -> str:

@@ -9,22 +9,38 @@ from typing import Any
 import aiohttp
 
 from bot.cli.findings import Check
-from bot.cli.session import open_session
+from bot.cli.session import Session, open_session
 from config.loader import Configuration
+from config.settings import Settings
 from core.errors import OrchardError
 
 _SECONDS = 5.0
 _VERSION = "2022-11-28"
+_TAKES = "It takes: contents, issues and pull requests, each read and write (docs/github.md)."
 
 
 async def check_github(configuration: Configuration, root: Path) -> list[Check]:
-    """Within a few seconds a repository. Of projects with a token of their own, and of an app, GitHub is not
-    asked: the running Orchard does, and `orchard github status` says how they stand."""
+    """Within a few seconds a repository: each is asked for with the credential that it is used with. Those of
+    a project's own token and of an app are the running Orchard's to ask, where one runs."""
     settings = configuration.settings
-    wanted = await _repositories(configuration, root)
-    found = [*_app(configuration), *_webhooks(configuration, linked=bool(wanted))]
-    if settings.github_token is None:
-        return [*found, *_no_token(configuration, wanted)]
+    found = _app(configuration)
+    try:
+        async with open_session(root, looking=True) as session:
+            wanted = await _repositories(settings, session)
+            own = [each for each in wanted if _has_own(settings, each[0])]
+            asked = [await _access(session, *each) for each in own]
+    except OrchardError:  # what is wrong with the store is said there
+        wanted, own, asked = _named(settings), [], []
+    rest = [each for each in wanted if each not in own]
+    if settings.github_token is not None:
+        found += await _with_token(settings, rest)
+    elif not own:
+        found += _no_token(rest)
+    return [*found, *asked, *_webhooks(configuration, linked=bool(wanted))]
+
+
+async def _with_token(settings: Settings, wanted: list[tuple[str, str]]) -> list[Check]:
+    assert settings.github_token is not None
     base = settings.global_.github.api_url.rstrip("/")
     headers = {
         "Authorization": f"Bearer {settings.github_token.get_secret_value()}",
@@ -35,40 +51,58 @@ async def check_github(configuration: Configuration, root: Path) -> list[Check]:
     try:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            found.insert(0, token := await _token(session, base))
-            if token.state == "ok":
-                found += [await _repository(session, base, *each) for each in wanted]
+            token = await _token(session, base)
+            repositories = [await _repository(session, base, *each) for each in wanted]
+            return [token, *(repositories if token.state == "ok" else ())]
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        found.insert(
-            0,
+        return [
             Check(
                 name="github",
                 state="note",
                 found=f"a token is set, but {base} could not be asked: {error or 'no answer in time'}",
                 mend="Check the network. Orchard goes on by itself once GitHub answers.",
-            ),
-        )
-    return found
+            )
+        ]
 
 
-async def _repositories(configuration: Configuration, root: Path) -> list[tuple[str, str]]:
-    """Project and repository: those of the settings, and those that were linked by command; without those
-    that are asked with a credential of their own."""
-    projects = configuration.settings.projects
-    found = {name: each.github.repository for name, each in projects.items() if each.github.repository}
+def _has_own(settings: Settings, project: str) -> bool:
+    """Whether it is asked with another credential than GITHUB_TOKEN."""
+    own = settings.projects.get(project)
+    return settings.global_.github.app_id is not None or (
+        own is not None and own.github.token_secret is not None
+    )
+
+
+def _named(settings: Settings) -> list[tuple[str, str]]:
+    projects = settings.projects.items()
+    return sorted((name, each.github.repository) for name, each in projects if each.github.repository)
+
+
+async def _repositories(settings: Settings, session: Session) -> list[tuple[str, str]]:
+    """Project and repository: those of the settings, and those that were linked by command."""
+    linked = {view.link.project: view.link.repository for view in await session.commands.repositories()}
+    return sorted((dict(_named(settings)) | linked).items())
+
+
+async def _access(session: Session, project: str, repository: str) -> Check:
+    name = f"github {project}"
     try:
-        async with open_session(root, looking=True) as session:
-            linked = await session.commands.repositories()
-    except OrchardError:
-        linked = ()  # what is wrong with the store is said there
-    found |= {view.link.project: view.link.repository for view in linked}
-    own = {name for name, each in projects.items() if each.github.token_secret}
-    return sorted((name, repository) for name, repository in found.items() if name not in own)
+        if session.running:
+            access = await session.commands.repository_access(project)
+        else:
+            from core.github.asking import ask_once  # PyGithub, and the store's key
+
+            access = await ask_once(session.configuration, project, repository)
+    except OrchardError as error:
+        said = " ".join(part for part in (error.message, error.why) if part)
+        return Check(name=name, state="missing", found=said, mend=error.hint)
+    said = f"{access.repository} answers to {access.credential}"
+    if access.faults:
+        return Check(name=name, state="missing", found=f"{said}: {', '.join(access.faults)}", mend=_TAKES)
+    return Check(name=name, state="ok", found=said)
 
 
-def _no_token(configuration: Configuration, wanted: list[tuple[str, str]]) -> list[Check]:
-    if configuration.settings.global_.github.app_id is not None:
-        return []
+def _no_token(wanted: list[tuple[str, str]]) -> list[Check]:
     if not wanted:
         return [Check(name="github", state="note", found="no project is linked with a repository")]
     names = ", ".join(name for name, _ in wanted)
@@ -132,7 +166,7 @@ async def _repository(session: aiohttp.ClientSession, base: str, project: str, r
             name=f"github {project}",
             state="missing",
             found=f"{repository}{renamed}: {', '.join(faults)}",
-            mend="It takes: contents, issues and pull requests, each read and write (docs/github.md).",
+            mend=_TAKES,
         )
     return Check(name=f"github {project}", state="ok", found=f"{repository}{renamed} can be pushed to")
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bot.cli.marks import clean, done, following, indented, next_step, one_line, when
+from bot.cli.words import translated
 from core.domain.github import CheckConclusion, LinkState, Pull, ReviewState
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _SIGNS = {CheckConclusion.PASSED: "✓", CheckConclusion.FAILED: "✗", CheckCon
 _STATES = {
     LinkState.NEW: ("not asked yet", "yellow"),
     LinkState.LINKED: ("linked", "green"),
-    LinkState.UNAUTHORIZED: ("GitHub refuses the credential", "red"),
+    LinkState.UNAUTHORIZED: ("no credential that GitHub takes", "red"),
     LinkState.FORBIDDEN: ("the credential may not do what is needed", "red"),
     LinkState.GONE: ("gone, or out of the credential's sight", "red"),
     LinkState.UNREACHABLE: ("GitHub cannot be reached", "red"),
@@ -28,7 +29,7 @@ _STATES = {
 def linked(view: GithubView, *, in_shell: bool = False) -> RenderableType:
     where = view.link
     parts: list[RenderableType] = [done(f"{where.project} is linked with {clean(where.repository)}.")]
-    parts += _troubles(view)
+    parts += _troubles(view, in_shell=in_shell)
     if view.keeping is None:
         parts.append(following("No Orchard runs: GitHub is asked when one does: orchard run"))
     else:
@@ -49,10 +50,10 @@ def status(views: Sequence[GithubView], *, in_shell: bool = False) -> Renderable
             Text("No project is linked with a repository."),
             next_step("Link one", "github link PROJECT OWNER/NAME", in_shell=in_shell),
         )
-    return Group(*(_one(view) for view in views))
+    return Group(*(_one(view, in_shell) for view in views))
 
 
-def synced(view: SyncView) -> RenderableType:
+def synced(view: SyncView, *, in_shell: bool = False) -> RenderableType:
     counted = (
         (view.added, "new"),
         (view.edited, "edited"),
@@ -62,7 +63,11 @@ def synced(view: SyncView) -> RenderableType:
     said = ", ".join(f"{number} {word}" for number, word in counted if number) or "nothing new"
     repository = clean(view.view.link.repository)
     held = [indented(clean(view.held), "yellow")] if view.held else []
-    return Group(done(f"{repository}: {said}, in {view.seconds:.1f} s."), *held, *_troubles(view.view))
+    return Group(
+        done(f"{repository}: {said}, in {view.seconds:.1f} s."),
+        *held,
+        *_troubles(view.view, in_shell=in_shell),
+    )
 
 
 def notes(view: NotesView) -> RenderableType:
@@ -77,7 +82,7 @@ def hook(view: HookView) -> RenderableType:
     head = (
         done(f"GitHub has the webhook of {clean(view.repository)}.")
         if view.made
-        else Text(f"Enter this at {where}:")
+        else Text(f"Enter this at {where or 'GitHub, in the settings of the repository, Webhooks'}:")
     )
     rows = (
         ("Payload URL", view.payload_url or "-"),
@@ -92,21 +97,28 @@ def hook(view: HookView) -> RenderableType:
     return Group(*parts)
 
 
-def _one(view: GithubView) -> RenderableType:
+def _one(view: GithubView, in_shell: bool) -> RenderableType:
     link = view.link
     said, style = _STATES[link.state]
     head = Text.assemble((link.project, "bold"), "  ", clean(link.repository), "  ", (said, style))
     lines = [clean(link.html_url)] if link.html_url else []
     read = f"read {when(link.synced_at)}" if link.synced_at else "not read yet"
-    lines.append(f"{view.issues} stories are issues; {read}")
-    hooks = (
-        f"the last webhook came {when(view.delivered_at)}" if view.delivered_at else "no webhook ever came"
-    )
-    lines.append(f"{hooks}{_keeping(view.keeping)}")
+    are = "1 story is an issue" if view.issues == 1 else f"{view.issues} stories are issues"
+    lines.append(f"{are}; {read}")
+    lines.append(f"{_webhooks(view)}{_keeping(view.keeping)}")
     parts: list[RenderableType] = [head, indented("\n".join(lines))]
     for pull in view.pulls:
         parts += _pull(pull)
-    return Group(*parts, *_troubles(view))
+    return Group(*parts, *_troubles(view, in_shell=in_shell))
+
+
+def _webhooks(view: GithubView) -> str:
+    said = "no webhook ever came"
+    if view.delivered_at is not None:
+        said = f"{view.delivered} webhooks in 24 hours, the last {when(view.delivered_at)}"
+    if view.webhooks is not None and view.webhooks.refused:
+        said += f"; {view.webhooks.refused} of any repository refused: not signed, or by another secret"
+    return said
 
 
 def _keeping(keeping: KeepingView | None) -> str:
@@ -131,6 +143,8 @@ def _pull(pull: Pull) -> list[RenderableType]:
     lines = ["  ".join(words)]
     if pull.url:
         lines.append(f"  {clean(pull.url)}")
+    if pull.waits:
+        lines.append(f"  {one_line(pull.waits, 300)}")
     lines += [
         f"  {_SIGNS[one.conclusion]} {one_line(one.name, 60)}"
         + (f": {one_line(one.summary, 100)}" if one.summary else "")
@@ -139,8 +153,8 @@ def _pull(pull: Pull) -> list[RenderableType]:
     return [indented("\n".join(lines))]
 
 
-def _troubles(view: GithubView) -> list[RenderableType]:
-    said = [clean(view.link.trouble)] if view.link.trouble else []
+def _troubles(view: GithubView, *, in_shell: bool) -> list[RenderableType]:
+    said = [translated(clean(view.link.trouble), in_shell=in_shell)] if view.link.trouble else []
     if view.default_branch_differs:
         said.append(
             f"GitHub's default branch is {clean(view.link.default_branch)}, the project's main branch "

@@ -128,7 +128,7 @@ class Composer:
         return replace(notice, message=with_addresses(notice.message, found.get(story_id, ())))
 
     async def _checks(self, event: Event) -> Composed | None:
-        """One post a pull request: made with the first that is known of its checks, amended with the newest."""
+        """One post a pull request: made with the first that is known of its checks, then amended."""
         seen = await self._store.read(
             partial(
                 events.latest, story_id=event.story_id, kinds=(EventKind.CHECKS_CHANGED,), limit=CHECKS_READ

@@ -50,7 +50,7 @@ def _unlinked(event: Event, data: Data, _: str) -> Notice:
 
 def _troubled(event: Event, data: Data, _: str) -> Notice:
     return say(
-        f"⚠️ {_repository(data)} is {plain(text(data, 'state'), 60)}: {plain(text(data, 'text'), 1500)}",
+        f"⚠️ {_repository(data)}: {plain(text(data, 'text') or text(data, 'state'), 1500)}",
         place=Place.CHANNEL,
         tone=Tone.BAD,
         ping=None if text(data, "state") == LinkState.UNREACHABLE else Ping.BLOCKED,  # which mends itself
@@ -77,11 +77,22 @@ def _synced(event: Event, data: Data, _: str) -> Notice:
     )
 
 
+def _held(event: Event, data: Data, _: str) -> Notice:
+    """Somebody has to read it; the version names what was there then."""
+    return say(
+        f"✋ Issue {_numbered(data)} was changed, and {plain(text(data, 'by'), 100)}, whose issue it is, may not "
+        "change a story: its agent goes by the words before. Who may write there can have these taken in, by a "
+        f"comment: {code('orchard: accept ' + text(data, 'version'))}",
+        tone=Tone.ASK,
+    )
+
+
 def _followed(event: Event, data: Data, _: str) -> Notice:
     what = text(data, "what")
+    if what == "held":
+        return _held(event, data, _)
     was = {"gone": "is gone", "edited": "was edited", "closed": "was closed", "reopened": "was reopened"}
-    by = f" by {plain(text(data, 'by'), 100)}" if text(data, "by") and what != "gone" else ""
-    return say(f"🔖 Issue {_numbered(data)} {was.get(what, plain(what, 100))}{by}.", tone=Tone.QUIET)
+    return say(f"🔖 Issue {_numbered(data)} {was.get(what, plain(what, 100))} at GitHub.", tone=Tone.QUIET)
 
 
 def _opened(event: Event, data: Data, _: str) -> Notice:
@@ -94,7 +105,7 @@ def _updated(event: Event, data: Data, _: str) -> Notice:
 
 
 def checks(event: Event, data: Data, _: str = "") -> Notice:
-    """One post for all that the checks of a commit come to: edited as they come."""
+    """One post for all that the checks of a pull request come to: edited as they come, and with each push."""
     try:
         state = ChecksState(text(data, "state"))
     except ValueError:
@@ -118,6 +129,11 @@ def _reviewed(event: Event, data: Data, _: str) -> Notice:
     )
 
 
+def _refused(event: Event, data: Data, _: str) -> Notice:
+    why = plain(text(data, "why"), 800) or "it does not say why."
+    return say(f"🚧 GitHub does not merge pull request {_numbered(data)} yet: {why}", tone=Tone.ASK)
+
+
 def _closed(event: Event, data: Data, _: str) -> Notice:
     by = f" by {plain(text(data, 'by'), 100)}" if text(data, "by") not in ("", "orchard") else ""
     why = f": {plain(text(data, 'why'), 800)}" if text(data, "why") else "."
@@ -135,6 +151,7 @@ GITHUB: Mapping[EventKind, Render] = {
     EventKind.PULL_UPDATED: _updated,
     EventKind.CHECKS_CHANGED: checks,
     EventKind.PULL_REVIEWED: _reviewed,
+    EventKind.PULL_REFUSED: _refused,
     EventKind.PULL_CLOSED: _closed,
 }
 LINKED = frozenset(
@@ -148,10 +165,10 @@ LINKED = frozenset(
 """Whose posts in the project's channel say where their story is on GitHub."""
 
 
-def of_one_commit(seen: Sequence[Event], event: Event) -> tuple[Event, ...]:
-    """What the checks of the event's commit came to, oldest first: `seen` are its story's. PURE."""
-    about = (text(event.data, "number"), text(event.data, "commit"))
-    return tuple(one for one in seen if (text(one.data, "number"), text(one.data, "commit")) == about)
+def of_one_pull(seen: Sequence[Event], event: Event) -> tuple[Event, ...]:
+    """What the checks of the event's pull request came to, oldest first: `seen` are its story's. PURE."""
+    about = text(event.data, "number")
+    return tuple(one for one in seen if text(one.data, "number") == about)
 
 
 def with_addresses(message: Message, addresses: Sequence[Address]) -> Message:

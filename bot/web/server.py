@@ -69,6 +69,7 @@ async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Serve
         context = _tls(settings, runtime.configuration().root)
         house = build_house(runtime, settings)
         app = build_application(house)
+        runtime.commands.webhook_counts = lambda: house.webhooks.counts
         hooks = SignedPath(
             max_body=runtime.configuration().settings.global_.github.webhook_max_body_kb * 1024,
             setting="github.webhook_max_body_kb",

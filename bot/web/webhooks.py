@@ -12,7 +12,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
@@ -27,6 +26,7 @@ from core.errors import InvalidInput, NotAllowed, OrchardError
 from core.github.webhooks.deliveries import Deliveries, Delivery, Receipt, Taken
 from core.github.webhooks.signature import HEADER
 from core.github.webhooks.signers import Signers
+from core.orchestrator.github_views import WebhookCounts
 from core.security.audit import AuditKind
 from core.security.rate_limit import Limit, RateLimits, TooManyTries
 from core.store.auditor import Auditor
@@ -46,16 +46,6 @@ _COST_OF_REFUSED = 50  # calls, for one whose signature is wrong
 
 class NotSigned(NotAllowed):
     slug = "not_signed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Since the start."""
-
-    taken: int = 0
-    replayed: int = 0
-    ignored: int = 0
-    refused: int = 0  # not signed, or wrongly
 
 
 class Webhooks:
@@ -82,9 +72,9 @@ class Webhooks:
         self._told_at: float | None = None
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> WebhookCounts:
         became = self._became
-        return Counts(
+        return WebhookCounts(
             taken=became[Taken.NUDGED] + became[Taken.PONG],
             replayed=became[Taken.REPLAYED],
             ignored=became[Taken.UNKNOWN_EVENT] + became[Taken.UNKNOWN_REPOSITORY],

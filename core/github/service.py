@@ -16,7 +16,7 @@ from core.bus import Bus
 from core.clock import Clock
 from core.domain.event import Event, EventKind
 from core.errors import OrchardError, Unavailable
-from core.github.keeping import Keeping, Parts, usable
+from core.github.keeping import Keeping, Parts, found_of
 from core.github.links import adopt
 from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.ids import new_id
@@ -81,15 +81,7 @@ class GithubService:
 
     async def about(self, project: str, repository: str) -> FoundRepository:
         repo = await (await self._opened()).gateway.named(project, repository)
-        facts = await repo.about()
-        usable(facts)
-        return FoundRepository(
-            repository=facts.full_name,
-            repository_id=facts.id,
-            default_branch=facts.default_branch,
-            clone_url=facts.clone_url,
-            html_url=facts.html_url,
-        )
+        return found_of(await repo.about(), repo.credential)
 
     async def sync(self, project: str) -> Taken:
         keeping = self._keeping(project)
@@ -129,7 +121,7 @@ class GithubService:
             raise Unavailable(
                 f"{link.repository} was not reached yet, so nothing of {project} goes in.",
                 why=link.trouble,
-                hint=f"See how it stands: orchard github status {project}.",
+                hint=f"See how it stands: /github status {project}.",
             )
         return found
 

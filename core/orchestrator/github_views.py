@@ -17,6 +17,18 @@ class FoundRepository:
     default_branch: str
     clone_url: str
     html_url: str
+    credential: str = ""  # with which it was asked; never itself
+    faults: tuple[str, ...] = ()  # what keeps Orchard from its work there, in a few words each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookCounts:
+    """Deliveries to this Orchard since it started, of any repository."""
+
+    taken: int = 0
+    replayed: int = 0
+    ignored: int = 0  # signed, and of nothing that is looked at
+    refused: int = 0  # not signed, or wrongly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,8 @@ class GithubView:
     issues: int  # stories that are issues
     pulls: tuple[Pull, ...]  # at work, the oldest first
     delivered_at: datetime | None  # when its last webhook came
+    delivered: int  # its webhooks of the last 24 hours
+    webhooks: WebhookCounts | None  # None: no web server runs
     keeping: KeepingView | None
     default_branch_differs: str  # the project's own main branch, where GitHub's default is another; else ""
 

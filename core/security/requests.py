@@ -42,7 +42,7 @@ _REQUESTS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.RUN_PROJECT, ("start_project", "stop_project")),
     (Action.IMPORT_STATE, ("import_state",)),
     (Action.SEE_PROJECT, ("repositories", "release_notes")),
-    (Action.SYNC_REPOSITORY, ("sync_repository",)),
+    (Action.SYNC_REPOSITORY, ("sync_repository", "repository_access")),
     (Action.LINK_REPOSITORY, ("link_repository", "unlink_repository", "repository_hook")),
     (Action.CREATE_USER, ("create_user",)),
     (Action.SEE_USERS, ("users", "linked_account")),

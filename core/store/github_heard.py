@@ -52,6 +52,15 @@ def last_delivery(conn: sqlite3.Connection, project: str) -> str | None:
     return None if row is None else row["at"]
 
 
+def delivered_since(conn: sqlite3.Connection, project: str, since: datetime) -> int:
+    """How many webhooks of its repository were taken; a replay is none."""
+    row = conn.execute(
+        "SELECT count(*) AS number FROM github_deliveries WHERE project = ? AND at >= ?",
+        (project, to_time(since)),
+    ).fetchone()
+    return int(row["number"])
+
+
 def forget_deliveries(tx: Transaction, before: datetime) -> int:
     return tx.conn.execute("DELETE FROM github_deliveries WHERE at < ?", (to_time(before),)).rowcount
 

@@ -34,7 +34,7 @@ async def _unlink(asked: Asked, words: tuple[str, ...]) -> Told:
 
 async def _sync(asked: Asked, words: tuple[str, ...]) -> Told:
     made = await asked.commands.sync_repository(words[0], actor=asked.actor)
-    return Told(value=made, shown=output.synced(made))
+    return Told(value=made, shown=output.synced(made, in_shell=asked.in_shell))
 
 
 async def _notes(asked: Asked, words: tuple[str, ...]) -> Told:

@@ -28,6 +28,11 @@ class Bound:
         self._id = link.repository_id
         self._name = link.repository
 
+    @property
+    def credential(self) -> str:
+        """With which it is asked; never itself."""
+        return self._connection.credential.name
+
     async def about(self) -> RepositoryFacts:
         """A renamed one answers with its new name. Raises GithubGone for one that is deleted or hidden."""
         path = f"/repos/{self._name}" if self._id is None else f"/repositories/{self._id}"

@@ -66,6 +66,7 @@ class GithubGateway:
         self._patience_seconds = patience_seconds
         self._connections: dict[str, Connection] = {}  # by what makes it another one
         self._users: dict[str, str] = {}  # who uses which
+        self._asked: dict[str, Connection] = {}  # with which a project's repository was asked last
         self._installations: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], tuple[int, str]] = {}  # projects' secrets by version
         self._addressed: dict[tuple[str, str], tuple[float, str]] = {}  # when git's address was asked for
@@ -73,7 +74,8 @@ class GithubGateway:
     async def repo(self, project: str) -> Repo:
         """Of the project's link. Raises NotFound without one, GithubUnauthorized without a credential."""
         link = await self._store.read(lambda conn: github_links.get(conn, project))
-        return Repo(await self._connection(link), link)
+        self._asked[project] = connection = await self._connection(link)
+        return Repo(connection, link)
 
     async def named(self, project: str, repository: str) -> Repo:
         """As `repo`, for a repository (OWNER/NAME) that the project is not linked with yet."""
@@ -129,6 +131,11 @@ class GithubGateway:
             return link.clone_url
         self._addressed[key] = (now, said)
         return said
+
+    def rate(self, project: str) -> Rate | None:
+        """Of the credential that its repository was asked with last; None: it was not asked yet."""
+        asked = self._asked.get(project)
+        return None if asked is None else asked.rate()
 
     def rates(self) -> tuple[Rate, ...]:
         """Of each credential that was used."""

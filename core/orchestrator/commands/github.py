@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from config.github_settings import check_repository
 from core.domain.github import Link
@@ -12,8 +12,10 @@ from core.errors import InvalidInput, NotAllowed, Unavailable
 from core.orchestrator import repository_links
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.github_desk import GithubDesk
-from core.orchestrator.github_views import GithubView, HookView, NotesView, SyncView
+from core.orchestrator.github_views import FoundRepository, GithubView, HookView, NotesView, SyncView
 from core.store import github_heard, github_issues, github_links, pulls
+
+_A_DAY = timedelta(hours=24)
 
 
 class Repositories(Topic):
@@ -37,7 +39,7 @@ class Repositories(Topic):
             raise InvalidInput(
                 f"'{repository.strip()[:80]}' is no repository's name.",
                 why=str(error),
-                hint=f"Say it as in its address: orchard github link {name} octo/shop.",
+                hint=f"Say it as in its address: /github link {name} octo/shop.",
             ) from None
         self._not_configured_otherwise(name, wanted)
         found = await self._github.about(name, wanted) if self._github is not None else None
@@ -48,6 +50,12 @@ class Repositories(Topic):
         if self._github is not None:
             self._github.nudge(name)
         return (await self.repositories(name))[0]
+
+    async def repository_access(self, project: str) -> FoundRepository:
+        """Asks GitHub now who its repository is, and what the project's credential may do there. Raises what
+        GitHub refuses with, Unavailable beside no running Orchard."""
+        link = await self._store.read(lambda conn: github_links.get(conn, find(conn, project).name))
+        return await self._github_desk("GitHub is asked").about(link.project, link.repository)
 
     async def unlink_repository(self, project: str, *, actor: str) -> str:
         """Nothing is synced any more, and its stories go in as those of any project; what is at GitHub stays
@@ -96,6 +104,8 @@ class Repositories(Topic):
             issues=len(github_issues.of_project(conn, link.project)),
             pulls=pulls.at_work(conn, link.project),
             delivered_at=None if said is None else datetime.fromisoformat(said),
+            delivered=github_heard.delivered_since(conn, link.project, datetime.now(UTC) - _A_DAY),
+            webhooks=self.webhook_counts(),
             keeping=self._github.keeping(link.project) if self._github is not None else None,
             default_branch_differs=project.main_branch if differs else "",
         )

@@ -21,6 +21,7 @@ from core.gateway.service import GatewayView
 from core.known_secrets import known_secrets
 from core.orchestrator.budgets import Budgets
 from core.orchestrator.github_desk import GithubDesk
+from core.orchestrator.github_views import WebhookCounts
 from core.orchestrator.registry import Registry
 from core.orchestrator.resource_views import Optimization, ResourcesView
 from core.orchestrator.views import (
@@ -117,6 +118,7 @@ class Topic:
         self._github = github
         self.discord_status = discord_status
         self.web_status: Callable[[], str] = lambda: ""
+        self.webhook_counts: Callable[[], WebhookCounts | None] = lambda: None
 
     @property
     def _vault(self) -> Vault:

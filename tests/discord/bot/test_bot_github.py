@@ -95,15 +95,15 @@ async def test_a_repository_is_linked_looked_at_and_unlinked(
     assert "No project is linked" in every.text
 
 
-async def test_a_commits_checks_are_one_message_of_the_storys_thread(app: App, alice: Person) -> None:
+async def test_a_pull_requests_checks_are_one_message_of_the_storys_thread(app: App, alice: Person) -> None:
     commands = app.runtime.commands
     story = await commands.add_story("shop", "Pay by card", actor="cli")
 
-    async def tell(state: str, *checks: tuple[str, str]) -> None:
+    async def tell(state: str, *checks: tuple[str, str], commit: str = "abcdef1234567") -> None:
         data = {
             "number": 7,
             "url": "https://github.com/acme/shop/pull/7",
-            "commit": "abcdef1234567",
+            "commit": commit,
             "state": state,
             "checks": [{"name": name, "conclusion": how, "url": ""} for name, how in checks],
         }
@@ -113,7 +113,8 @@ async def test_a_commits_checks_are_one_message_of_the_storys_thread(app: App, a
 
     await tell("running", ("lint", "passed"), ("test", "running"))
     first = await alice.wait_for_message(lambda message: "1 of 2 checks ended" in message.text)
-    await tell("passed", ("lint", "passed"), ("test", "passed"))
+    await tell("failed", ("lint", "passed"), ("test", "failed"))
+    await tell("passed", ("lint", "passed"), ("test", "passed"), commit="fedcba7654321")
 
     async def edited() -> bool:
         found = [each for each in await alice.messages(first.channel_id) if "have passed" in each.text]

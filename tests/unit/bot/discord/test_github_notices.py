@@ -124,10 +124,12 @@ def composer(store):
     return Composer(store, review)
 
 
-async def test_what_a_commits_checks_come_to_is_one_post(store, composer):
+async def test_what_a_pull_requests_checks_come_to_is_one_post(store, composer):
     def tell(tx):
-        for commit, state in (("a", "running"), ("a", "running"), ("a", "passed"), ("b", "running")):
-            data = {"number": 7, "url": URL, "commit": commit, "state": state, "checks": [check("ci", state)]}
+        states = ((7, "a", "running"), (7, "a", "failed"), (7, "b", "passed"), (8, "c", "running"))
+        for pull, commit, state in states:
+            data = {"number": pull, "url": URL, "commit": commit, "state": state}
+            data |= {"checks": [check("ci", state)]}
             tx.emit(EventKind.CHECKS_CHANGED, project="shop", story_id="shop-1", data=data)
 
     await store.write(tell)
@@ -137,7 +139,9 @@ async def test_what_a_commits_checks_come_to_is_one_post(store, composer):
     assert await composer.compose(between) is None
     assert made.known_as == amended.known_as == ("checks", str(first.seq))
     assert (made.amends, amended.amends) == (False, True)
-    assert "have passed" in made.notice.message.cards[0].body  # what is known by now, at once
+    body = made.notice.message.cards[0].body
+    assert "have passed" in body  # what is known by now, at once
+    assert "`b`" in body
     assert made.notice.message == amended.notice.message
     assert (await composer.compose(other)).known_as == ("checks", str(other.seq))
 
