@@ -65,7 +65,7 @@ class Hooks:
             if not value:
                 raise NotAllowed(
                     "A webhook without a secret could be anybody's.",
-                    hint="Set GITHUB_WEBHOOK_SECRET in .env, restart Orchard, and try it again.",
+                    hint="Set GITHUB_WEBHOOK_SECRET in .env, then try it again.",
                 )
             await self._make(project, address, value)
         return HookView(
