@@ -102,6 +102,7 @@ class Publishing:
             branch=pull.branch,
             commit=pull.candidate,
             story_id=pull.story_id,
+            known=await self._store.read(lambda conn: made_for(conn, pull.story_id)),
         )
         report = await self._supervisor.request(PushReport, owner, "push", job)
         if report.end is PushEnd.PUSHED:
@@ -236,6 +237,18 @@ def _landed_outside(tx: Transaction, story_id: str, commit: str) -> Cycle:
     done = record_landed(tx, cycle, commit)
     mark_rebases(tx, cycle.project, story_id, commit)
     return done
+
+
+def made_for(conn: sqlite3.Connection, story_id: str) -> tuple[str, ...]:
+    """All that Orchard ever made to be pushed for the story."""
+    pull = pulls.find(conn, story_id)
+    rows = conn.execute(
+        "SELECT commit_hash AS made FROM gates WHERE story_id = ? AND phase = 'commit'"
+        " UNION SELECT candidate FROM merges WHERE story_id = ?",
+        (story_id, story_id),
+    )
+    found = {row["made"] for row in rows} | ({pull.head, pull.candidate} if pull is not None else set())
+    return tuple(sorted(each for each in found if each))
 
 
 def _waits(cycle: Cycle | None) -> bool:

@@ -12,7 +12,6 @@ import re
 from core.worker.contract import FastForwardEnd, FastForwardJob, ForwardStep
 from core.worker.elsewhere import Denied, Elsewhere, Unreachable
 from core.worker.forward import fast_forward
-from core.worker.found import MADE
 from core.worker.git import GitFailed, Repository
 from core.worker.remote_contract import FetchEnd, FetchMain, FetchReport, Push, PushEnd, PushReport
 
@@ -155,17 +154,17 @@ async def push(repository: Repository, job: Push) -> PushReport:
             if found == job.commit:
                 return PushReport(end=PushEnd.PUSHED, found=found)
             if job.story_id:
-                return await _push_story(repository, job, there, found)
+                return await _push_story(job, there, found)
             return await _push_forward(repository, job, there, found)
     except (Denied, Unreachable) as error:
         end = PushEnd.DENIED if isinstance(error, Denied) else PushEnd.UNREACHABLE
         return PushReport(end=end, error=f"{error.message} {error.why}".strip(), hint=error.hint)
 
 
-async def _push_story(repository: Repository, job: Push, there: Elsewhere, found: str) -> PushReport:
-    """In the place of what is there, when that was made for the story: known by the refs of what Orchard
-    made, which are written before anything is pushed, so a push that nobody recorded is known, too."""
-    if found and not await repository.resolve(f"{MADE}/{job.story_id}/{found}"):
+async def _push_story(job: Push, there: Elsewhere, found: str) -> PushReport:
+    """In the place of what is there, when that was made for the story: candidates are in the store before
+    anything is pushed, so a push that nobody recorded is known, too."""
+    if found and found not in job.known:
         return _moved(job, found)
     ref = f"refs/heads/{job.branch}"
     answer = await there.push(f"--force-with-lease={ref}:{found}", there.url, f"{job.commit}:{ref}")

@@ -54,8 +54,10 @@ class FetchReport:
 class Push:
     """`commit` is to be on `branch` there.
 
-    With `story_id` it is a story's own branch: it is put there in the place of what Orchard itself made and
-    pushed for the story, never in the place of anything else. Without, it only ever goes forward.
+    With `story_id` it is a story's own branch: it is put there in the place of nothing, or of one of `known`,
+    which Orchard's store says were made for the story; never in the place of anything else. What the
+    checkout's refs say of that does not count: other programs may have written them. Without, it only ever
+    goes forward.
     """
 
     project: ProjectSetup
@@ -63,6 +65,7 @@ class Push:
     branch: str
     commit: str
     story_id: str = ""
+    known: tuple[str, ...] = ()
 
 
 class PushEnd(StrEnum):

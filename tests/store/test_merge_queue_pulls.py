@@ -16,7 +16,7 @@ from core.domain.story import Cycle, StoryState
 from core.errors import LostRace
 from core.orchestrator.batches import Batch
 from core.orchestrator.merge_queue import MergeQueue
-from core.orchestrator.publishing import Landing, _landed_outside, may_land
+from core.orchestrator.publishing import Landing, _landed_outside, made_for, may_land
 from core.store import cycles, gates, leases, merges, pulls, stories
 from core.store.transaction import Transaction
 from core.worker.contract import FastForwardEnd, FastForwardReport, MergeEnd, MergeReport
@@ -101,6 +101,17 @@ def test_a_proven_candidate_becomes_a_pull_request_and_its_story_waits(
     assert [cycle.story_id for cycle in cycles.runnable(tx.conn)] == ["shop-2"]
     pulls.landable(tx, "shop-1", head="c")
     assert {cycle.story_id for cycle in cycles.runnable(tx.conn)} == {"shop-1", "shop-2"}
+
+
+def test_what_was_made_for_a_story_is_known_also_where_its_push_was_not_recorded(
+    tx: Transaction, queue: MergeQueue, ready: list[Cycle]
+) -> None:
+    for name in ("c", "d"):
+        batch = claim(tx, queue, ready[:1])
+        queue._record(tx, batch, proven(batch, name))
+        pulls.close(tx, "shop-1")  # pushed, perhaps, and killed before that was written down
+    assert made_for(tx.conn, "shop-1") == ("c", "d")
+    assert made_for(tx.conn, "shop-2") == ()
 
 
 @pytest.mark.parametrize("up_to_date", [False, True])

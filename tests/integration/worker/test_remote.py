@@ -40,9 +40,13 @@ class Sides:
         job = FetchMain(project=self.setup, remote=remote or self.remote)
         return await fetch_main(await Repository.open(self.checkout.path), job)
 
-    async def push(self, branch: str, commit: str, story: str = "", **changes) -> PushReport:
+    async def push(
+        self, branch: str, commit: str, story: str = "", known: tuple[str, ...] = (), **changes
+    ) -> PushReport:
         remote = replace(self.remote, **changes)
-        job = Push(project=self.setup, remote=remote, branch=branch, commit=commit, story_id=story)
+        job = Push(
+            project=self.setup, remote=remote, branch=branch, commit=commit, story_id=story, known=known
+        )
         return await push(await Repository.open(self.checkout.path), job)
 
     def heads(self) -> dict[str, str]:
@@ -203,10 +207,11 @@ async def test_a_story_s_branch_is_replaced_where_it_is_orchard_s_own(sides: Sid
     one, two = await sides.made("two\n"), await sides.made("three\n")
     branch = "orchard/shop-1"
     assert (await sides.push(branch, one, "shop-1")).end is PushEnd.PUSHED
-    assert (await sides.push(branch, two, "shop-1")).end is PushEnd.PUSHED
+    assert (await sides.push(branch, two, "shop-1", (one, two))).end is PushEnd.PUSHED
     assert sides.heads()[branch] == two
     theirs = sides.host.commit(sides.there, branch, {"fix.txt": "fix\n"})
-    report = await sides.push(branch, one, "shop-1")
+    sides.checkout.git("fetch", "-q", str(sides.there), f"{branch}:refs/orchard/made/shop-1/{theirs}")
+    report = await sides.push(branch, one, "shop-1", (one, two))  # whatever refs say that Orchard made it
     assert (report.end, report.found) == (PushEnd.MOVED, theirs)
     assert sides.heads()[branch] == theirs
 
@@ -219,7 +224,7 @@ async def test_a_push_that_was_cut_after_it_took_effect_is_found_done(sides: Sid
     assert sides.heads() == {"main": one, "orchard/shop-1": one}
     sides.host.cut = False
     assert (await sides.push("main", one)).end is PushEnd.PUSHED
-    assert (await sides.push("orchard/shop-1", two, "shop-1")).end is PushEnd.PUSHED
+    assert (await sides.push("orchard/shop-1", two, "shop-1", (one,))).end is PushEnd.PUSHED
 
 
 # --- what the checkout's configuration could do
