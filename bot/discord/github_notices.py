@@ -80,9 +80,9 @@ def _synced(event: Event, data: Data, _: str) -> Notice:
 def _held(event: Event, data: Data, _: str) -> Notice:
     """Somebody has to read it; the version names what was there then."""
     return say(
-        f"✋ Issue {_numbered(data)} was changed, and {plain(text(data, 'by'), 100)}, whose issue it is, may not "
-        "change a story: its agent goes by the words before. Who may write there can have these taken in, by a "
-        f"comment: {code('orchard: accept ' + text(data, 'version'))}",
+        f"✋ Issue {_numbered(data)} was changed, and {plain(text(data, 'by'), 100)}, whose issue it is, may "
+        "not change a story: its agent goes by the words before. Who may write there can have these taken "
+        f"in, by a comment: {code('orchard: accept ' + text(data, 'version'))}",
         tone=Tone.ASK,
     )
 

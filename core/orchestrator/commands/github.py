@@ -15,6 +15,7 @@ from core.orchestrator.github_desk import GithubDesk
 from core.orchestrator.github_views import FoundRepository, GithubView, HookView, NotesView, SyncView
 from core.store import github_heard, github_issues, github_links, pulls
 
+_MOST_SPRINTS = 100_000
 _A_DAY = timedelta(hours=24)
 
 
@@ -84,7 +85,12 @@ class Repositories(Topic):
         )
 
     async def release_notes(self, project: str, sprint: int | None = None) -> NotesView:
-        """What a sprint's merged stories changed; None: of the last sprint. Raises NotFound."""
+        """What a sprint's merged stories changed; None: of the last sprint. Raises NotFound, InvalidInput."""
+        if sprint is not None and not 0 < sprint <= _MOST_SPRINTS:
+            raise InvalidInput(
+                f"Sprint {str(sprint)[:20]} is none: they are counted from 1.",
+                hint="Leave the number out for the last one.",
+            )
         name = (await self._store.read(lambda conn: find(conn, project))).name
         return await self._github_desk("Release notes are written").release_notes(name, sprint, False)
 
