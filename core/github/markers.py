@@ -33,3 +33,8 @@ def marked(text: str | None, kind: str, name: str) -> bool:
 def name_in(text: str | None, kind: str) -> str | None:
     """The first name of the kind."""
     return next((name for found, name in _MARKER.findall(text or "") if found == kind), None)
+
+
+def issue_intent(story_id: str) -> str:
+    """As `github_intents` says that an issue with the story's marker is about to be made."""
+    return f"issue:{story_id}"

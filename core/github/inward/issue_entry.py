@@ -33,11 +33,11 @@ from core.github.inward.taking_in import (
     is_given_up,
     told_of_edit,
 )
-from core.github.markers import STORY, name_in
+from core.github.markers import STORY, issue_intent, name_in
 from core.orchestrator.commands import backlog
 from core.orchestrator.commands.cycles import skip_story
 from core.orchestrator.commands.sprints import plan_sprint
-from core.store import cycles, github_issues, sprints, stories
+from core.store import cycles, github_heard, github_issues, sprints, stories
 from core.store.transaction import Transaction
 
 ACTOR = "github"  # GitHub does not say who changed an issue
@@ -182,6 +182,7 @@ class Entry:
     def _adopt(self, tx: Transaction, issue: IssueFacts, decision: Decision) -> None:
         name = name_in(issue.body, STORY)
         assert name is not None  # it is adoptable by it
+        github_heard.settle(tx, self._project, issue_intent(name))
         self._link(tx, stories.get(tx.conn, name), issue, decision)
 
     def _enter(self, tx: Transaction, issue: IssueFacts, decision: Decision, taken: Taken) -> Story:

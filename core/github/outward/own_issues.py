@@ -12,7 +12,7 @@ from core.github.api.facts import IssueFacts, NotModified
 from core.github.api.repo import Repo
 from core.github.inward.issue_labels import labels_of, marks_of, parse_marks
 from core.github.inward.issue_text import Seen, seen_of, words_of
-from core.github.markers import STORY, marked, marker
+from core.github.markers import STORY, issue_intent, marked, marker
 from core.github.outward.standing import discreet
 from core.github.outward.telling import new_issue
 from core.store import github_heard, github_issues, stories
@@ -21,11 +21,6 @@ from core.store.database import Store
 from core.store.transaction import Transaction
 
 _CLOCKS_APART = timedelta(hours=26)  # between this machine's and GitHub's; a page more costs little
-
-
-def what(story_id: str) -> str:
-    """As it is said in `github_intents`."""
-    return f"issue:{story_id}"
 
 
 def without_issue(conn: sqlite3.Connection, project: str) -> tuple[str, ...]:
@@ -50,7 +45,7 @@ class OwnIssues:
         story = await self._store.read(lambda conn: self._story(conn, story_id))
         if story is None:
             return False
-        is_first = await self._store.write(lambda tx: github_heard.intend(tx, self._project, what(story_id)))
+        is_first = await self._store.write(lambda tx: github_heard.intend(tx, self._project, issue_intent(story_id)))
         issue = None if is_first else await self._there(story_id)
         if issue is None:
             mark = marker(STORY, story_id)
@@ -68,7 +63,7 @@ class OwnIssues:
 
     async def _there(self, story_id: str) -> IssueFacts | None:
         """The issue that a killed Orchard made, among all that changed since it began to."""
-        begun = await self._store.read(lambda conn: _begun(conn, self._project, what(story_id)))
+        begun = await self._store.read(lambda conn: _begun(conn, self._project, issue_intent(story_id)))
         me = (await self._repo.me()).casefold()
         page = await self._repo.issues(begun)
         while not isinstance(page, NotModified):
@@ -81,7 +76,7 @@ class OwnIssues:
         return None
 
     def _link(self, tx: Transaction, story: Story, issue: IssueFacts) -> bool:
-        github_heard.settle(tx, self._project, what(story.id))
+        github_heard.settle(tx, self._project, issue_intent(story.id))
         seen: Seen = seen_of(
             words_of(story),
             parse_marks(issue.labels, own=self._settings.label),
