@@ -1,8 +1,8 @@
 """SIGKILL on the way to a main branch elsewhere: whatever was pushed, and whoever knows of it, each story
 lands once, and both sides are the same.
 
-One run: a project for each point at which everything is killed. `taking` is killed while the other side takes
-the push: it takes effect when nobody is there any more to hear of it.
+Killed twice, in each project at two of the six points. `taken` is first killed while the other side takes the
+push: it takes effect when nobody is there any more to hear of it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from tests.integration.git_host import GitHost
 pytestmark = pytest.mark.timeout(300)
 
 POINTS = {
-    "stored": "before-push",  # the candidate, and nothing was pushed
-    "taking": "",
-    "pushed": "after-push",  # the main branch there has moved, and nobody wrote it down
-    "landed": "after-fast_forward",  # so has the one here, and nobody knows
-    "branch": "after-push",  # of a pull request
-    "merging": "before-fast_forward",
+    "pushed": (
+        "before-push",  # the candidate is stored, and nothing was pushed
+        "after-push",  # the main branch there has moved, and nobody wrote it down
+    ),
+    "taken": ("", "after-fast_forward"),  # so has the one here, and nobody knows
+    "pulled": ("after-push", "before-fast_forward"),  # of its branch; of the main branch
 }
-BY_PULL = ("branch", "merging")
 FILES = {
     "run-tests.sh": (
         "{ echo '<testsuite>'; for file in tests/*.sh; do sh $file 2>/dev/null &&"
@@ -56,44 +55,38 @@ def orchard(new_orchard: Callable[[], Any], host: GitHost, git: Callable[..., st
     orchard = new_orchard()
     orchard.settings = {"ai_settings": {"require_human_review": False}}
     remotes = {}
-    for project, point in POINTS.items():
+    for project in POINTS:
         there = host.create(project)
         git(orchard.add(project, FILES), "push", "-q", str(there), "main")
         remote = host.remote(project)
         remotes[project] = {"repository": project, "url": remote.url, "header": remote.header}
-        if point:
-            (orchard.root / "hold" / project).mkdir(parents=True)
-            (orchard.root / "hold" / project / point).touch()
-    orchard.own_settings = {
-        project: {"github": {"deliver": "pull_request" if project in BY_PULL else "direct"}}
-        for project in POINTS
-    }
+        deliver = "pull_request" if project == "pulled" else "direct"
+        orchard.own_settings[project] = {"github": {"deliver": deliver}}
     (orchard.root / "remotes.json").write_text(json.dumps(remotes))
     held, go = orchard.root / "held", orchard.root / "go"
-    host.hook(
-        host.folder / "taking.git",
-        f"mkdir -p {held}; touch {held}/taking; while ! test -e {go}; do sleep 0.02; done",
-    )
+    taken = host.folder / "taken.git"
+    host.hook(taken, f"mkdir -p {held}; touch {held}/taken; while ! test -e {go}; do sleep 0.02; done")
     orchard.play({"one": SCRIPT})
-    orchard.start()
-
-    async def begin(commands: Commands) -> None:
+    orchard.before = []
+    for turn in range(2):
+        for project, points in POINTS.items():
+            if points[turn]:
+                (orchard.root / "hold" / project).mkdir(parents=True, exist_ok=True)
+                (orchard.root / "hold" / project / points[turn]).touch()
+        orchard.start()
+        if turn == 0:
+            orchard.ask(_begin)
         for project in POINTS:
-            await commands.add_story(project, "one", acceptance_criteria=("it is there",), actor="cli")
-            await commands.plan_sprint(project, actor="cli")
-            await commands.start_sprint(project, actor="cli")
-
-    orchard.ask(begin)
-    for project in POINTS:
-        orchard.wait_until(lambda project=project: (held / project).exists(), f"{project} held")
-    orchard.kill()
-    orchard.wait_until_nothing_is_left()
-    for wish in (orchard.root / "hold").glob("*/*"):
-        wish.unlink()
-    go.touch()
-    taken = host.folder / "taking.git"
-    orchard.wait_until(lambda: len(_commits(host, taken)) == 2, "the push that nobody waits for took effect")
-    orchard.before = {project: _commits(host, host.folder / f"{project}.git") for project in POINTS}
+            orchard.wait_until(lambda project=project: (held / project).exists(), f"{project} held")
+        orchard.kill()
+        orchard.wait_until_nothing_is_left()
+        for mark in (*(orchard.root / "hold").glob("*/*"), *held.iterdir()):
+            mark.unlink()
+        go.touch()
+        orchard.wait_until(
+            lambda: len(_commits(host, taken)) == 2, "the push that nobody waits for took effect"
+        )
+        orchard.before.append({name: _commits(host, host.folder / f"{name}.git") for name in POINTS})
     orchard.start()
     for project in POINTS:
         orchard.wait_for_event("story_merged", f"{project}-1")
@@ -102,13 +95,20 @@ def orchard(new_orchard: Callable[[], Any], host: GitHost, git: Callable[..., st
     return orchard
 
 
+async def _begin(commands: Commands) -> None:
+    for project in POINTS:
+        await commands.add_story(project, "one", acceptance_criteria=("it is there",), actor="cli")
+        await commands.plan_sprint(project, actor="cli")
+        await commands.start_sprint(project, actor="cli")
+
+
 def _commits(host: GitHost, path: Path) -> list[str]:
     return host.git(path, "rev-list", "--reverse", "main").splitlines()
 
 
 def test_the_points_were_where_they_should_be(orchard: Any) -> None:
-    there = {project for project, commits in orchard.before.items() if len(commits) == 2}
-    assert there == {"taking", "pushed", "landed", "merging"}
+    there = [{name for name, commits in before.items() if len(commits) == 2} for before in orchard.before]
+    assert there == [{"taken"}, {"taken", "pushed", "pulled"}]
 
 
 @pytest.mark.parametrize("project", POINTS)
@@ -119,7 +119,8 @@ def test_each_story_lands_once_and_both_sides_are_the_same(
     checkout = orchard.projects[project]
     assert git(checkout, "rev-list", "--reverse", "main").splitlines() == there
     assert len(there) == 2
-    assert there[: len(orchard.before[project])] == orchard.before[project]  # what was pushed, stayed
+    for before in orchard.before:
+        assert there[: len(before[project])] == before[project]  # what was pushed, stayed
     (row,) = orchard.rows("SELECT merge_commit FROM cycles WHERE project = ?", project)
     assert row["merge_commit"] == there[1]
     assert len(orchard.events("story_merged", f"{project}-1")) == 1
@@ -129,11 +130,10 @@ def test_each_story_lands_once_and_both_sides_are_the_same(
 
 
 def test_a_pull_request_is_landed_as_it_was_pushed(orchard: Any, host: GitHost) -> None:
-    for project in BY_PULL:
-        (pull,) = orchard.rows("SELECT * FROM pulls WHERE project = ?", project)
-        heads = host.heads(host.folder / f"{project}.git")
-        assert heads == {"main": pull["merge_commit"], f"orchard/{project}-1": pull["head"]}
-        assert (pull["state"], pull["head"]) == ("merged", pull["merge_commit"])
+    (pull,) = orchard.rows("SELECT * FROM pulls")
+    heads = host.heads(host.folder / "pulled.git")
+    assert heads == {"main": pull["merge_commit"], "orchard/pulled-1": pull["head"]}
+    assert (pull["state"], pull["head"]) == ("merged", pull["merge_commit"])
 
 
 def test_nothing_is_left_open(orchard: Any) -> None:
