@@ -25,7 +25,7 @@ from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, Gi
 from core.github.lane import Lane
 from core.github.webhooks.nudge import EVERYTHING, Nudge
 from core.orchestrator.github_desk import Taken
-from core.orchestrator.github_views import HookView, KeepingView, RateView
+from core.orchestrator.github_views import FoundRepository, HookView, KeepingView, RateView
 from core.store import github_heard, github_links, projects
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -49,7 +49,7 @@ class Gateway(Protocol):
     async def repo(self, project: str) -> Repo: ...
     async def named(self, project: str, repository: str) -> Repo: ...
     async def remote(self, project: str) -> Remote | None: ...
-    def rates(self) -> tuple[Rate, ...]: ...
+    def rate(self, project: str) -> Rate | None: ...
     async def close(self) -> None: ...
 
 
@@ -284,18 +284,15 @@ class Keeping:
         return TELL_ALL_SECONDS  # events nudge, and are counted by their numbers: none is passed over
 
     def _rate(self) -> RateView | None:
-        """Of the credential that has the least left: which one is this repository's, the gateway knows."""
-        rates = self._parts.gateway.rates()
-        if not rates:
+        rate = self._parts.gateway.rate(self.project)
+        if rate is None:
             return None
-        own = [rate for rate in rates if self.project in rate.credential.split()] or rates
-        least = min(own, key=lambda rate: rate.remaining if rate.remaining is not None else 1 << 60)
         return RateView(
-            credential=least.credential,
-            remaining=least.remaining,
-            limit=least.limit,
-            resets_at=least.resets_at,
-            requests=least.requests,
+            credential=rate.credential,
+            remaining=rate.remaining,
+            limit=rate.limit,
+            resets_at=rate.resets_at,
+            requests=rate.requests,
         )
 
 
@@ -305,8 +302,27 @@ def usable(facts: RepositoryFacts) -> None:
         raise GithubForbidden(
             f"{facts.full_name} is {'archived' if facts.is_archived else 'disabled'}.",
             why="Everything in it is read-only.",
-            hint="Unarchive it at GitHub, or unlink it: orchard github unlink.",
+            hint="Unarchive it at GitHub, or unlink it: /github unlink.",
         )
+
+
+def found_of(facts: RepositoryFacts, credential: str) -> FoundRepository:
+    """Raises GithubError where nothing can be done in it."""
+    usable(facts)
+    faults = []
+    if facts.rights is not None and not facts.rights.push:
+        faults.append("the credential may not push to it")
+    if not facts.has_issues:
+        faults.append("its issues are switched off")
+    return FoundRepository(
+        repository=facts.full_name,
+        repository_id=facts.id,
+        default_branch=facts.default_branch,
+        clone_url=facts.clone_url,
+        html_url=facts.html_url,
+        credential=credential,
+        faults=tuple(faults),
+    )
 
 
 def _answered(tx: Transaction, before: Link, facts: RepositoryFacts) -> None:
