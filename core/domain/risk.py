@@ -51,9 +51,10 @@ _SENSITIVE: Mapping[str, tuple[str, re.Pattern[str]]] = {
     "ci": (
         "continuous integration",
         _paths(
-            r"\.(github|gitlab|circleci|ci|buildkite|woodpecker|husky)/",
-            r"\.(gitlab-ci|travis|drone|pre-commit-config)\.ya?ml$",
+            r"\.(github|gitlab|gitea|forgejo|circleci|ci|buildkite|woodpecker|semaphore|teamcity|husky)/",
+            r"\.(gitlab-ci|travis|drone|appveyor|cirrus|pre-commit-config)\.ya?ml$",
             r"(azure|bitbucket)-pipelines\.ya?ml$",
+            r"(action|appveyor|cloudbuild)\.ya?ml$",  # an action of its own stands anywhere
             r"Jenkinsfile[^/]*$",
         ),
     ),

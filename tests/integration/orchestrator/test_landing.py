@@ -119,7 +119,7 @@ def add(farm: Any, host: GitHost, git_in: Any, *names: str, **github: str) -> No
 async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_ends_by_itself(
     quick_farm: Any, host: GitHost, git_in: Any
 ) -> None:
-    add(quick_farm, host, git_in, "late", "apart", "denied", "refused", "killed", deliver="direct")
+    add(quick_farm, host, git_in, "late", "apart", "denied", deliver="direct")
     quick_farm.settings = {"ai_settings": {"require_human_review": False}}
     async with quick_farm.running() as orchard:
         side = Side(orchard, quick_farm, host, git_in)
@@ -138,28 +138,21 @@ async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_end
         git_in(own, "add", "own.txt")
         git_in(own, "commit", "-q", "-m", "Own")
         side.linked.wrong.add("denied")
-        host.hook(side.there("refused"), "echo 'error: GH006: not through here' >&2; exit 1")
+        host.hook(side.there("denied"), "echo 'error: GH006: not through here' >&2; exit 1")
         taking, go = quick_farm.root / "taking", quick_farm.root / "go"
-        host.hook(side.there("killed"), f"touch {taking}; while ! test -e {go}; do sleep 0.02; done")
+        host.hook(side.there("late"), f"touch {taking}; while ! test -e {go}; do sleep 0.02; done")
         for project in quick_farm.projects:
             await orchard.sprint(project, "Multiply")
 
-        await side.until(EventKind.STORY_MERGED, "late-1")
-        assert side.subjects("late") == ["First commit", "Elsewhere: theirs.txt", "Multiply"]
         async with asyncio.timeout(50):
             while not taking.exists():  # noqa: ASYNC110 - git says so
                 await asyncio.sleep(0.02)
-        os.kill(side.dispatcher.supervisor._workers["killed"].handle.pid, signal.SIGKILL)
+        os.kill(side.dispatcher.supervisor._workers["late"].handle.pid, signal.SIGKILL)
         go.touch()  # the push takes effect, and whoever made it is gone
-        await side.until(EventKind.STORY_MERGED, "killed-1")
-        assert side.subjects("killed") == ["First commit", "Multiply"]
-        for project in ("late", "killed"):
-            here, there = side.main(project)
-            assert here == there
-
-        blocked = await side.until(EventKind.STORY_BLOCKED, "refused-1")
-        assert "GH006: not through here" in blocked.data["reason"]
-        assert side.subjects("refused") == ["First commit"]
+        await side.until(EventKind.STORY_MERGED, "late-1")
+        assert side.subjects("late") == ["First commit", "Elsewhere: theirs.txt", "Multiply"]
+        here, there = side.main("late")
+        assert here == there
 
         told = await side.until(EventKind.GITHUB_TROUBLED)
         assert (told.project, told.data["state"]) == ("apart", "diverged")
@@ -171,8 +164,10 @@ async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_end
         side.linked.wrong.clear()
         side.dispatcher.nudge("apart-1")
         side.dispatcher.nudge("denied-1")
-        for story in ("apart-1", "denied-1"):
-            await side.until(EventKind.STORY_MERGED, story)
+        await side.until(EventKind.STORY_MERGED, "apart-1")
+        blocked = await side.until(EventKind.STORY_BLOCKED, "denied-1")
+        assert "GH006: not through here" in blocked.data["reason"]
+        assert side.subjects("denied") == ["First commit"]
         events = await orchard.runtime.commands.events(limit=1000)
         kinds = [event.kind for event in events if event.project == "apart"]
         assert kinds.count(EventKind.GITHUB_TROUBLED) == kinds.count(EventKind.GITHUB_RECOVERED) == 1
@@ -218,6 +213,24 @@ async def test_a_pull_request_waits_for_its_checks_and_lands_also_when_the_main_
         await side.until(EventKind.STORY_MERGED, three)
         assert side.main("calc") == (merged, merged)
         await side.until(EventKind.SPRINT_FINISHED)
+
+
+async def test_what_would_run_elsewhere_with_its_secrets_is_seen_by_a_person_before_it_is_pushed(
+    quick_farm: Any, host: GitHost, git_in: Any
+) -> None:
+    add(quick_farm, host, git_in, "calc")
+    workflow = {"path": ".github/workflows/ci.yml", "text": "on: push\n"}
+    quick_farm.script["stories"]["Multiply"]["code_green"].append({"write": workflow})
+    async with quick_farm.running() as orchard:
+        side = Side(orchard, quick_farm, host, git_in)
+        (story,) = await orchard.sprint("calc", "Multiply")
+        asked = await side.until(EventKind.APPROVAL_REQUESTED, story)
+        assert asked.data["reasons"] == ["touches continuous integration: .github/workflows/ci.yml"]
+        assert await side.store.read(lambda conn: pulls.find(conn, story)) is None
+        assert set(host.heads(side.there("calc"))) == {"main"}
+        await orchard.runtime.commands.answer_approval(asked.data["approval"], True, actor="cli")
+        await side.open(story, 1)
+        assert set(host.heads(side.there("calc"))) == {"main", f"orchard/{story}"}
 
 
 async def test_a_rebased_one_that_the_branch_s_rules_refuse_waits_for_its_new_checks(

@@ -238,13 +238,26 @@ async def test_nothing_of_the_checkout_s_configuration_takes_part(sides: Sides, 
     git("config", "http.proxy", "http://127.0.0.1:1")
     git("config", "http.extraHeader", "Authorization: Basic d3Jvbmc6d3Jvbmc=")
     git("config", "credential.helper", f"!touch {marks}/helper")
+    git("config", "core.sshCommand", f"touch {marks}/ssh")
+    git("config", "core.askPass", f"{marks}/askpass")
+    git("config", "remote.origin.url", "http://127.0.0.1:1/")
+    git("config", "remote.origin.receivepack", f"touch {marks}/receive")
+    (tmp_path / "more").write_text(
+        f"[http]\n\tproxy = http://127.0.0.1:1\n[core]\n\tgitProxy = touch {marks}/p\n"
+    )
+    git("config", f"includeIf.gitdir:{sides.checkout.path}/.path", str(tmp_path / "more"))
     hooks = sides.checkout.path / ".git/hooks"
     for name in ("pre-push", "post-merge", "reference-transaction"):
         (hooks / name).write_text(f"#!/bin/sh\ntouch {marks}/{name}\n")
         (hooks / name).chmod(0o755)
     sides.host.commit(sides.there, "main", {"new.txt": "new\n"})
     assert (await sides.fetch()).end is FetchEnd.FOLLOWED
-    assert (await sides.push("main", await sides.made("two\n"))).end is PushEnd.PUSHED
+    made = await sides.made("two\n")
+    git("-c", "core.hooksPath=/dev/null", "replace", made, sides.main)  # what another commit is shown as
+    (sides.checkout.path / ".git/info/grafts").write_text(f"{made}\n")
+    assert (await sides.push("main", made)).end is PushEnd.PUSHED
+    assert sides.heads()["main"] == made
+    assert sides.host.git(sides.there, "show", f"{made}:app.txt") == "two"
     assert list(marks.iterdir()) == []
 
 

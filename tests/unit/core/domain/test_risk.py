@@ -8,6 +8,8 @@ LIMITS = RiskLimits(max_lines=20, max_files=3)
 SENSITIVE = {
     ".github/workflows/ci.yml": "ci",
     ".gitlab-ci.yml": "ci",
+    "tools/lint/action.yml": "ci",
+    ".forgejo/workflows/ci.yaml": "ci",
     "ops/Jenkinsfile": "ci",
     ".pre-commit-config.yaml": "ci",
     "requirements.txt": "dependencies",
