@@ -24,6 +24,7 @@ _NEEDED = (
 )
 _absent = [path for path in _NEEDED if not list((maven_repository() / path).glob("*.jar"))]
 pytestmark = [
+    pytest.mark.timeout(180),
     pytest.mark.skipif(not shutil.which("mvn") or not shutil.which("javac"), reason="needs Maven and a JDK"),
     pytest.mark.skipif(bool(_absent), reason=f"Maven has not downloaded {', '.join(_absent)}"),
 ]
