@@ -165,3 +165,32 @@ async def test_doctor_says_what_the_token_may(quick_farm, github_server):
     assert "GITHUB_TOKEN" in (await asked("", "acme/shop"))["github"].mend
     github_server.repo("acme/shop").grant("orch-bot", "read")
     assert "may not push" in (await asked("good-token", "acme/shop"))["github calc"].found
+
+
+async def test_what_a_project_is_asked_with_is_its_own(orchard, quick_farm, github_server):
+    github_server.add_token("own-token", "shop-bot")
+    shop = github_server.repo("acme/shop")
+    shop.grant("shop-bot", "write")
+
+    async def examined():
+        configuration = load(quick_farm.root, environ={})
+        return {check.name: check for check in await check_github(configuration, quick_farm.root)}
+
+    async with orchard(token="", repository="acme/shop", token_secret="GH") as runtime:
+        await runtime.commands.set_secret("calc", "GH", "own-token")
+        runtime.nudge_github("calc")
+        keeping = (await taken_up(runtime)).keeping
+        assert keeping.rate.credential == "the secret GH of calc"
+        assert keeping.rate.remaining is not None
+        beside = await examined()
+    alone = await examined()
+    for found in (beside, alone):
+        assert "github" not in found  # nobody needs GITHUB_TOKEN here
+        assert (found["github calc"].state, found["github calc"].found) == (
+            "ok",
+            "acme/shop answers to the secret GH of calc",
+        )
+    shop.grant("shop-bot", "read")
+    assert "may not push" in (await examined())["github calc"].found
+    github_server.revoke("own-token")
+    assert (await examined())["github calc"].state == "missing"
