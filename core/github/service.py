@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from config.settings import Settings
 from core.bus import Bus
@@ -153,8 +152,7 @@ class GithubService:
             keeping, task = self._kept[project]
             if project not in linked or task.done():
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait((task,))  # `await task` could not tell its being cancelled from ours
                 del self._kept[project]
         for project in sorted(linked - self._kept.keys()):
             keeping = Keeping(project, await self._opened(), self.store, self.clock, self._settings)
