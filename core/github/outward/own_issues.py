@@ -45,7 +45,8 @@ class OwnIssues:
         story = await self._store.read(lambda conn: self._story(conn, story_id))
         if story is None:
             return False
-        is_first = await self._store.write(lambda tx: github_heard.intend(tx, self._project, issue_intent(story_id)))
+        what = issue_intent(story_id)
+        is_first = await self._store.write(lambda tx: github_heard.intend(tx, self._project, what))
         issue = None if is_first else await self._there(story_id)
         if issue is None:
             mark = marker(STORY, story_id)

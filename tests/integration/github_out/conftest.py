@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from config.loader import load
 from core.bus import Bus
 from core.clock import SystemClock
+from core.github.api import connection, pacing
 from core.github.api.gateway import GithubGateway
 from core.security.keys import Key
 from core.security.secrets import Secrets
@@ -17,6 +19,13 @@ from core.store.auditor import Auditor
 from core.store.database import Store
 from tests.github_server.server import GithubServer
 from tests.integration.github_shop import Shop, set_up
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two changes, or two tries: as GitHub likes it, and tested elsewhere."""
+    monkeypatch.setattr(pacing, "_SECONDS_EACH", 0.001)
+    monkeypatch.setattr(connection, "_pause", lambda tries: 0.0)
 
 
 @pytest_asyncio.fixture
