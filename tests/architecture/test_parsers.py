@@ -34,6 +34,7 @@ OWN = {
     "core/gateway/metering.py": "the prices, of the package",
     "core/github/inward/hearing.py": "a row of the store",
     "core/github/inward/issue_text.py": "a row of the store; issues' words it reads as text",
+    "core/github/inward/steering.py": "a row of the store",
     "core/github/outward/telling.py": "a row of the store",
     "core/isolation/attacks/program.py": "its own command line",
     "core/isolation/container/init.py": "the launcher's",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.discord.composing import Composer
+from bot.discord.github_notices import GITHUB
 from bot.discord.notice import Place
 from bot.discord.notices import notice
 from core.bus import Bus
@@ -50,6 +52,30 @@ def test_checks_say_which_ended_and_the_failed_stand_first():
     assert text.splitlines()[1] == "❌ [test](https://ci.example/1)"
     running = said(EventKind.CHECKS_CHANGED, number=7, url=URL, commit="ab", state="running", checks=checks)
     assert "2 of 3 checks ended" in running
+
+
+EVIL = "@everyone <@&1> <!-- x --> [free](https://evil.example) \u202egpj.exe\u200b \x1b]0;x\x07 discord.gg/x"
+
+
+@pytest.mark.parametrize("kind", sorted(GITHUB))
+@pytest.mark.parametrize("what", ["held", "edited", EVIL], ids=["held", "edited", "evil"])
+def test_nothing_from_outside_calls_hides_or_leads_elsewhere(kind, what):
+    words = dict.fromkeys(
+        ("by", "text", "why", "branch", "commit", "verdict", "state", "repository", "version"), EVIL
+    )
+    checks = [check(EVIL, "failed", f"https://ci.example/){EVIL}")]
+    text = said(kind, **words, what=what, number=EVIL, url=f"https://evil.example/){EVIL}", checks=checks)
+    assert not re.search("@(?=everyone)|<@(?=[!&]?\\d)|[\u202e\x1b\x07]", text)
+    assert "\u200b" not in text.replace("@\u200b", "")
+    outside = re.sub("`[^`]*`", "", text)  # code invites nobody, and leads nowhere
+    assert "discord.gg" not in outside
+    assert not re.search(r"(?<!\\)\]\(https://evil", outside)
+
+
+def test_an_edit_that_waits_says_how_it_is_taken():
+    text = said(EventKind.ISSUE_FOLLOWED, what="held", number=3, url=URL, by="github:mallory", version="0a1b")
+    assert "`orchard: accept 0a1b`" in text
+    assert "mallory" in text
 
 
 def test_words_and_addresses_from_outside_stay_what_they_are():
