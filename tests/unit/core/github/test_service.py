@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -57,7 +57,7 @@ async def test_it_ends_also_in_the_moment_in_which_a_project_is_unlinked(
     monkeypatch.setattr(module, "Keeping", SlowKeeping)
 
     async def parts() -> Parts:
-        return cast(Any, Nothing())
+        return cast(Parts, Nothing())
 
     async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
         await store.write(link_shop)
