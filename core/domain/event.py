@@ -81,7 +81,7 @@ class EventKind(StrEnum):
     GITHUB_TROUBLED = "github_troubled"  # data: repository, state, text (a sentence and what to do)
     GITHUB_RECOVERED = "github_recovered"  # data: repository
     GITHUB_SYNCED = "github_synced"  # data: repository, added, edited, closed, reopened (counts), first
-    # data: number, url, what ("edited", "closed", "reopened", "gone"), by, together (GITHUB_SYNCED tells, too)
+    # data: number, url, what ("edited", "closed", "reopened", "gone"), by, together (of GITHUB_SYNCED)
     ISSUE_FOLLOWED = "issue_followed"
     PULL_OPENED = "pull_opened"  # data: number, url, branch, commit
     PULL_UPDATED = "pull_updated"  # data: number, url, commit
