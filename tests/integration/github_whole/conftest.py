@@ -39,12 +39,14 @@ class Whole:
                 while not holds():  # noqa: ASYNC110 - much of it is told by nobody
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            runtime = self.orchard.runtime
-            told = [f"{e.story_id} {e.kind} {e.data}"[:250] for e in await runtime.commands.events(limit=500)]
-            views = await runtime.commands.stories()
-            told += [f"{view.story.id}: {view.status}, {view.why}" for view in views]
-            asked = [f"{s.method} {s.path} {s.status}" for s in self.server.requests[-15:]]
-            raise AssertionError("\n".join(["never came to hold:", *told, *asked])) from None
+            raise AssertionError(f"never came to hold:\n{await self._history()}") from None
+
+    async def _history(self) -> str:
+        commands = self.orchard.runtime.commands
+        told = [f"{each.story_id} {each.kind} {each.data}"[:250] for each in await self.told(*EventKind)]
+        told += [f"{view.story.id}: {view.status}, {view.why}" for view in await commands.stories()]
+        told += [f"{seen.method} {seen.path} {seen.status}" for seen in self.server.requests[-15:]]
+        return "\n".join(told[-150:])
 
     async def until_it(self, ask: Callable[[], Awaitable[object]], wanted: object) -> None:
         """Until it is that."""
@@ -54,7 +56,7 @@ class Whole:
                 while (found := await ask()) != wanted:  # noqa: ASYNC110 - told by nobody
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"{found!r}, never {wanted!r}") from None
+            raise AssertionError(f"{found!r}, never {wanted!r}:\n{await self._history()}") from None
 
     async def sprint(self) -> None:
         commands = self.orchard.runtime.commands
@@ -89,8 +91,12 @@ class Whole:
 
     async def told(self, *kinds: EventKind) -> list[Event]:
         """What people were told of these kinds, in order."""
-        events = await self.orchard.runtime.commands.events(limit=1000)
-        return [event for event in events if event.kind in kinds]
+        found: list[Event] = []
+        after = 0
+        while events := await self.orchard.runtime.commands.events(after=after, limit=1000):
+            after = events[-1].seq
+            found += [event for event in events if event.kind in kinds]
+        return found
 
     async def until_told(self, kind: EventKind, count: int = 1) -> list[Event]:
         found: list[Event] = []
@@ -116,7 +122,7 @@ def whole(farm: Any, github_server: GithubServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lane, "FIRST_SECONDS", 0.3)  # what fails is tried again sooner than it would be
 
     @asynccontextmanager
-    async def running(*, hook: bool = True, **github: Any) -> AsyncIterator[Whole]:
+    async def running(*, hook: bool = True, gaps: float = 3600, **github: Any) -> AsyncIterator[Whole]:
         if "calc" in farm.projects:  # it comes up again
             repository = github_server.repo("acme/calc")
         else:
@@ -124,7 +130,8 @@ def whole(farm: Any, github_server: GithubServer, monkeypatch: pytest.MonkeyPatc
             repository.grant("orch-bot", "write")
             repository.grant("mia", "write")
         # Without webhooks it is asked often; with them the timer does nothing here that a webhook should do.
-        polls = {"poll_seconds": 3600, "poll_seconds_with_webhooks": 3600} if hook else {"poll_seconds": 1}
+        # `gaps`: seconds after which a webhook that was lost is made up for.
+        polls = {"poll_seconds": gaps, "poll_seconds_with_webhooks": gaps} if hook else {"poll_seconds": 1}
         farm.global_settings = {
             "web": {"port": 0},
             "github": {"api_url": github_server.api_url, **polls},

@@ -54,7 +54,7 @@ async def test_failed_checks_and_requested_changes_go_back_to_the_agent(whole: A
     reviewed = {"when": 'feedback contains "Turn them round"', "then": written("b * a")}
     checked = {"when": 'feedback contains "E501 too long"', "then": written("a*b"), "else": written("a * b")}
     farm.script["stories"]["Multiply"]["code_green"] = [reviewed | {"else": [checked]}]
-    async with whole(hook=False, approvals=1) as each:
+    async with whole(approvals=1) as each:
         repository = each.repository
         repository.grant("mia", "write")
         repository.add_issue("Multiply", BODY, labels=["orchard"])
