@@ -78,6 +78,13 @@ def test_an_edit_that_waits_says_how_it_is_taken():
     assert "mallory" in text
 
 
+def test_what_github_does_not_merge_is_said_with_its_words():
+    text = said(EventKind.PULL_REFUSED, number=7, url=URL, why="Required check @here is expected.")
+    assert "does not merge pull request" in text
+    assert "is expected." in text
+    assert "@here" not in text
+
+
 def test_words_and_addresses_from_outside_stay_what_they_are():
     text = said(
         EventKind.PULL_REVIEWED,
