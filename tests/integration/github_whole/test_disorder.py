@@ -53,7 +53,7 @@ async def test_repository_that_is_renamed_lost_and_found_again(whole: Any) -> No
         async def state() -> LinkState:
             return (await commands.repositories("calc"))[0].link.state
 
-        each.server.rename_repository("acme/calc", "acme/abacus")
+        each.server.rename_repository("acme/calc", "octo/abacus")  # transferred, too
         repository.add_issue("After the rename", "- [ ] it works\n", labels=["orchard"])
         assert len(await each.taken_in()) == 1
         repository.private = True
@@ -63,9 +63,45 @@ async def test_repository_that_is_renamed_lost_and_found_again(whole: Any) -> No
         repository.grant("orch-bot", "write")
         assert len(await each.taken_in(2)) == 2
         await each.until_it(state, LinkState.LINKED)
+        each.server.delete_repository("octo/abacus")
+        await each.until_it(state, LinkState.GONE)
+        each.server.world.repositories[repository.id] = repository  # its owner has restored it
+        each.server.world.names["octo/abacus"] = repository.id
+        await each.until_it(state, LinkState.LINKED)
         each.server.revoke("good-token")
         await each.until_it(state, LinkState.UNAUTHORIZED)
         each.server.world.tokens["good-token"].revoked = False
         await each.until_it(state, LinkState.LINKED)
-        assert len(await told(each, EventKind.GITHUB_TROUBLED)) == 2
+        assert len(await told(each, EventKind.GITHUB_TROUBLED)) == 3
+        assert len(await told(each, EventKind.GITHUB_RECOVERED)) == 3
         assert len(await each.taken_in(2)) == 2
+
+
+async def test_deliveries_that_count_for_nothing_lead_to_nothing(whole: Any) -> None:
+    async with whole() as each:
+        repository, deliveries = each.repository, each.server.deliveries
+        (hook,) = repository.hooks.values()
+        issue = repository.add_issue("Multiply", "- [ ] it works\n", labels=["orchard"], author="mia")
+        assert await each.taken_in() == ["calc-1"]
+        await each.until_told(EventKind.GITHUB_SYNCED, 2)
+        await deliveries.settled()
+        events, good = await each.orchard.runtime.commands.events(limit=1000), deliveries.sent[-1]
+        secret, deliveries.drop = hook.secret, lambda delivery: delivery.event == "issues"
+        repository.edit_issue(issue.number, title="Nobody was told", by="mia")
+        deliveries.redeliver(good)
+        deliveries.due_at(hook, repository, "star", good.payload)
+        await deliveries.settled()
+        hook.secret = "a secret that nobody knows, 32 long"
+        deliveries.due_at(hook, repository, "push", good.payload)
+        await deliveries.settled()
+        hook.secret = ""
+        deliveries.due_at(hook, repository, "push", good.payload)
+        await deliveries.settled()
+        hook.secret = secret
+        assert good.statuses == [202, 200]
+        star, forged, unsigned = (each.statuses for each in deliveries.sent[-3:])
+        assert star == [202]
+        assert (forged, unsigned) == ([401], [401])
+        assert await each.orchard.runtime.commands.events(limit=1000) == events
+        await each.orchard.runtime.commands.sync_repository("calc", actor="cli")
+        assert (await each.orchard.runtime.commands.stories("calc"))[0].story.title == "Nobody was told"

@@ -27,6 +27,7 @@ SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "11").split(",")]
 STEPS = int(os.environ.get("STORM_STEPS", "45"))
 LIVES = 3
 WORKED = ("Multiply", "Subtract", "Divide")  # what the agent has a script for
+SPEC = "# It\n\n## Acceptance criteria\n\n- it works\n"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -137,6 +138,9 @@ async def test_both_sides_say_the_same_after_any_disorder(
     whole: Any, farm: Any, git_in: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pauses, "_PUT_OFF_SECONDS", 0.5)
+    for number, title in enumerate(WORKED, 1):  # who is steered early is asked to specify
+        spec = {"path": f".orch-state/stories/design-{number}.md", "text": SPEC}
+        farm.script["stories"][title]["design"] = [{"write": spec}]
     dice = random.Random(seed)
     storm: Storm | None = None
     for life in range(LIVES):
