@@ -68,7 +68,11 @@ def _synced(event: Event, data: Data, _: str) -> Notice:
         ("reopened", "reopened"),
         ("edited", "edited"),
     )
-    parts = [f"{found:.0f} {said}" for key, said in words if (found := number(data, key))]
+    parts = [
+        f"{found:.0f} {'became a story' if key == 'added' and found == 1 else said}"
+        for key, said in words
+        if (found := number(data, key))
+    ]
     first = " It was read for the first time." if data.get("first") is True else ""
     return say(
         f"📥 Issues of {_repository(data)}: {', '.join(parts) or 'none to take in'}.{first}",
