@@ -24,7 +24,7 @@ from tests.github_server.faults import Fault, secondary_limit
 from tests.github_server.things import Issue
 
 SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "11").split(",")]
-STEPS = int(os.environ.get("STORM_STEPS", "45"))
+STEPS = int(os.environ.get("STORM_STEPS", "36"))
 LIVES = 3
 WORKED = ("Multiply", "Subtract", "Divide")  # what the agent has a script for
 SPEC = "# It\n\n## Acceptance criteria\n\n- it works\n"
