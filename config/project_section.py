@@ -33,12 +33,16 @@ NOT_OWN = (
     "agent_secrets",
     "test_secrets",
     "approvals",
+    "risk_limits",  # whoever can merge a file into it would decide who has to look at what is merged
     "budgets",
     "priority",
     "prompts_path",
     "github",
 )
-NOT_OWN_LIMITS = ("cpu_priority", "guaranteed_agents")
+NOT_OWN_INSIDE = {
+    "resource_limits": ("cpu_priority", "guaranteed_agents"),
+    "ai_settings": ("auto_approve_low_risk", "require_human_review"),
+}
 
 
 @dataclass(slots=True)
@@ -103,16 +107,16 @@ def read_own(findings: Findings, checkout: Path) -> Layer:
         return Layer()
     document = findings.read(path)
     data = dict(document.data)
-    limits = data.get("resource_limits")
-    inner = limits if isinstance(limits, Mapping) else {}
     refused: list[KeyPath] = [(key,) for key in NOT_OWN if key in data]
-    refused += [("resource_limits", key) for key in NOT_OWN_LIMITS if key in inner]
+    for name, keys in NOT_OWN_INSIDE.items():
+        inner = data.get(name)
+        if isinstance(inner, Mapping):
+            refused += [(name, key) for key in keys if key in inner]
+            data[name] = {key: each for key, each in inner.items() if key not in keys}
     for place in refused:
         sentence = "is not the project's own to set: it belongs in orch-config.yaml"
         findings.fail(document.marks[place], dotted(place), sentence)
     data = {key: value for key, value in data.items() if key not in NOT_OWN}
-    if inner:
-        data["resource_limits"] = {key: each for key, each in inner.items() if key not in NOT_OWN_LIMITS}
     return section(document).but(data)
 
 

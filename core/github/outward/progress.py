@@ -156,12 +156,20 @@ def pull_waits(pull: Pull | None) -> str | None:
         return f"because checks of {named} have failed."
     if pull.review is ReviewState.CHANGES_REQUESTED:
         return f"because changes were requested in {named}."
+    if pull.checks_state is ChecksState.PASSED and (said := _said_of(pull)):
+        return f"for {named}: {line(said, _SENTENCE)}."
     if pull.checks_state is ChecksState.PASSED:
         return f"for a review of {named}; its checks have passed."
     if pull.checks_state is ChecksState.NONE:
         return f"for the checks of {named} to begin."
     passed = sum(check.conclusion is CheckConclusion.PASSED for check in pull.checks)
     return f"for the checks of {named}: {passed} of {len(pull.checks)} have passed."
+
+
+def _said_of(pull: Pull) -> str:
+    """What the last look at it found, which may be GitHub's own reason against merging it."""
+    said = pull.waits.partition("; next ")[0]
+    return said.removeprefix("waits").removeprefix(":").strip().removesuffix(".")
 
 
 def _why(seen: Progress) -> Iterator[str]:

@@ -140,6 +140,24 @@ def test_a_checkout_cannot_say_who_decides_about_it(folder):
     assert "approvals: is not the project's own to set" in problem
 
 
+@pytest.mark.parametrize(
+    ("own", "key"),
+    [
+        ("risk_limits: {ignore: [ci]}", "risk_limits"),
+        (
+            "ai_settings: {auto_approve_low_risk: true, max_auto_retry: 2}",
+            "ai_settings.auto_approve_low_risk",
+        ),
+        ("ai_settings: {require_human_review: false}", "ai_settings.require_human_review"),
+    ],
+)
+def test_a_checkout_cannot_say_who_has_to_look_at_its_changes(folder, own, key):
+    folder.write("projects:\n  shop: {path: shop}\n")
+    folder.write(own, "shop/.orch-state/config.yaml")
+    (problem,) = folder.broken()["shop"]
+    assert f"{key}: is not the project's own to set" in problem
+
+
 def test_sensitive_paths_stand_below_labels(folder):
     folder.write(project("risk_limits: {sensitive_paths: {money: ['pay/**', 'till/'], law: [terms.md]}}"))
     shop = folder.load().settings.projects["shop"]

@@ -139,6 +139,17 @@ def test_a_pull_request_that_waits_is_said_with_how_far_its_checks_are() -> None
     )
 
 
+def test_what_the_last_look_found_is_said_of_a_pull_request_whose_checks_have_passed() -> None:
+    refused = (
+        "waits: GitHub does not merge pull request #12: a review by @code-owners is missing; next when it is"
+    )
+    said = pull_waits(pull(check("a", CheckConclusion.PASSED), waits=refused))
+    assert said is not None
+    assert said.startswith(f"for [#12]({_URL}): GitHub does not merge pull request")
+    assert "next when" not in said
+    assert "@owners" not in said  # it would call them
+
+
 def test_each_state_of_a_pull_request_has_its_words() -> None:
     ok, bad = check("a", CheckConclusion.PASSED), check("b", CheckConclusion.FAILED)
     said = [
