@@ -39,9 +39,12 @@ NOT_OWN = (
     "prompts_path",
     "github",
 )
-NOT_OWN_INSIDE = {
-    "resource_limits": ("cpu_priority", "guaranteed_agents"),
-    "ai_settings": ("auto_approve_low_risk", "require_human_review"),
+_ANY = object()
+NOT_OWN_INSIDE = {  # of a section; a value: only that
+    ("resource_limits", "cpu_priority"): _ANY,
+    ("resource_limits", "guaranteed_agents"): _ANY,
+    ("ai_settings", "auto_approve_low_risk"): True,  # it may ask for more eyes, not for fewer
+    ("ai_settings", "require_human_review"): False,
 }
 
 
@@ -108,11 +111,11 @@ def read_own(findings: Findings, checkout: Path) -> Layer:
     document = findings.read(path)
     data = dict(document.data)
     refused: list[KeyPath] = [(key,) for key in NOT_OWN if key in data]
-    for name, keys in NOT_OWN_INSIDE.items():
+    for (name, key), value in NOT_OWN_INSIDE.items():
         inner = data.get(name)
-        if isinstance(inner, Mapping):
-            refused += [(name, key) for key in keys if key in inner]
-            data[name] = {key: each for key, each in inner.items() if key not in keys}
+        if isinstance(inner, Mapping) and key in inner and value in (_ANY, inner[key]):
+            refused.append((name, key))
+            data[name] = {other: each for other, each in inner.items() if other != key}
     for place in refused:
         sentence = "is not the project's own to set: it belongs in orch-config.yaml"
         findings.fail(document.marks[place], dotted(place), sentence)

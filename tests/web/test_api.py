@@ -87,8 +87,8 @@ def test_secrets_are_set_named_and_removed_and_never_shown(operator):
     made = operator.call("PUT", "/projects/shop/secrets/PAYMENT_KEY", {"value": value})
     assert (made.status, made.json["name"], made.json["version"]) == (200, "PAYMENT_KEY", 1)
     listed = operator.call("GET", "/projects/shop/secrets")
-    assert [each["name"] for each in listed.json] == ["PAYMENT_KEY"]
-    assert listed.json[0]["set_by"].startswith("user:")
+    [own] = [each for each in listed.json if each["name"] == "PAYMENT_KEY"]
+    assert own["set_by"].startswith("user:")
     assert value not in made.text + listed.text + operator.call("GET", "/audit/export").text
     assert operator.call("PUT", "/projects/shop/secrets/NOT-A-NAME", {"value": value}).status in (400, 404)
     assert operator.call("DELETE", "/projects/shop/secrets/PAYMENT_KEY").status == 204

@@ -158,6 +158,16 @@ def test_a_checkout_cannot_say_who_has_to_look_at_its_changes(folder, own, key):
     assert f"{key}: is not the project's own to set" in problem
 
 
+def test_a_checkout_may_ask_for_more_eyes(folder):
+    folder.write("projects:\n  shop: {path: shop}\n")
+    folder.write(
+        "ai_settings: {auto_approve_low_risk: false, require_human_review: true}",
+        "shop/.orch-state/config.yaml",
+    )
+    said = folder.load().settings.projects["shop"].ai_settings
+    assert (said.auto_approve_low_risk, said.require_human_review) == (False, True)
+
+
 def test_sensitive_paths_stand_below_labels(folder):
     folder.write(project("risk_limits: {sensitive_paths: {money: ['pay/**', 'till/'], law: [terms.md]}}"))
     shop = folder.load().settings.projects["shop"]
