@@ -7,12 +7,14 @@ import contextlib
 import functools
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import Unavailable
+from core.isolation.contain import descendants, send
 
 MINIMUM = (2, 38)  # `merge-tree --write-tree`
 
@@ -159,14 +161,20 @@ async def run_git(
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Waits for the end however often the caller is cancelled meanwhile: nobody else would."""
     clock = asyncio.get_running_loop().time
-    if process.returncode is None:
-        process.terminate()  # git removes its lock files on TERM, and not on KILL
     patience = clock() + _GRACE_SECONDS
+    if process.returncode is None:
+        _signal(process, signal.SIGTERM)  # git removes its lock files on TERM, and not on KILL
     while process.returncode is None:
         if clock() > patience:
-            process.kill()
+            _signal(process, signal.SIGKILL)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.01)
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """To what it started, too: git's way to another machine is a program of its own, which outlives it."""
+    for pid in (*descendants(process.pid), process.pid):
+        send(pid, number)
 
 
 @functools.lru_cache(maxsize=1)
