@@ -80,7 +80,11 @@ def aftermath(
     orchard = new_orchard()
     with apart(tmp_path_factory.mktemp("github")) as github:
         (orchard.root / ".env").write_text("GITHUB_TOKEN=good-token\n")
-        orchard.global_settings["github"] = {"api_url": github.server.api_url, "poll_seconds": 1}
+        orchard.global_settings["github"] = {
+            "api_url": github.server.api_url,
+            "poll_seconds": 1,
+            "request_seconds": 3,  # what one credential changes goes one by one: others wait for what hangs
+        }
         github.do(lambda server: server.add_token("good-token", "orch-bot"))
         for project in PROJECTS:
             folder: Path = orchard.add(project)
