@@ -198,7 +198,7 @@ async def test_who_does_not_wait_any_more_leaves_the_session_whole(
     connect: Connect, github_server: GithubServer
 ) -> None:
     """The places come free when the threads have given up."""
-    connection = connect(seconds=0.3)
+    connection = connect(seconds=2.0)
     github_server.fail(Fault(hang=True, times=AT_ONCE))
     gone = [asyncio.create_task(connection.read("/user", what="x")) for _ in range(AT_ONCE)]
     async with asyncio.timeout(20):
@@ -241,8 +241,8 @@ async def test_an_answer_that_dribbles_is_left_in_time(connect: Connect, head: s
     ended = asyncio.Event()
     server = await asyncio.start_server(dribble, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
-    wire = Wire(f"http://127.0.0.1:{port}", seconds=0.4, agent="Orchard", connections=1)
-    with pytest.raises(NoAnswer, match=r"within 0\.4 seconds") as caught:
+    wire = Wire(f"http://127.0.0.1:{port}", seconds=1.5, agent="Orchard", connections=1)
+    with pytest.raises(NoAnswer, match=r"within 1\.5 seconds") as caught:
         await asyncio.to_thread(wire.call, "GET", "/user", authorization="x")
     assert caught.value.sent
     wire.close()
