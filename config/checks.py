@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ from config.settings import GlobalSettings, ProjectSettings
 Marks = Mapping[KeyPath, Mark]
 
 
+@cache
 def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """The fields of a model that are models themselves."""
     found = {}
@@ -27,6 +29,14 @@ def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
             if _is_section(kind):
                 found[name] = kind
     return found
+
+
+def _section_below(model: type[BaseModel], part: str) -> type[BaseModel]:
+    """What stands below a key: a section, or named ones of a kind; the model itself for anything else."""
+    if part in (sections := sections_of(model)):
+        return sections[part]
+    values = get_args(model.model_fields[part].annotation) if part in model.model_fields else ()
+    return next((kind for kind in values if _is_section(kind)), model)
 
 
 def _is_section(annotation: Any) -> bool:
@@ -143,7 +153,7 @@ def _shown(value: Any) -> str:
 def _unknown_key(model: type[BaseModel], place: KeyPath) -> str:
     """Names the section that does know the key, else the nearest key of its own section."""
     for part in place[:-1]:
-        model = sections_of(model).get(str(part), model)
+        model = _section_below(model, str(part))
     key = str(place[-1])
     for home, where in ((ProjectSettings, "projects.<name>"), (GlobalSettings, "global")):
         if home is not model and key in home.model_fields:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from config.problems import Mark, Problem, unreadable
 
@@ -39,29 +42,50 @@ class Document:
     broken: bool = False
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2's idea of what is not text."""
+class _Core(yaml.resolver.BaseResolver):
+    """YAML 1.2's idea of what is not text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
-_Loader.add_implicit_resolver(
+_Core.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
 )
-_Loader.add_implicit_resolver(
+_Core.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
-_Loader.add_implicit_resolver(
+_Core.add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
 )
-_Loader.add_implicit_resolver(
+_Core.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
         r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
     ),
     list("-+.0123456789"),
 )
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+_Core.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+
+
+class _Loader(_Core, yaml.SafeLoader):
+    pass
+
+
+if yaml.__with_libyaml__:
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
+
+    class _FastLoader(_Core, Composer, CParser, SafeConstructor, Resolver):
+        """libyaml reads the text, in a fifth of the time. Its nodes are put together as the other's are:
+        libyaml's own composer has no limit to its recursion."""
+
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+else:  # a PyYAML that was built without it
+    _FastLoader = _Loader  # type: ignore[misc, assignment]
 
 
 def read_document(path: Path) -> Document | None:
@@ -93,12 +117,10 @@ def parse_document(raw: bytes, file: str) -> Document:
         mark = _mark_at(raw[: error.start].decode("utf-8", "replace"), file)
         return _broken(file, mark, f"is not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8")
     try:
-        loader = _Loader(text)
         try:
-            node = loader.get_single_node()
-            return _Walk(loader, file).document(node)
-        finally:
-            loader.dispose()
+            return _walked(_FastLoader(text), file)
+        except yaml.YAMLError:  # the other one has the better words for what is wrong, and where
+            return _walked(_Loader(text), file)
     except yaml.reader.ReaderError as error:
         place = _mark_at(text[: error.position], file)
         return _broken(
@@ -110,6 +132,13 @@ def parse_document(raw: bytes, file: str) -> Document:
         return _syntax_error(error, text, file)
     except RecursionError:
         return _broken(file, Mark(file=file), f"is nested deeper than {_DEEPEST} levels")
+
+
+def _walked(loader: _Loader | _FastLoader, file: str) -> Document:
+    try:
+        return _Walk(loader, file).document(loader.get_single_node())
+    finally:
+        loader.dispose()
 
 
 def _broken(file: str, mark: Mark, sentence: str) -> Document:
@@ -146,7 +175,7 @@ class _TooMuch(Exception):
 class _Walk:
     """Turns nodes into data; notes a mark for each key, and a problem for each double or odd key."""
 
-    def __init__(self, loader: _Loader, file: str) -> None:
+    def __init__(self, loader: _Loader | _FastLoader, file: str) -> None:
         self._loader = loader
         self._file = file
         self._marks: dict[KeyPath, Mark] = {}

@@ -23,6 +23,7 @@ CONFIG_FILE = "ORCHARD_CONFIG"
 _OTHERS = (CONFIG_FILE, "ORCHARD_ROOT", "ORCHARD_KEY")  # the command line's, and the store's key
 DISCORD = ("DISCORD_TOKEN", "DISCORD_API_URL", "DISCORD_GATEWAY_URL")
 GITHUB = ("GITHUB_TOKEN", "GITHUB_WEBHOOK_SECRET")
+ALERTS = ("MONITORING_WEBHOOK_SECRET", "SLACK_WEBHOOK_URL", "EXTERNAL_METRICS_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,8 @@ class Variables:
 
 
 def read_variables(env_file: Path, environ: Mapping[str, str]) -> Variables:
-    """Discord's, GitHub's and Orchard's variables. A line of `.env` that cannot be read is a problem."""
+    """Discord's, GitHub's, the alerts' and Orchard's variables. A line of `.env` that cannot be read is a
+    problem."""
     values: dict[str, str] = {}
     marks: dict[str, Mark] = {}
     problems: list[Problem] = []
@@ -61,7 +63,7 @@ def read_variables(env_file: Path, environ: Mapping[str, str]) -> Variables:
             if hint and binding.key not in DISCORD:
                 problems.append(Problem(mark=mark, key=binding.key, sentence=f"no such variable{hint}"))
     for name, value in environ.items():
-        if name in (*DISCORD, *GITHUB) or name.startswith(PREFIX):
+        if name in (*DISCORD, *GITHUB, *ALERTS) or name.startswith(PREFIX):
             values[name] = value.strip()
             marks[name] = Mark(file=f"environment variable {name}")
     values = {name: value for name, value in values.items() if value}

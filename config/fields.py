@@ -45,6 +45,18 @@ def is_own_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def is_secret_address(value: str) -> bool:
+    """Whether an address whose knowledge is a right may be sent to: encrypted, or to this machine."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or re.search(r"[^!-~]", value):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_own_machine(host))
+
+
 def _address(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         try:

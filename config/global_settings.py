@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from config.alert_settings import AlertSettings
 from config.fields import (
     Bool,
     HttpAddress,
@@ -23,6 +24,7 @@ from config.fields import (
     is_own_machine,
 )
 from config.github_settings import GithubSettings
+from config.monitoring_settings import MonitoringSettings
 from config.section import Section, later
 from config.web_settings import WebSettings
 
@@ -194,8 +196,16 @@ class GlobalSettings(Section):
     global_discord_guild: Snowflake | None = Field(
         None, description="The id of the Discord server; null: the only one that the bot is in."
     )
-    monitoring_webhook_url: HttpAddress | None = later(None, "Alerts are sent there.")
-    external_metrics_endpoint: HttpAddress | None = later(None, "Metrics are sent there.")
+    monitoring_webhook_url: HttpAddress | None = Field(
+        None,
+        description="Changes of alerts are sent there as JSON, signed with MONITORING_WEBHOOK_SECRET; "
+        "docs/alert-delivery.md.",
+    )
+    external_metrics_endpoint: HttpAddress | None = Field(
+        None,
+        description="Metrics are sent there: the whole address, as http://127.0.0.1:4318/v1/metrics of an "
+        "OpenTelemetry collector. EXTERNAL_METRICS_TOKEN goes with them by https://, or to this machine.",
+    )
 
     security: SecuritySettings = Field(
         SecuritySettings(), description="Users and the safety of what is stored."
@@ -236,6 +246,17 @@ class GlobalSettings(Section):
     discord: DiscordSettings = Field(DiscordSettings(), description="How Orchard shows itself in Discord.")
     web: WebSettings = Field(WebSettings(), description="Orchard's own web server.")
     github: GithubSettings = Field(GithubSettings(), description="How Orchard reaches GitHub.")
+    alerts: AlertSettings = Field(AlertSettings(), description="Where alerts are told.")
+    monitoring: MonitoringSettings = Field(
+        MonitoringSettings(), description="What is measured, how often, and for how long it is kept."
+    )
+
+    @field_validator("monitoring_webhook_url")
+    @classmethod
+    def _holds_no_login(cls, value: str | None) -> str | None:
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise ValueError("should hold no login: sign what is sent with MONITORING_WEBHOOK_SECRET")
+        return value
 
     @field_validator("lease_seconds")
     @classmethod

@@ -21,7 +21,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from config.checks import nearest_mark
 from config.document import Document, KeyPath, dotted, read_document
 from config.environment import CONFIG_FILE, Variables, read_variables
-from config.fields import HttpAddress, SocketAddress, absolute, near
+from config.fields import HttpAddress, SocketAddress, absolute, is_secret_address, near
 from config.findings import Findings
 from config.global_section import read_global
 from config.layers import Layer, section, spoken
@@ -46,7 +46,7 @@ class Configuration:
     there yet. `sources`: the files read, the lowest layer first. `unregistered`: projects that are configured
     but have no path yet (that of these settings means nothing); registering one supplies it. `broken`: the
     projects that are left out of the settings because of their own files. `notes`: sentences worth showing,
-    none an error.
+    none an error. `origins`: "global" and project names to where each key that somebody set stands.
     """
 
     settings: Settings
@@ -58,6 +58,7 @@ class Configuration:
     unregistered: Mapping[str, ProjectSettings] = field(default_factory=dict)
     broken: Mapping[str, ConfigError] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, Mapping[KeyPath, Mark]] = field(default_factory=dict)
 
 
 def load(
@@ -96,6 +97,7 @@ def load(
     check_shares(findings, settings, origin, projects)
     discord = _discord(findings, variables)
     github_token = _github_token(findings, variables)
+    alerts = _alerts(findings, variables, settings.monitoring_webhook_url)
     if any(problem.mark.file not in projects.owners for problem in findings.problems):
         raise ConfigError(findings.ordered(str(source) for source in findings.sources))
     broken = _broken(findings, projects)
@@ -111,6 +113,7 @@ def load(
             discord_gateway_url=discord["DISCORD_GATEWAY_URL"],
             github_token=github_token,
             github_webhook_secrets=_webhook_secrets(findings, variables),
+            **alerts,
         ),
         root=root,
         config_file=config_file,
@@ -120,6 +123,7 @@ def load(
         unregistered=projects.unregistered,
         broken=broken,
         notes=tuple(findings.notes),
+        origins={"global": origin.marks, **{name: each.marks for name, each in projects.layers.items()}},
     )
 
 
@@ -236,6 +240,31 @@ def _webhook_secrets(findings: Findings, variables: Variables) -> tuple[SecretSt
             "openssl rand -hex 32 makes a better one."
         )
     return tuple(SecretStr(each) for each in dict.fromkeys(parts))
+
+
+def _alerts(findings: Findings, variables: Variables, webhook: str | None) -> dict[str, Any]:
+    """MONITORING_WEBHOOK_SECRET and SLACK_WEBHOOK_URL. Neither is repeated in a message."""
+    secret = variables.values.get("MONITORING_WEBHOOK_SECRET", "")
+    if webhook is not None and not secret:
+        findings.notes.append(
+            "monitoring_webhook_url is set and MONITORING_WEBHOOK_SECRET is not: what is sent there is not "
+            "signed, and whoever receives it cannot tell who sent it."
+        )
+    elif webhook is not None and len(secret) < _LONG_SECRET:
+        findings.notes.append(
+            f"MONITORING_WEBHOOK_SECRET has fewer than {_LONG_SECRET} characters and could be guessed: "
+            "openssl rand -hex 32 makes a better one."
+        )
+    slack = variables.values.get("SLACK_WEBHOOK_URL", "")
+    if slack and not is_secret_address(slack):
+        sentence = "should be the address of an incoming webhook, which starts with https://"
+        findings.fail(variables.marks["SLACK_WEBHOOK_URL"], "SLACK_WEBHOOK_URL", sentence)
+    token = variables.values.get("EXTERNAL_METRICS_TOKEN", "")
+    return {
+        "external_metrics_token": SecretStr(token) if token else None,
+        "monitoring_webhook_secret": SecretStr(secret) if secret else None,
+        "slack_webhook_url": SecretStr(slack) if slack else None,
+    }
 
 
 def _discord(findings: Findings, variables: Variables) -> dict[str, Any]:

@@ -283,7 +283,11 @@ class ProjectSettings(Section):
     discord_channel: Channel | None = Field(
         None, description="Name or id of the project's channel; null: proj-<name>."
     )
-    slack_channel: Channel | None = later(None, "Name of the project's Slack channel.")
+    slack_channel: Channel | None = Field(
+        None,
+        description="The project's Slack channel, for alerts that are sent by SLACK_WEBHOOK_URL; a webhook "
+        "of the project's own, its secret SLACK_WEBHOOK_URL, has a channel already.",
+    )
     team: tuple[Text, ...] = later((), "People who work on it.")
     dependencies: tuple[Text, ...] = later((), "Projects that it needs.")
 

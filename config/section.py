@@ -18,4 +18,7 @@ def later(default: Any, description: str, **bounds: Any) -> Any:
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False)
+    # Deferred: what is validated is a whole project, and building the sections of one alone takes time, too.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=False, defer_build=True
+    )

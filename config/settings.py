@@ -46,3 +46,6 @@ class Settings(Section):
     discord_gateway_url: SocketAddress | None = None  # None: Discord's own
     github_token: SecretStr | None = None
     github_webhook_secrets: tuple[SecretStr, ...] = ()  # by each of them a delivery may be signed
+    monitoring_webhook_secret: SecretStr | None = None  # signs what goes to global.monitoring_webhook_url
+    external_metrics_token: SecretStr | None = None  # for global.external_metrics_endpoint
+    slack_webhook_url: SecretStr | None = None  # whoever knows it may post there
