@@ -58,18 +58,19 @@ def entries(
         "SELECT * FROM audit_log WHERE seq > ? AND (? IS NULL OR kind = ?) ORDER BY seq LIMIT ?",
         (after, kind and kind.value, kind and kind.value, limit),
     )
-    return tuple(
-        Entry(
-            seq=row["seq"],
-            at=_time(row["at"]),
-            kind=row["kind"],
-            actor=row["actor"],
-            project=row["project"],
-            subject=row["subject"],
-            data=_object(row["data"]),
-        )
-        for row in found
+    return tuple(map(_entry, found))
+
+
+def latest(
+    conn: sqlite3.Connection, *, before: int | None = None, limit: int, kind: AuditKind | None = None
+) -> tuple[Entry, ...]:
+    """The newest first, of those before number `before`."""
+    found = conn.execute(
+        "SELECT * FROM audit_log WHERE (?1 IS NULL OR seq < ?1) AND (?2 IS NULL OR kind = ?2)"
+        " ORDER BY seq DESC LIMIT ?3",
+        (before, kind and kind.value, limit),
     )
+    return tuple(map(_entry, found))
 
 
 def head(conn: sqlite3.Connection) -> Mark:
@@ -89,6 +90,18 @@ def checkpoints(conn: sqlite3.Connection) -> tuple[Mark, ...]:
     return tuple(
         Mark(seq=seq, hash=row_hash, at=at, by=by, pruned=pruned, key_id=key_id, mac=mac)
         for seq, row_hash, at, by, pruned, key_id, mac in found
+    )
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(
+        seq=row["seq"],
+        at=_time(row["at"]),
+        kind=row["kind"],
+        actor=row["actor"],
+        project=row["project"],
+        subject=row["subject"],
+        data=_object(row["data"]),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -66,6 +67,8 @@ class Store:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: bool = False
     _witness: EventWitness | None = None
+    written: int = 0  # works that were answered since it was opened
+    write_seconds: float = 0.0  # that those who asked for them waited
 
     @classmethod
     @asynccontextmanager
@@ -122,7 +125,12 @@ class Store:
         job = _Job(work, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._wake.set()
-        return cast(T, await job.future)
+        began = time.perf_counter()
+        try:
+            return cast(T, await job.future)
+        finally:
+            self.written += 1
+            self.write_seconds += time.perf_counter() - began
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Runs the query on a reader's thread, in one snapshot of what is committed.

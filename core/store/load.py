@@ -161,7 +161,7 @@ def memories(conn: sqlite3.Connection) -> dict[str, Memory]:
 # -- how long phases took and waited ---------------------------------------------------------------
 
 # After these a story may go on that waited for people, or for its agent's usage limit.
-_GOES_ON = (
+GOES_ON = (
     EventKind.APPROVAL_ANSWERED,
     EventKind.STORY_UNBLOCKED,
     EventKind.STORY_RELEASED,
@@ -243,12 +243,12 @@ def waited(
 
 def _went_on(conn: sqlite3.Connection, since: datetime) -> Mapping[tuple[str, str | None], list[str]]:
     """When people let a story, or a whole project, go on; as texts, in order."""
-    marks = ", ".join("?" * len(_GOES_ON))
+    marks = ", ".join("?" * len(GOES_ON))
     found: dict[tuple[str, str | None], list[str]] = {}
     for row in conn.execute(
         f"SELECT project, story_id, at FROM events WHERE kind IN ({marks}) AND at >= ?"  # noqa: S608
         " AND (kind <> 'workflow_changed' OR data ->> 'new' = 'SPRINT_ACTIVE') ORDER BY at",
-        (*(kind.value for kind in _GOES_ON), to_time(since)),
+        (*(kind.value for kind in GOES_ON), to_time(since)),
     ):
         found.setdefault((row["project"], row["story_id"]), []).append(row["at"])
     return found

@@ -78,6 +78,11 @@ def find(conn: sqlite3.Connection, token_hash: str) -> tuple[Login, Shown] | Non
     return None if row is None else (from_row(row), Shown.FORMER)
 
 
+def by_id(conn: sqlite3.Connection, login_id: str) -> Login | None:
+    row = conn.execute("SELECT * FROM logins WHERE id = ?", (login_id,)).fetchone()
+    return None if row is None else from_row(row)
+
+
 def clients_of(conn: sqlite3.Connection, user_id: str) -> tuple[str, ...]:
     """From where the user logged in, as far as that is kept."""
     rows = conn.execute("SELECT DISTINCT client FROM logins WHERE user_id = ?", (user_id,))

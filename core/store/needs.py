@@ -54,6 +54,19 @@ def needed_by(conn: sqlite3.Connection, story_id: str) -> tuple[Story, ...]:
     return tuple(stories.from_row(row) for row in rows)
 
 
+def still_open(conn: sqlite3.Connection, project: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Who waits, or waited, for whom, of stories that are not over: those of the project, and those of others
+    that wait for one of it; None: all."""
+    rows = conn.execute(
+        "SELECT n.story_id, n.needs_id FROM story_needs n JOIN stories s ON s.id = n.story_id"
+        " JOIN stories d ON d.id = n.needs_id"
+        " WHERE s.state NOT IN ('done', 'skipped', 'aborted', 'removed') AND (?1 IS NULL OR ?1 IN"
+        " (s.project, d.project)) ORDER BY s.project, s.number, d.project, d.number",
+        (project,),
+    )
+    return tuple((row["story_id"], row["needs_id"]) for row in rows)
+
+
 def replace(tx: Transaction, story_id: str, needed: Sequence[str]) -> tuple[str, ...]:
     """Sets what the story needs, of whichever project; returns the ids.
 

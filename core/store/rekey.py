@@ -192,6 +192,7 @@ def _hand_over(draft: Path, old: Key, new: Key, cipher: Cipher | None, how: _Tol
                 why="Its row was altered, or it was sealed with another key.",
                 hint="Reset it (`orchard users reset NAME --second-factor`), then try again.",
             ) from error
+        conn.execute("DELETE FROM idempotency_keys")  # digests and answers that only the old key reads
         data: Mapping[str, object] = {
             "from": old.id,
             "to": new.id,
