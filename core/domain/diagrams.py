@@ -58,7 +58,7 @@ def cycle_diagram() -> str:
 
 
 def project_diagram() -> str:
-    lines = _diagram(PROJECT, ProjectStatus.INITIALIZING, ends=(ProjectStatus.ARCHIVED,))  # type: ignore[arg-type]
+    lines = _diagram(PROJECT, ProjectStatus.INITIALIZING)  # type: ignore[arg-type]
     return "\n".join(lines)
 
 

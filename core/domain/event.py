@@ -13,6 +13,9 @@ class EventKind(StrEnum):
     PROJECT_REGISTERED = "project_registered"  # data: path, notes (sentences)
     PROJECT_STARTED = "project_started"
     PROJECT_STOPPED = "project_stopped"
+    PROJECT_MAINTAINED = "project_maintained"  # nothing starts while something outside is mended
+    PROJECT_REOPENED = "project_reopened"  # was archived; it is paused now
+    PROJECT_ARCHIVED = "project_archived"  # data: path (of the archive), rows, sha256
     PROJECT_UNAVAILABLE = "project_unavailable"  # data: message, hint
     WORKFLOW_CHANGED = "workflow_changed"  # data: old, new, cause
     STORY_ADDED = "story_added"  # data: title
@@ -72,6 +75,7 @@ class EventKind(StrEnum):
     STORY_PARKED = "story_parked"  # data: phase, taker (a project), reason
     PROMPTS_REFUSED = "prompts_refused"  # data: problems (sentences with file and line; Orchard's are used)
     NETWORK_DENIED = "network_denied"  # data: what ("agent", "setup"), phase, host, port, why, hint, text
+    CALLS_REFUSED = "calls_refused"  # data: phase, refused (how many, by RefusedCall), text
     NETWORK_USED = "network_used"  # data: what, phase, sent, received, connections, denied, hosts
     BUDGET_WARNED = "budget_warned"  # data: scope, day, unit, spent, limit, percent, text
     BUDGET_REACHED = "budget_reached"  # data: as above
@@ -89,6 +93,7 @@ class EventKind(StrEnum):
     PULL_REVIEWED = "pull_reviewed"  # data: number, url, by, verdict ("approved", "changes requested"), text
     PULL_REFUSED = "pull_refused"  # data: number, url, why (GitHub does not merge it yet)
     PULL_CLOSED = "pull_closed"  # data: number, url, by, why
+    ALERT_CHANGED = "alert_changed"  # data: the Alert as core.store.alerts.as_data; told by its own tellings
 
 
 # What people are told in Discord; the rest is history and the live feed.
@@ -97,6 +102,9 @@ POSTED = frozenset(
         EventKind.PROJECT_REGISTERED,
         EventKind.PROJECT_STARTED,
         EventKind.PROJECT_STOPPED,
+        EventKind.PROJECT_MAINTAINED,
+        EventKind.PROJECT_ARCHIVED,
+        EventKind.PROJECT_REOPENED,
         EventKind.PROJECT_UNAVAILABLE,
         EventKind.SPRINT_PLANNED,
         EventKind.SPRINT_STARTED,

@@ -14,7 +14,7 @@ class ProjectStatus(StrEnum):
     ACTIVE = "active"  # available for work
     PAUSED = "paused"  # temporarily suspended by a person
     MAINTENANCE = "maintenance"  # suspended while something outside is mended
-    ARCHIVED = "archived"  # kept for its configuration and history only
+    ARCHIVED = "archived"  # kept for its configuration and history only, until it is reopened
 
 
 class ProjectCommand(StrEnum):
@@ -22,6 +22,7 @@ class ProjectCommand(StrEnum):
     PAUSE = "pause"
     MAINTAIN = "maintain"
     ARCHIVE = "archive"
+    REOPEN = "reopen"
 
 
 PROJECT: Mapping[tuple[ProjectStatus, ProjectCommand], ProjectStatus] = {
@@ -34,6 +35,7 @@ PROJECT: Mapping[tuple[ProjectStatus, ProjectCommand], ProjectStatus] = {
     (ProjectStatus.INITIALIZING, ProjectCommand.ARCHIVE): ProjectStatus.ARCHIVED,
     (ProjectStatus.PAUSED, ProjectCommand.ARCHIVE): ProjectStatus.ARCHIVED,
     (ProjectStatus.MAINTENANCE, ProjectCommand.ARCHIVE): ProjectStatus.ARCHIVED,
+    (ProjectStatus.ARCHIVED, ProjectCommand.REOPEN): ProjectStatus.PAUSED,
 }
 
 

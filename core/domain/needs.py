@@ -32,6 +32,26 @@ def find_cycle(start: str, needs: Mapping[str, Iterable[str]]) -> tuple[str, ...
     return ()
 
 
+def layers_of(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many needs stand above each story at most: the longest way up. The store keeps circles away; were
+    there one, its stories would stand in the order in which they come."""
+    found: dict[str, int] = {}
+    for begin in needs:
+        todo = [begin]
+        on_way: set[str] = set()
+        while todo:
+            name = todo[-1]
+            open_ = [one for one in needs[name] if one not in found and one not in on_way]
+            if name not in found and open_:
+                on_way.add(name)
+                todo += open_
+                continue
+            todo.pop()
+            if name not in found:
+                found[name] = 1 + max((found[one] for one in needs[name] if one in found), default=-1)
+    return found
+
+
 def why_not_needed(story: Story) -> str:
     """Why nothing can wait for this story, as half a sentence; empty when it can."""
     return f"{story.id} was {word}" if (word := _NEVER_DONE.get(story.state)) else ""
