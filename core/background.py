@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -30,5 +29,6 @@ async def running(work: Coroutine[Any, Any, None], name: str, *, vital: bool = T
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, *(() if vital else (Exception,))):
-            await task
+        await asyncio.wait([task])  # which lets a cancellation of ours through, as `await task` does not
+        if vital and not task.cancelled() and (error := task.exception()) is not None:
+            raise error

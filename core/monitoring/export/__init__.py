@@ -1,0 +1,1 @@
+"""What is measured, for other programs: as OpenMetrics, as OTLP, as files."""
