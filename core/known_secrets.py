@@ -42,13 +42,17 @@ class KnownSecrets:
 
 
 known_secrets = KnownSecrets()
+_WRITTEN_OUT = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+}
 
 
 class DiscreetFormatter(logging.Formatter):
-    """The whole line, with the exception and the stack that belong to it."""
+    """The whole line, with the exception and the stack that belong to it. What would steer a terminal is
+    written out: a line may hold what an agent or a stranger said."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return known_secrets.text(super().format(record))
+        return known_secrets.text(super().format(record)).translate(_WRITTEN_OUT)
 
 
 def be_discreet() -> None:

@@ -56,15 +56,18 @@ class Action(StrEnum):
     LINK_OWN_ACCOUNT = "link own account"
     MANAGE_OWN_LOGIN = "manage own login"  # password, sessions, second factor
     MANAGE_OWN_TOKENS = "manage own tokens"
+    ENTER_GUILD = "enter the local guild"  # as a member of it, where there is one
     # global: changing
     DISCOVER_PROJECTS = "discover projects"
     REGISTER_PROJECT = "register project"
     OPTIMIZE_RESOURCES = "optimize resources"
     TRANSFER_INSIGHT = "transfer insight"
+    ANSWER_SYSTEM_ALERT = "answer system alert"  # of no project, or of many at once
     # in a project: reading
     SEE_PROJECT = "see project"
     SEE_TRANSCRIPTS = "see transcripts"
     SEE_BUDGETS = "see budgets"
+    SEE_ALERTS = "see alerts"
     # in a project: working
     EDIT_BACKLOG = "edit backlog"
     PLAN_EPIC = "plan epic"
@@ -77,6 +80,7 @@ class Action(StrEnum):
     RUN_TESTS = "run tests"
     REVIEW_WORK = "review work"
     LINK_SESSIONS = "link sessions"
+    ANSWER_ALERT = "answer alert"  # acknowledge, silence
     # in a project: deciding; the question, or the project's budgets, say who may beyond that
     ANSWER_APPROVAL = "answer approval"
     RAISE_BUDGET = "raise budget"
@@ -129,14 +133,17 @@ def _rules() -> dict[Action, Rule]:
         (level.VIEWER, Scope.READ, False, Seat.ANY, (a.SEE_RESOURCES, a.SEE_METRICS)),
         (level.VIEWER, Scope.WORK, False, Seat.ANY, (a.SET_OWN_NOTICES,)),
         (level.VIEWER, None, False, Seat.OWN, (a.LINK_OWN_ACCOUNT, a.MANAGE_OWN_LOGIN, a.MANAGE_OWN_TOKENS)),
+        (level.VIEWER, None, False, Seat.OWN, (a.ENTER_GUILD,)),
         (level.ADMIN, Scope.MANAGE, False, Seat.ANY, (a.DISCOVER_PROJECTS, a.REGISTER_PROJECT)),
         (level.ADMIN, Scope.MANAGE, False, Seat.ANY, (a.OPTIMIZE_RESOURCES, a.TRANSFER_INSIGHT)),
         (level.VIEWER, Scope.READ, True, Seat.ANY, (a.SEE_PROJECT, a.SEE_TRANSCRIPTS, a.SEE_BUDGETS)),
+        (level.VIEWER, Scope.READ, True, Seat.ANY, (a.SEE_ALERTS,)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.EDIT_BACKLOG, a.PLAN_EPIC, a.PLAN_SPRINT)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_STORY, a.STEER_AGENT, a.TAKE_OVER_STORY)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.RUN_TESTS, a.LINK_SESSIONS, a.RUN_SPRINT)),
         (level.CONTRIBUTOR, Scope.WORK, True, Seat.ANY, (a.SYNC_REPOSITORY,)),
-        (level.CONTRIBUTOR, Scope.DECIDE, True, Seat.ANY, (a.APPROVE_STORIES, a.REVIEW_WORK)),
+        (level.CONTRIBUTOR, Scope.DECIDE, True, Seat.ANY, (a.APPROVE_STORIES, a.REVIEW_WORK, a.ANSWER_ALERT)),
+        (level.ADMIN, Scope.DECIDE, False, Seat.ANY, (a.ANSWER_SYSTEM_ALERT,)),
         (level.VIEWER, Scope.DECIDE, True, Seat.ANY, (a.ANSWER_APPROVAL, a.RAISE_BUDGET)),
         (level.MAINTAINER, Scope.MANAGE, True, Seat.ANY, (a.RUN_PROJECT, a.IMPORT_STATE, a.ARCHIVE_PROJECT)),
         (level.ADMIN, Scope.MANAGE, True, Seat.ANY, (a.LINK_REPOSITORY,)),

@@ -42,6 +42,7 @@ class AuditKind(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a kind
     APPROVAL_ASKED = "approval_asked"
     APPROVAL_ANSWERED = "approval_answered"
+    ALERT_ANSWERED = "alert_answered"  # somebody acknowledged or silenced it, or ended its silence
     SECRET_SET = "secret_set"  # noqa: S105 - a kind
     SECRET_REMOVED = "secret_removed"  # noqa: S105 - a kind
     SECRET_USED = "secret_used"  # noqa: S105 - given to a process

@@ -16,6 +16,8 @@ _KINDS: Mapping[EventKind, AuditKind] = {
     EventKind.STORIES_APPROVED: AuditKind.APPROVAL_ANSWERED,
     EventKind.APPROVAL_REFUSED_ATTEMPT: AuditKind.ACCESS_DENIED,
     EventKind.PROJECT_REGISTERED: AuditKind.SETTINGS_CHANGED,
+    EventKind.PROJECT_ARCHIVED: AuditKind.SETTINGS_CHANGED,
+    EventKind.PROJECT_REOPENED: AuditKind.SETTINGS_CHANGED,
     EventKind.BUDGET_RAISED: AuditKind.SETTINGS_CHANGED,
     EventKind.GITHUB_LINKED: AuditKind.SETTINGS_CHANGED,
     EventKind.GITHUB_UNLINKED: AuditKind.SETTINGS_CHANGED,
@@ -33,8 +35,9 @@ _TOLD = (
     *("approval", "kind", "state", "by", "how", "level", "question", "reason", "approve", "why"),
     *("host", "port", "what", "phase", "epic"),
     *("path", "raise", "scope", "unit", "until", "resource", "program", "text"),
-    "repository",
+    *("repository", "rule", "severity"),
 )
+_NOBODY = "orchard"  # did what follows from what was measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +52,35 @@ class Kept:
 
 def kept_of(event: Event) -> Kept | None:
     """None for what is of no weight."""
+    if event.kind is EventKind.ALERT_CHANGED:
+        return None if event.actor == _NOBODY else _alert_answered(event)
     kind, refused = _KINDS.get(event.kind), _got_out(event)
     if kind is None and not refused:
         return None
-    data = {
-        name: value
-        for name, value in event.data.items()
-        if name in _TOLD and isinstance(value, str | int | bool | None)
-    }
+    data = _told(event)
     return Kept(
         kind=kind or AuditKind.ISOLATION_BREACH,
         actor=str(event.data.get("by") or event.actor),
         subject=str(event.data.get("approval") or event.story_id or ""),
         data={**data, **refused, "event": event.kind.value},
+    )
+
+
+def _told(event: Event) -> dict[str, str | int | None]:
+    return {
+        name: value
+        for name, value in event.data.items()
+        if name in _TOLD and isinstance(value, str | int | bool | None)
+    }
+
+
+def _alert_answered(event: Event) -> Kept:
+    """`by` of its data is who silenced it, also where another ends that."""
+    return Kept(
+        kind=AuditKind.ALERT_ANSWERED,
+        actor=event.actor,
+        subject=str(event.data.get("id", "")),
+        data={**_told(event), "event": event.kind.value},
     )
 
 

@@ -39,6 +39,7 @@ class Purpose(StrEnum):
     SECOND_FACTOR = "second_factor"  # people's authenticators
     AUDIT = "audit"  # what signs the audit log
     BACKUP = "backup"  # what signs plain backups
+    ANSWERS = "answers"  # the API's, which are given again to whoever repeats a request
     ID = "id"  # the key's public name
 
 

@@ -208,6 +208,18 @@ class Logins:
         """Whose session it is, with the rights that they have now. Raises NotLoggedIn."""
         return await self._session(token)
 
+    async def standing(self, login_id: str, *, active: bool = False) -> Session:
+        """As `who`, of a session that showed its token before: of a page or a socket that stays open.
+
+        `active`: a person did something, so it is not idle. Raises NotLoggedIn.
+        """
+        session = await self._store.read(lambda conn: self._standing(conn, login_id))
+        if session is None:
+            raise NotLoggedIn("You are not logged in any more.", hint="Log in.")
+        if active:
+            await self._mark_seen(session)
+        return session
+
     async def change_password(self, token: str, old: str, new: str) -> str:
         """Their own; the new token. All their other sessions end. Raises NotAllowed, TooManyTries."""
         session = await self._session(token)
@@ -292,9 +304,21 @@ class Logins:
             await self._store.write(lambda tx: self._put_away(tx, token))
         if session is None:
             raise NotLoggedIn("You are not logged in.", hint="Log in.")
+        await self._mark_seen(session)
+        return session
+
+    async def _mark_seen(self, session: Session) -> None:
         if self._clock.now() - session.login.seen_at >= min(_SEEN_EVERY, self._rules.idle / 10):
             await self._store.write(lambda tx: logins.seen(tx, session.login.id))
-        return session
+
+    def _standing(self, conn: sqlite3.Connection, login_id: str) -> Session | None:
+        login = logins.by_id(conn, login_id)
+        if login is None or login.ended_at is not None or self._over(login):
+            return None
+        user = users.by_id(conn, login.user_id)
+        if user is None or user.disabled_at:
+            return None
+        return self._session_of(conn, login, user, rotation_due=False)
 
     def _look(self, conn: sqlite3.Connection, token: str) -> tuple[Session | None, Login | None]:
         """The session, or the login that is to be ended."""
@@ -305,6 +329,12 @@ class Logins:
         user = users.by_id(conn, login.user_id)
         if user is None or user.disabled_at or self._over(login) or self._stolen(login, which):
             return None, login
+        due = which is Shown.PRESENT and self._clock.now() - login.rotated_at >= _ROTATED_EVERY
+        return self._session_of(conn, login, user, rotation_due=due), None
+
+    def _session_of(
+        self, conn: sqlite3.Connection, login: Login, user: User, *, rotation_due: bool
+    ) -> Session:
         missing, proved = self._shown(conn, login)
         asker = Asker(
             name=f"user:{user.username}",
@@ -313,8 +343,7 @@ class Logins:
             second_factor=proved,
             user_id=user.id,
         )
-        due = which is Shown.PRESENT and self._clock.now() - login.rotated_at >= _ROTATED_EVERY
-        return Session(user=user, login=login, missing=missing, asker=asker, rotation_due=due), None
+        return Session(user=user, login=login, missing=missing, asker=asker, rotation_due=rotation_due)
 
     def _shown(self, conn: sqlite3.Connection, login: Login) -> tuple[Missing, bool]:
         """What it lacks, and whether a code of the second factor of now was shown in it."""

@@ -16,6 +16,7 @@ from core.security.users import disabled, levels_of, own_or_over, project_of, so
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import api_tokens, users
 from core.store.api_tokens import ApiToken
+from core.store.bound import After
 from core.store.database import Store
 from core.store.transaction import Transaction
 from core.store.users import User
@@ -47,8 +48,10 @@ class ApiTokens:
         days: int = 90,
         only: Collection[str] = (),
         by: Asker = AT_THE_MACHINE,
+        also: After | None = None,
     ) -> tuple[str, ApiToken]:
         """The token, to be shown once, and what is kept of it. `only`: projects; none named: all they see.
+        `also`: in the same transaction, of both.
 
         One's own on the web; for others, at the machine or with the right to reset logins.
         """
@@ -74,6 +77,8 @@ class ApiTokens:
             )
             api_tokens.add(tx, token, hash_token(text))
             self._tell(tx, DeedKind.TOKEN_MADE, asker, found, token)
+            if also is not None:
+                also(tx, (text, token))
             return token
 
         return text, await self._store.write(make)

@@ -23,6 +23,7 @@ from core.security.access import (
 from core.security.passwords import Passwords, check_new
 from core.security.witness import Deed, DeedKind, Witness, nobody_listens
 from core.store import api_tokens, logins, projects, users
+from core.store.bound import After
 from core.store.database import Store
 from core.store.transaction import Transaction
 from core.store.users import User
@@ -71,8 +72,10 @@ class Users:
         password: str,
         global_access_level: AccessLevel | None = None,
         by: Asker = AT_THE_MACHINE,
+        *,
+        also: After | None = None,
     ) -> User:
-        """Without a level they see only the projects that they are granted.
+        """Without a level they see only the projects that they are granted. `also`: in the same transaction.
 
         Raises NotAllowed, or InvalidInput for a name, an address or a password that cannot be.
         """
@@ -83,7 +86,10 @@ class Users:
             asker = current(tx.conn, by)
             require(Action.CREATE_USER, asker)
             _held(may_grant(asker, global_access_level, None))
-            return self._add(tx, checked, global_access_level, asker)
+            made = self._add(tx, checked, global_access_level, asker)
+            if also is not None:
+                also(tx, made)
+            return made
 
         return await self._store.write(add)
 

@@ -18,6 +18,7 @@ class DeedKind(StrEnum):
     LEVEL_SET = "user.level_set"
     PROJECT_ACCESS_SET = "user.project_access_set"
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
+    ENTRY_MADE = "login.link_made"  # one that logs in once
     LOGGED_IN = "login.made"
     LOGIN_REFUSED = "login.refused"
     LOCKED_OUT = "login.locked_out"  # too many wrong passwords or codes
@@ -80,6 +81,7 @@ _AUDIT_KINDS = {
     DeedKind.USER_DISABLED: AuditKind.USER_DISABLED,
     DeedKind.USER_ENABLED: AuditKind.USER_CHANGED,
     DeedKind.PASSWORD_CHANGED: AuditKind.PASSWORD_CHANGED,
+    DeedKind.ENTRY_MADE: AuditKind.TOKEN_CREATED,
     DeedKind.LOGGED_IN: AuditKind.LOGIN_SUCCEEDED,
     DeedKind.LOGIN_REFUSED: AuditKind.LOGIN_FAILED,
     DeedKind.LOCKED_OUT: AuditKind.LOCKED_OUT,
