@@ -33,7 +33,8 @@ from core.agents.turn import (
     Turn,
 )
 from core.domain.approval import PermissionAnswer
-from core.errors import OrchardError
+from core.domain.refused_call import RefusedCall
+from core.errors import NotAllowed, OrchardError
 from core.isolation.plan import Level
 
 _TEXT_KEPT = 64 << 10  # characters of the closing words
@@ -187,6 +188,7 @@ class Conversation:
         if session_id != self.session_id or not self.prompting or self._cancelled.is_set():
             return _cancelled()
         if self.asking >= _ASKED_AT_ONCE:
+            await self._refused(tool_call.title or "", "It asks too much at once.", RefusedCall.CROWD)
             return _cancelled()
         plain = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         tool = tools.merge(self._tools.get(tool_call.tool_call_id), plain)
@@ -206,17 +208,23 @@ class Conversation:
         """None when the turn was cancelled while people were asked."""
         if isinstance(decision, Allow | Deny):
             answer = PermissionAnswer(allowed=isinstance(decision, Allow), reason=decision.reason)
-            by = "policy"
+            by, refused = "policy", decision.refused if isinstance(decision, Deny) else None
         else:
             asked = PermissionAsked(title=request.title, detail=request.detail, reasons=decision.reasons)
             await self._on_event(asked)
             people = await self._ask_people(asked)
             if people is None:
                 return None
-            answer, by = people, "people"
-        decided = PermissionDecided(title=request.title, allowed=answer.allowed, by=by, reason=answer.reason)
+            answer, by, refused = people, "people", None if people.allowed else RefusedCall.PEOPLE
+        decided = PermissionDecided(
+            title=request.title, allowed=answer.allowed, by=by, reason=answer.reason, refused=refused
+        )
         await self._on_event(decided)
         return answer
+
+    async def _refused(self, title: str, reason: str, refused: RefusedCall) -> None:
+        decided = PermissionDecided(title=title, allowed=False, by="policy", reason=reason, refused=refused)
+        await self._on_event(decided)
 
     async def _ask_people(self, asked: PermissionAsked) -> PermissionAnswer | None:
         if not self.asking:
@@ -253,8 +261,11 @@ class Conversation:
         try:
             relative = confined.relative_to(self._turn.cwd, path)
             if not self._rights.may_write(relative):
-                raise RequestError.invalid_params({"details": f"{self._rights.describe()}; not {relative}"})
+                raise NotAllowed(f"{self._rights.describe()}; not {relative}")
             confined.write_text(self._turn.cwd, relative, content)
+        except NotAllowed as error:
+            await self._refused(f"write {path}", str(error), RefusedCall.RIGHTS)
+            raise RequestError.invalid_params({"details": str(error)}) from error
         except (OrchardError, OSError, UnicodeError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from error
         self.changed = True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from core.agents.roles import Rights
 from core.agents.shell.judge import Judge
+from core.domain.refused_call import RefusedCall
 from core.isolation.plan import Level
 
 _LOOKING = frozenset({"read", "search", "think"})
@@ -45,6 +46,7 @@ class Allow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
     reason: str
+    refused: RefusedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ def _decide_change(request: ToolRequest, rights: Rights) -> Decision:
         return Ask(reasons=("changes files without saying which",))
     outside = [path for path in request.paths if not rights.may_write(path)]
     if outside:
-        return Deny(reason=f"{rights.describe()}; not {', '.join(outside[:5])}")
+        why = f"{rights.describe()}; not {', '.join(outside[:5])}"
+        return Deny(reason=why, refused=RefusedCall.RIGHTS)
     return Allow(reason=f"{rights.describe()}; within it")
 
 
@@ -96,7 +99,8 @@ def _decide_command(request: ToolRequest, rights: Rights, level: Level) -> Decis
         judge = Judge(rights=rights, worktree=request.worktree, cwd=request.cwd)
         judge.judge(command)
         if judge.denied:
-            return Deny(reason="; ".join(dict.fromkeys(judge.denied[:5])))
+            why = "; ".join(dict.fromkeys(judge.denied[:5]))
+            return Deny(reason=why, refused=RefusedCall.COMMAND)
         asked += judge.asked
     if request.opaque:
         asked.append("runs a command that it names by its title only, beside an input that is not understood")

@@ -88,7 +88,7 @@ _SHAPES = (
         "secretaccesskey",
         flags=re.IGNORECASE,
     ),
-    _shape("[redacted: a token of Orchard's]", r"orc[st]_[A-Za-z0-9_-]{30,}", "orcs_", "orct_"),
+    _shape("[redacted: a token of Orchard's]", r"orc[est]_[A-Za-z0-9_-]{30,}", "orce_", "orcs_", "orct_"),
     _shape("[redacted: an npm token]", r"npm_[A-Za-z0-9]{36,}", "npm_"),
     _shape("[redacted: a PyPI token]", r"pypi-AgE[A-Za-z0-9_-]{30,}", "pypi-age"),
     _shape("[redacted: a Hugging Face token]", r"hf_(?<![A-Za-z0-9]hf_)[A-Za-z0-9]{30,}", "hf_"),

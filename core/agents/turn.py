@@ -13,6 +13,7 @@ from core.agents.redaction import Redactor
 from core.agents.setup import ModelAccess
 from core.agents.templates import PromptTemplate
 from core.domain.approval import PermissionAnswer
+from core.domain.refused_call import RefusedCall
 from core.domain.session import How
 
 Seed = Callable[[], Awaitable[str]]  # "" where there is nothing before this turn
@@ -136,6 +137,7 @@ class PermissionDecided:
     allowed: bool
     by: str  # "policy" | "people"
     reason: str
+    refused: RefusedCall | None = None  # why it is not allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

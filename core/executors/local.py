@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 _READY_SECONDS = 30.0
 _FORK_SECONDS = 10.0
-_REPORT_SECONDS = 1.0  # how long the template may take to say how a worker ended
+_REPORT_SECONDS = 10.0  # how long a template that lives may take to say how a worker ended
 _CALM_SECONDS = 30.0  # a template that dies younger than this is not replaced at once
 _ROOT = Path(__file__).resolve().parents[2]
 _TAIL_BYTES = 2000

@@ -26,9 +26,10 @@ class EventSplitter:
         self._first = True
 
     def feed(self, piece: bytes) -> list[bytes]:
-        if self._skip_newline and piece:
+        if not piece:
+            return []
+        if self._skip_newline:
             piece = piece.removeprefix(b"\n")
-            self._skip_newline = False
         events: list[bytes] = []
         for part in piece.splitlines(keepends=True):
             text = part.rstrip(b"\r\n")

@@ -5,6 +5,7 @@ Our groups lie below our own, so a limit that somebody set around Orchard holds 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ def below(folder: Path) -> list[Path]:
     queue = [folder]
     while queue:
         try:
-            inner = [path for path in queue.pop().iterdir() if path.is_dir() and not path.is_symlink()]
+            with os.scandir(queue.pop()) as entries:  # dozens of files, and no look at each is needed
+                inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:
             continue
         found += inner

@@ -154,6 +154,10 @@ class CgroupFence:
         part = self._parts.get("pids")
         return 0 if part is None else cgroup.counters(part.path / "pids.events").get("max", 0)
 
+    def listed(self) -> list[int]:
+        """As `members`, by one hierarchy: all hold the same processes, but in the moment of entering."""
+        return cgroup.members(self.folders[0])
+
     def members(self) -> list[int]:
         return sorted({pid for path in self.folders for pid in cgroup.members(path)})
 

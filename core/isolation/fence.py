@@ -22,7 +22,7 @@ from core.isolation.cgroup_fence import CgroupFence
 from core.isolation.contain import send, stat_fields
 from core.isolation.kernel_log import KernelLog, MemoryKill
 from core.isolation.limits import Breach, ProjectLimits, ProjectUse, Resource, nice_of
-from core.isolation.watchdog import Seen, TreeWatch, breach, end_largest, look_at
+from core.isolation.watchdog import Seen, TreeWatch, breach, look_at
 
 _GONE_SECONDS = 15.0
 _TELL_AGAIN_SECONDS = 60.0  # of refused forks: a fork bomb is refused a million times
@@ -130,6 +130,15 @@ class Fence:
         self._judge_disk()
         return tuple(problems)
 
+    @property
+    def is_grouped(self) -> bool:
+        """Its processes are in a group of the kernel's: whoever left its parent is known all the same."""
+        return bool(self._groups.folders)
+
+    def pids(self) -> list[int]:
+        """All inside, now."""
+        return self._groups.listed() if self.is_grouped else [*self._tree.admitted(), *self._tree.below()]
+
     def use(self) -> ProjectUse:
         """Now. What no cgroup counts is counted over the processes."""
         found = self._groups.use()
@@ -210,9 +219,14 @@ class Fence:
         used = self._groups.full_memory_mb() or 0.0
         limit = float(self.limits.memory_mb or 0)
         inside = [pid for pid in self._groups.members() if pid not in self._tree.admitted()]
-        ended, above = end_largest(look_at(inside) if used > limit else [], used - limit)
+        seen = look_at(inside) if used > limit else []
+        found: Breach | None = None
+        if seen and not any(map(self._tree.is_dying, seen)):
+            ended, above = self._tree.end_largest(seen, used - limit)
+            if ended:
+                found = breach(self.project, Resource.MEMORY, limit, used, ended, above)
         self._groups.apply(self.limits)  # what was ended frees its memory within moments: again at each look
-        return breach(self.project, Resource.MEMORY, limit, used, ended, above) if ended else None
+        return found
 
     def _remember(self) -> None:
         """Who is inside, and below whom: nothing can be asked of a process that was ended."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -126,8 +125,12 @@ class Fences:
             logger.warning("a group of %s could not be removed", project)
 
     async def _look(self, seconds: float) -> None:
-        for number in itertools.count():
-            await asyncio.sleep(seconds / _OFTENER)
+        number = 0
+        while True:
+            awake = any(not fence.asleep for fence in self.live())
+            steps = 1 if awake else _OFTENER - number % _OFTENER
+            await asyncio.sleep(seconds / _OFTENER * steps)
+            number += steps
             for fence in self.live():
                 if fence.asleep or (number % _OFTENER and not fence.near_limit):
                     continue

@@ -21,6 +21,9 @@ from core.isolation.limits import Breach, ProjectUse, Resource
 _MB = 1 << 20
 _DYING_SECONDS = 5.0  # a killed program may still be seen with its memory, on a busy machine
 _STARTED = 19  # of stat_fields: start time in clock ticks
+_RESIDENT = 21  # likewise: pages in memory
+_PROCESSOR = slice(11, 15)  # its own ticks and those of its children that ended and were waited for
+_PAGE, _TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +59,14 @@ class TreeWatch:
         return list(dict.fromkeys(pid for root in self.admitted() for pid in descendants(root)))
 
     def use(self) -> ProjectUse:
-        pids = [*self.admitted(), *self.below()]
+        """One look at each: hundreds are measured in one pass."""
+        seen = [
+            fields for pid in (*self.admitted(), *self.below()) if (fields := stat_fields(pid)) is not None
+        ]
         return ProjectUse(
-            memory_mb=sum(one.memory_mb for one in look_at(pids)),
-            cpu_seconds=sum(map(_cpu_seconds, pids)),
-            processes=len(pids),
+            memory_mb=sum(int(fields[_RESIDENT]) for fields in seen) * _PAGE / _MB,
+            cpu_seconds=sum(int(ticks) for fields in seen for ticks in fields[_PROCESSOR]) / _TICKS,
+            processes=len(seen),
         )
 
     def be_nice(self, nice: int) -> bool:
@@ -70,11 +76,7 @@ class TreeWatch:
 
     def hold_memory(self, project: str, limit_mb: int) -> Breach | None:
         """Ends the largest until the rest is below the limit."""
-        seen = [
-            one
-            for one in look_at([*self.admitted(), *self.below()])
-            if time.monotonic() - self._killed.get((one.pid, one.start_ticks), -math.inf) > _DYING_SECONDS
-        ]
+        seen = [one for one in look_at([*self.admitted(), *self.below()]) if not self.is_dying(one)]
         used = sum(one.memory_mb for one in seen)
         self.is_half_full = used > limit_mb / 2
         if used <= limit_mb:
@@ -83,9 +85,20 @@ class TreeWatch:
         used = sum(one.memory_mb for one in exact)
         if used <= limit_mb:
             return None
-        ended, above = end_largest([one for one in exact if one.pid not in self._admitted], used - limit_mb)
-        self._killed = {(one.pid, one.start_ticks): time.monotonic() for one in ended}
+        others = [one for one in exact if one.pid not in self._admitted]
+        ended, above = self.end_largest(others, used - limit_mb)
         return breach(project, Resource.MEMORY, limit_mb, used, ended, above)
+
+    def end_largest(self, seen: list[Seen], too_much_mb: float) -> tuple[list[Seen], frozenset[int]]:
+        """As the function; whom it ended is dying for a while."""
+        ended, above = end_largest(seen, too_much_mb)
+        self._killed = {(one.pid, one.start_ticks): time.monotonic() for one in ended}
+        return ended, above
+
+    def is_dying(self, one: Seen) -> bool:
+        """It was ended for its memory a moment ago: nobody else is to be ended in its place."""
+        ended_at = self._killed.get((one.pid, one.start_ticks), -math.inf)
+        return time.monotonic() - ended_at <= _DYING_SECONDS
 
     def hold_processes(self, project: str, limit: int) -> Breach | None:
         """Ends the newest that are too many; all below the admitted when they are twice as many."""
@@ -194,14 +207,6 @@ def _with_exact_memory(seen: Seen) -> Seen:
         program=seen.program,
         memory_mb=min(pss / _MB, seen.memory_mb),
     )
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Also of its children that ended and were waited for."""
-    try:
-        return float(sum(psutil.Process(pid).cpu_times()[:4]))
-    except psutil.Error:
-        return 0.0
 
 
 def _ticks(pid: int) -> int | None:

@@ -12,6 +12,7 @@ The worker holds no state of record: a job carries everything it needs, a report
     worker -> control plane   heartbeat(Heartbeat), progress(Progress), process_started(ChildProcess),
                               process_ended(pid), salvaged(Salvage), touched(Touched), stalled(Stalled),
                               network_denied(NetworkDenied), network_used(NetworkUsed),
+                              calls_refused(CallsRefused),
                               ask(PermissionQuestion) -> PermissionAnswer
 
 Every report and notification carries the job's `generation`; the control plane refuses an old one.
@@ -362,6 +363,16 @@ class NetworkUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallsRefused:
+    """What an agent wanted to do and was not let, since it was last said: how many, by RefusedCall."""
+
+    story_id: str
+    phase: Phase
+    generation: int
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Steer:
     """A person's word to a running turn."""
 
@@ -450,6 +461,7 @@ class PermissionQuestion:
 MESSAGES = (
     BatchJob,
     BatchReport,
+    CallsRefused,
     ChildProcess,
     FastForwardJob,
     FastForwardReport,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from core.domain.approval import PermissionAnswer
 from core.rpc import Peer, PeerGone
 from core.worker.contract import (
+    CallsRefused,
     ChildProcess,
     Heartbeat,
     NetworkDenied,
@@ -52,6 +53,9 @@ class ToControlPlane:
 
     async def network_used(self, used: NetworkUsed) -> None:
         await self._notify("network_used", used)
+
+    async def calls_refused(self, refused: CallsRefused) -> None:
+        await self._notify("calls_refused", refused)
 
     async def heartbeat(self, heartbeat: Heartbeat) -> None:
         await self._notify("heartbeat", heartbeat)

@@ -52,8 +52,11 @@ class Repository:
         self.pass_fds: tuple[int, ...] = () if guard is None else (guard,)
 
     @classmethod
-    async def open(cls, path: Path, *, guard: int | None = None) -> Repository:
-        """The repository at `path`. `guard` is a file descriptor that every git command inherits.
+    async def open(
+        cls, path: Path, *, guard: int | None = None, settings: Sequence[tuple[str, str]] = ()
+    ) -> Repository:
+        """The repository at `path`. `guard` is a file descriptor that every git command inherits, `settings`
+        are git's own that win over all others.
 
         Raises InvalidInput when that is no checkout of one, GitFailed without git.
         """
@@ -66,6 +69,7 @@ class Repository:
             raise InvalidInput(f"{path} is a damaged git worktree.", why=str(error)) from error
         answer = await run_git(["config", "-z", "--list"], cwd=path, personal=True, environment=_at(git_dir))
         silence = silence_programs(answer.stdout, lfs=shutil.which("git-lfs") is not None)
+        silence += tuple(settings)
         return cls(path=path, git_dir=git_dir, common_dir=shared, silence=silence, guard=guard)
 
     async def git(
@@ -78,6 +82,7 @@ class Repository:
         check: bool = True,
         ok: tuple[int, ...] = (0,),
         environment: Mapping[str, str] | None = None,
+        limit_bytes: int | None = None,
     ) -> Answer:
         """A hardened git command on this repository; without `work_tree` it touches no files."""
         where = git_dir or self.common_dir
@@ -97,6 +102,7 @@ class Repository:
                     check=check,
                     ok=ok,
                     pass_fds=self.pass_fds,
+                    limit_bytes=limit_bytes,
                 )
             except GitFailed as error:
                 # git reads every worktree's folder and dies of one that another git is just making.

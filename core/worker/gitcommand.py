@@ -9,9 +9,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import Unavailable
 from core.isolation.contain import descendants, send
@@ -19,6 +20,7 @@ from core.isolation.contain import descendants, send
 MINIMUM = (2, 38)  # `merge-tree --write-tree`
 
 _GRACE_SECONDS = 10.0  # of a git that was asked to end
+_PIECE = 1 << 16  # bytes
 _SAID_CHARACTERS = 500  # of git's own words, in the sentence: a path may be longer
 
 # Given with every command, so that neither the repository's nor the user's configuration decides them.
@@ -69,6 +71,7 @@ class Answer:
     exit_code: int
     stdout: bytes
     stderr: str
+    cut: bool = False
 
 
 def _environment(*, personal: bool) -> dict[str, str]:
@@ -113,26 +116,31 @@ async def run_git(
     check: bool = True,
     ok: tuple[int, ...] = (0,),
     pass_fds: tuple[int, ...] = (),
+    limit_bytes: int | None = None,
 ) -> Answer:
     """`git <arguments>`, hardened, waited for. `settings` are configuration that wins over the repository's.
 
     Raises GitFailed when the exit code is not in `ok` (with `check`) or git is not installed. A cancelled
-    caller ends the command first, so that no git runs on in the background.
+    caller ends the command first, so that no git runs on in the background; so does one that has said more
+    than `limit_bytes` (not with `stdin`): then the answer is `cut`, and holds so much.
     """
+    assert stdin is None or limit_bytes is None
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            *arguments,
-            cwd=cwd,
-            env={
-                **_environment(personal=personal),
-                **_configuration((*_HARDENED, *settings)),
-                **(environment or {}),
-            },
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
+        process = await _started(
+            asyncio.create_subprocess_exec(
+                "git",
+                *arguments,
+                cwd=cwd,
+                env={
+                    **_environment(personal=personal),
+                    **_configuration((*_HARDENED, *settings)),
+                    **(environment or {}),
+                },
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=pass_fds,
+            )
         )
     except FileNotFoundError as error:
         if not cwd.is_dir():
@@ -141,21 +149,67 @@ async def run_git(
     except NotADirectoryError as error:
         raise GitFailed(f"{cwd} is not a folder.", why=str(error)) from error
     try:
-        stdout, stderr = await process.communicate(stdin)
+        if limit_bytes is not None:
+            stdout, stderr = await _first(process, limit_bytes)
+        else:
+            stdout, stderr = await process.communicate(stdin)
     except BaseException:
         await _end(process)
         raise
+    if limit_bytes is not None and len(stdout) > limit_bytes:
+        return Answer(exit_code=0, stdout=stdout[:limit_bytes], stderr="", cut=True)
     words = stderr.decode(errors="replace")
     code = process.returncode if process.returncode is not None else -1
     if check and code not in ok:
-        last = words.strip().splitlines()[-1:] or [f"exit code {code}"]
-        raise GitFailed(
-            f"git {arguments[0]} failed: {last[0][:_SAID_CHARACTERS]}",
-            why=words.strip()[-2000:],
-            exit_code=code,
-            stderr=words,
-        )
+        raise _failed(arguments[0], code, words)
     return Answer(exit_code=code, stdout=stdout, stderr=words)
+
+
+def _failed(command: str, code: int, words: str) -> GitFailed:
+    last = words.strip().splitlines()[-1:] or [f"exit code {code}"]
+    return GitFailed(
+        f"git {command} failed: {last[0][:_SAID_CHARACTERS]}",
+        why=words.strip()[-2000:],
+        exit_code=code,
+        stderr=words,
+    )
+
+
+async def _started(start: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """asyncio KILLs what its caller cancels while it starts, and git's lock files would stay: so it is let
+    start, and then ended as later on."""
+    starting = asyncio.create_task(start, name="git: start")
+    cancelled = False
+    while not starting.done():
+        try:
+            await asyncio.wait([starting])
+        except asyncio.CancelledError:
+            cancelled = True
+    if not cancelled:
+        return starting.result()
+    if not starting.cancelled() and starting.exception() is None:
+        await _end(starting.result())
+    raise asyncio.CancelledError
+
+
+async def _first(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bytes]:
+    """What it says, up to a little over the limit; where there is more, it is ended."""
+    stdout, stderr = process.stdout, process.stderr
+    assert stdout is not None
+    assert stderr is not None
+    words = asyncio.create_task(stderr.read(), name="git: stderr")
+    try:
+        said = bytearray()
+        while len(said) <= limit and (piece := await stdout.read(_PIECE)):
+            said += piece
+        if len(said) > limit:
+            await _end(process)
+            while await stdout.read(_PIECE):  # what is in the pipe, so that it closes
+                pass
+        await process.wait()
+        return bytes(said), await words
+    finally:
+        words.cancel()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.domain.lifecycles import Phase
-from core.isolation.egress.proxy import Denial, Traffic
 from core.worker.contract import NetworkDenied, NetworkUsed
+
+if TYPE_CHECKING:
+    from core.isolation.egress.proxy import Denial, Traffic
 
 _KEPT = 20  # denials a run
 _SAID = 3  # in the sentence

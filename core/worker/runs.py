@@ -42,12 +42,8 @@ class RunCache:
         it is given up when the last of them is cancelled."""
         task = self._going.get(key)
         if task is None:
-            kept = await asyncio.to_thread(self._load, key)
-            if kept is not None:
-                return kept
-            task = self._going.get(key)
-        if task is None:
-            task = asyncio.create_task(self._measure(key, measure), name=f"suite {key[:8]}")
+            # The look is a part of it: who found nothing must not begin after who measured has ended.
+            task = asyncio.create_task(self._kept_or_new(key, measure), name=f"suite {key[:8]}")
             self._going[key] = task
             self._waiting[key] = 0
         self._waiting[key] += 1
@@ -62,7 +58,10 @@ class RunCache:
                     task.cancel()
                     await asyncio.wait([task])
 
-    async def _measure(self, key: str, measure: Callable[[], Awaitable[Runs]]) -> Runs:
+    async def _kept_or_new(self, key: str, measure: Callable[[], Awaitable[Runs]]) -> Runs:
+        kept = await asyncio.to_thread(self._load, key)
+        if kept is not None:
+            return kept
         runs = await measure()
         await self.put(key, runs)
         return runs

@@ -11,21 +11,18 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from core.domain.evidence import RunState, SuiteRun, TestResult
 from core.errors import InvalidInput, Unavailable
-from core.isolation.contain import stat_fields
 from core.isolation.launch import Completed, ContainedProcess, run
 from core.isolation.plan import Level, Limits, Machine, Sandbox, plan_launch
 from core.known_secrets import known_secrets
-from core.removal import discard_tree, temporary_folder
-from core.walking import walk
+from core.removal import temporary_folder
 from core.worker.channel import ChannelReader
+from core.worker.checkouts import Checkouts, fresh_checkout
 from core.worker.contract import ProjectSetup
 from core.worker.discretion import of_run
 from core.worker.environment import Environment
@@ -44,12 +41,6 @@ _WANTED = {"pytest": "pytest 7 or newer", "jest": "jest 28 or newer", "vitest": 
 _SUM = re.compile(r"(=+ )?\d+ (failed|passed)\b.* in \d[\d.]*s\b.*")  # pytest's last line
 
 OnStart = Callable[[ContainedProcess], Awaitable[None]]
-
-
-class Checkouts(Protocol):
-    """What a run needs of a repository."""
-
-    async def checkout(self, tree: str, folder: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,42 +120,6 @@ class Suite:
             level=setup.isolation,
             second=second,
         )
-
-
-@asynccontextmanager
-async def fresh_checkout(repository: Checkouts, tree: str, state_path: Path) -> AsyncIterator[Path]:
-    """A folder with exactly the tree's files, new, of new file times; gone afterwards."""
-    live = state_path / "runs" / "live"
-    live.mkdir(parents=True, exist_ok=True)
-    owner = f"{os.getpid()}-{_start_ticks(os.getpid())}-"
-    with temporary_folder(owner, live) as folder:
-        checkout = folder.resolve() / "tree"
-        await repository.checkout(tree, checkout)
-        await asyncio.to_thread(_drop_compiled, checkout)
-        yield checkout
-
-
-def sweep_checkouts(state_path: Path) -> None:
-    """Removes the checkouts of processes that are gone, by their identity. May be called at any time."""
-    live = state_path / "runs" / "live"
-    for folder in live.iterdir() if live.is_dir() else ():
-        pid, ticks, *_ = (*folder.name.split("-"), "", "")
-        if not pid.isdigit() or ticks != _start_ticks(int(pid)):
-            discard_tree(folder)
-
-
-def _start_ticks(pid: int) -> str:
-    """With the pid, a process's identity; "" when there is none."""
-    fields = stat_fields(pid)
-    return fields[19] if fields else ""
-
-
-def _drop_compiled(checkout: Path) -> None:
-    """Compiled Python that was committed could stand in for sources that say something else."""
-    for folder, names, _files in walk(checkout):
-        if "__pycache__" in names:
-            names.remove("__pycache__")
-            discard_tree(Path(folder) / "__pycache__")
 
 
 async def run_suite(

@@ -42,6 +42,7 @@ from core.worker.found import Worktree
 from core.worker.network import NetworkWatch
 from core.worker.parking import either
 from core.worker.past import Past, bring_home
+from core.worker.refused_calls import RefusedCalls
 from core.worker.runners import Runner
 from core.worker.scratch import TEMPORARY, scratch
 from core.worker.steps import PhaseSteps
@@ -95,6 +96,9 @@ class AgentTurn:
         self.end: TurnEnd | None = None
         self.facts: TurnFacts | None = None
         self.network: NetworkWatch | None = None
+        self._refused = RefusedCalls(
+            tell=services.tell, story_id=job.story.id, phase=job.phase, generation=job.generation
+        )
 
     async def play(self, environment: Environment, runner: Runner) -> tuple[TurnEnd, tuple[Refusal, ...]]:
         """The turn, and what it did where it had nothing to do."""
@@ -128,6 +132,7 @@ class AgentTurn:
             return self.end, tuple(found)
         finally:
             busy.discard(job.story.id)
+            await self._refused.end()
 
     async def _picture(self, around: Surroundings, since: Picture | None = None) -> Picture:
         async with self._services.checkout:  # a merge of ours in the middle would look like somebody's work
@@ -344,6 +349,8 @@ class AgentTurn:
         elif isinstance(event, PermissionAsked):
             await tell("tool", f"asks: {event.title}")
         elif isinstance(event, PermissionDecided) and not event.allowed:
+            if event.refused is not None:
+                await self._refused.add(event.refused)
             await tell("tool", f"not allowed: {event.title} ({event.reason})")
             if event.by == "people" and event.reason and not self._job.epic:  # of an epic nobody was asked
                 # Last in here: the refusal itself then goes out before the cancel that these words cause.

@@ -18,7 +18,9 @@ from core.errors import InvalidInput, Unavailable
 from core.isolation.launch import ContainedProcess
 from core.isolation.plan import Level, Machine
 from core.removal import discard_tree
+from core.worker.checkouts import fresh_checkout
 from core.worker.contract import (
+    CallsRefused,
     ChildProcess,
     NetworkDenied,
     NetworkUsed,
@@ -38,7 +40,7 @@ from core.worker.runners import Runner, detect
 from core.worker.runs import RunCache
 from core.worker.scratch import forget_scratch
 from core.worker.steering import Steering
-from core.worker.suite import Bench, Suite, fresh_checkout
+from core.worker.suite import Bench, Suite
 from core.worker.worktree import Worktrees
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Tell(Protocol):
     async def stalled(self, stalled: Stalled) -> None: ...
     async def network_denied(self, denied: NetworkDenied) -> None: ...
     async def network_used(self, used: NetworkUsed) -> None: ...
+    async def calls_refused(self, refused: CallsRefused) -> None: ...
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer: ...
 
 

@@ -66,6 +66,14 @@ def taken_mark(state_path: Path, project: str, story: str) -> Path:
     return state_path.resolve() / "worktrees" / project / ".orchard" / f"{story}.taken"
 
 
+def place_of(state_path: Path, project: str, story: str) -> tuple[Path, Path, Path]:
+    """Where a story's files are, Orchard's own index of them, and the mark that is there while they are being
+    set."""
+    folder = state_path.resolve() / "worktrees" / project
+    own = folder / ".orchard"
+    return folder / story, own / f"{story}.index", own / f"{story}.setting"
+
+
 class Worktrees:
     """The worktrees of one project. One call a story at a time: the caller holds the story's lock."""
 
@@ -335,7 +343,7 @@ class Worktrees:
         return self._own / f"{story}.refused"
 
     def _setting(self, story: str) -> Path:
-        return self._own / f"{story}.setting"
+        return place_of(self._state_path, self._project, story)[2]
 
     def _taken(self, story: str) -> Path:
         return taken_mark(self._state_path, self._project, story)

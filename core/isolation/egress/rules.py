@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from core.errors import InvalidInput
@@ -166,6 +167,7 @@ def parse_egress(lines: Iterable[str]) -> Egress:
     return Egress(rules=tuple(rules))
 
 
+@lru_cache(maxsize=1024)  # the same few stand in every project's settings
 def parse_rule(text: str) -> Rule:
     """Raises InvalidInput."""
     text = text.strip()
