@@ -23,12 +23,14 @@ from core.folder import state_folder as state_folder
 from core.folder import variables as variables
 from core.gateway.service import Gateway
 from core.github.keeping import Parts
+from core.github.probe import GithubProbe
 from core.github.service import GithubService
 from core.github.webhooks.nudge import Nudge
 from core.isolation.container.probe import with_container
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Machine
 from core.known_secrets import known_secrets
+from core.monitoring.service import Monitoring, Sources
 from core.offline import open_commands as open_commands
 from core.orchestrator.audit_keeping import AuditKeeping
 from core.orchestrator.back_off import BackOff
@@ -36,6 +38,7 @@ from core.orchestrator.backup_keeping import BackupKeeping
 from core.orchestrator.commands import Commands
 from core.orchestrator.commands.admission import admitted
 from core.orchestrator.control import serve_control, socket_path
+from core.orchestrator.measuring import EngineFigures
 from core.orchestrator.mirror import Mirror
 from core.orchestrator.reconciler import Reconciler
 from core.orchestrator.recovery import recover
@@ -56,9 +59,10 @@ from core.security.secrets import Secrets
 from core.security.vault import Vault
 from core.store import projects
 from core.store.database import Store
+from core.watch import open_watch
 from core.work import Work, open_work
+from core.worker.checkouts import sweep_checkouts
 from core.worker.contract import Progress
-from core.worker.suite import sweep_checkouts
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ class Runtime:
     gateway: Gateway  # the way to the models
     vault: Vault
     nudge_github: Callable[[str, Nudge], None]  # a project: GitHub said that something changed there
+    monitoring: Monitoring
 
 
 @asynccontextmanager
@@ -144,6 +149,22 @@ async def open_runtime(
             serve_control(admitted(commands, AT_THE_MACHINE), socket_path(state_path))
         )
         await _check_projects(store, setups)
+        sources = Sources(
+            state_path=setups.state_path,
+            fences=work.fencing.fences.live,
+            figures=EngineFigures(engine, commands.metrics),
+        )
+        monitoring = await stack.enter_async_context(
+            open_watch(
+                store,
+                bus,
+                clock,
+                registry,
+                secrets=secrets,
+                sources=sources,
+                probes=(GithubProbe(github),),
+            )
+        )
         yield Runtime(
             configuration=lambda: registry.configuration,
             store=store,
@@ -155,6 +176,7 @@ async def open_runtime(
             gateway=work.gateway,
             vault=vault,
             nudge_github=github.nudge,
+            monitoring=monitoring,
         )
 
 
@@ -278,12 +300,13 @@ def _is_mirrored(registry: Registry, name: str) -> bool:
 
 async def _check_projects(store: Store, setups: Setups) -> None:
     """Says at start which active projects cannot work here, instead of letting them wait in silence."""
+    able: set[str] = set()  # most projects have the same agent, and looking for one reads many files
     for project in await store.read(projects.every):
         if project.status is not ProjectStatus.ACTIVE:
             continue
         try:
             setups.project(project.name)
-            setups.check_agents(project.name)
+            setups.check_agents(project.name, able)
         except OrchardError as error:
             await store.write(_unavailable(project.name, error))
     await check_prompts(store, setups)

@@ -24,12 +24,12 @@ from core.errors import OrchardError
 from core.isolation.plan import Machine
 from core.orchestrator.setups import Setups
 from core.projects.registration import Checkout, inspect_checkout
+from core.worker.checkouts import fresh_checkout
 from core.worker.contract import ProjectSetup
 from core.worker.environment import Environment, of_python
 from core.worker.environments import Environments, Recipe, find_python
 from core.worker.git import Repository
 from core.worker.runners import detect
-from core.worker.suite import fresh_checkout
 from core.worker.toolchains import with_toolchains
 
 _HEAD_DIGITS = 10

@@ -31,7 +31,9 @@ _log = logging.getLogger(__name__)
 CHECK_SECONDS = 300.0  # links are compared with what is kept this often, whatever was heard
 _OF_LINKS = frozenset({EventKind.GITHUB_LINKED, EventKind.GITHUB_UNLINKED, EventKind.PROJECT_REGISTERED})
 # Of these there are many, and none is told at GitHub.
-_UNTOLD = frozenset({EventKind.NETWORK_USED, EventKind.NETWORK_DENIED, EventKind.LIMIT_BREACHED})
+_UNTOLD = frozenset(
+    {EventKind.NETWORK_USED, EventKind.NETWORK_DENIED, EventKind.CALLS_REFUSED, EventKind.LIMIT_BREACHED}
+)
 
 
 class GithubService:
@@ -89,6 +91,15 @@ class GithubService:
         await keeping.reading.once()
         keeping.happened(everywhere=True)
         return keeping.taken.since(before)
+
+    def remaining(self) -> dict[str, int]:
+        """Requests that GitHub still allows, by project, where it has said."""
+        rates = {project: keeping.view().rate for project, (keeping, _) in self._kept.items()}
+        return {
+            project: rate.remaining
+            for project, rate in rates.items()
+            if rate is not None and rate.remaining is not None
+        }
 
     def nudge(self, project: str, said: Nudge = EVERYTHING) -> None:
         if (found := self._kept.get(project)) is not None:

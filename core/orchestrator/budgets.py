@@ -155,6 +155,16 @@ class Budgets:
                     said = budget_bar(account, one, self._book.terms(project).zone)
         return left, said
 
+    def used(self, project: str) -> float | None:
+        """Of the nearest limit of the project or its day, the part that is spent; may pass 1. None: none."""
+        spent = [
+            one.spent / one.limit
+            for account in self._book.known(project, None)
+            for one in self._book.judged(account).units
+            if one.limit
+        ]
+        return max(spent, default=None)
+
     def minutes_left(self, project: str, story_id: str | None) -> float | None:
         """Wall time until the nearest limit; None: no limit."""
         left = [

@@ -13,13 +13,15 @@ from core.domain.story import EpicState
 from core.errors import LostRace
 from core.executors.local import WorkerHandle
 from core.isolation.orphans import end_orphans
-from core.orchestrator.network_events import tell_denied, tell_used
+from core.orchestrator.network_events import tell_denied, tell_refused, tell_used
 from core.orchestrator.overlaps import record_touched
 from core.orchestrator.recovery import end_processes, forget
 from core.rpc import Handler, decode
 from core.store import approvals, epics, leases, processes, workers
 from core.store.database import Store, Transaction
+from core.worker.checkouts import sweep_checkouts
 from core.worker.contract import (
+    CallsRefused,
     ChildProcess,
     Heartbeat,
     NetworkDenied,
@@ -30,7 +32,6 @@ from core.worker.contract import (
     Stalled,
     Touched,
 )
-from core.worker.suite import sweep_checkouts
 
 
 class Reception:
@@ -105,6 +106,10 @@ class Reception:
             said = decode(NetworkUsed, params)
             await self._store.write(lambda tx: tell_used(tx, project, said))
 
+        async def calls_refused(params: dict[str, Any]) -> None:
+            said = decode(CallsRefused, params)
+            await self._store.write(lambda tx: tell_refused(tx, project, said))
+
         async def ask(params: dict[str, Any]) -> PermissionAnswer:
             return await self._ask(project, decode(PermissionQuestion, params))
 
@@ -118,6 +123,7 @@ class Reception:
             "stalled": stalled,
             "network_denied": network_denied,
             "network_used": network_used,
+            "calls_refused": calls_refused,
             "ask": ask,
         }
 

@@ -23,8 +23,15 @@ _AFTER_A_RESTART = (
 )
 # The store has them from then on: a project is moved, started and stopped by commands.
 _WHEN_FIRST_SEEN = ("path", "status")
-# Told without their values: agents' rows may hold keys.
-_SECRET = ("discord_token", "github_token", "github_webhook_secrets", "agents")
+# Told without their values; of the environment, by the names there.
+_SECRET = {
+    "github_token": "GITHUB_TOKEN",
+    "github_webhook_secrets": "GITHUB_WEBHOOK_SECRET",
+    "monitoring_webhook_secret": "MONITORING_WEBHOOK_SECRET",
+    "slack_webhook_url": "SLACK_WEBHOOK_URL",
+    "external_metrics_token": "EXTERNAL_METRICS_TOKEN",
+}
+_UNTOLD = {*_SECRET, "discord_token", "agents"}  # agents' rows may hold keys
 
 
 def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -41,10 +48,11 @@ def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[st
                 changed.append(line)
     if old.discord_token != new.discord_token:
         later.append("DISCORD_TOKEN changed (after a restart)")
-    if old.github_token != new.github_token:
-        changed.append("GITHUB_TOKEN changed")
-    if old.github_webhook_secrets != new.github_webhook_secrets:
-        changed.append("GITHUB_WEBHOOK_SECRET changed")
+    changed += [
+        f"{variable} changed"
+        for name, variable in _SECRET.items()
+        if getattr(old, name) != getattr(new, name)
+    ]
     changed += [
         f"agents.{name} changed"
         for name in dict.fromkeys((*old.agents, *new.agents))
@@ -54,7 +62,7 @@ def differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[st
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    data = settings.model_dump(mode="json", exclude=set(_SECRET))
+    data = settings.model_dump(mode="json", exclude=_UNTOLD)
     return {"global": data.pop("global_"), **data}
 
 

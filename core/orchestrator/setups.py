@@ -147,13 +147,19 @@ class Setups:
         providers = self._settings().global_.model_gateway.providers.values()
         named |= {key for provider in providers for key in provider.key_variables}
         written = [value for row in rows for value in secrets_in(row.environment, row.key_variables)]
-        found = {*secrets_in(self.environ, named), *written, *self._of_github()}
+        found = {*secrets_in(self.environ, named), *written, *self._of_services()}
         known_secrets.learn(found)
         return tuple(sorted(found))
 
-    def _of_github(self) -> set[str]:
+    def _of_services(self) -> set[str]:
         settings = self._settings()
-        tokens = (settings.github_token, *settings.github_webhook_secrets)
+        tokens = (
+            settings.github_token,
+            *settings.github_webhook_secrets,
+            settings.monitoring_webhook_secret,
+            settings.slack_webhook_url,
+            settings.external_metrics_token,
+        )
         return {value for each in tokens if each and len(value := each.get_secret_value()) >= SHORTEST}
 
     def agent_named(self, agent: str) -> AgentSetup:
@@ -208,10 +214,15 @@ class Setups:
         by_role = {str(role): agent for role, agent in settings.agents_by_role.items()}
         return by_role, settings.agent or self._settings().global_.default_agent
 
-    def check_agents(self, name: str) -> None:
-        """Raises Unavailable when no agent can be started here for some role of the project's cycle."""
+    def check_agents(self, name: str, able: set[str] | None = None) -> None:
+        """Raises Unavailable when no agent can be started here for some role of the project's cycle. `able`:
+        those that are known to be able, which are not looked at; joined by those that are found to be so."""
+        able = set() if able is None else able
         for agent in dict.fromkeys(self.choice(name, role).name for role in ROLE_OF.values()):
+            if agent in able:
+                continue
             self.agent_named(agent)
+            able.add(agent)
 
     def _has_key(self, agent: str) -> bool:
         """Its own, or the gateway's."""

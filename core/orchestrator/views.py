@@ -57,6 +57,17 @@ class StoryDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangesView:
+    """What a story changed since its base. `commit`: of its last passed gate; None: as its files are now."""
+
+    story_id: str
+    base: str | None  # None: its work has not begun
+    commit: str | None
+    text: str  # a unified diff, redacted; empty: nothing differs
+    left_out: tuple[str, ...] = ()  # sentences of what it does not show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
     state: str  # "stopped" | "starting" | "running" | "backing off" | "quarantined"
     pid: int | None = None
@@ -115,6 +126,17 @@ class SystemView:
 class Registration:
     project: Project
     notes: tuple[str, ...] = ()  # what its owner should know: uncommitted changes, no tests, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveView:
+    """A project that is archived, and the file in which everything of it is."""
+
+    project: Project
+    path: str
+    rows: int
+    sha256: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Methods raise OrchardError: what happened, why, what to do next.
 """
 
 from core.orchestrator.commands.agents import Agents
+from core.orchestrator.commands.alerts import Alerts
 from core.orchestrator.commands.approvals import Approvals
 from core.orchestrator.commands.backlog import Backlog
 from core.orchestrator.commands.budgets import Budgeting
@@ -21,6 +22,7 @@ from core.orchestrator.commands.resources import Resources
 from core.orchestrator.commands.sessions import Sessions
 from core.orchestrator.commands.sprints import Sprints
 from core.orchestrator.commands.topic import Engine as Engine
+from core.orchestrator.commands.trends import Trends
 from core.orchestrator.commands.users import UserAdmin
 
 
@@ -32,6 +34,7 @@ class Commands(
     Sprints,
     Cycles,
     Approvals,
+    Alerts,
     People,
     Importing,
     Insights,
@@ -43,5 +46,6 @@ class Commands(
     UserAdmin,
     Custody,
     Repositories,
+    Trends,
 ):
     """One method a wish; each topic stands in a module of its own."""

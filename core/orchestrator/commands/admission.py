@@ -14,7 +14,7 @@ from core import ids
 from core.domain.budget import Scope
 from core.errors import NotAllowed
 from core.orchestrator.commands.seeing import FILTERED, shown
-from core.security.access import EVERY_PROJECT, RULES, Action, Asker, Decision, may
+from core.security.access import EVERY_PROJECT, NOBODY, RULES, Action, Asker, Decision, may
 from core.security.requests import ACTION_OF
 
 if TYPE_CHECKING:
@@ -76,10 +76,15 @@ class Admitted:
         if action is None:
             raise NotAllowed(f"Nobody may ask for {name}.", why="It has no access rule.")
         project = await self._project(name, arguments)
+        if action is Action.ANSWER_ALERT and project == EVERY_PROJECT:
+            action = Action.ANSWER_SYSTEM_ALERT
         decision = self._decide(name, action, project)
         for said in (arguments[key] for key in _ALSO_NAMED if isinstance(arguments.get(key), str)):
             if decision.allowed:
                 decision = may(Action.SEE_TRANSCRIPTS, self._asker, _of_story(said))
+        for said in _needed(arguments, project):
+            if decision.allowed:  # what is needed is told of: its state, and that it is there at all
+                decision = may(Action.SEE_PROJECT, self._asker, said)
         if decision.allowed:
             return
         if self._denied is not None:
@@ -113,7 +118,16 @@ class Admitted:
             return _of_story(str(arguments["name"]))
         if isinstance(asked := arguments.get("approval_id"), str):
             return (await self._commands.approval(asked)).project
+        if isinstance(asked := arguments.get("alert_id"), str) and self._asker.levels != NOBODY:
+            return (await self._commands.alert(asked)).project or EVERY_PROJECT
         return project_of(arguments)
+
+
+def _needed(arguments: Mapping[str, Any], project: str) -> frozenset[str]:
+    """The other projects whose stories are to be waited for."""
+    needs = arguments.get("needs") or ()
+    named = (ids.project_of(each.strip().lower()) for each in needs if isinstance(each, str))
+    return frozenset(filter(None, named)) - {project}
 
 
 def _only(asker: Asker) -> frozenset[str]:

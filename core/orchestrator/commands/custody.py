@@ -12,7 +12,9 @@ from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.security_views import AuditEntry, AuditPage, AuditVerdict, BackupView, SecretView
 
 if TYPE_CHECKING:
+    from core.security.audit import AuditKind
     from core.security.secrets import SecretListed, Secrets
+    from core.store.audit import Entry
 
 _ACTOR = "cli"
 PAGE_ROWS = 2000
@@ -52,18 +54,9 @@ class Custody(Topic):
 
     async def audit_entries(self, limit: int, kind: str | None = None) -> tuple[AuditEntry, ...]:
         """The newest `limit`, oldest first."""
-        from core.security.audit import AuditKind
         from core.store.audit import entries
 
-        wanted = None
-        if kind is not None:
-            try:
-                wanted = AuditKind(kind.strip().lower())
-            except ValueError:
-                raise InvalidInput(
-                    f"There is no kind '{kind[:40]}' of audit rows.",
-                    hint=f"Possible: {', '.join(AuditKind)}.",
-                ) from None
+        wanted = _kind(kind)
 
         def look(conn: sqlite3.Connection) -> tuple[AuditEntry, ...]:
             after = 0
@@ -75,20 +68,20 @@ class Custody(Topic):
                 ).fetchone()
                 after = row[0] if row else 0
             found = entries(conn, after=after, limit=limit, kind=wanted)
-            return tuple(
-                AuditEntry(
-                    seq=each.seq,
-                    at=each.at,
-                    kind=each.kind,
-                    actor=each.actor,
-                    project=each.project,
-                    subject=each.subject,
-                    data=each.data,
-                )
-                for each in found
-            )
+            return tuple(map(_entry, found))
 
         return await self._store.read(look)
+
+    async def audit_latest(
+        self, *, before: int | None = None, limit: int, kind: str | None = None
+    ) -> tuple[AuditEntry, ...]:
+        """The newest first, of those before number `before`."""
+        from core.store.audit import latest
+
+        wanted = _kind(kind)
+        return await self._store.read(
+            lambda conn: tuple(map(_entry, latest(conn, before=before, limit=limit, kind=wanted)))
+        )
 
     async def audit_page(self, after: int) -> AuditPage:
         """Rows behind number `after`, as they are exported."""
@@ -161,3 +154,28 @@ class Custody(Topic):
             set_by=found.set_by,
             given_to=tuple(given),
         )
+
+
+def _kind(text: str | None) -> AuditKind | None:
+    from core.security.audit import AuditKind
+
+    if text is None:
+        return None
+    try:
+        return AuditKind(text.strip().lower())
+    except ValueError:
+        raise InvalidInput(
+            f"There is no kind '{text[:40]}' of audit rows.", hint=f"Possible: {', '.join(AuditKind)}."
+        ) from None
+
+
+def _entry(each: Entry) -> AuditEntry:
+    return AuditEntry(
+        seq=each.seq,
+        at=each.at,
+        kind=each.kind,
+        actor=each.actor,
+        project=each.project,
+        subject=each.subject,
+        data=each.data,
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import psutil
 
 from core.domain.approval import Approval
 from core.domain.event import Event
 from core.domain.project import Project
+from core.domain.story import StoryState
 from core.errors import NotFound
 from core.orchestrator import overview
 from core.orchestrator.commands.metrics import Figures
@@ -72,10 +73,33 @@ class Looking(Figures):
             lambda conn: overview.story_detail(conn, story_id.strip().lower(), self._why)
         )
 
-    async def stories(self, project: str | None = None) -> tuple[StoryView, ...]:
+    def story_in(self, conn: sqlite3.Connection, story_id: str) -> StoryDetail:
+        """Within a transaction of the caller's."""
+        return overview.story_detail(conn, story_id, self._why)
+
+    def project_in(self, conn: sqlite3.Connection, name: str) -> ProjectView:
+        """Likewise."""
+        return self._project_views(conn, (find(conn, name),))[0]
+
+    async def story_page(
+        self, project: str, *, states: Collection[StoryState] | None = None, after: int = 0, limit: int
+    ) -> tuple[StoryView, ...]:
+        """By number, those behind number `after`."""
+
+        def look(conn: sqlite3.Connection) -> tuple[StoryView, ...]:
+            found = stories.of_project(conn, find(conn, project).name, states=states)
+            rest = sorted((each for each in found if each.number > after), key=lambda each: each.number)
+            return overview.story_views(conn, rest[:limit], self._why)
+
+        return await self._store.read(look)
+
+    async def stories(self, project: str | None = None, *, at_work: bool = False) -> tuple[StoryView, ...]:
+        """`at_work`: only those whose cycle may run."""
+
         def look(conn: sqlite3.Connection) -> tuple[StoryView, ...]:
             name = find(conn, project).name if project else None
-            return overview.story_views(conn, stories.of_project(conn, name), self._why)
+            states = (StoryState.ACTIVE,) if at_work else None
+            return overview.story_views(conn, stories.of_project(conn, name, states=states), self._why)
 
         return await self._store.read(look)
 

@@ -13,6 +13,8 @@ from core.orchestrator.budget_views import total_of
 from core.security.access import EVERY_PROJECT
 
 if TYPE_CHECKING:
+    from core.domain.alert import Rule
+    from core.domain.trend import NeedsGraph
     from core.orchestrator.agent_desk import AgentView
     from core.orchestrator.budget_views import BudgetsView
     from core.orchestrator.resource_views import LockView, ResourcesView
@@ -99,9 +101,22 @@ def _agents(found: tuple[AgentView, ...], sees: Sees) -> tuple[AgentView, ...]:
     )
 
 
+def _needs_graph(found: NeedsGraph, sees: Sees) -> NeedsGraph:
+    seen = tuple(each for each in found.stories if sees(each.project))
+    ids = {each.id for each in seen}
+    return replace(
+        found, stories=seen, needs=tuple(each for each in found.needs if {each.story, each.needs} <= ids)
+    )
+
+
 def _insights(found: Any, sees: Sees) -> Any:
     """What all projects have in common names none of them."""
     return replace(found, projects=tuple(each for each in found.projects if sees(each.project)))
+
+
+def _alert_rules(found: tuple[Rule, ...], sees: Sees) -> tuple[Rule, ...]:
+    """Without those that name a project which is not seen."""
+    return tuple(each for each in found if "project" not in each.match or sees(each.match["project"]))
 
 
 def _views(found: Any, sees: Sees) -> Any:
@@ -125,8 +140,20 @@ _CUTS: Mapping[str, Callable[[Any, Sees], Any]] = MappingProxyType(
         "budgets": _budgets,
         "resources": _resources,
         "insights": _insights,
+        "cycle_times": lambda found, sees: replace(
+            found, stories=tuple(each for each in found.stories if sees(each.project))
+        ),
+        "use_history": lambda found, sees: replace(
+            found, projects=tuple(each for each in found.projects if sees(each.project))
+        ),
+        "spending_history": lambda found, sees: replace(
+            found, spent=tuple(each for each in found.spent if sees(each.project))
+        ),
+        "needs_graph": _needs_graph,
         "repositories": lambda found, sees: tuple(each for each in found if sees(each.link.project)),
         "agents": _agents,
+        "alerts": lambda found, sees: tuple(each for each in found if each.project and sees(each.project)),
+        "alert_rules": _alert_rules,
     }
 )
 FILTERED = frozenset(_CUTS) - {"session"}

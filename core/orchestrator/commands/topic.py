@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from core.domain.lifecycles import (
     WORKFLOW,
@@ -28,6 +30,7 @@ from core.orchestrator.views import (
     WorkerView,
 )
 from core.store import projects
+from core.store.bound import After, Before, BoundStore
 from core.store.database import Store
 from core.worker.contract import SuiteReport
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:  # it imports ciphers, which a command line that only looks do
     from core.security.vault import Vault
 
 TEXT_LIMIT = TEXT_CHARACTERS
+_FILE_LOOKS = 2  # at stories' files, at the same time
 
 
 class Engine(Protocol):
@@ -116,9 +120,16 @@ class Topic:
         self._isolation = isolation
         self._vault_of = vault
         self._github = github
+        self._file_looks = asyncio.Semaphore(_FILE_LOOKS)  # each is some runs of git
         self.discord_status = discord_status
         self.web_status: Callable[[], str] = lambda: ""
         self.webhook_counts: Callable[[], WebhookCounts | None] = lambda: None
+
+    def bound(self, *, before: Before | None = None, after: After | None = None) -> Self:
+        """For one command: its first transaction has these around its work."""
+        made = copy.copy(self)
+        made._store = cast(Store, BoundStore(self._store, before=before, after=after))
+        return made
 
     @property
     def _vault(self) -> Vault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -16,15 +17,18 @@ from core.orchestrator import overview
 from core.orchestrator.commands.secrets import redactor_of
 from core.orchestrator.commands.topic import Topic, find
 from core.orchestrator.overlaps import overlaps
-from core.orchestrator.views import CyclesView, RunView
+from core.orchestrator.views import ChangesView, CyclesView, RunView
 from core.store import cycles, events, merges, sprints, stories
 from core.store.database import Transaction
 from core.worker.contract import SuiteReport
+from core.worker.git import Repository
+from core.worker.unjudged import unjudged
 
 log = logging.getLogger(__name__)
 
 _REPORT = TypeAdapter(SuiteReport)
 _LOG_AT_MOST = 1000
+_DIFF_BYTES = 400_000
 
 
 class Watching(Topic):
@@ -66,6 +70,49 @@ class Watching(Topic):
                 hint="There is a transcript when its first turn has begun.",
             )
         return await asyncio.to_thread(lambda: read_transcript(path, redactor_of(self._registry)))
+
+    async def changes(self, story_id: str) -> ChangesView:
+        """What the last passed gate's commit changed since the story's base. Raises GitFailed where its
+        commits are gone."""
+        cycle = await self._store.read(lambda conn: cycles.get(conn, stories.get(conn, story_id).id))
+        if cycle is None or cycle.base_commit is None or cycle.head_commit is None:
+            base = None if cycle is None else cycle.base_commit
+            return ChangesView(story_id=story_id.strip().lower(), base=base, commit=None, text="")
+        repository = await Repository.open(await self._checkout(cycle.project))
+        text = await repository.diff(cycle.base_commit, cycle.head_commit, limit_bytes=_DIFF_BYTES)
+        return ChangesView(
+            story_id=cycle.story_id,
+            base=cycle.base_commit,
+            commit=cycle.head_commit,
+            text=await self._redacted(text),
+        )
+
+    async def changes_now(self, story_id: str) -> ChangesView | None:
+        """What its files hold now, committed or not, as a difference from the story's base. None
+        where nothing is at work or was left: no folder, or its cycle is over. Raises OrchardError when they
+        cannot be read in time."""
+        cycle = await self._store.read(lambda conn: cycles.get(conn, stories.get(conn, story_id).id))
+        if cycle is None or cycle.base_commit is None or cycle.state.phase is None:
+            return None
+        checkout = await self._checkout(cycle.project)
+        state_path = self._registry.configuration.state_path
+        async with self._file_looks:
+            found = await unjudged(checkout, state_path, cycle.project, cycle.story_id, cycle.base_commit)
+        if found is None:
+            return None
+        return ChangesView(
+            story_id=cycle.story_id,
+            base=cycle.base_commit,
+            commit=None,
+            text=await self._redacted(found.text),
+            left_out=tuple([await self._redacted(each) for each in found.left_out]),
+        )
+
+    async def _checkout(self, project: str) -> Path:
+        return (await self._store.read(lambda conn: find(conn, project))).path
+
+    async def _redacted(self, text: str) -> str:
+        return await asyncio.to_thread(lambda: redactor_of(self._registry).cut_text(text))
 
     async def run_tests(self, project: str, story_id: str | None = None, *, actor: str) -> RunView:
         """Runs the whole suite, of the main branch or of a story's folder as it is now. Judges nothing."""
