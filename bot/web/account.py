@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from bot.web.cookies import SESSION, set_cookie
-from bot.web.login import ACCOUNT, recovery_codes
+from bot.web.login import recovery_codes
 from bot.web.page import go, page
 from bot.web.problem import problem_of
 from bot.web.visitors import Asks, Visitor, client_of, form_of, give_cookie, house_of
@@ -17,6 +17,7 @@ from core.security.access import Action, Scope
 from core.security.logins import NotLoggedIn
 
 router = APIRouter(include_in_schema=False)
+ACCOUNT = "/account"
 OwnLogin = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_LOGIN))]
 OwnTokens = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_TOKENS))]
 
@@ -26,11 +27,6 @@ _SCOPES = (
     (Scope.DECIDE, "questions, reviews, budgets"),
     (Scope.MANAGE, "projects and their order"),
 )
-
-
-@router.get("/")
-async def begin(_: OwnLogin) -> Response:
-    return go(ACCOUNT)
 
 
 @router.get(ACCOUNT)

@@ -1,4 +1,4 @@
-"""The application: every route, and what becomes of errors. The dashboard's pages join it here."""
+"""The application: every route, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from bot.web import account, api_custody, api_own, api_people, api_projects, login, webhooks
-from bot.web.api_own import API
+from bot.web import account, entering, guild_files, login, metrics, webhooks
+from bot.web.api import ROUTERS
+from bot.web.api.description import Description
+from bot.web.api.route import API
+from bot.web.dashboard import door as dashboard
+from bot.web.dashboard.door import Door
+from bot.web.feed import door as feed
+from bot.web.feed.hub import Hub
 from bot.web.guard import STATIC
 from bot.web.house import House
 from bot.web.page import go, problem_page, static_files, wants_page
 from bot.web.problem import Problem, fault, problem_of
-from bot.web.visitors import Asks, Unfinished
+from bot.web.visitors import Unfinished
 from core.errors import OrchardError
 from core.ids import new_id
-from core.security.access import Action
 from core.security.logins import NotLoggedIn
 
 log = logging.getLogger(__name__)
@@ -32,10 +37,16 @@ WITHOUT_ACTION = {
     "/login/code": "half of logging in",
     "/login/enrol": "likewise, where a second factor is required",
     "/login/enrol/confirm": "likewise",
+    entering.ENTER: "shows itself by a one-time link",
     "/logout": "whoever has a session may end it",
     STATIC + "orchard.css": "the login page's",
     STATIC + "orchard.svg": "likewise",
+    STATIC + "dashboard.css": "the dashboard's, the same for everybody",
+    STATIC + "dashboard.js": "likewise",
+    STATIC + "guild.css": "likewise",
     webhooks.PATH: "GitHub's, which shows itself by its signature",
+    **dashboard.WITHOUT_ACTION,
+    **metrics.WITHOUT_ACTION,
     API + "/whoami": "of whoever shows a session or a token, whatever their level",
 }
 
@@ -53,12 +64,19 @@ def build_application(house: House) -> FastAPI:
     )
     app.state.house = house
     app.router.routes.append(webhooks.ROUTE)  # the first to be looked at: these come in crowds
-    for each in (api_own, api_people, api_custody, api_projects):
-        app.include_router(each.router)
-    app.include_router(api_projects.status_router)
+    runtime = house.runtime
+    app.state.feed = Hub(runtime.store, runtime.bus, runtime.monitoring.readings, runtime.clock)
+    app.router.routes.extend(feed.routes(app.state.feed))
+    for each in ROUTERS:
+        app.include_router(each)
+    app.include_router(metrics.router)
     app.include_router(login.router)
     app.include_router(account.router)
-    app.include_router(_description(app))
+    app.include_router(entering.router)
+    app.include_router(guild_files.router)
+    app.state.door = Door(house)
+    app.include_router(app.state.door.router())
+    app.include_router(Description(app).router())
     for name, (body, kind) in static_files().items():
         app.add_api_route(STATIC + name, _file(body, kind), include_in_schema=False, methods=["GET", "HEAD"])
     app.add_api_route("/health", _health, include_in_schema=False)
@@ -67,16 +85,6 @@ def build_application(house: House) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _fault)
     return app
-
-
-def _description(app: FastAPI) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    @router.get(f"{API}/openapi.json", dependencies=[Depends(Asks(Action.SEE_SYSTEM, from_here=True))])
-    async def describe() -> JSONResponse:
-        return JSONResponse(app.openapi())
-
-    return router
 
 
 def _file(body: bytes, kind: str) -> Callable[[], Response]:
@@ -134,7 +142,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     words = {404: ("not_found", "There is nothing here."), 405: ("not_allowed", "This is not possible here.")}
     slug, message = words.get(error.status_code, ("bad_request", "The request cannot be answered."))
     problem = Problem(
-        status=error.status_code, slug=slug, message=message, hint=f"{API}/openapi.json says what there is."
+        status=error.status_code,
+        slug=slug,
+        message=message,
+        hint=f"{API}/openapi.json says what there is.",
+        headers=error.headers or {},
     )
     return _said(request, problem)
 

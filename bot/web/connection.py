@@ -1,7 +1,8 @@
 """A connection whose requests have to come in time: uvicorn's own, with a bound for a request's head.
 
 uvicorn waits for ever for a head of which something has come (the Slowloris attack). Bodies have a bound of
-their own (`body`), and connections on which nothing comes, uvicorn's.
+their own (`body`), and connections on which nothing comes, uvicorn's. Of those that wait for a head only so
+many are kept: who means it sends one at once, and is not kept out by thousands that do not.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+MOST_WAITING = 500
+
 
 def timed(seconds: float) -> type[H11Protocol]:
     """The protocol's class; a head that is not whole within `seconds` ends its connection."""
+    waiting: dict[Timed, None] = {}  # the longest first
 
     class Timed(H11Protocol):
         _head: asyncio.TimerHandle | None = None
@@ -44,15 +48,19 @@ def timed(seconds: float) -> type[H11Protocol]:
 
         def _expect_head(self) -> None:
             if self._head is None:
-                self._head = self.loop.call_later(seconds, self._too_late)
+                self._head = self.loop.call_later(seconds, self.give_up)
+                waiting[self] = None
+                if len(waiting) > MOST_WAITING:
+                    next(iter(waiting)).give_up()
 
         def _head_came(self) -> None:
             if self._head is not None:
                 self._head.cancel()
                 self._head = None
+                waiting.pop(self, None)
 
-        def _too_late(self) -> None:
-            self._head = None
+        def give_up(self) -> None:
+            self._head_came()
             self.transport.abort()
 
     return Timed

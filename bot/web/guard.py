@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bot.web.body import Gone, Unfit, busy, drain, read_body, replay
 from bot.web.problem import Problem, fault, problem_of
 from bot.web.site import SAFE_METHODS, Request, Site
+from bot.web.sockets import refuse_socket
 from core.clock import Clock
 from core.ids import new_id
 from core.security.rate_limit import RateLimits, TooManyTries
@@ -39,6 +40,7 @@ _HEADERS: Mapping[str, str] = {
 }
 _STRICT_TRANSPORT = "max-age=31536000"
 STATIC = "/static/"
+_UNCOUNTED = (STATIC, "/_nicegui/")  # a page asks for many of these at once; they come out of memory
 MAX_HEAD = 32 * 1024  # bytes of a request's first line and headers
 _SMALL_BODY = 64 * 1024  # bytes
 _LARGE_AT_ONCE = 16  # bodies that may be larger
@@ -103,7 +105,10 @@ class Guard:
         answer = _Answer(self._site, scope, receive, send)
         try:
             if (refused := self._refused(scope, asked)) is not None:
-                await answer.refuse(refused)
+                if scope["type"] == "websocket":
+                    await refuse_socket(refused, send)
+                else:
+                    await answer.refuse(refused)
             elif scope["type"] == "websocket":
                 await self._app(scope, receive, send)
             elif (path := self._signed_path(scope, asked)) is not None:
@@ -154,7 +159,7 @@ class Guard:
                 "Its Origin is not Orchard's, or it says none.",
                 "Use Orchard's own pages, or a token in the header Authorization.",
             )
-        if not scope["path"].startswith(STATIC):
+        if not scope["path"].startswith(_UNCOUNTED):
             return _called(self._calls, scope["state"]["client"], self._clock.monotonic())
         return None
 

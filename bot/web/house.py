@@ -6,13 +6,16 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from bot.web.once import OnceKeeper
 from bot.web.site import Site
 from bot.web.webhooks import Webhooks, limits
 from config.web_settings import WebSettings
 from core.github.webhooks.deliveries import Deliveries
 from core.github.webhooks.signers import Signers
 from core.runtime import Runtime
+from core.security.entry_links import EntryLinks
 from core.security.keys import Purpose
 from core.security.logins import LoginRules, Logins
 from core.security.passwords import Passwords
@@ -22,6 +25,9 @@ from core.security.secrets import Secrets
 from core.security.tokens import ApiTokens
 from core.security.users import Users
 from core.security.witness import audited
+
+if TYPE_CHECKING:
+    from bot.localguild.people import Link
 
 
 class Forms:
@@ -45,6 +51,7 @@ class House:
     runtime: Runtime
     site: Site
     logins: Logins
+    entries: EntryLinks
     second_factor: SecondFactor
     users: Users
     tokens: ApiTokens
@@ -52,10 +59,12 @@ class House:
     tries: RateLimits  # passwords, codes and wrong tokens of an address
     calls: RateLimits  # everything of an address, a user, a token
     webhooks: Webhooks
+    once: OnceKeeper
+    guild: Link | None = None  # a Discord on this machine that the dashboard shows
     forms: Forms = field(default_factory=Forms)
 
 
-def build_house(runtime: Runtime, settings: WebSettings) -> House:
+def build_house(runtime: Runtime, settings: WebSettings, guild: Link | None = None) -> House:
     store, clock, vault = runtime.store, runtime.clock, runtime.vault
     security = runtime.configuration().settings.global_.security
     witness, passwords = audited(vault.auditor), Passwords()
@@ -65,16 +74,19 @@ def build_house(runtime: Runtime, settings: WebSettings) -> House:
         second_factor_required=security.require_2fa,
     )
     kept = Secrets(store, vault.key, vault.auditor)
+    logins = Logins(store, clock, passwords, second_factor, rules, witness)
     return House(
         runtime=runtime,
         site=site_of(settings),
-        logins=Logins(store, clock, passwords, second_factor, rules, witness),
+        logins=logins,
+        entries=EntryLinks(store, clock, logins, witness),
         second_factor=second_factor,
         users=Users(store, passwords, witness),
         tokens=ApiTokens(store, clock, witness),
         secrets=kept,
         tries=RateLimits(_a_minute(settings.logins_per_minute)),
         calls=RateLimits(_a_minute(settings.calls_per_minute)),
+        once=OnceKeeper(store, vault.key),
         webhooks=Webhooks(
             store,
             clock,
@@ -83,6 +95,7 @@ def build_house(runtime: Runtime, settings: WebSettings) -> House:
             Deliveries(store, runtime.nudge_github),
             limits(runtime.configuration().settings.global_.github.webhooks_per_minute),
         ),
+        guild=guild,
     )
 
 

@@ -25,7 +25,7 @@ from core.security.logins import Missing, NotLoggedIn, Opened
 from core.store import users
 
 router = APIRouter(include_in_schema=False)
-ACCOUNT = "/account"
+DASHBOARD = "/"
 
 
 @router.get("/login")
@@ -196,7 +196,7 @@ def _opened(request: Request, opened: Opened) -> Response:
 
 def next_page(missing: Missing) -> str:
     """Where somebody goes on whose password was right."""
-    return {Missing.SECOND_FACTOR: "/login/code", Missing.ENROLMENT: "/login/enrol"}.get(missing, ACCOUNT)
+    return {Missing.SECOND_FACTOR: "/login/code", Missing.ENROLMENT: "/login/enrol"}.get(missing, DASHBOARD)
 
 
 def _about(nonce: str) -> str:

@@ -15,9 +15,13 @@ from markupsafe import Markup
 from bot.web.problem import Problem
 
 _HERE = Path(__file__).parent
-_KINDS = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 # Exactly these are served, out of memory: no path of a request ever reaches the disk.
-STATIC_FILES = ("orchard.css", "orchard.svg")
+STATIC_FILES = ("orchard.css", "orchard.svg", "dashboard.css", "dashboard.js", "guild.css")
 
 
 def _day(at: datetime) -> str:

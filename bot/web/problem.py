@@ -19,6 +19,23 @@ from core.security.logins import NotLoggedIn
 from core.security.rate_limit import TooManyTries
 from core.security.tokens import BadToken
 
+
+class Changed(LostRace):
+    """What is there is not what the caller saw (If-Match)."""
+
+    slug = "changed"
+
+
+class KeyReused(InvalidInput):
+    """An Idempotency-Key that came with another request before."""
+
+    slug = "key_reused"
+
+
+class StillAnswering(LostRace):
+    slug = "still_answering"
+
+
 # The first that fits.
 _STATUS: tuple[tuple[type[OrchardError], int], ...] = (
     (NotLoggedIn, 401),
@@ -26,7 +43,9 @@ _STATUS: tuple[tuple[type[OrchardError], int], ...] = (
     (TooManyTries, 429),
     (NotAllowed, 403),
     (NotFound, 404),
+    (KeyReused, 422),
     (InvalidInput, 400),
+    (Changed, 412),
     (InvalidTransition, 409),
     (LostRace, 409),
     (Unavailable, 503),

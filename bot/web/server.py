@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,15 +21,22 @@ from bot.web.application import build_application
 from bot.web.connection import timed
 from bot.web.guard import MAX_HEAD, Guard, SignedPath
 from bot.web.house import build_house
+from bot.web.metrics import FeedProbe
+from bot.web.sockets import Socket
 from config.fields import is_own_machine
 from config.web_settings import WebSettings
+from core.background import running
 from core.errors import OrchardError, Unavailable
 from core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from bot.localguild.people import Link
 
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 15  # an open connection on which nothing is asked
 _GRACE_SECONDS = 3  # for answers that are under way at the end
 _MOST_CONNECTIONS = 2000
+_FILES = 4 * _MOST_CONNECTIONS
 _SOCKET_MESSAGE = 64 * 1024  # bytes
 
 
@@ -62,13 +71,15 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Served]:
-    """While the block runs. Raises Unavailable when it cannot be."""
+async def served(runtime: Runtime, settings: WebSettings, guild: Link | None = None) -> AsyncIterator[Served]:
+    """While the block runs. `guild`: a local one, to be shown. Raises Unavailable when it cannot be."""
+    _open_more()
     listening = await asyncio.to_thread(_listen, settings.host, settings.port)
     try:
         context = _tls(settings, runtime.configuration().root)
-        house = build_house(runtime, settings)
+        house = build_house(runtime, settings, guild)
         app = build_application(house)
+        runtime.monitoring.add(FeedProbe(app.state.feed))
         runtime.commands.webhook_counts = lambda: house.webhooks.counts
         hooks = SignedPath(
             max_body=runtime.configuration().settings.global_.github.webhook_max_body_kb * 1024,
@@ -96,18 +107,29 @@ async def served(runtime: Runtime, settings: WebSettings) -> AsyncIterator[Serve
                 raise Unavailable("The web server did not start.")
             await asyncio.sleep(0.01)
         port = int(listening.getsockname()[1])
-        yield Served(address=_address(settings, port), port=port, application=app)
+        async with running(app.state.feed.run(), "the feed", vital=False):
+            yield Served(address=_address(settings, port), port=port, application=app)
     finally:
         server.end()
         with contextlib.suppress(OrchardError):
             await task
+        await app.state.door.close()
+
+
+def _open_more() -> None:
+    """Room for as many connections as are served, beside what else is open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _configuration(guard: Guard, settings: WebSettings, context: ssl.SSLContext | None) -> uvicorn.Config:
     config = uvicorn.Config(
         guard,
         http=timed(settings.request_seconds),
-        ws="websockets-sansio",
+        ws=Socket,
+        ws_per_message_deflate=False,  # a thousand times the same text, and a way to send little that is much
         ws_max_size=_SOCKET_MESSAGE,
         lifespan="off",
         log_config=None,

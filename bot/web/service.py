@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import OrchardError
 from core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from bot.localguild.people import Link
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +24,9 @@ SWITCHED_OFF = "switched off"
 class WebService:
     """`status`: the address, or why there is none."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, guild: Link | None = None) -> None:
         self._runtime = runtime
+        self._guild = guild
         self.status = "starting"
         self.ready = asyncio.Event()  # it serves, or cannot
         self.application: Any = None
@@ -32,7 +36,7 @@ class WebService:
         settings = self._runtime.configuration().settings.global_.web
         try:
             server = await asyncio.to_thread(importlib.import_module, "bot.web.server")
-            async with server.served(self._runtime, settings) as served:
+            async with server.served(self._runtime, settings, self._guild) as served:
                 self.status, self.application = served.address, served.application
                 self.ready.set()
                 log.info("the web server listens: %s", served.address)

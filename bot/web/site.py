@@ -74,7 +74,9 @@ class Site:
         said = asked.headers.keys() & {"origin", "sec-fetch-site"}
         by_token = "authorization" in asked.headers and "cookie" not in asked.headers
         if asked.is_websocket:
-            return "origin" in said or by_token
+            # Browsers always say an Origin here (RFC 6455, 4.1): without one, and without a cookie, it is a
+            # program that asks for itself.
+            return "origin" in said or "cookie" not in asked.headers
         return bool(said) or by_token
 
     def may_read(self, asked: Request) -> bool:

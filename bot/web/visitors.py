@@ -13,12 +13,14 @@ from fastapi import Request
 
 from bot.web.cookies import SESSION, name_of, set_cookie
 from bot.web.house import House
+from bot.web.once import HEADER
 from bot.web.site import SAFE_METHODS
-from core.domain.access import AccessLevel
+from core.domain.access import AccessLevel, Standing
 from core.errors import InvalidInput, NotAllowed
 from core.security.access import RULES, Action, Asker, Face, Levels, Scope, Seat, may
 from core.security.logins import Missing, NotLoggedIn, Session
 from core.security.tokens import BadToken
+from core.store import users
 
 _MOST_FIELDS = 40
 _TOKEN_HEADER = "x-csrf-token"  # noqa: S105
@@ -48,12 +50,23 @@ class Visitor:
     def sees(self, project: str) -> bool:
         return may(Action.SEE_PROJECT, self.asker, project).allowed
 
+    def standing(self, project: str, person: str) -> Standing:
+        """By the rights that they have now. `person`: their account of Discord (`person_of`)."""
+        return Standing(level=self.asker.levels.within(project) or AccessLevel.VIEWER, person=person)
+
     @property
     def own(self) -> Session:
         """Raises NotAllowed where there is none."""
         if self.session is None:
             raise NotAllowed("This needs a session.", why="A token has none.", hint="Log in at /login.")
         return self.session
+
+
+async def person_of(house: House, visitor: Visitor) -> str:
+    """Their account of Discord, since a question may be for a person of there; "" without one."""
+    user_id = visitor.asker.user_id or ""
+    people = await house.runtime.store.read(lambda conn: users.people_of(conn, user_id))
+    return people[0] if people else ""
 
 
 def house_of(request: Request) -> House:
@@ -78,7 +91,7 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of a posted form; of one that stands twice, the last. Raises InvalidInput."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise InvalidInput("This is no form.", hint="Use the page, or the API under /api/v1.")
+        raise InvalidInput("This is no form.", hint="Use the page, or the API under /api.")
     try:
         text = (await request.body()).decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
@@ -137,7 +150,7 @@ async def _form_token(request: Request) -> str:
         raise NotAllowed(
             "The request shows no form token.",
             why="A session's cookie alone changes nothing through the API.",
-            hint=f"Send {_TOKEN_HEADER} with what /api/v1/whoami says as csrf, or use a token.",
+            hint=f"Send {_TOKEN_HEADER} with what /api/whoami says as csrf, or use a token.",
         )
     return (await form_of(request)).get("csrf", "")
 
@@ -176,6 +189,8 @@ class Asks:
         visitor = await visitor_of(request)
         if not self._each:
             await self._admit(house_of(request), visitor, request.path_params.get("project"))
+        if request.method == "POST" and HEADER in request.headers and request.url.path.startswith("/api/"):
+            request.state.once = await house_of(request).once.begin(request, visitor.asker.name)
         return visitor
 
     async def _admit(self, house: House, visitor: Visitor, named: str | None) -> None:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from pydantic_core import to_jsonable_python
 
-from bot.web.api_own import API, Body
+from bot.web.api.paging import LINK, Paged
+from bot.web.api.route import Body
+from bot.web.api.route import router as api_router
 from bot.web.house import House
 from bot.web.visitors import Asks, Visitor, house_of
 from core.domain.project import Project
@@ -22,7 +24,7 @@ from core.security.access import Action
 from core.security.secrets import SecretListed
 from core.store import projects
 
-router = APIRouter(prefix=API, tags=["custody"])
+router = api_router("custody")
 SeesSecretNames = Annotated[Visitor, Depends(Asks(Action.SEE_SECRET_NAMES))]
 SetsSecret = Annotated[Visitor, Depends(Asks(Action.SET_SECRET))]
 SeesAudit = Annotated[Visitor, Depends(Asks(Action.SEE_AUDIT))]
@@ -38,7 +40,7 @@ class SecretSeen(BaseModel):
 
 
 class NewSecret(Body):
-    value: str
+    value: Annotated[str, Field(max_length=100_000)]
 
 
 class Verdict(BaseModel):
@@ -73,6 +75,38 @@ async def remove_secret(request: Request, visitor: SetsSecret, project: str, nam
     return Response(status_code=204)
 
 
+class AuditRow(BaseModel):
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    project: str | None
+    subject: str
+    data: dict[str, Any]
+
+
+@router.get("/audit", description=f"The newest first. {LINK}")
+async def audit(
+    request: Request, _: SeesAudit, page: Paged, kind: Annotated[str | None, Query(max_length=100)] = None
+) -> list[AuditRow]:
+    found = await house_of(request).runtime.commands.audit_latest(
+        before=page.number(), limit=page.limit + 1, kind=kind
+    )
+    rows = [
+        AuditRow(
+            seq=one.seq,
+            at=one.at,
+            kind=one.kind,
+            actor=one.actor,
+            project=one.project,
+            subject=one.subject,
+            data=dict(one.data),
+        )
+        for one in found
+    ]
+    return page.shown(rows, lambda row: str(row.seq))
+
+
 @router.get("/audit/verify")
 async def verify_audit(request: Request, _: SeesAudit) -> Verdict:
     """Whether a row was altered, is missing or out of order."""
@@ -96,7 +130,12 @@ async def export_audit(request: Request, visitor: SeesAudit) -> Response:
 
 
 @router.get("/projects/{project}/isolation")
-async def isolation(request: Request, _: TestsIsolation, project: str, role: str = "code") -> dict[str, Any]:
+async def isolation(
+    request: Request,
+    _: TestsIsolation,
+    project: str,
+    role: Annotated[str, Query(max_length=100)] = "code",
+) -> dict[str, Any]:
     """How an agent in the role would be started: its command, mounts, doors, allow-list and limits."""
     from core.doctor.isolation import Reviewer
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
-from bot.web.api_own import API, Body
+from bot.web.api.paging import LINK, Paged
+from bot.web.api.route import Body, kept
+from bot.web.api.route import router as api_router
 from bot.web.visitors import Asks, Visitor, house_of
 from core.domain.access import AccessLevel
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 from core.security.access import Action
 from core.store.users import User
 
-router = APIRouter(prefix=API, tags=["people"])
+router = api_router("people")
 SeesUsers = Annotated[Visitor, Depends(Asks(Action.SEE_USERS))]
 CreatesUser = Annotated[Visitor, Depends(Asks(Action.CREATE_USER))]
 SetsLevel = Annotated[Visitor, Depends(Asks(Action.SET_LEVEL))]
@@ -41,15 +43,33 @@ class NewLevel(Body):
     level: str | None = Field(description="viewer, contributor, maintainer, admin or owner; null: none.")
 
 
-@router.get("/users")
-async def users(request: Request, visitor: SeesUsers) -> list[UserSeen]:
-    return [_seen(one) for one in await house_of(request).users.every(visitor.asker)]
+@router.get("/users", description=f"By name. {LINK}")
+async def users(request: Request, visitor: SeesUsers, page: Paged) -> list[UserSeen]:
+    found = await house_of(request).users.every(visitor.asker)
+    return page.cut(
+        (_seen(one) for one in sorted(found, key=lambda one: one.username)), lambda one: one.username
+    )
+
+
+@router.get("/users/{username}")
+async def user(request: Request, visitor: SeesUsers, username: str) -> UserSeen:
+    found = await house_of(request).users.every(visitor.asker)
+    wanted = username.strip().lower()
+    for one in found:
+        if one.username == wanted:
+            return _seen(one)
+    raise NotFound(f"There is no user '{username[:80]}'.", hint="GET /api/users lists them.")
 
 
 @router.post("/users", status_code=201)
 async def create_user(request: Request, visitor: CreatesUser, wanted: NewUser) -> UserSeen:
     made = await house_of(request).users.create_user(
-        wanted.username, wanted.email, wanted.password, _level(wanted.level), visitor.asker
+        wanted.username,
+        wanted.email,
+        wanted.password,
+        _level(wanted.level),
+        visitor.asker,
+        also=kept(request, 201, lambda _, made: _seen(made)),
     )
     return _seen(made)
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, Field
 
+from bot.web.api.route import Body, kept
+from bot.web.api.route import router as api_router
 from bot.web.visitors import Asks, Visitor, house_of, visitor_of
 from core.security.access import Action, Scope
 from core.store.api_tokens import ApiToken
 
-API = "/api/v1"
-router = APIRouter(prefix=API, tags=["own"])
+router = api_router("own")
 OwnLogin = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_LOGIN))]
 OwnTokens = Annotated[Visitor, Depends(Asks(Action.MANAGE_OWN_TOKENS))]
-
-
-class Body(BaseModel):
-    """What is sent: nothing unknown, nothing bent into shape."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Me(BaseModel):
@@ -47,7 +42,7 @@ class NewToken(Body):
     name: str
     scopes: list[str]
     days: int = 90
-    projects: list[str] = []
+    projects: list[str] = Field(default=[], max_length=200)
 
 
 class TokenSeen(BaseModel):
@@ -125,14 +120,19 @@ async def make_token(request: Request, visitor: OwnTokens, wanted: NewToken) -> 
         days=wanted.days,
         only=[one.strip().lower() for one in wanted.projects],
         by=visitor.asker,
+        also=kept(request, 201, lambda _, made: _made(*made)),
     )
-    return TokenMade(token=text, **_seen(made).model_dump())
+    return _made(text, made)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 async def revoke_token(request: Request, visitor: OwnTokens, token_id: str) -> Response:
     await house_of(request).tokens.revoke(token_id, visitor.asker)
     return Response(status_code=204)
+
+
+def _made(text: str, made: ApiToken) -> TokenMade:
+    return TokenMade(token=text, **_seen(made).model_dump())
 
 
 def _seen(one: ApiToken) -> TokenSeen:

@@ -1,0 +1,1 @@
+"""The dashboard: pages that stay open and follow what happens (NiceGUI)."""

@@ -1,0 +1,1 @@
+"""The local guild to look at: what is in it, and what somebody types there."""
