@@ -46,12 +46,16 @@ _ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.SEE_RESOURCES, ("resource_status", "why", control("why"))),
     (Action.SEE_AGENTS, ("agents",)),
     (Action.SEE_INSIGHTS, ("insights",)),
-    (Action.SEE_BUDGETS, ("budget", "budget show")),
+    (Action.SEE_BUDGETS, ("budget", "budget show", "chart cost")),
+    (Action.SEE_PROJECT, ("chart", "chart burndown", "chart cycle_time", "chart dependencies")),
+    (Action.SEE_RESOURCES, ("chart resources",)),
     (Action.SEE_TRANSCRIPTS, ("session", "session list", "session show", "session search")),
     (Action.SEE_PROJECT, ("project_list", "project_status", "backlog", "backlog view", "sprint")),
     (Action.SEE_PROJECT, ("sprint status", "sprint burndown", "sprint review", "sprint history", "state")),
     (Action.SEE_PROJECT, ("tdd", "tdd status", "tdd logs", "tdd overview", "story", "story show")),
     (Action.SEE_PROJECT, ("github", "github status", "github notes")),
+    (Action.SEE_ALERTS, ("alerts", control("alert"))),
+    (Action.ANSWER_ALERT, tuple(map(control, ("acknowledge", "silence", "unsilence")))),
     (Action.SYNC_REPOSITORY, ("github sync",)),
     (Action.LINK_REPOSITORY, ("github link", "github unlink")),
     (Action.SEE_PROJECT, tuple(map(control, ("state", "proposals", "pick")))),
@@ -61,6 +65,8 @@ _ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
     (Action.DISCOVER_PROJECTS, ("project_discover",)),  # reads folders of the machine
     (Action.OPTIMIZE_RESOURCES, ("resource_optimize", control("optimize"))),
     (Action.RUN_PROJECT, ("project_start", "project_stop", "project_pause", "project_resume")),
+    (Action.RUN_PROJECT, ("project_maintain",)),
+    (Action.ARCHIVE_PROJECT, ("project_archive", "project_reopen", control("archive"))),
     (Action.LINK_SESSIONS, ("session fork", "session link", "session unlink")),
     (Action.PLAN_EPIC, ("epic", control("revise"))),
     (Action.APPROVE_STORIES, ("approve", control("accept"), control("accept_all"))),
@@ -83,6 +89,10 @@ ACTIONS: Mapping[str, Action] = {
     LINK: Action.LINK_OWN_ACCOUNT,
 }
 """One entry a command, and one a button or form (see `control`). None is an operator's."""
+
+PRIVATE = frozenset(map(control, ("acknowledge", "silence", "unsilence")))
+"""What somebody may press in a message to them alone, as the user that they are linked with: no role of the
+server counts there."""
 
 # What a level is in Discord: see `standing`.
 LEVEL_WORDS = {
@@ -147,9 +157,10 @@ def require(
 ) -> None:
     """Returns when `person` may run `command` in all of `projects`, else raises NotAllowed with the way to
     get the right."""
-    if person.guild_id is None:
+    privately = person.guild_id is None
+    if privately and (linked is None or command not in PRIVATE):
         raise NotAllowed("I do not take commands in private messages.", hint="Use them in the server.")
-    if policy.guild_id is None or person.guild_id != policy.guild_id:
+    if not privately and (policy.guild_id is None or person.guild_id != policy.guild_id):
         raise NotAllowed(
             "This Orchard does not serve this server.",
             why="It is bound to one server.",
@@ -208,7 +219,9 @@ def standing(
 
 
 def _level(policy: AccessPolicy, person: Person) -> AccessLevel | None:
-    """In the server, by what is no role with a level."""
+    """In the server, by what is no role with a level; outside of it, nothing."""
+    if person.guild_id is None:
+        return None
     if person.owns_guild:
         return AccessLevel.OWNER
     if person.manages_guild:

@@ -15,6 +15,10 @@
 | `optimize` | strategy, or `-` | shares resources anew, should this strategy still be the configured one |
 | `steer`, `hand_back`, `fix` | story id | the same, with words, by a form |
 | `raise`, `raise_by` | see `cogs.raises` | more for a budget: half of it, or by a form |
+| `acknowledge`, `unsilence` | alert id | what they say |
+| `silence` | alert id, `:`, `hour` or `tomorrow` | nobody is told of it until then |
+| `alert` | `*` | (a select) shows the chosen alert |
+| `archive` | project | archives it |
 | `state` | `commands`, `diagram` or `project`, `:`, project | another look at a project's state |
 """
 
@@ -61,6 +65,11 @@ def proposal_buttons(story_id: str) -> tuple[Button, ...]:
 def why_button(story_id: str) -> Button:
     """Under a story that waits for room."""
     return Button(label="Why?", verb="why", target=story_id)
+
+
+def archive_button(project: str) -> Button:
+    """Under the question whether a project is to be archived."""
+    return Button(label=f"Archive {project}", verb="archive", target=project, look=Look.BAD)
 
 
 def story_buttons(story_id: str, status: StoryStatus) -> tuple[Button, ...]:

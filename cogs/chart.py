@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cogs.graph import GraphChart
+from cogs.trend import CostChart, CycleTimeChart, UseChart
 from core.domain.lifecycles import WorkflowState
 from core.orchestrator.resource_views import ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.views import Burndown
@@ -68,7 +70,7 @@ class SharesChart:
     panels: tuple[Panel, ...]
 
 
-Chart = BurndownChart | StateChart | SharesChart
+Chart = BurndownChart | StateChart | SharesChart | CycleTimeChart | UseChart | CostChart | GraphChart
 
 
 class Draw(Protocol):

@@ -63,6 +63,37 @@ class Projects(commands.Cog):
     async def project_resume(self, ctx: Context, project: str | None = None) -> None:
         await self._start(ctx, project)
 
+    @hybrid.command("Suspend a project while something outside is mended")
+    @hybrid.options(project=PROJECT)
+    async def project_maintain(self, ctx: Context, project: str | None = None) -> None:
+        async def maintain() -> Message:
+            name = self._desk.project(ctx, project)
+            return render.project_moved(
+                await self._desk.commands.maintain_project(name, actor=actor(ctx.author))
+            )
+
+        await answer(ctx, maintain(), slow=True)
+
+    @hybrid.command("Put a project away, with a file of all that is known of it; asks first")
+    @hybrid.options(project=PROJECT)
+    async def project_archive(self, ctx: Context, project: str | None = None) -> None:
+        async def ask() -> Message:
+            view = await self._desk.commands.project(self._desk.project(ctx, project))
+            return render.archive_asked(view)
+
+        await answer(ctx, ask())
+
+    @hybrid.command("Bring an archived project back, with all its history")
+    @hybrid.options(project=PROJECT)
+    async def project_reopen(self, ctx: Context, project: str | None = None) -> None:
+        async def reopen() -> Message:
+            name = self._desk.project(ctx, project)
+            return render.project_moved(
+                await self._desk.commands.reopen_project(name, actor=actor(ctx.author))
+            )
+
+        await answer(ctx, reopen())
+
     @hybrid.command("Everything of one project at one glance")
     @hybrid.options(project=PROJECT)
     async def project_status(self, ctx: Context, project: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cogs.buttons import archive_button
 from cogs.chart import NAME
 from cogs.figures import with_figures
 from cogs.message import Attachment, Button, Card, Field, Look, Message, Tone, paginate
@@ -12,8 +13,9 @@ from core.domain.github import Address
 from core.domain.lifecycles import WORKFLOW, ProjectStatus, WorkflowCommand, WorkflowState
 from core.domain.project import Project
 from core.domain.story import Sprint, Story, StoryStatus
-from core.errors import OrchardError
+from core.errors import InvalidTransition, OrchardError
 from core.orchestrator.views import (
+    ArchiveView,
     ProjectView,
     Registration,
     SprintView,
@@ -136,6 +138,33 @@ def project_registered(registration: Registration) -> Message:
 def project_moved(project: Project) -> Message:
     return done(
         f"{code(project.name)} is {project.status}", f"{PROJECT_SIGNS[project.status]} {_next(project)}"
+    )
+
+
+def archive_asked(view: ProjectView) -> Message:
+    """The question before it. Raises InvalidTransition for one that is archived."""
+    name, status = view.project.name, view.project.status
+    if status is ProjectStatus.ARCHIVED:
+        raise InvalidTransition(
+            f"{name} is archived already.", hint=f"/project_reopen {name} brings it back."
+        )
+    works = [f"{view.running} running"] if view.running else []
+    works += [f"{view.waiting} waiting"] if view.waiting else []
+    lines = [
+        "Its agents are stopped, and its questions are withdrawn.",
+        "What Orchard knows of it is written to a file on its machine. Its checkout stays as it is.",
+        "`/project_reopen` brings it back, with all its history.",
+        *([f"Stories: {', '.join(works)}."] if works else []),
+    ]
+    card = Card(title=cut(f"Archive {name}?", 250), body="\n".join(lines), tone=Tone.ASK)
+    return Message(cards=(card,), buttons=(archive_button(name),))
+
+
+def project_archived(made: ArchiveView) -> Message:
+    return done(
+        f"{code(made.project.name)} is {made.project.status}",
+        f"{PROJECT_SIGNS[made.project.status]} What Orchard knew of it: {code(made.path, 300)}, "
+        f"{made.rows:,} rows.\n`/project_reopen` brings it back.",
     )
 
 
@@ -364,6 +393,8 @@ def _counts(view: ProjectView) -> str:
 def _next(project: Project) -> str:
     if project.status is ProjectStatus.ACTIVE:
         return "Stories of its sprint run."
+    if project.status is ProjectStatus.MAINTENANCE:
+        return "Nothing runs while something outside is mended. `/project_start` lets it work again."
     return "No new phase starts; what runs is stopped and goes on from its last passed gate."
 
 

@@ -9,9 +9,10 @@ from discord.ext import commands
 from cogs import hybrid, render_resources
 from cogs.chart import shares_chart
 from cogs.desk import Context, Desk, actor
+from cogs.drawn import answer_drawn
 from cogs.hybrid import NOT_GIVEN, STORY
 from cogs.message import Message
-from cogs.replies import answer, answer_then
+from cogs.replies import answer
 from core.domain.story import StoryStatus
 from core.errors import NotFound
 from core.orchestrator.resource_views import ProjectResources, ResourcesView
@@ -33,15 +34,12 @@ class Resources(commands.Cog):
         name = (project or "").strip()
         view = await self._desk.commands.resources()
         one = _project(view, name) if name else None
-        chart = shares_chart(view, one)
-        if (picture := self._desk.draw.kept(chart)) is not None:
-            await answer(ctx, _ready(_status(view, one, picture)))
-            return
-
-        async def draw() -> Message:
-            return _status(view, one, await self._desk.draw(chart))
-
-        await answer_then(ctx, _status(view, one, drawing=True), draw())
+        await answer_drawn(
+            self._desk,
+            ctx,
+            shares_chart(view, one),
+            lambda picture, drawing: _status(view, one, picture, drawing=drawing),
+        )
 
     @hybrid.command("Measure and share resources anew, or look what another strategy would do")
     @hybrid.options(
@@ -100,7 +98,3 @@ def _project(view: ResourcesView, name: str) -> ProjectResources:
         if one.project.casefold() == wanted:
             return one
     raise NotFound(f"There is no project '{name[:100]}' that shares resources.", hint="See /project_list.")
-
-
-async def _ready(message: Message) -> Message:
-    return message

@@ -9,9 +9,10 @@ from discord.ext import commands
 from cogs import hybrid, render, render_sprints
 from cogs.chart import burndown_chart
 from cogs.desk import Context, Desk, actor
+from cogs.drawn import answer_drawn
 from cogs.hybrid import NOT_GIVEN, PROJECT
 from cogs.message import Message
-from cogs.replies import answer, answer_then
+from cogs.replies import answer
 from cogs.typed import words
 from core.domain.story import StoryStatus
 from core.errors import InvalidInput
@@ -89,16 +90,7 @@ class Sprint(commands.Cog):
     @hybrid.subcommand(sprint, "How many points were left when, as a picture")
     @hybrid.options(number="Which sprint; none: the last one", project=PROJECT)
     async def burndown(self, ctx: Context, number: Number = NOT_GIVEN, project: str | None = None) -> None:
-        view = await self._desk.commands.burndown(self._desk.project(ctx, project), number)
-        chart = burndown_chart(view)
-        if (picture := self._desk.draw.kept(chart)) is not None:
-            await answer(ctx, _ready(render_sprints.burndown(view, picture)))
-            return
-
-        async def draw() -> Message:
-            return render_sprints.burndown(view, await self._desk.draw(chart))
-
-        await answer_then(ctx, render_sprints.burndown(view, None, drawing=True), draw())
+        await show_burndown(self._desk, ctx, number, project)
 
     @hybrid.subcommand(sprint, "What people said of earlier sprints")
     @hybrid.options(query="Words that it holds; none: all", project="Name; none: all projects")
@@ -166,3 +158,13 @@ class Sprint(commands.Cog):
 
 async def _ready(message: Message) -> Message:
     return message
+
+
+async def show_burndown(desk: Desk, ctx: Context, number: int | None, project: str | None) -> None:
+    view = await desk.commands.burndown(desk.project(ctx, project), number)
+    await answer_drawn(
+        desk,
+        ctx,
+        burndown_chart(view),
+        lambda picture, drawing: render_sprints.burndown(view, picture, drawing=drawing),
+    )

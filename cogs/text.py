@@ -44,9 +44,9 @@ def link(words: str, url: str) -> str:
     return f"[{title(words, 100)}]({url})" if _ADDRESS.fullmatch(url) else title(words, 100)
 
 
-def post_link(guild_id: int, channel_id: int | None, message_id: int | None) -> str:
-    """Where a post can be opened."""
-    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+def post_link(server: int | str, channel_id: int | None, message_id: int | None) -> str:
+    """Where a post can be opened; `server`: its id, or "@me" for private messages."""
+    return f"https://discord.com/channels/{server}/{channel_id}/{message_id}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -24,6 +24,7 @@ from core.store.posts import Post
 _log = logging.getLogger(__name__)
 
 GENERAL = "*"  # no project's name: the channel for what belongs to none
+ALERTS = "!"  # nor this, which stands before the configured name or id of the channel for alerts
 CHANNELS_IN_CATEGORY = 50  # Discord's limit
 KEEP_OPEN_MINUTES: Final = 10080  # a thread without a post is archived after a week
 _THREAD_EXISTS = 160004
@@ -33,7 +34,7 @@ _DASHES = re.compile(r"-{2,}")
 
 def channel_name(project: str, configured: str | None) -> str:
     """A name as Discord keeps it: lower case, no spaces, 1 to 100 characters. PURE."""
-    made_up = "orchard" if project == GENERAL else f"proj-{project}"
+    made_up = "orchard" if project == GENERAL else f"proj-{project.removeprefix(ALERTS)}"
     wanted = configured.lstrip("#") if configured else made_up
     name = _DASHES.sub("-", _SPOILT.sub("-", wanted.strip().lower())).strip("-")[:100]
     return name or "proj"
@@ -74,7 +75,8 @@ class ProjectChannels:
         return self._being_made.get(getattr(channel, "name", ""))
 
     async def channel(self, guild: discord.Guild, project: str) -> discord.TextChannel:
-        """The project's channel, made where there is none. Raises what Discord answers."""
+        """The project's channel, made where there is none; likewise GENERAL's, and that of ALERTS and its
+        configured name. Raises what Discord answers."""
         async with self._locks[f"channel:{project}"]:
             remembered = await self._find("channel", project)
             found = await _text_channel(guild, remembered.channel_id) if remembered else None
@@ -120,7 +122,8 @@ class ProjectChannels:
     # -- inside ------------------------------------------------------------------------------
 
     async def _adopt_or_make(self, guild: discord.Guild, project: str) -> discord.TextChannel:
-        configured = self._channel_of(project)
+        for_alerts = project.startswith(ALERTS)
+        configured = project.removeprefix(ALERTS) if for_alerts else self._channel_of(project)
         if configured and configured.isdigit():
             by_id = await _text_channel(guild, int(configured))
             if by_id is not None:
@@ -135,7 +138,7 @@ class ProjectChannels:
             if channel_name("", channel.name) == name:
                 return channel
         category = await self._open_category(guild)
-        if project != GENERAL:
+        if project != GENERAL and not for_alerts:
             self._being_made[name] = project
         try:
             # discord.py's own method sends the category's id as a number: Discord's description forbids it.
@@ -144,7 +147,7 @@ class ProjectChannels:
                 discord.ChannelType.text.value,
                 name=name,
                 parent_id=str(category.id),
-                topic=one_line(f"Orchard: {project}", 200),
+                topic=one_line(f"Orchard: {'alerts' if for_alerts else project}", 200),
                 reason="Orchard project channel",
             )
             self._know(project, int(made["id"]))
@@ -190,7 +193,7 @@ class ProjectChannels:
         return thread.id
 
     def _know(self, project: str, channel_id: int | None) -> None:
-        if channel_id is None or project == GENERAL:
+        if channel_id is None or project == GENERAL or project.startswith(ALERTS):
             return
         if project not in self._projects.get(channel_id, set()):
             for owners in self._projects.values():

@@ -72,13 +72,17 @@ def _request(chart: Chart) -> bytes:
 
 
 def main() -> None:
-    from bot.discord import pictures, share_picture
+    from bot.discord import graph_picture, pictures, share_picture, trend_pictures
 
     chart = json.load(sys.stdin)
     picture = {
         "BurndownChart": pictures.burndown,
         "StateChart": pictures.workflow,
         "SharesChart": share_picture.shares,
+        "CycleTimeChart": trend_pictures.cycle_times,
+        "UseChart": trend_pictures.use,
+        "CostChart": trend_pictures.cost,
+        "GraphChart": graph_picture.graph,
     }[chart["kind"]]
     sys.stdout.buffer.write(picture(chart))
 

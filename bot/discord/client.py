@@ -13,8 +13,10 @@ from discord.ext import commands
 
 from cogs.access import ANY_PROJECT, control
 from cogs.agents import Agents
+from cogs.alerts import Alerts
 from cogs.backlog import Backlog
 from cogs.budget import Budget
+from cogs.charts import Charts
 from cogs.desk import Desk, project_in
 from cogs.epics import Epics
 from cogs.errors import Errors, whisper_error
@@ -51,10 +53,12 @@ COGS: tuple[Callable[[Desk], commands.Cog], ...] = (
     Rescue,
     Resources,
     Budget,
+    Charts,
     Session,
     Agents,
     Github,
     Insights,
+    Alerts,
     Notifications,
     Linking,
 )
@@ -280,7 +284,7 @@ def meant(verb: str, target: str) -> str:
     return ANY_PROJECT if found == EVERY_PROJECT else found
 
 
-_OF_PROJECTS = frozenset({"resume", "feedback", "request_changes"})
+_OF_PROJECTS = frozenset({"resume", "feedback", "request_changes", "archive"})
 
 
 def form_texts(data: Any) -> dict[str, str]:

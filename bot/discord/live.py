@@ -41,6 +41,7 @@ TRIES = 5
 OLD_EDIT_SECONDS = 10.0  # Discord rations edits of what is older than an hour; discord.py waits for its turn
 _SPRINTING = frozenset({WorkflowState.SPRINT_ACTIVE, WorkflowState.SPRINT_PAUSED, WorkflowState.BLOCKED})
 _CHANGING = frozenset(EventKind) - {
+    EventKind.ALERT_CHANGED,
     EventKind.AGENT_SAID,
     EventKind.PROCESS_REAPED,
     EventKind.PROJECT_REGISTERED,

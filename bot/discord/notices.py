@@ -86,12 +86,14 @@ def _project_started(event: Event, data: Data, _: str) -> Notice:
     )
 
 
-def _project_stopped(event: Event, data: Data, _: str) -> Notice:
-    return say(
-        f"⏸️ **{event.project}** is stopped by {who(event.actor)}. What its agents made is kept.",
-        place=Place.CHANNEL,
-        tone=Tone.QUIET,
-    )
+def _at_rest(sentence: str) -> Render:
+    """Of a project that works no longer. `sentence`: with {project} and {who}."""
+
+    def render(event: Event, data: Data, _: str) -> Notice:
+        said = sentence.format(project=event.project, who=who(event.actor))
+        return say(said, place=Place.CHANNEL, tone=Tone.QUIET)
+
+    return render
 
 
 def _project_unavailable(event: Event, data: Data, _: str) -> Notice:
@@ -342,7 +344,16 @@ def _quarantined(event: Event, data: Data, _: str) -> Notice:
 _RENDERERS: Mapping[EventKind, Render] = {
     EventKind.PROJECT_REGISTERED: _project_registered,
     EventKind.PROJECT_STARTED: _project_started,
-    EventKind.PROJECT_STOPPED: _project_stopped,
+    EventKind.PROJECT_STOPPED: _at_rest("⏸️ **{project}** is stopped by {who}. What its agents made is kept."),
+    EventKind.PROJECT_MAINTAINED: _at_rest(
+        "🛠️ **{project}** is in maintenance, by {who}: nothing runs until it is started."
+    ),
+    EventKind.PROJECT_ARCHIVED: _at_rest(
+        "🗄️ **{project}** is archived by {who}. What Orchard knew is kept in a file."
+    ),
+    EventKind.PROJECT_REOPENED: _at_rest(
+        "📂 **{project}** is open again, by {who}, with all its history: nothing runs until it is started."
+    ),
     EventKind.PROJECT_UNAVAILABLE: _project_unavailable,
     EventKind.BACKUP_FAILED: _backup_failed,
     EventKind.SPRINT_PLANNED: _sprint_planned,

@@ -13,8 +13,9 @@ from core.domain.access import AccessLevel
 class DiscordOptions:
     """`channel_of` gives a project's configured channel (name or id), None where none is set.
 
-    `mentions` are Discord mentions (`<@&role>`, `<@user>`) put in front of what needs a person.
-    `roles` may change things; where these and `role_levels` are empty, every member of the server may.
+    `alert_channel` gives the name or id of the channel for alerts. `mentions` are Discord mentions
+    (`<@&role>`, `<@user>`) put in front of what needs a person. `roles` may change things; where these and
+    `role_levels` are empty, every member of the server may.
     """
 
     token: str
@@ -23,6 +24,7 @@ class DiscordOptions:
     gateway_url: str | None = None
     category: str = "Orchard"
     channel_of: Callable[[str], str | None] = lambda _project: None
+    alert_channel: Callable[[], str] = lambda: "orchard-alerts"
     mentions: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
     role_levels: Mapping[str, AccessLevel] = field(default_factory=dict)
@@ -31,7 +33,8 @@ class DiscordOptions:
 def options_of(current: Callable[[], Settings]) -> DiscordOptions | None:
     """None where Discord is switched off or there is no token.
 
-    Only a project's channel is read anew each time: projects are registered while Orchard runs.
+    Only a project's channel, and that for alerts, are read anew each time: projects are registered while
+    Orchard runs.
     """
     settings = current()
     discord = settings.global_.discord
@@ -51,6 +54,7 @@ def options_of(current: Callable[[], Settings]) -> DiscordOptions | None:
         gateway_url=settings.discord_gateway_url,
         category=discord.category,
         channel_of=channel_of,
+        alert_channel=lambda: current().global_.alerts.channel,
         mentions=roles + tuple(f"<@{user}>" for user in discord.mention_users),
         roles=frozenset(discord.roles),
         role_levels={role: AccessLevel[level.upper()] for role, level in discord.role_levels.items()},

@@ -1,4 +1,4 @@
-"""The Discord face as one long-lived task: connection, outbox, live status."""
+"""The Discord face as one long-lived task: connection, outbox, alerts, live status."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.discord.alert_posts import AlertPosts
 from bot.discord.channels import ProjectChannels
 from bot.discord.charts import Charts
 from bot.discord.client import BeforeIdentify, OrchardBot
@@ -15,11 +16,13 @@ from bot.discord.composing import Composer
 from bot.discord.crier import Crier
 from bot.discord.endpoint import endpoint
 from bot.discord.gateway import Gateway, Link
+from bot.discord.heartbeat import timed_heartbeats
 from bot.discord.live import PAUSE_SECONDS, LiveStatus
 from bot.discord.missed import IDLE_SECONDS, MissedCalls
 from bot.discord.notify import Notifier
 from bot.discord.options import DiscordOptions
 from bot.discord.pacing import Backoff
+from bot.discord.probe import DiscordProbe
 from bot.discord.views import Counter
 from cogs.completion import Completion
 from cogs.desk import Desk
@@ -29,8 +32,6 @@ from core.store.database import Store
 
 if TYPE_CHECKING:
     from core.orchestrator.commands import Commands
-
-NO_TOKEN = "no token: running without Discord"  # noqa: S105
 
 
 class DiscordService:
@@ -57,6 +58,7 @@ class DiscordService:
             own_gateway=options.gateway_url is not None,
             backoff=backoff,
         )
+        self.probe = DiscordProbe(lambda: self._gateway.current[0] if self._gateway.current else None)
         self._desk = Desk(
             core=commands,
             channels=self._channels,
@@ -67,6 +69,7 @@ class DiscordService:
             draw=Charts(),
         )
         self._counter = Counter(self._desk)
+        crier = Crier(store, clock, options.mentions)
         self._notifier = Notifier(
             store=store,
             bus=bus,
@@ -74,7 +77,16 @@ class DiscordService:
             link=self._gateway,
             channels=self._channels,
             composer=Composer(store, commands.review),
-            crier=Crier(store, clock, options.mentions),
+            crier=crier,
+        )
+        self._alerts = AlertPosts(
+            store=store,
+            bus=bus,
+            clock=clock,
+            link=self._gateway,
+            channels=self._channels,
+            crier=crier,
+            channel=options.alert_channel,
         )
         self._missed = MissedCalls(
             store=store,
@@ -104,12 +116,13 @@ class DiscordService:
 
     async def run(self) -> None:
         """Until cancelled. A refused token ends Discord, not Orchard: then this only waits."""
-        with endpoint(self._options.api_url, self._options.gateway_url):
+        with endpoint(self._options.api_url, self._options.gateway_url), timed_heartbeats():
             await self._channels.load()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._gateway.run(), name="discord: gateway")
                 group.create_task(self._notifier.run(), name="discord: notifier")
                 group.create_task(self._missed.run(), name="discord: missed calls")
+                group.create_task(self._alerts.run(), name="discord: alerts")
                 group.create_task(self._live.run(), name="discord: live status")
 
     def _guild_id(self) -> int | None:
@@ -121,10 +134,12 @@ class DiscordService:
     def _make_bot(
         self, *, before_identify: BeforeIdentify, on_home: Callable[[discord.Guild], None]
     ) -> OrchardBot:
-        return OrchardBot(
+        bot = OrchardBot(
             self._desk,
             self._counter,
             guild_id=self._options.guild_id,
             before_identify=before_identify,
             on_home=on_home,
         )
+        bot.http.http_trace = self.probe.trace
+        return bot

@@ -9,6 +9,7 @@ from typing import Any
 import discord
 
 from bot.discord import render
+from bot.discord.alert_presses import AlertPresses
 from bot.discord.budgetpresses import BudgetPresses
 from bot.discord.client import Fill, Press, Submit
 from bot.discord.form import LOOK_SECONDS, form, over
@@ -17,7 +18,7 @@ from bot.discord.storypresses import StoryPresses
 from cogs.desk import Desk, actor
 from cogs.message import Message
 from cogs.outgoing import keeping_mark
-from cogs.render import refusal, story_helped, story_skipped
+from cogs.render import project_archived, refusal, story_helped, story_skipped
 from cogs.render_resources import why
 from cogs.replies import confide, update, whisper
 from core.domain.approval import Approval, ApprovalState, may_answer
@@ -43,6 +44,7 @@ class Counter:
             **stories.presses,
             **reviews.presses,
             **budgets.presses,
+            **AlertPresses(desk).presses,
             "approve": self._approve,
             "reject": self._ask_reason,
             "fix": form(
@@ -53,6 +55,7 @@ class Counter:
             "resume": self._resume,
             "why": self._why,
             "optimize": self._optimize,
+            "archive": self._archive,
         }
         self._ask_why = form(
             "reject", "Reject", "What should be different?", "The agent gets these words and tries again."
@@ -175,6 +178,15 @@ class Counter:
             return self._desk.results.keep(done)
 
         await update(interaction, share(), slow=True)
+
+    # -- projects ----------------------------------------------------------------------------
+
+    async def _archive(self, interaction: discord.Interaction[Any], project: str) -> None:
+        async def archive() -> Message:
+            by = actor(interaction.user)
+            return project_archived(await self._desk.commands.archive_project(project, actor=by))
+
+        await update(interaction, archive(), slow=True)
 
     # -- pages -------------------------------------------------------------------------------
 
