@@ -111,7 +111,7 @@ def simulate(
 def demo(
     ctx: typer.Context,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Leave it running: you press the approvals.")
+        bool, typer.Option("--interactive", help="You play: in a browser, and here.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's projects afterwards.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write the last screen as an SVG picture.")] = None,

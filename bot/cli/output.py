@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.domain.project import Project
     from core.errors import OrchardError
     from core.orchestrator.resource_views import Metrics
-    from core.orchestrator.views import ImportView, ProjectView, Registration, SystemView
+    from core.orchestrator.views import ArchiveView, ImportView, ProjectView, Registration, SystemView
 
 PRIORITY_SIGN = {Priority.CRITICAL: "🔴", Priority.HIGH: "🟠", Priority.NORMAL: "🟡", Priority.LOW: "🟢"}
 STATUS_SIGN = {
@@ -203,6 +203,25 @@ def started(project: Project, *, running: bool) -> RenderableType:
 
 def stopped(project: Project) -> RenderableType:
     return done(f"{project.name} is {project.status}; what its agents left is kept.")
+
+
+def maintained(project: Project) -> RenderableType:
+    return done(f"{project.name} is in {project.status}: nothing runs until it is started.")
+
+
+def archived(made: ArchiveView, *, in_shell: bool = False) -> RenderableType:
+    text = done(f"{made.project.name} is {made.project.status}.")
+    text.append(f"\n  What Orchard knew of it, {made.rows:,} rows: {clean(made.path)}", style="dim")
+    text.append(
+        f"\n  It comes back with: {typed(f'reopen {made.project.name}', in_shell=in_shell)}", style="dim"
+    )
+    return text
+
+
+def reopened(project: Project, *, in_shell: bool = False) -> RenderableType:
+    text = done(f"{project.name} is open again with all its history, and {project.status}.")
+    text.append(f"\n  To let it work: {typed(f'start {project.name}', in_shell=in_shell)}", style="dim")
+    return text
 
 
 def discovered(value: Discovered, *, in_shell: bool = False) -> RenderableType:

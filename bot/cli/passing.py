@@ -16,8 +16,12 @@ def ask_unseen(what: str, *, twice: bool) -> str:
     else:
         from getpass import getpass
 
-        said = getpass(f"{what}: ")
-        if twice and said and getpass(f"{what}, again: ") != said:
+        try:
+            said = getpass(f"{what}: ")
+            again = getpass(f"{what}, again: ") if twice and said else said
+        except EOFError:  # Ctrl-D
+            said = again = ""
+        if again != said:
             raise InvalidInput(
                 f"The two are not the same {what.lower()}.", hint="Nothing was changed; try again."
             )

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from bot.cli import (
     agents,
+    alerts,
     audit,
     budgets,
     custody,
@@ -125,6 +126,7 @@ registering.add_to(app)
 following.add_to(app)
 sharing.add_to(app)
 budgets.add_to(app)
+alerts.add_to(app)
 agents.add_to(app)
 sessions.add_to(app)
 github.add_to(app)

@@ -1,20 +1,24 @@
-"""`orchard projects`, `register`, `discover`, `start` and `stop`: thin, as all of the command line."""
+"""`orchard projects`, `register`, `discover`, `start`, `stop`, `maintain`, `archive` and `reopen`: thin, as
+all of the command line."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.cli.asking import ACTOR, Json, ProjectName, ask, show
+from bot.cli.terminal import refuse
+from core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from bot.cli.session import Session
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (projects, register, discover, start, stop):
+    for command in (projects, register, discover, start, stop, maintain, archive, reopen):
         app.command()(command)
 
 
@@ -79,3 +83,43 @@ def stop(ctx: typer.Context, project: ProjectName, as_json: Json = False) -> Non
 
     stopped = ask(ctx, lambda s: s.commands.stop_project(project, actor=ACTOR), as_json=as_json)
     show(stopped, output.stopped, as_json=as_json)
+
+
+def maintain(ctx: typer.Context, project: ProjectName, as_json: Json = False) -> None:
+    """Stop a project while something outside is mended; it says so."""
+    from bot.cli import output
+
+    moved = ask(ctx, lambda s: s.commands.maintain_project(project, actor=ACTOR), as_json=as_json)
+    show(moved, output.maintained, as_json=as_json)
+
+
+def archive(
+    ctx: typer.Context,
+    project: ProjectName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a project away: its agents end, its questions are withdrawn, all that is known of it is in a file.
+
+    Its checkout stays as it is. orchard reopen brings it back with all its history.
+    """
+    from bot.cli import output
+
+    if not yes:
+        if as_json or not sys.stdin.isatty():
+            error = InvalidInput(
+                f"Nobody can be asked here whether {project} is to be archived: nothing was done.",
+                hint=f"Say that it is meant: orchard archive {project} --yes",
+            )
+            refuse(error, as_json=as_json)
+        typer.confirm(f"Archive {project}? Its agents end, its questions are withdrawn", abort=True)
+    made = ask(ctx, lambda s: s.commands.archive_project(project, actor=ACTOR), as_json=as_json)
+    show(made, output.archived, as_json=as_json)
+
+
+def reopen(ctx: typer.Context, project: ProjectName, as_json: Json = False) -> None:
+    """Bring an archived project back, with all its history; it is paused then."""
+    from bot.cli import output
+
+    moved = ask(ctx, lambda s: s.commands.reopen_project(project, actor=ACTOR), as_json=as_json)
+    show(moved, output.reopened, as_json=as_json)

@@ -10,6 +10,9 @@ _SHELL = {
     "project_stop": "stop",
     "project_pause": "stop",
     "project_resume": "start",
+    "project_maintain": "maintain",
+    "project_archive": "archive",
+    "project_reopen": "reopen",
     "project_register": "register",
     "project_discover": "discover",
     "project_list": "projects",
@@ -57,6 +60,7 @@ _SHELL = {
     "resource_status": "resources",
     "resource_optimize": "optimize",
     "why": "why",
+    "alerts": "alerts",
     "budget show": "budget",
     "budget raise": "raise",
     "session list": "sessions",
@@ -73,15 +77,33 @@ _SHELL = {
     "github sync": "github sync",
     "github notes": "github notes",
 }
+# Drawn for Discord; in the browser they are the charts of the project's page.
+_PICTURES = frozenset(
+    {"chart burndown", "chart cost", "chart cycle_time", "chart dependencies", "chart resources"}
+)
 # Whom Discord calls, and when, is a person's own affair there.
-_DISCORD_ONLY = frozenset({"link", "subscribe", "unsubscribe", "subscriptions", "quiet_hours"})
+_DISCORD_ONLY = _PICTURES | {"link", "subscribe", "unsubscribe", "subscriptions", "quiet_hours"}
 KNOWN = frozenset(_SHELL) | _DISCORD_ONLY
 
 # Of these the command line has its own; the others are reached by `orchard do`.
 PROGRAM = frozenset(
     {
-        *("start", "stop", "register", "discover", "projects", "status", "approve", "import", "story", "log"),
-        *("resources", "optimize", "why", "reload", "budget", "github"),
+        *(
+            "start",
+            "stop",
+            "maintain",
+            "archive",
+            "reopen",
+            "register",
+            "discover",
+            "projects",
+            "status",
+            "approve",
+            "import",
+            "story",
+            "log",
+        ),
+        *("resources", "optimize", "why", "reload", "budget", "github", "alerts"),
     }
 )
 # What stands in groups there.

@@ -27,6 +27,8 @@ from bot.localguild.seat import Seat, uploads
 from bot.localguild.summons import filled_modal, find_component, summon
 from bot.localguild.world import World
 
+PATIENCE_SECONDS = 45.0  # how long people wait for what they were promised, or look out for
+
 
 class DidNotRespond(Exception):
     """The bot let the three seconds pass: people read "The application did not respond"."""
@@ -50,6 +52,8 @@ class Desk:
         "interaction",
         "react",
         "download",
+        "members",
+        "attachment",
     )
 
     def __init__(self, world: World) -> None:
@@ -124,6 +128,24 @@ class Desk:
                 return base64.b64encode(one.content).decode()
         raise CannotDo("This content is no longer available.")
 
+    async def members(self, *, person: str) -> Json:
+        """Who and which roles are in the guild: shown names by id."""
+        self._seat(person)
+        guild = self._world.guild
+        return {
+            "users": {str(one.id): one.global_name or one.username for one in guild.users.values()},
+            "roles": {str(one.id): one.name.removeprefix("@") for one in guild.roles.values()},
+        }
+
+    async def attachment(self, *, person: str, channel: str, message: str, attachment: str) -> Json:
+        """A file of a message that the person sees: its name, type and content, in base64."""
+        seat = self._seat(person)
+        for one in seat.message(seat.channel(channel), message).attachments:
+            if str(one.id) == attachment:
+                content = base64.b64encode(one.content).decode()
+                return {"filename": one.filename, "content_type": one.content_type, "content": content}
+        raise CannotDo("This content is no longer available.")
+
     # writing
 
     async def send(
@@ -160,7 +182,7 @@ class Desk:
         options: Mapping[str, Any] | None = None,
         channel: str | None = None,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Json:
         """Type a slash command: "project list" with its options; waits as `interaction` does."""
         seat = self._seat(person)
@@ -234,7 +256,7 @@ class Desk:
         component: str,
         values: Sequence[str] | None = None,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Json:
         """Press a button, or choose from a select, by label, custom id or placeholder."""
         seat = self._seat(person)
@@ -266,7 +288,7 @@ class Desk:
         interaction: str,
         values: Mapping[str, Any],
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Json:
         """Fill in and send the modal that an interaction showed."""
         seat = self._seat(person)
@@ -294,7 +316,7 @@ class Desk:
         person: str,
         interaction: str,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Json:
         """How it stands. `until`: "now", "ack" (the first response), or "answer" (no longer thinking)."""
         found = self._own_interaction(self._seat(person), interaction)

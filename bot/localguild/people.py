@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 import aiohttp
 
 from bot.localguild.control import ERRORS, PREFIX
-from bot.localguild.desk import Desk, DidNotRespond
+from bot.localguild.desk import PATIENCE_SECONDS, Desk, DidNotRespond
 from bot.localguild.model import Json
 from bot.localguild.options import CannotDo
 from bot.localguild.sights import Answer, Button, Choice, PostedMessage, SeenChannel
@@ -164,7 +164,7 @@ class Person:
         *,
         channel: Where = None,
         after: int | None = None,
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> PostedMessage:
         """The newest message that matches, now or as soon as one is posted or edited to match.
 
@@ -201,7 +201,7 @@ class Person:
         self,
         predicate: Callable[[SeenChannel], bool],
         *,
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> SeenChannel:
         """A channel or thread that matches, now or as soon as it is made or changed so."""
         last = await self.mark()
@@ -274,7 +274,7 @@ class Person:
         *,
         channel: Where = None,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """Type a slash command, such as "project register" with its options by name.
 
@@ -320,7 +320,7 @@ class Person:
         button: str,
         *,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """Press a button by label or custom id. Raises as `slash` does."""
         return await self._use(message, button, None, until, timeout)
@@ -332,7 +332,7 @@ class Person:
         values: Sequence[str],
         *,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """Choose from a select by its custom id or placeholder; values or labels. Raises as `slash` does."""
         return await self._use(message, select, list(values), until, timeout)
@@ -363,7 +363,7 @@ class Person:
         values: Mapping[str, str | Sequence[str]],
         *,
         until: str = "answer",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """Fill in and send the form that an answer showed; fields by custom id or label."""
         return Answer(
@@ -381,7 +381,7 @@ class Person:
         answer: Answer,
         *,
         until: str = "now",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> Answer:
         """The same interaction's answer as it stands now, or when it has come."""
         arguments = {"interaction": answer.id, "until": until, "timeout": timeout}

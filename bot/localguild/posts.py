@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ from bot.localguild.model import (
 )
 from bot.localguild.permissions import NOTHING, Permission
 from bot.localguild.world import World
+
+_BYTES = "application/octet-stream"
 
 
 def check_may_post(world: World, user_id: int, channel: Channel, draft: Draft) -> None:
@@ -245,7 +248,7 @@ def store_upload(
         id=attachment_id,
         filename=filename,
         content=upload.content,
-        content_type=upload.content_type,
+        content_type=_kind(filename, upload.content_type),
         url=f"{world.base_url}/{folder}/{channel_id}/{attachment_id}/{filename}",
         description=about.description if about else None,
         title=about.title if about else None,
@@ -253,6 +256,13 @@ def store_upload(
     )
     world.files[attachment_id] = attachment
     return attachment
+
+
+def _kind(filename: str, said: str) -> str:
+    """As Discord does: by the name, where the bot says no more than that there are bytes."""
+    if said != _BYTES:
+        return said
+    return mimetypes.guess_type(filename)[0] or said
 
 
 def _with_urls(value: Any, urls: Mapping[str, str]) -> Any:

@@ -11,6 +11,8 @@ from core.errors import Unavailable
 
 READY_SECONDS = 30.0
 QUESTION_SECONDS = 120.0
+PATIENT_SECONDS = 7 * 86400.0  # while somebody plays
+WELCOME, GENERAL = "welcome", "general"  # the guild's channels
 APPROVE, REJECT, APPROVE_ALL = "Approve", "Reject", "Approve all"
 REFUSED = "⚠️"
 
@@ -31,8 +33,10 @@ class Player:
         """
         await self._until_commands()
         for project in sorted(self._play.projects, key=lambda name: name not in self._play.epics):
-            await self._command("project_register", name=project, path=str(self._play.projects[project]))
-            await self._command("project_start", project=project)
+            await self._command(
+                "project_register", channel=GENERAL, name=project, path=str(self._play.projects[project])
+            )
+            await self._command("project_start", channel=GENERAL, project=project)
             if project in self._play.epics:
                 await self._command(
                     "epic", channel=await self._channel(project), text=self._play.epics[project]
@@ -92,10 +96,16 @@ class Player:
     async def next_question(self) -> PostedMessage:
         """The next question in the guild that this player has not seen yet."""
         question = await self._person.wait_for_message(
-            lambda message: message.id not in self._seen and _asks(message), timeout=QUESTION_SECONDS
+            lambda message: message.id not in self._seen and _asks(message), timeout=PATIENT_SECONDS
         )
         self._seen.add(question.id)
         return question
+
+    async def until_settled(self, question: PostedMessage) -> None:
+        """Returns when it can be answered no longer, by whomever it was."""
+        await self._person.wait_for_message(
+            lambda message: message.id == question.id and not _asks(message), timeout=PATIENT_SECONDS
+        )
 
     async def answer(self, question: PostedMessage, reason: str = "") -> None:
         """Presses Approve; with a reason, presses Reject and fills it in."""
@@ -119,7 +129,9 @@ class Player:
 
 
 def _asks(message: PostedMessage) -> bool:
-    return _has_button(message, APPROVE) and _has_button(message, REJECT)
+    """A question of Orchard's own, not what somebody's command shows again."""
+    posed = message.raw.get("interaction") is None
+    return posed and _has_button(message, APPROVE) and _has_button(message, REJECT)
 
 
 def _has_button(message: PostedMessage, label: str) -> bool:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -22,21 +23,24 @@ from rich.live import Live
 from rich.text import Text
 
 from bot.app import App, loader, open_app
-from bot.cli.demo import screen
-from bot.cli.demo.cast import Player
+from bot.cli.demo import browser, screen
+from bot.cli.demo.cast import GENERAL, WELCOME, Player
 from bot.cli.demo.stage import Play, set_stage
-from bot.localguild.people import Person
+from bot.localguild.people import CannotDo, DidNotRespond, InProcess, Person, PostedMessage
 from bot.localguild.ratelimits import RatePolicy
 from bot.localguild.server import LocalGuild
 from bot.localguild.settings import GuildSettings
 from core.domain.event import Event, EventKind
 from core.domain.story import OVER, StoryStatus
+from core.errors import OrchardError
 from core.logs import logging_to
 from core.orchestrator.views import StoryDetail
 
 LONGEST_SECONDS = 180.0
 PAGE_COLUMNS = 118
 PERSON = "robin"
+# Where Discord gives a bot three seconds for its first answer: a demo runs on busy machines, too.
+_GUILD = GuildSettings(channels=(WELCOME, GENERAL), rates=RatePolicy.generous(), response_seconds=20.0)
 
 
 async def run_demo(*, interactive: bool, keep: bool, picture: Path | None) -> int:
@@ -59,14 +63,15 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
         " gates are real."
     )
     began = time.monotonic()
-    async with LocalGuild(GuildSettings(rates=RatePolicy.generous())) as guild:
-        play = set_stage(folder, guild.guild_id)
+    async with LocalGuild(_GUILD) as guild:
+        play = set_stage(folder, guild.guild_id, in_browser=interactive)
         load = loader(folder, environ={**os.environ, **guild.environment})
         with logging_to(folder / ".orch-global" / "logs"):
-            async with open_app(load, web=False) as app:
+            link = InProcess(guild.desk) if interactive else None
+            async with open_app(load, web=interactive, guild=link) as app:
                 person = guild.person(PERSON)
                 if interactive:
-                    await _with_you(app, person, play, console)
+                    await _with_you(app, person, guild.person("guide"), play, console)
                 else:
                     await _scripted(app, person, play, console, began)
                 details = await _details(app)
@@ -76,12 +81,12 @@ async def _play(folder: Path, *, interactive: bool, picture: Path | None) -> int
     console.print(shown)
     merged = sum(detail.view.status is StoryStatus.DONE for detail in details)
     seconds = time.monotonic() - began
-    style = "bold green" if merged == len(details) and details else "bold red"
+    style = "bold green" if merged == len(details) and details else "bold" if interactive else "bold red"
     summary = Text(f"{merged} of {len(details)} stories merged in {seconds:.0f} s.", style=style)
     console.print(summary)
     if picture is not None:
         await asyncio.to_thread(_draw_picture, picture, [shown, summary])
-    return 0 if details and (interactive or merged == len(details)) else 1
+    return 0 if interactive or (details and merged == len(details)) else 1
 
 
 def _console() -> Console:
@@ -186,38 +191,88 @@ async def _taken(app: App) -> dict[str, Event]:
     return {story: event for event in approvals for story in event.data["stories"]}
 
 
-async def _with_you(app: App, person: Person, play: Play, console: Console) -> None:
-    """You are the person in the guild: the questions come to your terminal."""
+async def _with_you(app: App, person: Person, guide: Person, play: Play, console: Console) -> None:
+    """You are the person in the guild: in a browser, which shows all of it, and in your terminal, which asks
+    what Orchard asks. The sprints are begun for you meanwhile."""
     said: list[str] = []
     player = Player(person, play, said.append)
-    console.print("You are [bold]robin[/bold] in the guild; Orchard asks you here. Ctrl-D ends it.")
+    await browser.make_owner(app, PERSON)
+    await browser.welcome(guide, play.welcome)
+    console.print(await browser.invitation(app, PERSON), soft_wrap=True)
+    console.print(
+        "You are [bold]robin[/bold] in the guild; Orchard asks you here, too. Ctrl-D ends the demo."
+    )
     telling = asyncio.create_task(_tell(app, said, console), name="demo: tell")
     try:
-        await player.open_sprints()
-        await _ask_you(app, player, console)
+        with patch_stdout(raw=True):
+            await _ask_you(app, player, console)
     finally:
         telling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await telling
 
 
+async def _open_and_end(app: App, player: Player, console: Console) -> None:
+    try:
+        await player.open_sprints()
+    except (CannotDo, DidNotRespond, TimeoutError, OrchardError) as error:
+        console.print(Text(f"The beginning was not played to its end: {error} Go on in the browser.", "red"))
+        return
+    await _until_ended(app)
+    console.print("Every story is over. Look around in the browser; Ctrl-D ends the demo.")
+
+
 async def _ask_you(app: App, player: Player, console: Console) -> None:
+    """Until Ctrl-D. What is answered in the browser is asked here no longer."""
     prompt: PromptSession[str] = PromptSession()
-    ended = asyncio.create_task(_until_ended(app), name="demo: until ended")
+    ended = asyncio.create_task(_open_and_end(app, player, console), name="demo: until ended")
+    asked = asyncio.create_task(player.next_question(), name="demo: next question")
     try:
         while True:
-            asked = asyncio.create_task(player.next_question(), name="demo: next question")
-            await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                asked.cancel()
-                return
-            question = asked.result()
-            console.print(Text(f"\n{question.text}\n", style="yellow"))
-            try:
-                with patch_stdout(raw=True):
-                    said = await prompt.prompt_async("Enter approves; else say what is wrong> ")
-            except (EOFError, KeyboardInterrupt):
-                return
-            await player.answer(question, said.strip())
+            said = await _line(prompt, "> ", {asked})
+            if said is not None:
+                await _obey(said, app, console)
+            if asked.done():
+                await _ask(prompt, player, asked.result(), console)
+                asked = asyncio.create_task(player.next_question(), name="demo: next question")
+    except (EOFError, KeyboardInterrupt):
+        return
     finally:
-        ended.cancel()
+        for task in (ended, asked):
+            task.cancel()
+        await asyncio.gather(ended, asked, return_exceptions=True)
+
+
+async def _obey(said: str, app: App, console: Console) -> None:
+    if said.strip().lower() == "link":
+        console.print(await browser.invitation(app, PERSON), soft_wrap=True)
+    elif said.strip():
+        console.print("Nothing is asked now. `link` makes another link for a browser; Ctrl-D ends the demo.")
+
+
+async def _ask(prompt: PromptSession[str], player: Player, question: PostedMessage, console: Console) -> None:
+    """Raises EOFError."""
+    console.print(Text(f"\n{question.text}\n", style="yellow"))
+    settled = asyncio.create_task(player.until_settled(question), name="demo: settled")
+    try:
+        said = await _line(prompt, "Enter approves; else say what is wrong> ", {settled})
+        if said is None:
+            console.print("It was answered in the guild.")
+        else:
+            await player.answer(question, said.strip())
+    except CannotDo:
+        console.print("It was answered in the guild meanwhile.")
+    finally:
+        settled.cancel()
+        await asyncio.gather(settled, return_exceptions=True)
+
+
+async def _line(prompt: PromptSession[str], text: str, awaited: set[asyncio.Task[Any]]) -> str | None:
+    """What was typed; None: one of the tasks was done first. Raises EOFError, KeyboardInterrupt."""
+    typed = asyncio.create_task(prompt.prompt_async(text), name="demo: prompt")
+    try:
+        await asyncio.wait({typed, *awaited}, return_when=asyncio.FIRST_COMPLETED)
+        return typed.result() if typed.done() else None
+    finally:
+        typed.cancel()
+        await asyncio.gather(typed, return_exceptions=True)

@@ -38,17 +38,21 @@ class Play:
     epics: Mapping[str, str]  # project to a wish for several stories, where it has one
     answers: Mapping[str, tuple[Answer, ...]]  # story title to answers, in turn
     projects: Mapping[str, Path]
+    welcome: str  # to who plays in the browser
 
 
-def set_stage(folder: Path, guild_id: int) -> Play:
-    """Makes everything below `folder`; the projects are ordinary repositories with one commit each."""
+def set_stage(folder: Path, guild_id: int, *, in_browser: bool = False) -> Play:
+    """Makes everything below `folder`; the projects are ordinary repositories with one commit each.
+
+    `in_browser`: its web server takes a free port, so that it runs beside an Orchard that is there.
+    """
     content = yaml.safe_load((resources.files("bot.cli.demo") / "content.yaml").read_text("utf-8"))
     script = folder / "replay.yaml"
     script.write_text(yaml.safe_dump(content["replay"], sort_keys=False, allow_unicode=True))
     projects = {
         name: _make_project(folder / name, project["files"]) for name, project in content["projects"].items()
     }
-    configuration = {
+    configuration: dict[str, Any] = {
         "global": {
             "default_agent": "replay",
             "global_discord_guild": guild_id,
@@ -56,6 +60,8 @@ def set_stage(folder: Path, guild_id: int) -> Play:
         },
         "agents": {"replay": {"variables": {"script": str(script)}}},
     }
+    if in_browser:
+        configuration["global"]["web"] = {"port": 0}
     (folder / "orch-config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False))
     return Play(
         goals={name: project["goal"] for name, project in content["projects"].items()},
@@ -69,6 +75,7 @@ def set_stage(folder: Path, guild_id: int) -> Play:
             for title, said in content["answers"].items()
         },
         projects=projects,
+        welcome="\n\n".join(content["welcome"]),
     )
 
 

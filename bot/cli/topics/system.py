@@ -58,6 +58,28 @@ async def _stop(asked: Asked) -> Told:
     return Told(value=view, shown=story_moved(view))
 
 
+async def _maintain(asked: Asked) -> Told:
+    project = await asked.commands.maintain_project(asked.words[0], actor=asked.actor)
+    return Told(value=project, shown=output.maintained(project))
+
+
+async def _archive(asked: Asked) -> Told:
+    name = (await asked.commands.project(asked.words[0])).project.name
+    if [word.lower() for word in asked.words[1:]] != ["yes"]:
+        again = f"archive {name} yes" if asked.in_shell else f"orchard archive {name} --yes"
+        raise Misused(
+            f"Whether {name} is to be archived has to be said twice: nothing was done.",
+            hint=f"Its agents end and its questions are withdrawn; it can be reopened. Say: {again}",
+        )
+    made = await asked.commands.archive_project(name, actor=asked.actor)
+    return Told(value=made, shown=output.archived(made, in_shell=asked.in_shell))
+
+
+async def _reopen(asked: Asked) -> Told:
+    project = await asked.commands.reopen_project(asked.words[0], actor=asked.actor)
+    return Told(value=project, shown=output.reopened(project, in_shell=asked.in_shell))
+
+
 async def _digest(asked: Asked) -> Told:
     words, hours = list(asked.words), None
     if words and words[-1].isdigit():
@@ -120,6 +142,24 @@ SYSTEM = Topic(
             purpose="Stop a project orchestrator, or a story",
             answer=_stop,
             completes=("project,story",),
+        ),
+        Command(
+            form="maintain <project>",
+            purpose="Stop a project while something outside is mended",
+            answer=_maintain,
+            completes=("project",),
+        ),
+        Command(
+            form="archive <project> [yes]",
+            purpose="Put a project away, with a file of it",
+            answer=_archive,
+            completes=("project", "yes"),
+        ),
+        Command(
+            form="reopen <project>",
+            purpose="Bring an archived project back",
+            answer=_reopen,
+            completes=("project",),
         ),
         Command(
             form="digest [project] [hours]",
