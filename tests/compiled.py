@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import compileall
 import multiprocessing
+from collections.abc import Iterator
 from fnmatch import fnmatch
+from importlib.metadata import distributions
 from importlib.util import cache_from_source
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +25,14 @@ _REWRITTEN = ("conftest.py", "test_*.py")
 def is_rewritten(path: Path) -> bool:
     """Whether pytest explains the asserts of it."""
     return any(fnmatch(path.name, pattern) for pattern in _REWRITTEN)
+
+
+def plugins() -> Iterator[Path]:
+    """What came with pytest's plugins, of which pytest explains the asserts, too."""
+    for found in distributions():
+        if any(entry.group == "pytest11" for entry in found.entry_points):
+            paths = [Path(str(found.locate_file(file))) for file in found.files or ()]
+            yield from (path for path in paths if path.suffix == ".py" and path.is_file())
 
 
 def rewrite_asserts(path: Path) -> None:
@@ -41,7 +51,7 @@ def main() -> None:
         if not is_rewritten(path):
             compileall.compile_file(path, quiet=1)
     with multiprocessing.Pool() as pool:
-        pool.map(rewrite_asserts, filter(is_rewritten, tests), chunksize=8)
+        pool.map(rewrite_asserts, [*filter(is_rewritten, tests), *plugins()], chunksize=8)
 
 
 if __name__ == "__main__":

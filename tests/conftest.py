@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +16,11 @@ import psutil
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level
+from tests.blank_stores import blank_stores
 
 if TYPE_CHECKING:
     from tests.github_server.server import GithubServer
@@ -29,7 +32,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples each time, and no clock: a run says something of the code, never of the machine's load.
 # `--hypothesis-profile=thorough` looks for new ones.
 settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 # `make fuzz`: as many as wanted, and what shows a fault is kept for the next time.
@@ -53,6 +60,33 @@ with suppress(OSError):
 
 _missing = pytest.StashKey[str]()
 _skipped = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(trylast=True)  # after --hypothesis-profile
+def pytest_configure() -> None:
+    """Hypothesis also draws from the constants of all modules that are loaded by then: other examples in each
+    worker, whichever tests it ran before, and much reading of code. It has no setting for that."""
+    if settings.get_current_profile_name() == "repeatable":
+        none = providers._local_constants
+        providers._get_local_constants = lambda: none
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Reading all tests makes much and drops little: the garbage collector looks through none of it, neither
+    then nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_begin_with_their_schema() -> Iterator[None]:
+    with blank_stores():
+        yield
 
 
 @pytest.fixture

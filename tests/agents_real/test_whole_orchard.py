@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,9 +28,9 @@ from tests.integration.conftest import Farm, Running
 from tests.model_server.script import parse_fault
 from tests.model_server.server import ModelServer
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(400)]
 slow = pytest.mark.skipif(not SLOW, reason="takes long: make agents runs it")
-SECONDS = 60
+SECONDS = 180
 T = TypeVar("T")
 ENDS = (EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
 
@@ -78,12 +78,17 @@ async def until(found: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -
     return value
 
 
-def is_exact(charged: Sequence[tuple[str, int]], model: ModelServer) -> None:
+async def is_exact(state: Path, model: ModelServer) -> None:
     """Each call that the model answered was charged once, by the model's own figures; but those that an agent
-    left before their end, as Claude Code does with side calls, cost what was told of them until then."""
-    answered = Counter(call.used.total for call in model.seen.calls if call.status == 200)
-    whole = Counter(tokens for status, tokens in charged if status == "answered")
-    cut = [tokens for status, tokens in charged if status == "cut"]
+    left before their end, as Claude Code does with side calls, cost what was told of them until then. A call
+    is charged when it has ended, which may be after all that came of it."""
+
+    async def both() -> tuple[Counter[int], list[tuple[str, int]]]:
+        return Counter(call.used.total for call in model.seen.calls if call.status == 200), charged(state)
+
+    answered, costs = await until(both, lambda both: both[0].total() == len(both[1]))
+    whole = Counter(tokens for status, tokens in costs if status == "answered")
+    cut = [tokens for status, tokens in costs if status == "cut"]
     assert not whole - answered
     left = answered - whole
     assert left.total() == len(cut)
@@ -102,7 +107,7 @@ async def is_told_whole(farm: Farm, model: ModelServer, agent: str, wire: str) -
         (story,) = await orchard.sprint("calc", "Multiply")
         ended = await orchard.until(*ENDS, seconds=SECONDS)
         assert ended.kind is EventKind.STORY_MERGED, ended.data
-        is_exact(charged(farm.root / ".orch-global"), model)
+        await is_exact(farm.root / ".orch-global", model)
         shares = await store.read(lambda conn: ledger.shares(conn, Account(project="calc")))
         (session,) = await commands.sessions(story)
         shown = await commands.session(story)
@@ -166,7 +171,7 @@ async def test_dollars_that_are_used_up_hold_a_call_park_the_turn_and_after_a_ra
         )
         ended = await orchard.until(*ENDS, seconds=SECONDS)
         assert ended.kind is EventKind.STORY_MERGED, ended.data
-        is_exact(charged(farm.root / ".orch-global"), model)
+        await is_exact(farm.root / ".orch-global", model)
         starts = await told(orchard, EventKind.PHASE_STARTED)
     assert {event.data["attempt"] for event in starts} == {1}
 

@@ -23,6 +23,7 @@ TITLES = {
     "Rescue": "When a story needs help",
     "Resources": "Shares of the machine",
     "Budget": "What agents may use",
+    "Charts": "Pictures of how things go",
     "Session": "What agents were told and said",
     "Agents": "Coding agents",
     "Github": "GitHub",

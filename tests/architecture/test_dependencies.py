@@ -91,6 +91,7 @@ _PART_OF = {
     "packaging": "pytest",
     "pydantic_core": "pydantic",
     "requests": "pygithub",
+    "socketio": "nicegui",
     "starlette": "fastapi",
     "urllib3": "pygithub",
     "yarl": "aiohttp",

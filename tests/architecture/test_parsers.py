@@ -15,6 +15,7 @@ OURS = ("bot", "cogs", "config", "core")
 
 # What reads only what Orchard itself wrote: over a pipe, in a row, on its command line, in its package.
 OWN = {
+    "bot/web/once.py": "a row of the store, sealed",
     "bot/cli/demo/stage.py": "the demo's content, of the package",
     "bot/cli/simulation_charts.py": "the drawing process's",
     "bot/cli/terminal.py": "a setting that the person types",
@@ -41,6 +42,7 @@ OWN = {
     "core/isolation/enter.py": "its own command line",
     "core/isolation/process.py": "bubblewrap's",
     "core/isolation/attacks/trial.py": "the attack program's, which nothing else can write to",
+    "core/monitoring/builds.py": "the environments' notes, in Orchard's own folder",
     "core/orchestrator/commands/importing.py": "hands what it parsed to core/projects/foreignstate.py",
     "core/orchestrator/commands/resources.py": "a value that the command line typed",
     "core/orchestrator/control.py": "the body of a call that core/rpc.py read",
@@ -50,8 +52,11 @@ OWN = {
     "core/scheduler/custom_child.py": "the control plane's",
     "core/scheduler/custom_process.py": "a strategy of the user's own, which runs with the user's rights",
     "core/security/head_file.py": "Orchard's own head of the audit log",
+    "core/store/archive.py": "the file that it has just written",
     "core/store/columns.py": "a row of the store",
     "core/store/load.py": "a row of the store",
+    "core/store/metric_facts.py": "a row of the store",
+    "core/store/metric_history.py": "a row of the store",
     "core/store/pulls.py": "a row of the store",
     "core/worker/__main__.py": "its own command line",
     "core/worker/probe/orchard_cargo.py": "in the test process itself",

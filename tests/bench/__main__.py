@@ -11,9 +11,12 @@ from rich.console import Console
 
 from tests.bench import (
     access,
+    alerts,
     audit,
     cycle,
+    dashboard,
     dispatch,
+    feed,
     fenced,
     gateway,
     github,
@@ -21,6 +24,7 @@ from tests.bench import (
     launches,
     load,
     neighbours,
+    probes,
     scheduler,
     simulation,
     standing,
@@ -48,12 +52,21 @@ BENCHMARKS: dict[str, Callable[[Options], list[Figure]]] = {
         seconds=options.window,
     ),
     "webhooks": lambda options: webhooks.measure(deliveries=options.deliveries, senders=options.senders),
+    "feed": lambda options: feed.measure(
+        listeners=options.listeners, projects=options.projects, seconds=options.window
+    ),
     "load": lambda options: load.measure(),
     "dispatch": lambda options: dispatch.measure(claims=options.claims),
     "access": lambda options: access.measure(decisions=options.decisions),
+    "alerts": lambda options: alerts.measure(),
     "audit": lambda options: audit.measure(rows=options.rows),
     "scheduler": lambda options: scheduler.measure(decisions=options.decisions),
     "simulation": lambda options: simulation.measure(),
+    "dashboard": lambda options: dashboard.measure(
+        dashboards=options.dashboards, seconds=options.window, projects=options.busy
+    ),
+    "probes": lambda options: probes.measure(projects=options.idle, processes=options.processes),
+    "year": lambda options: probes.measure_year(projects=options.idle),
     "restart": lambda options: standing.measure_restart(projects=options.projects, rounds=options.rounds),
     "idle": lambda options: standing.measure_idle(projects=options.idle, seconds=options.seconds),
 }
@@ -82,6 +95,7 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--launches", type=int, default=60)
     parser.add_argument("--window", type=float, default=10.0, help="seconds that shares are watched")
     parser.add_argument("--claims", type=int, default=20000)
+    parser.add_argument("--listeners", type=int, default=1000, help="of the live feed")
     parser.add_argument("--rows", type=int, default=20000, help="rows of the audit log")
     parser.add_argument("--calls", type=int, default=400, help="calls by the gateway, and as many without")
     parser.add_argument("--streams", type=int, default=1000, help="streams by the gateway at once")
@@ -91,7 +105,9 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--decisions", type=int, default=20000)
     parser.add_argument("--projects", type=int, default=100, help="projects of the restart")
     parser.add_argument("--idle", type=int, default=50, help="projects of the idle control plane")
+    parser.add_argument("--processes", type=int, default=10, help="of each project that is probed")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long it is watched")
+    parser.add_argument("--dashboards", type=int, default=50, help="open dashboards")
     parser.add_argument("--deliveries", type=int, default=1000, help="of webhooks")
     parser.add_argument("--senders", type=int, default=50, help="that send them at once")
     options = parser.parse_args(arguments)

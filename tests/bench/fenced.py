@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
@@ -118,7 +119,7 @@ async def _shares(fences: Fences, seconds: float) -> Figure:
         await asyncio.sleep(seconds)
         after = _used(fences, weights)
     light, heavy = (after[name] - before[name] for name in weights)
-    ratio = heavy / light
+    ratio = heavy / light if light else math.inf  # it got nothing in a short while
     return Figure(
         what="processor time of weights 3 and 1, two busy processes each",
         value=f"{ratio:.2f} : 1",

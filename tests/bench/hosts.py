@@ -21,7 +21,8 @@ from bot.discord.service import DiscordService
 from bot.localguild import GuildSettings, LocalGuild, RatePolicy
 from core.domain.event import EventKind
 from core.domain.story import Story
-from tests.discord.bot.real_core import Orchard, open_orchard, until
+from tests.discord.bot.real_core import Orchard, open_orchard
+from tests.waiting import until
 
 POSTS_SECONDS = 5.0  # a project's time between two posts: a phase that starts, a gate that speaks
 SAID_SECONDS = 1.0  # and between two events that nobody is told

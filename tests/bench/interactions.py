@@ -20,7 +20,7 @@ from typing import Any
 
 from bot.localguild import OverHttp, Person
 from tests.bench.figure import Figure, milliseconds, quantile
-from tests.discord.bot.real_core import until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 _BAR_SECONDS, _POST_BAR_SECONDS = 0.05, 0.5
@@ -92,7 +92,7 @@ async def _type(url: str, texts: Sequence[str], count: int) -> list[float]:
     seconds = []
     async with OverHttp(url) as link:
         person = Person(link, "alice")
-        await until(person.commands, "registered commands", seconds=60)
+        await until(person.commands, "registered commands", seconds=120)
         for number in range(-5, count):
             name, options = _parsed(texts[number % len(texts)])
             began = time.monotonic()
@@ -114,7 +114,7 @@ async def _watched(url: str, texts: Sequence[str], count: int) -> tuple[list[flo
     watching = asyncio.create_task(_watch(url, posts), name="watch posts")
     try:
         seconds = await _type(url, texts, count)
-        await until(lambda: posts, "a post", seconds=30)
+        await until(lambda: posts, "a post", seconds=120)
         return seconds, posts
     finally:
         watching.cancel()

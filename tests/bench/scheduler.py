@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from core.orchestrator.scheduling.strategist import asked
+from core.orchestrator.scheduling.deciding import asked
 from core.scheduler.division import divide
 from core.scheduler.fair_share import FairShare
 from core.scheduler.resources import Resources

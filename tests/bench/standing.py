@@ -65,7 +65,7 @@ def measure_idle(*, projects: int, seconds: float) -> list[Figure]:
             time.sleep(seconds)
             percent = (_cpu(family) - before) / (time.monotonic() - began) * 100
             memory = pss_mb(told["pid"])
-            whole = sum(pss_mb(process.pid) for process in family if process.is_running())
+            whole = sum(map(_memory, family))
     return [
         Figure(
             what=f"idle, {projects} projects, none running: processor",
@@ -123,9 +123,20 @@ def _cpu(family: list[psutil.Process]) -> float:
     return found
 
 
+def _memory(process: psutil.Process) -> float:
+    """In MB. 0.0 for what has ended meanwhile."""
+    try:
+        return pss_mb(process.pid)
+    except (OSError, AssertionError):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            raise
+        return 0.0
+
+
 async def _stand(root: Path, role: str) -> None:
     if role == "idle":
-        import bot.app  # noqa: F401 - what `orchard run` loads
+        import bot.app
+        import bot.discord.service  # noqa: F401 - what `orchard run` loads with a token
 
     async with open_runtime(lambda: load(root, environ={})) as runtime:
         ready = time.monotonic()

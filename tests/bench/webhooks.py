@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 import yaml
 
 from core.github.webhooks.signature import signature
+from tests.bench.child import running, tell
 from tests.bench.figure import Figure, milliseconds, quantile
 from tests.bench.hooked import REPOSITORY, REPOSITORY_ID, SECRET
 
-ROOT = Path(__file__).parents[2]
 _BAR = 0.050  # seconds
 _PADDING = 8 * 1024  # bytes; what GitHub says of an issue and its repository
 
@@ -29,12 +25,12 @@ def measure(*, deliveries: int, senders: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="orchard-bench-") as name:
         root = Path(name).resolve()
         _plant(root)
-        with _running(root) as (child, port):
+        with running("tests.bench.hooked", root) as (child, port):
             asyncio.run(_sent(port, _posts(100, "warm"), senders))
             health = asyncio.run(_sent(port, _health(port, deliveries), senders))
             figures = [_figure("alone, one after the other", asyncio.run(_sent(port, _posts(200, "one"), 1)))]
             for told in ("idle", "busy"):
-                _tell(child, told)
+                tell(child, told)
                 before = _processor(child)
                 seconds = asyncio.run(_sent(port, _posts(deliveries, told), senders))
                 used = (_processor(child) - before) / deliveries
@@ -78,33 +74,6 @@ def _plant(root: Path) -> None:
         "projects": {"shop": {"path": str(shop)}},
     }
     (root / "orch-config.yaml").write_text(yaml.safe_dump(settings))
-
-
-@contextlib.contextmanager
-def _running(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    command = [sys.executable, "-m", "tests.bench.hooked", str(root)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout is not None
-            address = json.loads(child.stdout.readline())["address"]
-            yield child, int(urlsplit(address).port or 0)
-        finally:
-            assert child.stdin is not None
-            child.stdin.close()
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
-
-
-def _tell(child: subprocess.Popen[str], word: str) -> None:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(word + "\n")
-    child.stdin.flush()
-    child.stdout.readline()
 
 
 def _posts(count: int, name: str) -> list[bytes]:

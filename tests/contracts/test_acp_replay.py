@@ -31,6 +31,7 @@ from acp.schema import (
 )
 
 from core.agents.presets import REPLAY
+from tests.waiting import SECONDS
 
 PROMPT = "Orchard-Story: s-1\nOrchard-Title: T\nOrchard-Phase: design\nOrchard-Attempt: 1\n\nGo."
 RESULTS = {
@@ -126,7 +127,7 @@ class Session:
     async def __aexit__(self, *_: object) -> None:
         await self.connection.close()
         self._process.stdin.close()
-        self.code = await asyncio.wait_for(self._process.wait(), 10)
+        self.code = await asyncio.wait_for(self._process.wait(), SECONDS)
 
     async def open(self) -> str:
         await self.connection.initialize(protocol_version=PROTOCOL_VERSION)
@@ -187,11 +188,11 @@ async def test_cancel_ends_a_turn_and_the_session_goes_on(tmp_path):
     async with Session(tmp_path, [{"say": "x"}, {"sleep": 600}]) as session:
         session_id = await session.open()
         turn = asyncio.ensure_future(session.prompt(session_id))
-        await asyncio.wait_for(session.client.heard.wait(), 10)
+        await asyncio.wait_for(session.client.heard.wait(), SECONDS)
         with pytest.raises(RequestError, match="A turn is running"):
             await session.prompt(session_id)
         await session.connection.cancel(session_id=session_id)
-        response = await asyncio.wait_for(turn, 10)
+        response = await asyncio.wait_for(turn, SECONDS)
 
     assert response.stop_reason == "cancelled"
     session.client.check()
@@ -238,6 +239,6 @@ async def test_lines_that_are_no_messages_are_answered_as_json_rpc_says(tmp_path
     )  # fmt: skip
     lines = b'{not json\n[1]\n{"jsonrpc":"2.0","id":1,"result":{}}\n\n{"jsonrpc":"2.0","method":"odd"}\n'
 
-    output, _ = await asyncio.wait_for(process.communicate(lines), 10)
+    output, _ = await asyncio.wait_for(process.communicate(lines), SECONDS)
 
     assert [json.loads(line)["error"]["code"] for line in output.splitlines()] == [-32700, -32600]

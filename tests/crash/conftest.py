@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,10 +23,11 @@ from core.orchestrator.commands import Commands
 from core.orchestrator.control import connect, socket_path
 from tests.integration.nursery import Forked
 from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 CONTROL_PLANE = Path(__file__).with_name("control_plane.py")
-SECONDS = 90.0  # for anything to happen: two busy cores are slow
+SECONDS = 240.0  # for anything to happen: two busy cores are slow
 
 FILES = {
     "calc.py": "def add(a, b):\n    return a + b\n",
@@ -58,15 +58,6 @@ def git(folder: Path, *arguments: str) -> str:
     return result.stdout.strip()
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = SECONDS) -> T:
-    """What the condition gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
-    return found
-
-
 @dataclass
 class Orchard:
     """One state folder and what lives in it. `process` is the control plane that runs now."""
@@ -78,20 +69,16 @@ class Orchard:
     global_settings: dict[str, Any] = field(default_factory=dict)
     agent_row: dict[str, Any] = field(default_factory=dict)  # more keys of the replay agent's row
     times: dict[str, float] = field(default_factory=dict)
-    quick: set[str] = field(default_factory=set)  # projects whose tests are run by a script
     process: subprocess.Popen[str] | None = None
 
     @property
     def state(self) -> Path:
         return self.root / ".orch-global"
 
-    def add(self, name: str, files: Mapping[str, str] = FILES, *, quick: bool = True) -> Path:
-        """Not `quick`: its tests are run by pytest, and not by a script."""
-        if quick:
-            self.quick.add(name)
-            files = {**QUICK_FILES, **files}
+    def add(self, name: str, files: Mapping[str, str] = FILES) -> Path:
+        """Its tests are run by a script."""
         folder = self.projects[name] = self.root / name
-        for path, text in files.items():
+        for path, text in {**QUICK_FILES, **files}.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
         git(folder, "init", "-q", "-b", "main")
@@ -124,7 +111,7 @@ class Orchard:
                     "name": name,
                     "path": str(path),
                     "resource_limits": {"agent_memory_mb": 128, "agent_cpu_cores": 0.01},
-                    **({"test_command": QUICK_COMMAND} if name in self.quick else {}),
+                    "test_command": QUICK_COMMAND,
                     **self.settings,
                     **self.own_settings.get(name, {}),
                 }
@@ -163,14 +150,12 @@ class Orchard:
         self.process.kill()
         self.end()
 
-    def terminate(self, seconds: float) -> float:
-        """TERM; how long it took to end. It must end well."""
+    def terminate(self) -> None:
+        """TERM. It must end well, and not when a turn does: those here hang for good."""
         assert self.process is not None
-        began = time.monotonic()
         self.process.terminate()
-        assert self.process.wait(seconds) == 0, (self.root / "control-plane.log").read_text()[-3000:]
+        assert self.process.wait(SECONDS) == 0, (self.root / "control-plane.log").read_text()[-3000:]
         self.end()
-        return time.monotonic() - began
 
     def end(self) -> None:
         assert self.process is not None
@@ -225,7 +210,7 @@ class Orchard:
     def wait_until(self, condition: Callable[[], T], what: str) -> T:
         """What the condition gives once it is true."""
         try:
-            return wait_for(condition, what)
+            return wait_until(condition, what, SECONDS)
         except AssertionError as error:
             rows = self.rows(
                 "SELECT at, story_id, kind, substr(data, 1, 200) AS data FROM events ORDER BY seq"
@@ -269,7 +254,7 @@ class Orchard:
             return not seen
 
         try:
-            wait_for(empty, "processes left", 30)
+            wait_until(empty, "processes left", SECONDS)
         except AssertionError:
             raise AssertionError(f"left behind: {seen}") from None
 

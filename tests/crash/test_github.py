@@ -18,7 +18,7 @@ from tests.github_server.faults import Fault
 from tests.github_server.repository import Repository
 from tests.github_server.server import Apart, GithubServer, apart
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 # What GitHub has done, and does not answer.
 FIRST = {
@@ -28,6 +28,7 @@ FIRST = {
 SECOND = {"told": Fault(method="PATCH", path="acme/told/issues/1$", hang_after=True)}  # it is closed
 # Where Orchard itself is held.
 HELD_FIRST = {"pushed": "after-push"}  # its branch is there
+WAITS = {"opened": "before-fast_forward", "told": "before-fast_forward"}  # for the others, if it is ahead
 HELD_SECOND = {"opened": "after-fast_forward"}  # the main branches have moved
 PROJECTS = (*FIRST, *HELD_FIRST)
 
@@ -91,12 +92,15 @@ def aftermath(
             orchard.own_settings[project] = {"github": {"repository": f"acme/{project}"}}
             github.do(lambda server, project=project, folder=folder: _set_up(server, project, folder))
         orchard.play({"*": play_honestly()})
-        for project, point in HELD_FIRST.items():
+        for project, point in (*HELD_FIRST.items(), *WAITS.items()):
             hold(orchard, project, point)
         for fault in FIRST.values():
             github.do(lambda server, fault=fault: server.fail(fault))
         orchard.start()
         _begin(orchard)
+        early = {project: fault for project, fault in FIRST.items() if project != "told"}
+        _wait_until_all_are_there(orchard, github, early, HELD_FIRST)
+        (orchard.root / "hold" / "told" / WAITS["told"]).unlink()
         _kill_when_all_are_there(orchard, github, FIRST, HELD_FIRST)
         for project, point in HELD_SECOND.items():
             hold(orchard, project, point)
@@ -111,7 +115,7 @@ def aftermath(
             orchard.wait_until(
                 lambda project=project: github.do(lambda server: _is_told(server, project)), f"{project} told"
             )
-        orchard.terminate(30)
+        orchard.terminate()
         yield Aftermath(orchard=orchard, github=github)
 
 
@@ -134,7 +138,7 @@ def _begin(orchard: Any) -> None:
     orchard.ask(begin)
 
 
-def _kill_when_all_are_there(
+def _wait_until_all_are_there(
     orchard: Any, github: Apart, faults: dict[str, Fault], held: dict[str, str]
 ) -> None:
     def there() -> bool:
@@ -143,6 +147,12 @@ def _kill_when_all_are_there(
         return unanswered and all((orchard.root / "held" / project).exists() for project in held)
 
     orchard.wait_until(there, f"{[*faults, *held]} are at their points")
+
+
+def _kill_when_all_are_there(
+    orchard: Any, github: Apart, faults: dict[str, Fault], held: dict[str, str]
+) -> None:
+    _wait_until_all_are_there(orchard, github, faults, held)
     orchard.kill()
     release(orchard)
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.domain.story import StoryStatus
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 HANG: list[Any] = [{"write": {"path": "half.py", "text": "# half\n"}}, {"hang": {"ignore": []}}]
 
@@ -37,7 +37,7 @@ def test_a_stopped_story_stays_stopped(hanging, play_honestly):
     assert [data["phase"] for data in hanging.events("phase_started")][-1] == "code_green"
     hanging.ask(lambda commands: commands.start_story("shop-1", actor="cli"))
     hanging.wait_for_event("story_merged", "shop-1")
-    hanging.terminate(30)
+    hanging.terminate()
 
 
 def test_a_taken_story_stays_with_its_person_and_their_files(hanging, play_honestly, git):
@@ -55,14 +55,14 @@ def test_a_taken_story_stays_with_its_person_and_their_files(hanging, play_hones
     hanging.kill()  # before or while it is judged: it is judged again
     hanging.start()
     hanging.wait_for_event("story_merged", "shop-1")
-    hanging.terminate(30)
+    hanging.terminate()
     assert "number + number" in git(hanging.projects["shop"], "show", "main:double.py")
 
 
 def test_a_usage_pause_ends_at_its_time_in_the_next_life(orchard, play_honestly):
     orchard.add("shop")
     orchard.settings = {"ai_settings": {"resume_after_usage_limit": True}}
-    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 6, "times": 1}}
+    limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 12, "times": 1}}
     honest = play_honestly()
     orchard.play({"*": {**honest, "code_green": [limit, *honest["code_green"]]}})
     orchard.start()
@@ -73,7 +73,7 @@ def test_a_usage_pause_ends_at_its_time_in_the_next_life(orchard, play_honestly)
     orchard.start()
     assert orchard.wait_for_event("usage_reset")["by"] == "orchard"
     orchard.wait_for_event("story_merged", "shop-1")
-    orchard.terminate(30)
+    orchard.terminate()
 
 
 def test_words_to_a_turn_that_dies_are_in_the_next_prompt(hanging, play_honestly):
@@ -85,4 +85,4 @@ def test_words_to_a_turn_that_dies_are_in_the_next_prompt(hanging, play_honestly
     hanging.start()
     hanging.wait_for_event("story_merged", "shop-1")
     assert hanging.events("gate_refused") == []
-    hanging.terminate(30)
+    hanging.terminate()

@@ -25,9 +25,9 @@ from core.store.cipher import Cipher, is_plain
 from core.store.database import Store
 from core.store.replacing import connected, prove
 
-pytestmark = pytest.mark.timeout(180)  # a fork and a look at the whole store for each step
+pytestmark = pytest.mark.timeout(600)  # a fork and a look at the whole store for each step
 
-ROWS = 400
+ROWS = 100
 CLOCK = SystemClock()
 LOADED = KeySeal  # before the forks: reading a module is no moment of the change
 # What changes files, and what opens connections: each is a moment to be killed at.

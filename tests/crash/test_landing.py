@@ -17,7 +17,7 @@ import pytest
 from core.orchestrator.commands import Commands
 from tests.integration.git_host import GitHost
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 POINTS = {
     "pushed": (
@@ -91,7 +91,7 @@ def orchard(new_orchard: Callable[[], Any], host: GitHost, git: Callable[..., st
     for project in POINTS:
         orchard.wait_for_event("story_merged", f"{project}-1")
     orchard.wait_until(lambda: not any((orchard.state / "worktrees").glob("*/*-*")), "worktrees are removed")
-    orchard.terminate(30)
+    orchard.terminate()
     return orchard
 
 
@@ -137,7 +137,7 @@ def test_a_pull_request_is_landed_as_it_was_pushed(orchard: Any, host: GitHost) 
 
 
 def test_nothing_is_left_open(orchard: Any) -> None:
-    assert orchard.left() == {}
+    orchard.wait_until_nothing_is_left()
     assert orchard.rows("SELECT * FROM leases WHERE released_at IS NULL") == []
     assert orchard.rows("SELECT * FROM merges WHERE state = 'open'") == []
     assert orchard.events("story_blocked") == []

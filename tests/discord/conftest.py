@@ -19,8 +19,10 @@ import discord
 import pytest
 
 from bot.discord.endpoint import endpoint
-from bot.localguild import GuildSettings, LocalGuild, Person, RatePolicy
+from bot.localguild import GuildSettings, LocalGuild, Person
 from tests.discord.openapi_checker import ExchangeChecker, OpenApiChecker
+from tests.discord.patience import patient_guild
+from tests.waiting import SECONDS
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 WITHOUT_DESCRIPTION = "Discord's OpenAPI description is not beside the project"
@@ -50,7 +52,7 @@ def checker(openapi: OpenApiChecker) -> Iterator[ExchangeChecker]:
 
 @pytest.fixture
 def guild_settings() -> GuildSettings:
-    return GuildSettings(rates=RatePolicy.generous())
+    return patient_guild()
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def running_client(guild: LocalGuild) -> RunClient:
             task = asyncio.create_task(client.start(guild.token), name="discord-client")
             ready = asyncio.create_task(_until_ready(client, guild), name="until-ready")
             try:
-                await asyncio.wait({task, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({task, ready}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if task.done():
                     task.result()
                 assert ready.done(), "the client did not become ready"
@@ -90,7 +92,7 @@ def running_client(guild: LocalGuild) -> RunClient:
             finally:
                 ready.cancel()
                 await client.close()
-                await asyncio.wait({task}, timeout=30)
+                await asyncio.wait({task}, timeout=SECONDS)
                 if not task.cancelled() and task.exception() is not None:
                     raise task.exception()  # a bot that died of an event must not pass
 
@@ -99,7 +101,7 @@ def running_client(guild: LocalGuild) -> RunClient:
 
 async def _until_ready(client: discord.Client, guild: LocalGuild) -> None:
     # discord.py's own wait_until_ready may be called only after its login
-    await guild.world.gateway.wait_until(lambda: bool(guild.world.gateway.live_sessions), timeout=30)
+    await guild.world.gateway.wait_until(lambda: bool(guild.world.gateway.live_sessions), timeout=SECONDS)
     await client.wait_until_ready()
 
 

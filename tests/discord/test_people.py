@@ -6,20 +6,17 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
-from bot.localguild import CannotDo, DidNotRespond, GuildSettings, LocalGuild, OverHttp, Person, RatePolicy
+from bot.localguild import CannotDo, DidNotRespond, LocalGuild, OverHttp, Person, RatePolicy
 from bot.localguild.ratelimits import Limit, RateLimits
 from tests.discord.conftest import Api, RunClient
 from tests.discord.openapi_checker import ExchangeChecker
 from tests.discord.sample_bot import SampleBot
-
-
-@pytest.fixture
-def guild_settings() -> GuildSettings:
-    return GuildSettings(rates=RatePolicy.generous(), response_seconds=0.5)
+from tests.waiting import SECONDS
 
 
 @pytest.fixture
@@ -42,6 +39,7 @@ async def test_a_whole_story_over_http(guild: LocalGuild, remote: Person, runnin
         assert rejected.content == "rejected: the sum is wrong"
         offered = await remote.autocomplete("sprint plan", "story", "shop-11")
         assert [one.name for one in offered] == ["shop-11"]
+        guild.world.settings = replace(guild.world.settings, response_seconds=0.2)
         with pytest.raises(DidNotRespond):
             await remote.slash("silent")
         with pytest.raises(CannotDo, match="required option"):
@@ -49,7 +47,7 @@ async def test_a_whole_story_over_http(guild: LocalGuild, remote: Person, runnin
 
 
 async def test_waiting_ends_with_the_message(guild: LocalGuild, remote: Person) -> None:
-    waiting = asyncio.create_task(remote.wait_for_message(lambda one: one.content == "now", timeout=10))
+    waiting = asyncio.create_task(remote.wait_for_message(lambda one: one.content == "now"))
     await guild.person("bob").send("not yet")
     await guild.person("bob").send("now")
     assert (await waiting).author == "bob"
@@ -61,13 +59,13 @@ async def test_waiting_after_a_mark_ignores_what_was_there(guild: LocalGuild, al
     with pytest.raises(TimeoutError, match="no such message"):
         await alice.wait_for_message(lambda one: one.content == "go", after=mark, timeout=0.1)
     await alice.send("go")
-    assert await alice.wait_for_message(lambda one: one.content == "go", after=mark, timeout=10)
+    assert await alice.wait_for_message(lambda one: one.content == "go", after=mark)
 
 
 async def test_an_edit_counts_as_a_message(guild: LocalGuild, api: Api, alice: Person) -> None:
     channel = f"/channels/{guild.world.guild.guild_channels[0].id}"
     _, posted = await api("POST", channel + "/messages", {"content": "0 of 2"})
-    waiting = asyncio.create_task(alice.wait_for_message(lambda one: one.content == "2 of 2", timeout=10))
+    waiting = asyncio.create_task(alice.wait_for_message(lambda one: one.content == "2 of 2"))
     await api("PATCH", f"{channel}/messages/{posted['id']}", {"content": "2 of 2"})
     assert (await waiting).id == posted["id"]
 
@@ -131,7 +129,7 @@ async def test_the_server_runs_by_itself() -> None:
     )
     assert process.stdout is not None
     try:
-        facts = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        facts = json.loads(await asyncio.wait_for(process.stdout.readline(), SECONDS))
         assert facts["DISCORD_TOKEN"] == "a.b.c"
         async with OverHttp(facts["LOCALGUILD_URL"]) as link:
             await Person(link, "visitor").send("anyone here?")
@@ -141,7 +139,7 @@ async def test_the_server_runs_by_itself() -> None:
             assert response.status == 200
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), SECONDS) == 0
 
 
 async def test_a_server_that_was_down_is_back_with_everything(guild: LocalGuild, link: OverHttp) -> None:
@@ -154,3 +152,19 @@ async def test_a_server_that_was_down_is_back_with_everything(guild: LocalGuild,
     await guild.start()
     assert guild.url == address
     assert [one.id for one in await remote.messages()] == [said.id]
+
+
+async def test_names_and_a_file_are_given_to_whoever_sees_them(
+    guild: LocalGuild, alice: Person, remote: Person, link: OverHttp
+) -> None:
+    sent = await alice.send("see", files={"a.txt": b"words"})
+    known = await link.call("members", {"person": "alice"})
+    assert known["users"][await alice.user_id()] == "alice"
+    assert "everyone" in known["roles"].values()
+    asked = {"person": "alice", "channel": sent.channel_id, "message": sent.id}
+    file = await link.call("attachment", {**asked, "attachment": sent.attachments[0]["id"]})
+    assert (file["filename"], file["content"]) == ("a.txt", "d29yZHM=")
+    with pytest.raises(CannotDo, match="no longer available"):
+        await link.call("attachment", {**asked, "attachment": "1"})
+    with pytest.raises(CannotDo, match="0 channels"):
+        await link.call("attachment", {**asked, "channel": "1", "attachment": sent.attachments[0]["id"]})

@@ -15,6 +15,7 @@ from bot.localguild.ratelimits import RateLimits
 from tests.discord.conftest import RunClient
 from tests.discord.openapi_checker import ExchangeChecker
 from tests.discord.sample_bot import SampleBot
+from tests.waiting import SECONDS
 
 MESSAGES = "POST /channels/{channel_id}/messages"
 
@@ -271,7 +272,7 @@ async def test_a_dropped_gateway_is_resumed_and_nothing_is_missed(
     bot: SampleBot, alice: Person, guild: LocalGuild
 ) -> None:
     guild.world.gateway.drop()
-    await guild.world.gateway.wait_until(lambda: not guild.world.gateway.live_sessions, timeout=10)
+    await guild.world.gateway.wait_until(lambda: not guild.world.gateway.live_sessions, timeout=SECONDS)
     await alice.say_to_bot("are you there?")
     assert await alice.wait_for_message(lambda one: one.content == "you said: are you there?")
     assert guild.world.gateway.resumes == 1
@@ -280,7 +281,7 @@ async def test_a_dropped_gateway_is_resumed_and_nothing_is_missed(
 
 async def test_asked_to_reconnect_the_bot_resumes(bot: SampleBot, alice: Person, guild: LocalGuild) -> None:
     guild.world.gateway.ask_to_reconnect()
-    await asyncio.wait_for(bot.resumed.wait(), 20)
+    await asyncio.wait_for(bot.resumed.wait(), SECONDS)
     assert (await alice.slash("ping")).text == "pong"
 
 
@@ -289,7 +290,7 @@ async def test_an_invalid_session_is_identified_anew(
 ) -> None:
     gateway = guild.world.gateway
     gateway.invalidate_sessions(resumable=False)
-    await gateway.wait_until(lambda: gateway.identifies == 2 and bool(gateway.live_sessions), timeout=30)
+    await gateway.wait_until(lambda: gateway.identifies == 2 and bool(gateway.live_sessions), timeout=SECONDS)
     assert (await alice.slash("ping")).text == "pong"
 
 

@@ -16,10 +16,12 @@ import yaml
 
 from config.loader import load
 from core.domain.event import EventKind
+from core.domain.lifecycles import Phase
 from core.orchestrator.supervisor import SupervisionTimes
 from core.runtime import Runtime, open_runtime
 from tests.integration.nursery import forked_templates
 from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
+from tests.waiting import SECONDS
 
 BASE_FILES = {
     "calc.py": "def add(a, b):\n    return a + b\n",
@@ -53,6 +55,13 @@ def make_project(folder: Path, files: Mapping[str, str] = BASE_FILES) -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "First commit")
     return folder
+
+
+def _replace(path: Path, text: str) -> None:
+    """As a whole: an agent that starts meanwhile, or a watch, reads the one or the other."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _filled(template: Any, **values: Any) -> Any:
@@ -93,6 +102,7 @@ class Farm:
     agent_row: dict[str, Any] = field(default_factory=dict)  # more keys of the replay agent's row
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)  # other rows
     quick: bool = False  # tests run by a script: for what is around a test run
+    seconds: float = SECONDS  # that `until` of a running one waits
 
     def add(self, name: str, files: Mapping[str, str] = BASE_FILES) -> Path:
         if self.quick:
@@ -102,7 +112,7 @@ class Farm:
 
     def write(self) -> None:
         script = self.root / "replay.yaml"
-        script.write_text(yaml.safe_dump(self.script))
+        _replace(script, yaml.safe_dump(self.script))
         configuration = {
             "global": {
                 "default_agent": "replay",
@@ -123,19 +133,20 @@ class Farm:
                 for name, path in self.projects.items()
             },
         }
-        (self.root / "orch-config.yaml").write_text(yaml.safe_dump(configuration))
+        _replace(self.root / "orch-config.yaml", yaml.safe_dump(configuration))
 
     @asynccontextmanager
     async def running(self, times: SupervisionTimes | None = None) -> AsyncIterator[Running]:
         self.write()
         with forked_templates():
             async with open_runtime(lambda: load(self.root, environ={}), times=times) as runtime:
-                yield Running(runtime)
+                yield Running(runtime, self.seconds)
 
 
 @dataclass
 class Running:
     runtime: Runtime
+    seconds: float = SECONDS
 
     async def sprint(
         self, project: str, *titles: str, criteria: tuple[str, ...] = ("it works",)
@@ -151,18 +162,27 @@ class Running:
         return [story.id for story in stories]
 
     async def until(
-        self, *kinds: EventKind, story: str | None = None, after: int = 0, seconds: float = 50
+        self,
+        *kinds: EventKind,
+        story: str | None = None,
+        phase: str | None = None,
+        after: int = 0,
+        seconds: float | None = None,
     ) -> Any:
         """The first event of these kinds, past ones included. Says what happened when none comes."""
         seen = after
         told: list[str] = []
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds or self.seconds):
                 with self.runtime.bus.subscribe() as events:
                     while True:
                         for event in await self.runtime.commands.events(after=seen, limit=1000):
                             seen = event.seq
-                            if event.kind in kinds and story in (None, event.story_id):
+                            if (
+                                event.kind in kinds
+                                and story in (None, event.story_id)
+                                and phase in (None, event.data.get("phase"))
+                            ):
                                 return event
                             told.append(f"{event.at:%M:%S} {event.story_id} {event.kind} {event.data}"[:300])
                         await anext(events)
@@ -171,10 +191,21 @@ class Running:
             told += [f"{view.story.id}: {view.status}, {view.why}" for view in views]
             raise AssertionError("\n".join([f"no {', '.join(kinds)} came:", *told])) from None
 
+    async def green(self, story: str) -> Any:
+        """The first word of the gate on the story's code, which it lets pass: for tests that are not about
+        what comes then."""
+        said = await self.until(
+            EventKind.GATE_PASSED, EventKind.GATE_REFUSED, story=story, phase=Phase.CODE_GREEN
+        )
+        assert said.kind is EventKind.GATE_PASSED, said.data
+        return said
+
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Farm:
-    return Farm(root=tmp_path)
+def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Farm:
+    """One event may be waited for nearly as long as the test may take: then it is said which did not come."""
+    own = request.node.get_closest_marker("timeout")
+    return Farm(root=tmp_path, seconds=own.args[0] - 20 if own else SECONDS)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`make fuzz`: the property tests, each with many new examples. A fault is shown by its smallest example.
 
-The storm beside GitHub is among them, with new seeds; a test's name says its seed (STORM_SEEDS=7: once more).
+The API as its description allows and forbids is among them, and the storm beside GitHub, with new seeds; a
+test's name says its seed (STORM_SEEDS=7: once more).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pytest
 
 FOLDER = "tests/properties"
 STORM = "tests/integration/github_whole/test_storm.py"
+API = "tests/web/api/test_fuzz.py"
 STORMS = 10
 
 
@@ -22,7 +24,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--examples", type=int, default=5000, metavar="NUMBER", help="of each test (5000)")
     parser.add_argument("--minutes", type=float, default=60.0, help="that one test may take (60)")
     parser.add_argument(
-        "paths", nargs="*", default=[FOLDER, STORM], help=f"files or tests ({FOLDER} {STORM})"
+        "paths", nargs="*", default=[FOLDER, STORM, API], help=f"files or tests ({FOLDER} {STORM} {API})"
     )
     asked, more = parser.parse_known_args(argv)
     os.environ["FUZZ_EXAMPLES"] = str(asked.examples)

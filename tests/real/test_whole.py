@@ -12,11 +12,11 @@ from tests.real.table import Pair
 TINY = Pair(name="tiny", old="1.0", new="1.1")
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(240)
 async def test_a_release_becomes_the_next_by_way_of_every_gate(releases, tmp_path: Path) -> None:
     said: list[str] = []
     stage = set_stage(TINY, *releases, tmp_path / "stage", said.append, install=False)
-    outcome = await drive(stage, said.append, timeout_seconds=80)
+    outcome = await drive(stage, said.append, timeout_seconds=200)
     told = "\n".join(report.lines(outcome))
     assert outcome.held, told
     assert outcome.differing == ()

@@ -213,9 +213,9 @@ def test_runnable_is_quick_and_scans_no_table(
     tx: Transaction, new_project: Callable[..., Project], new_cycle: NewCycle, conn: sqlite3.Connection
 ) -> None:
     conn.execute("BEGIN")
-    for number in range(100):
+    for number in range(20):
         name = new_project(tx, f"p{number}").name
-        for _ in range(200):
+        for _ in range(50):
             new_cycle(tx, name)
     # As in life: most stories of a project are done, a few are open.
     conn.execute("UPDATE cycles SET state = 'done' WHERE cast(substr(story_id, -2) AS INTEGER) % 10 <> 0")
@@ -229,8 +229,8 @@ def test_runnable_is_quick_and_scans_no_table(
     conn.set_progress_handler(lambda: hundreds.append(100), 100)  # of SQLite's own instructions
     found = cycles.runnable(conn)
     conn.set_progress_handler(None, 0)
-    assert 1000 < len(found) < 4000
-    assert sum(hundreds) < 500 * len(found)  # measured: 204 a story
+    assert len(found) == 100
+    assert sum(hundreds) < 500 * len(found)  # measured: 206 a story; a look at all for each takes thousands
 
 
 def ready(conn: sqlite3.Connection, most: int = 2, merges: int = 2, project: str = "shop") -> list[str]:

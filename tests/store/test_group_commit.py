@@ -32,7 +32,7 @@ class Gate:
 
     def __call__(self, tx: Transaction) -> None:
         self._loop.call_soon_threadsafe(self.entered.set)
-        assert self._open.wait(30)
+        assert self._open.wait(50)
 
     def open(self) -> None:
         self._open.set()
@@ -60,7 +60,7 @@ def texts(conn: sqlite3.Connection) -> list[str]:
 
 
 async def drained(feed: object, count: int) -> list[Event]:
-    return [await asyncio.wait_for(anext(feed), 10) for _ in range(count)]  # type: ignore[call-overload]
+    return [await asyncio.wait_for(anext(feed), 40) for _ in range(count)]  # type: ignore[call-overload]
 
 
 async def test_an_exception_undoes_its_own_work_and_no_other(store: Store, bus: Bus) -> None:
@@ -137,7 +137,7 @@ async def test_events_are_on_the_bus_when_the_waiter_hears(store: Store, bus: Bu
         pull = asyncio.ensure_future(anext(feed))
         await asyncio.sleep(0)
         event = await store.write(say("now"))
-        assert await asyncio.wait_for(pull, 10) == event
+        assert await asyncio.wait_for(pull, 40) == event
 
 
 async def test_nothing_is_published_before_it_is_committed(store: Store, bus: Bus) -> None:
@@ -151,7 +151,7 @@ async def test_nothing_is_published_before_it_is_committed(store: Store, bus: Bu
         assert await store.read(texts) == []
         gate.open()
         await writing
-        assert (await asyncio.wait_for(pull, 10)).data == {"text": "early"}
+        assert (await asyncio.wait_for(pull, 40)).data == {"text": "early"}
 
 
 async def test_a_cancelled_waiter_changes_nothing(store: Store) -> None:

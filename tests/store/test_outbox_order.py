@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ from core.store.transaction import Transaction
 PROJECTS = ("shop", "post", None)
 
 
+@cache
+def migrated() -> bytes:
+    """A file that all steps were applied to."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outbox.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+            migrations.migrate(conn, path)
+        return path.read_bytes()
+
+
 class Outbox(RuleBasedStateMachine):
     """The model: one list of waiting rows a project; what is due may only be a list's first."""
 
@@ -28,6 +40,7 @@ class Outbox(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "outbox.db"
+        self.path.write_bytes(migrated())
         self.conn = self.opened()
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
         self.waiting: dict[str | None, list[int]] = defaultdict(list)
@@ -38,7 +51,6 @@ class Outbox(RuleBasedStateMachine):
         conn = sqlite3.connect(self.path, isolation_level=None)
         conn.row_factory = sqlite3.Row
         conn.execute("PRAGMA journal_mode = WAL")
-        migrations.migrate(conn, self.path)
         return conn
 
     @property

@@ -26,11 +26,11 @@ async def test_a_reader_is_not_blocked_by_an_open_write_and_does_not_see_it(stor
     def slow(tx: Transaction) -> None:
         say(tx)
         loop.call_soon_threadsafe(entered.set)
-        assert go_on.wait(30)
+        assert go_on.wait(50)
 
     writing = asyncio.create_task(store.write(slow))
     await entered.wait()
-    assert await asyncio.wait_for(store.read(count), 5) == 0
+    assert await asyncio.wait_for(store.read(count), 40) == 0
     go_on.set()
     await writing
     assert await store.read(count) == 1
@@ -43,7 +43,7 @@ async def test_one_read_is_one_snapshot(store: Store) -> None:
     def twice(conn: sqlite3.Connection) -> tuple[int, int]:
         first = count(conn)
         loop.call_soon_threadsafe(entered.set)
-        assert go_on.wait(30)
+        assert go_on.wait(50)
         return first, count(conn)
 
     reading = asyncio.create_task(store.read(twice))
@@ -60,11 +60,11 @@ async def test_a_slow_read_leaves_another_reader_free(store: Store) -> None:
 
     def slow(conn: sqlite3.Connection) -> None:
         loop.call_soon_threadsafe(entered.set)
-        assert go_on.wait(30)
+        assert go_on.wait(50)
 
     reading = asyncio.create_task(store.read(slow))
     await entered.wait()
-    assert await asyncio.wait_for(store.read(count), 5) == 0
+    assert await asyncio.wait_for(store.read(count), 40) == 0
     go_on.set()
     await reading
 

@@ -21,6 +21,12 @@ from core.store.database import Store
 NEWEST = migrations.steps()[-1].number
 
 
+@pytest.fixture(autouse=True)
+def _made_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a copy of one that was."""
+    monkeypatch.setattr(Store, "open", Store.open.__wrapped__)  # type: ignore[attr-defined]
+
+
 def objects(conn: sqlite3.Connection) -> dict[str, str]:
     """Every table and index with its text, free of comments and layout."""
     rows = conn.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
@@ -219,7 +225,7 @@ def test_many_processes_may_make_the_same_store_at_once(path: Path) -> None:
             child.stdin.write(b"x")
             child.stdin.flush()
         for child in children:
-            _, errors = child.communicate(timeout=40)
+            _, errors = child.communicate(timeout=50)
             assert child.returncode == 0, errors.decode()
     finally:
         for child in children:

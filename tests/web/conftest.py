@@ -10,10 +10,10 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -31,12 +31,21 @@ from core.runtime import Runtime
 from core.security.passwords import Passwords
 from core.security.users import Users
 from core.store import approvals
+from tests.waiting import wait_until
 
 PASSWORD = "an orchard in late autumn"
 SECONDS = 40
 HOOK_SECRETS = ("the-webhooks-secret-of-this-year", "the-webhooks-secret-of-last-year")
 ENVIRON = {"GITHUB_WEBHOOK_SECRET": " ".join(HOOK_SECRETS)}
 ROOMY = {"port": 0, "logins_per_minute": 10_000, "calls_per_minute": 100_000}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first of a worker's tests starts the Orchard of all of them, which no minute bounds on a busy
+    machine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(150))
 
 
 @dataclass(frozen=True)
@@ -119,10 +128,8 @@ class Browser:
         """The API, as a session: with the form's token."""
         headers: dict[str, str | None] = {"Content-Type": "application/json"}
         if self.cookies and method != "GET":
-            headers["X-CSRF-Token"] = self.get("/api/v1/whoami").json["csrf"]
-        return self.ask(
-            method, f"/api/v1{path}", None if said is None else json.dumps(said).encode(), headers
-        )
+            headers["X-CSRF-Token"] = self.get("/api/whoami").json["csrf"]
+        return self.ask(method, f"/api{path}", None if said is None else json.dumps(said).encode(), headers)
 
     def log_in(self, name: str, password: str = PASSWORD) -> Answer:
         return self.post("/login", csrf=self.get("/login").csrf, name=name, password=password)
@@ -238,42 +245,45 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    root = tmp_path_factory.mktemp("orchard")
+def make_root(root: Path) -> Path:
+    """The folder of an Orchard with two projects, which has not been opened yet."""
     projects = {name: {"path": str(make_project(root / name))} for name in ("shop", "bank")}
-    settings = {"global": {"web": dict(ROOMY), "max_load_per_core": None}, "projects": projects}
+    # One look at everything, at the start: a later one would end the alerts that tests make up.
+    seldom = {"sample_seconds": 3600}
+    settings = {"global": {"web": dict(ROOMY), "max_load_per_core": None, "monitoring": seldom}}
+    settings["projects"] = projects
     (root / "orch-config.yaml").write_text(yaml.safe_dump(settings))
+    return root
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[House]:
+    """The Orchard of this folder, while the block runs."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="orchard", daemon=True)
     thread.start()
     stop = asyncio.Event()
-    opened: asyncio.Future[App] = loop.create_future()
+    ready: asyncio.Future[App] = loop.create_future()
 
     async def run() -> None:
         try:
             async with open_app(loader(root, environ=dict(ENVIRON)), discord=False) as app:
                 await app.web.ready.wait()
-                opened.set_result(app)
+                ready.set_result(app)
                 await stop.wait()
         except BaseException as error:
-            if not opened.done():
-                opened.set_exception(error)
+            if not ready.done():
+                ready.set_exception(error)
             raise
 
     async def known() -> App:
-        return await opened
+        return await ready
 
     task = asyncio.run_coroutine_threadsafe(run(), loop)
     app = asyncio.run_coroutine_threadsafe(known(), loop).result(SECONDS)
     assert app.web.status.startswith("http://127.0.0.1:"), app.web.status
-    made = House(root, loop, app, int(app.web.status.rpartition(":")[2]))
-    made.do(
-        Users(app.runtime.store, Passwords()).create_first_owner(
-            username="root", email="root@example.org", password=PASSWORD
-        )
-    )
-    yield made
+    wait_until(lambda: bool(app.runtime.monitoring.readings.latest()), "nothing was measured")
+    yield House(root, loop, app, int(app.web.status.rpartition(":")[2]))
     loop.call_soon_threadsafe(stop.set)
     task.result(SECONDS)
     loop.call_soon_threadsafe(loop.stop)
@@ -282,13 +292,45 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
+def new_root(tmp_path: Path) -> Path:
+    return make_root(tmp_path)
+
+
+def make_owner(house: House) -> None:
+    users = Users(house.runtime.store, Passwords())
+    house.do(users.create_first_owner(username="root", email="root@example.org", password=PASSWORD))
+
+
+@pytest.fixture(scope="session")
+def kept_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with opened(make_root(tmp_path_factory.mktemp("orchard"))) as made:
+        make_owner(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def house(kept_house: House) -> Iterator[House]:
+    """One for all files here. NiceGUI is one a process, and the next file's own Orchard may want it."""
+    yield kept_house
+    kept_house.do(kept_house.app.web.application.state.door.let_go())
+
+
+@pytest.fixture(scope="module")
+def own_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Of one file of tests, for what others are not to see."""
+    with opened(make_root(tmp_path_factory.mktemp("own"))) as made:
+        make_owner(made)
+        yield made
+
+
+@pytest.fixture
 def browser(house: House) -> Browser:
     return house.browser()
 
 
 @pytest.fixture(scope="session")
-def operator(house: House) -> Browser:
-    return house.operator()
+def operator(kept_house: House) -> Browser:
+    return kept_house.operator()
 
 
 @pytest.fixture
@@ -326,16 +368,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "cert.pem", folder / "key.pem"
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 @pytest.fixture
-def question(house: House) -> Callable[[str], Approval]:
-    """A question of a project's agent, which waits for an answer."""
+def question(house: House) -> Iterator[Callable[[str], Approval]]:
+    """A question of a project's agent, which waits for an answer; at the test's end no longer."""
+    asked: list[Approval] = []
 
     def ask(project: str) -> Approval:
         async def put() -> Approval:
@@ -353,6 +389,9 @@ def question(house: House) -> Callable[[str], Approval]:
                 )
             )
 
-        return house.do(put())
+        asked.append(house.do(put()))
+        return asked[-1]
 
-    return ask
+    yield ask
+    for each in asked:
+        house.do(house.runtime.store.write(partial(approvals.cancel_of_story, story_id=each.story_id)))

@@ -11,7 +11,7 @@ from core.domain.approval import Approval
 
 
 def test_who_shows_nothing_is_told_how_to_be_let_in(browser):
-    answer = browser.get("/api/v1/whoami")
+    answer = browser.get("/api/whoami")
     assert answer.status == 401
     assert answer.json["slug"] == "not_logged_in"
     assert "token" in answer.json["hint"]
@@ -22,7 +22,7 @@ def test_who_shows_nothing_is_told_how_to_be_let_in(browser):
 def test_a_token_that_is_not_good_gets_no_further_whatever_cookie_is_beside_it(house, said):
     one = house.logged_in()
     one.headers = {"Authorization": said.encode().decode("latin-1")}
-    assert one.get("/api/v1/whoami").status == 401
+    assert one.get("/api/whoami").status == 401
 
 
 def test_whoami_says_what_one_is(house):
@@ -37,10 +37,10 @@ def test_a_session_changes_nothing_through_the_api_by_its_cookie_alone(house):
     one = house.logged_in()
     said = json.dumps({"name": "x", "scopes": ["read"]}).encode()
     kind = {"Content-Type": "application/json"}
-    refused = one.ask("POST", "/api/v1/tokens", said, kind)
+    refused = one.ask("POST", "/api/tokens", said, kind)
     assert refused.status == 403
     assert "form token" in refused.json["message"]
-    assert one.ask("POST", "/api/v1/tokens", said, {**kind, "X-CSRF-Token": "0" * 64}).status == 403
+    assert one.ask("POST", "/api/tokens", said, {**kind, "X-CSRF-Token": "0" * 64}).status == 403
     assert one.call("POST", "/tokens", {"name": "x", "scopes": ["read"]}).status == 201
 
 
@@ -172,11 +172,9 @@ class TestStatus:
 
 
 def test_the_api_is_described(browser):
-    described = browser.get("/api/v1/openapi.json").json
+    described = browser.get("/api/openapi.json").json
     assert described["openapi"].startswith("3.")
-    assert {"/api/v1/whoami", "/api/v1/users", "/status", "/api/v1/approvals/{approval_id}"} <= set(
-        described["paths"]
-    )
+    assert {"/api/whoami", "/api/users", "/status", "/api/approvals/{approval_id}"} <= set(described["paths"])
     assert "/login" not in described["paths"]
 
 
@@ -186,11 +184,11 @@ def test_what_is_not_json_is_not_taken(house):
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
         said = b'{"name": "x", "scopes": ["read"]}'
         headers = {"Content-Type": kind, "X-CSRF-Token": csrf}
-        assert one.ask("POST", "/api/v1/tokens", said, headers).status == 400
+        assert one.ask("POST", "/api/tokens", said, headers).status == 400
     nested = b"[" * 100_000
     assert (
         one.ask(
-            "POST", "/api/v1/tokens", nested, {"Content-Type": "application/json", "X-CSRF-Token": csrf}
+            "POST", "/api/tokens", nested, {"Content-Type": "application/json", "X-CSRF-Token": csrf}
         ).status
         == 400
     )

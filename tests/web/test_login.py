@@ -21,12 +21,12 @@ def _codes(page):
 def test_a_password_opens_a_session_whose_cookie_only_the_server_reads(house, browser):
     name = house.person()
     answer = browser.log_in(name)
-    assert (answer.status, answer.headers["Location"]) == (303, "/account")
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
     given = [one for one in answer.headers.get_all("Set-Cookie") if one.startswith("orchard=")]
     assert len(given) == 1
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(given[0].split("; "))
     assert f"{name}@example.org" in browser.get("/account").text
-    assert browser.get("/login").headers["Location"] == "/account"
+    assert browser.get("/login").headers["Location"] == "/"
 
 
 def test_a_wrong_password_and_a_wrong_name_get_the_same_words(house, browser):
@@ -122,7 +122,7 @@ def test_a_second_factor_is_set_up_asked_for_and_replaces_the_session(house, bro
     passed = again.post(
         "/login/code", csrf=again.get("/login/code").csrf, code=totp.at(int(time.time()) + NEXT)
     )
-    assert (passed.status, passed.headers["Location"]) == (303, "/account")
+    assert (passed.status, passed.headers["Location"]) == (303, "/")
     assert again.cookies["orchard"] != half
     assert again.call("GET", "/users").status == 200
     third = house.browser()

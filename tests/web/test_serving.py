@@ -44,7 +44,7 @@ def test_an_old_protocol_is_not_spoken(encrypted):
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", encrypted.port), timeout=20) as line,
+        socket.create_connection(("127.0.0.1", encrypted.port), timeout=45) as line,
         pytest.raises(ssl.SSLError, match=r"EOF|ALERT"),
     ):
         old.wrap_socket(line)

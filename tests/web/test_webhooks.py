@@ -423,9 +423,9 @@ def test_a_large_one_within_it_is_taken(deliver, heard):
 
 
 def test_large_ones_that_never_end_let_small_ones_pass(linked, deliver):
-    with linked.serving(request_seconds=2) as port:
+    with linked.serving(request_seconds=4) as port:
         head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 200000\r\n\r\n{"
-        lines = [socket.create_connection(("127.0.0.1", port), timeout=40) for _ in range(20)]
+        lines = [socket.create_connection(("127.0.0.1", port), timeout=45) for _ in range(20)]
         try:
             for line in lines:
                 line.sendall(head % (PATH.encode(), port))

@@ -14,7 +14,9 @@ from bot.discord.options import DiscordOptions
 from bot.discord.pacing import Backoff
 from bot.discord.service import DiscordService
 from bot.localguild import LocalGuild, Person
-from tests.discord.bot.real_core import Orchard, open_orchard, until
+from tests.discord.bot.real_core import Orchard, open_orchard
+from tests.discord.patience import patient_bot
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -28,9 +30,12 @@ RunBot = Callable[..., AbstractAsyncContextManager[DiscordService]]
 
 
 @pytest.fixture
-def run_bot(guild: LocalGuild, orchard: Orchard) -> RunBot:
+def run_bot(guild: LocalGuild, orchard: Orchard, monkeypatch: pytest.MonkeyPatch) -> RunBot:
     """`async with run_bot() as service:` the bot is in the guild and its commands are there; options may
     be given. With `wait=False` it only starts."""
+    patient_bot(monkeypatch.setattr)
+    # What is slow is not promised first either: an answer is there when it is there.
+    monkeypatch.setattr("cogs.replies.SLOW_SECONDS", 30.0)
 
     @asynccontextmanager
     async def run(*, wait: bool = True, **options: Any) -> AsyncIterator[DiscordService]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,19 +28,7 @@ from core.store import approvals, cycles, outbox, projects
 from core.store import epics as epics_table
 from core.store.database import Store, Transaction
 from core.worker.contract import PhaseReport
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """The condition's first true value; it may be a coroutine function."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        value = condition()
-        if asyncio.iscoroutine(value):
-            value = await value
-        if value:
-            return value
-        assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.01)
+from tests.waiting import until
 
 
 async def settled(person: Person, answer: Answer) -> Answer:

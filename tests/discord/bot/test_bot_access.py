@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from bot.localguild import GuildSettings, LocalGuild, Person, RatePolicy
+from bot.localguild import LocalGuild, Person
 from core.domain.approval import ApprovalState
-from tests.discord.bot.real_core import private, settled, until
+from tests.discord.bot.real_core import private, settled
+from tests.waiting import until
 
 
 async def test_a_linked_person_may_what_their_user_may(
@@ -68,16 +69,13 @@ async def test_of_a_server_that_is_not_served_nothing_is_taken(
 class TestABusyStore:
     """Who asked is told in time, though what is to be read or written takes its own."""
 
-    @pytest.fixture
-    def guild_settings(self) -> GuildSettings:
-        return GuildSettings(rates=RatePolicy.generous(), response_seconds=20.0)  # a busy machine's own time
-
     async def test_a_press_of_somebody_who_is_not_known_in_time_does_nothing(
         self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with run_bot():
             approval = await orchard.ask(await orchard.running_story())
             post = await alice.wait_for_message(lambda message: message.labels == ["Approve", "Reject"])
+            monkeypatch.setattr("cogs.desk.ADMIT_SECONDS", 0.1)
             monkeypatch.setattr(orchard.commands, "linked_account", _never)
             told = await settled(alice, await alice.press(post, "Approve"))
             assert private(told)
@@ -88,6 +86,7 @@ class TestABusyStore:
         self, orchard: Any, run_bot: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with run_bot(roles=frozenset({"dev"})):
+            monkeypatch.setattr("cogs.desk.ADMIT_SECONDS", 1.5)  # also for who they are, which comes first
             monkeypatch.setattr(orchard.commands, "note_denied", _never)
             told = await settled(alice, await alice.slash("epic", {"text": "Pay", "project": "shop"}))
             assert private(told)

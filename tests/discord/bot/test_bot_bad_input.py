@@ -19,9 +19,14 @@ from cogs.access import RIGHTS, Right, control
 from cogs.message import Button, Message
 from cogs.outgoing import sending
 from core.domain.event import EventKind
-from tests.discord.bot.real_core import private, settled, until
+from tests.discord.bot.real_core import private, settled
+from tests.discord.openapi_checker import ExchangeChecker
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(170)  # hundreds of answers each
 
 STRING = 3
+CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
 BROKEN = "Something went wrong inside Orchard"
 TEXTS = {
     "one character": "x",
@@ -122,18 +127,27 @@ def check(answer: Answer, what: str) -> None:
     assert BROKEN not in answer.text, f"{what}: {answer.text}"
 
 
+def turned(place: int, turn: int) -> tuple[str, ...]:
+    """All texts, begun with another at each place and, there, in each of three turns."""
+    texts, first = tuple(TEXTS.values()), (place + 3 * turn) % len(TEXTS)
+    return texts[first:] + texts[:first]
+
+
 class TestTexts:
-    @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+    @pytest.mark.parametrize("turn", range(3))
     async def test_each_text_option_takes_whatever_a_client_sends(
-        self, workshop: Any, alice: Person, text: str
+        self, workshop: Any, alice: Person, turn: int
     ) -> None:
+        """The first text that fits there: of three turns, each by itself, as what was done is done."""
         places = spots(await alice.commands())
         assert len(places) > 60
-        for spot in places:
-            if not spot.shortest <= len(text.strip()) <= spot.longest:
-                continue
+        sent = set()
+        for at, spot in enumerate(places):
+            text = next(one for one in turned(at, turn) if spot.shortest <= len(one.strip()) <= spot.longest)
+            sent.add(text)
             answer = await alice.slash(spot.command, {**spot.others, spot.option: text})
-            check(await settled(alice, answer), f"/{spot.command} {spot.option}")
+            check(await settled(alice, answer), f"/{spot.command} {spot.option} {text[:20]!r}")
+        assert sent == set(TEXTS.values())
 
     @pytest.mark.parametrize("size", [0, 6001, 100_000])
     async def test_what_a_client_does_not_send_never_arrives(
@@ -170,29 +184,21 @@ class TestTexts:
                 assert BROKEN not in answer.text
 
 
-async def post(service: DiscordService, buttons: tuple[Button, ...]) -> str:
-    """Puts buttons into the general channel, as an old message of the bot has them; the message's id."""
+async def post(service: DiscordService, alice: Person, *buttons: Button) -> PostedMessage:
+    """Puts buttons into the general channel, as an old message of the bot has them; alice sees it."""
     _, server = await service._gateway.home()
     [channel] = [one for one in server.text_channels if one.name == "general"]
     message = await channel.send(**sending(Message(text="an old message", buttons=buttons)))
-    return str(message.id)
+    return await seen(alice, str(message.id))
 
 
 async def seen(alice: Person, message_id: str) -> PostedMessage:
-    return await alice.wait_for_message(lambda m: m.id == message_id)
+    [message] = [one for one in await alice.messages("general", limit=10) if one.id == message_id]
+    return message
 
 
-TARGETS = (
-    "shop-1",
-    "shop-2",
-    "shop-3",
-    "shop-e1",
-    "shop-999",
-    "nowhere:3",
-    "diagram:nowhere",
-    "💥",
-    "a" * 70,
-)
+THERE = ("shop-1", "shop-2", "shop-3", "shop-e1")
+NOT_THERE = ("shop-999", "nowhere:3", "diagram:nowhere", "💥", "a" * 70)
 
 
 def verbs(service: DiscordService) -> list[str]:
@@ -200,43 +206,53 @@ def verbs(service: DiscordService) -> list[str]:
 
 
 class TestButtons:
-    @pytest.mark.parametrize("target", TARGETS)
+    @pytest.mark.parametrize("target", THERE)
     async def test_each_button_on_whatever_it_is_about(
         self, workshop: Any, service: DiscordService, alice: Person, target: str
     ) -> None:
         for verb in verbs(service):
-            message = await seen(alice, await post(service, (Button(label="Do", verb=verb, target=target),)))
+            message = await post(service, alice, Button(label="Do", verb=verb, target=target))
             for _ in range(2):  # and once more, on what may be over now
                 answer = await settled(alice, await alice.press(message, f"orchard:{verb}:{target}"))
                 check(answer, f"{verb} {target}")
                 if "Do" not in (await seen(alice, message.id)).labels:
                     break
 
-    @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-    async def test_each_form_takes_whatever_is_written(
-        self, workshop: Any, service: DiscordService, alice: Person, text: str
+    async def test_each_button_on_what_there_is_not(
+        self, workshop: Any, service: DiscordService, alice: Person
     ) -> None:
-        forms = 0
-        for verb in {*service._counter.submits, *service._counter.fills}:
+        for verb in verbs(service):
+            buttons = [Button(label=str(n), verb=verb, target=one) for n, one in enumerate(NOT_THERE)]
+            message = await post(service, alice, *buttons)
+            for target in NOT_THERE:
+                answer = await settled(alice, await alice.press(message, f"orchard:{verb}:{target}"))
+                check(answer, f"{verb} {target}")
+                if len((await seen(alice, message.id)).labels) < len(buttons):  # an answer took its place
+                    message = await post(service, alice, *buttons)
+
+    @pytest.mark.parametrize("turn", range(3))
+    async def test_each_form_takes_whatever_is_written(
+        self, workshop: Any, service: DiscordService, alice: Person, turn: int
+    ) -> None:
+        """Each with another text, in three turns; in each a form is of what it is about, as it was then."""
+        shown = []
+        for verb in sorted({*service._counter.submits, *service._counter.fills}):
             for target in ("shop-1", "shop-3", "shop-e1"):
-                message = await seen(
-                    alice, await post(service, (Button(label="Do", verb=verb, target=target),))
-                )
-                shown = await settled(alice, await alice.press(message, "Do"))
-                if shown.modal is None:
-                    continue
-                inputs = [part["component"] for part in shown.modal["components"]]
-                values = {one["custom_id"]: text[: one["max_length"]] for one in inputs}
-                forms += 1
-                check(await settled(alice, await alice.submit(shown, values)), f"{verb} {target}")
-        assert forms >= 8
+                message = await post(service, alice, Button(label="Do", verb=verb, target=target))
+                form = await settled(alice, await alice.press(message, "Do"))
+                if form.modal is not None:
+                    shown.append((f"{verb} {target}", form))
+        assert len(shown) >= 8
+        for at, (what, form) in enumerate(shown):
+            text = turned(at, turn)[0]
+            inputs = [part["component"] for part in form.modal["components"]]
+            values = {one["custom_id"]: text[: one["max_length"]] for one in inputs}
+            check(await settled(alice, await alice.submit(form, values)), f"{what} {text[:20]!r}")
 
     async def test_a_double_click_does_it_once(
         self, workshop: Any, service: DiscordService, alice: Person
     ) -> None:
-        message = await seen(
-            alice, await post(service, (Button(label="Do", verb="accept_all", target="shop-e1"),))
-        )
+        message = await post(service, alice, Button(label="Do", verb="accept_all", target="shop-e1"))
         answers = await asyncio.gather(
             *(alice.press(message, "Do") for _ in range(4)), return_exceptions=True
         )
@@ -246,7 +262,7 @@ class TestButtons:
         assert kinds.count("stories_approved") <= 1  # the state may forbid it; never twice
 
     async def test_a_button_of_another_version(self, service: DiscordService, alice: Person) -> None:
-        message = await seen(alice, await post(service, (Button(label="Do", verb="dance", target="x"),)))
+        message = await post(service, alice, Button(label="Do", verb="dance", target="x"))
         answer = await settled(alice, await alice.press(message, "Do"))
         assert private(answer)
         assert "another version" in answer.text
@@ -271,9 +287,7 @@ class TestRights:
             for verb in verbs(service):
                 if RIGHTS[control(verb)] is not Right.STEER:
                     continue
-                message = await seen(
-                    alice, await post(service, (Button(label="Do", verb=verb, target="shop-1"),))
-                )
+                message = await post(service, alice, Button(label="Do", verb=verb, target="shop-1"))
                 answer = await settled(alice, await alice.press(message, "Do"))
                 assert private(answer), verb
                 assert "dev" in answer.text, verb
@@ -300,7 +314,12 @@ class TestGone:
 
     @pytest.mark.parametrize("what", ["channel", "message"])
     async def test_what_is_deleted_while_the_answer_is_made(
-        self, service: DiscordService, alice: Person, slow: tuple[asyncio.Event, asyncio.Event], what: str
+        self,
+        service: DiscordService,
+        alice: Person,
+        slow: tuple[asyncio.Event, asyncio.Event],
+        checker: ExchangeChecker,
+        what: str,
     ) -> None:
         asked, go_on = slow
         _, server = await service._gateway.home()
@@ -309,13 +328,14 @@ class TestGone:
         sent = await place.send(
             **sending(Message(text="old", buttons=(Button(label="Do", verb="state", target="project:shop"),)))
         )
-        message = await seen(alice, str(sent.id))
+        message = await alice.wait_for_message(lambda m: m.id == str(sent.id))
         pressed = asyncio.create_task(alice.press(message, "Do", until="ack"))
         await asked.wait()
         await (place.delete() if what == "channel" else sent.delete())
         go_on.set()
-        await asyncio.wait({pressed}, timeout=20)
-        assert pressed.done()
+        await until(lambda: checker.requests("POST", CALLBACK), "an answer, though its place is gone")
+        pressed.cancel()
+        await asyncio.wait({pressed})
         assert "shop: IDLE" in (await alice.slash("state", {"project": "shop"}, channel="general")).text
 
     async def test_a_thread_that_is_deleted_is_made_again(

@@ -15,7 +15,7 @@ from core.domain.lifecycles import WorkflowState
 from core.orchestrator.usage_limit import UsagePolicy, pause_for_usage
 from core.store import approvals, outbox
 from core.store.database import Transaction
-from tests.discord.bot.real_core import until
+from tests.waiting import until
 
 SHOP = "proj-shop"
 EDIT = "PATCH /channels/{channel_id}/messages/{message_id}"

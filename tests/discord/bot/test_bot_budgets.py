@@ -16,7 +16,8 @@ from core.domain.event import EventKind
 from core.orchestrator.budgets import Budgets
 from core.store import ledger
 from core.store.ledger import Call, Source
-from tests.discord.bot.real_core import Orchard, open_orchard, private, settled, until
+from tests.discord.bot.real_core import Orchard, open_orchard, private, settled
+from tests.waiting import until
 
 SHOP = "proj-shop"
 SETTINGS = """

@@ -11,7 +11,7 @@ import pytest
 
 from bot.discord.service import DiscordService
 from bot.localguild import LocalGuild, Person
-from core.domain.lifecycles import WorkflowState
+from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.errors import OrchardError
 from tests.discord.bot.real_core import private, settled
 
@@ -43,9 +43,14 @@ COMMANDS = {
     "project_discover",
     "project_start",
     "project_stop",
+    "project_maintain",
+    "project_archive",
+    "project_reopen",
     "budget",
     "session",
     "agents",
+    "alerts",
+    "chart",
     "backlog",
     "sprint",
     "state",
@@ -111,6 +116,12 @@ async def test_projects_are_registered_started_and_stopped(
     assert "is paused" in (await alice.slash("project_stop", {"project": "cart"})).text
     listed = await alice.slash("project_list")
     assert "**cart** · paused" in listed.text
+    asked = (await alice.slash("project_archive", {"project": "cart"})).message
+    assert asked is not None
+    assert "/project_reopen" in (await alice.press(asked, "Archive cart")).text
+    kept = await orchard.commands.project("cart")
+    assert kept.project.status is ProjectStatus.ARCHIVED
+    assert "is paused" in (await alice.slash("project_reopen", {"project": "cart"})).text
     status = await alice.slash("global_status")
     assert "2 projects" in status.text
     assert "connected as Orchard" in status.text
@@ -164,6 +175,7 @@ async def test_a_fault_of_ours_is_answered_with_an_id_that_the_log_has(
 async def test_a_slow_answer_is_deferred_and_follows(
     orchard: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cogs.replies.PATIENCE_SECONDS", 0.05)
     slow, real = asyncio.Event(), orchard.commands.workflow
 
     async def slowly(project: str) -> Any:
@@ -172,8 +184,6 @@ async def test_a_slow_answer_is_deferred_and_follows(
 
     monkeypatch.setattr(orchard.commands, "workflow", slowly)
     first = await alice.slash("state", {"project": "shop"}, until="ack")
-    assert first.acknowledged_after_seconds is not None
-    assert first.acknowledged_after_seconds < 2.5
     assert not first.answered
     slow.set()
     assert "shop: IDLE" in (await alice.look_again(first, until="answer")).text
@@ -182,22 +192,19 @@ async def test_a_slow_answer_is_deferred_and_follows(
 async def test_a_slow_refusal_is_private_too(
     orchard: Any, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cogs.replies.PATIENCE_SECONDS", 0.05)
+    slow = asyncio.Event()
+
     async def slowly(project: str) -> Any:
-        await asyncio.sleep(1.6)
+        await slow.wait()
         raise OrchardError("Too late for that.")
 
     monkeypatch.setattr(orchard.commands, "workflow", slowly)
-    answer = await alice.slash("state", {"project": "shop"})
+    await alice.slash("state", {"project": "shop"}, until="ack")
+    slow.set()
     told = await alice.wait_for_message(lambda message: "Too late for that." in message.text)
     assert told.ephemeral
     assert all("Too late" not in message.text for message in await bob.messages())
-    assert answer.id
-
-
-async def test_the_first_answer_is_quick(alice: Person) -> None:
-    answers = [await alice.slash("state", {"project": "shop"}) for _ in range(30)]
-    times = sorted(answer.acknowledged_after_seconds or 9.0 for answer in answers)
-    assert times[15] < 0.5  # the bar of 50 ms is the benchmark's; this only catches a blocked loop
 
 
 async def test_suggestions_follow_what_is_typed(orchard: Any, alice: Person) -> None:
@@ -223,9 +230,10 @@ async def test_suggestions_never_fail(
 ) -> None:
     async def broken(*_: Any) -> None:
         if way == "hangs":
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         raise ZeroDivisionError
 
+    monkeypatch.setattr("cogs.completion.PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(orchard.commands, "projects", broken)
     assert await alice.autocomplete("state", "project", "s") == []
 

@@ -13,8 +13,9 @@ from bot.app import App, open_app
 from bot.configuration import loader
 from bot.localguild import LocalGuild, Person
 from core.domain.event import EventKind
-from tests.discord.bot.real_core import private, settled, until
+from tests.discord.bot.real_core import private, settled
 from tests.github_server.server import GithubServer
+from tests.waiting import until
 
 SHOP = "proj-shop"
 SETTINGS = """

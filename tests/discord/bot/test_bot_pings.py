@@ -21,12 +21,12 @@ from bot.localguild import (
     LocalGuild,
     Person,
     PostedMessage,
-    RatePolicy,
 )
 from core.domain.event import EventKind
 from core.domain.quiet import QuietHours
 from core.store import people
-from tests.discord.bot.real_core import until
+from tests.discord.patience import patient_guild
+from tests.waiting import until
 
 SHOP = "proj-shop"
 POST = "POST /channels/{channel_id}/messages"
@@ -102,6 +102,7 @@ class TestSubscribers:
     ) -> None:
         await orchard.commands.subscribe(await named(alice))
         story = await orchard.running_story()
+        await alice.wait_for_message(lambda m: "0 of 1 done" in m.text)  # which is a post, too
         await orchard.posted()
         guild.world.faults.plan(Fault(kind=FaultKind.ANSWER_LOST, route=POST, times=1, status=503))
         await orchard.block(story)
@@ -187,6 +188,7 @@ class TestQuietHours:
         await orchard.commands.subscribe(me)
         await orchard.commands.set_quiet_hours(me, around_now())
         await orchard.block(await orchard.running_story())
+        await alice.wait_for_message(lambda m: "of 1 done" in m.text)  # which is a post, too
         await orchard.posted()
         guild.world.faults.plan(Fault(kind=FaultKind.REFUSED, route=POST, times=1, status=403, code=50013))
         guild.world.faults.plan(Fault(kind=FaultKind.ANSWER_LOST, route=POST, times=1, status=503))
@@ -200,7 +202,7 @@ class TestCrash:
     @pytest.fixture
     def guild_settings(self) -> GuildSettings:
         """It has forgotten the nonce when the bot comes back, as Discord does after some minutes."""
-        return GuildSettings(rates=RatePolicy.generous(), nonce_window_seconds=0)
+        return patient_guild(nonce_window_seconds=0)
 
     async def test_between_posting_and_marking_calls_nobody_twice(
         self, orchard: Any, run_bot: Any, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from core.domain.access import AccessLevel
 from core.domain.approval import ApprovalState, Asking, Circle, Unanswered
 from core.domain.event import EventKind
 from core.orchestrator.deadlines import Deadlines
-from tests.discord.bot.real_core import until
+from tests.waiting import until
 
 MOMENT = timedelta(microseconds=1)
 

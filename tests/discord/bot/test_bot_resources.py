@@ -20,7 +20,8 @@ from core.orchestrator.resource_views import (
     ResourceView,
 )
 from core.scheduler.quota import Quota
-from tests.discord.bot.real_core import private, settled, until
+from tests.discord.bot.real_core import private, settled
+from tests.waiting import until
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SHOP = "proj-shop"

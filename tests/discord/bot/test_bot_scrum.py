@@ -15,7 +15,8 @@ from core.domain.story import Hold, StoryState, StoryStatus
 from core.errors import Unavailable
 from core.orchestrator.views import RunView
 from core.worker.contract import SuiteReport
-from tests.discord.bot.real_core import private, settled, until
+from tests.discord.bot.real_core import private, settled
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -266,6 +267,27 @@ class TestSprints:
 async def _with_picture(alice: Person, answer: Answer) -> PostedMessage | None:
     message = (await alice.look_again(answer)).message
     return message if message is not None and message.attachments else None
+
+
+class TestCharts:
+    async def test_a_picture_of_each_kind(self, orchard: Any, alice: Person) -> None:
+        await orchard.running_story()
+        cycle_time = await alice.slash("chart cycle_time", IN_SHOP)
+        drawn = await until(lambda: _with_picture(alice, cycle_time), "a picture")
+        assert "0 stories merged in the last 30 days" in drawn.text
+        assert (await alice.download(drawn.attachments[0])).startswith(PNG)
+        one = await orchard.commands.add_story("shop", "One", actor="cli")
+        two = await orchard.commands.add_story("shop", "Two", needs=[one.id], actor="cli")
+        graph = await alice.slash("chart dependencies", {})
+        drawn = await until(lambda: _with_picture(alice, graph), "a picture")
+        assert f"`{two.id}` after `{one.id}`" in drawn.text
+        assert "Cost of shop" in (await alice.slash("chart cost", {**IN_SHOP, "days": 7})).text
+        assert "Use of all projects" in (await alice.slash("chart resources", {"days": 3})).text
+
+    async def test_a_project_that_there_is_not(self, orchard: Any, alice: Person) -> None:
+        answer = await alice.slash("chart cost", {"project": "nowhere"})
+        assert "nowhere" in answer.text
+        assert not shown(answer).attachments
 
 
 class TestState:

@@ -13,7 +13,7 @@ from core.agents.conformance import Mark, Step
 from core.agents.setup import AgentSetup
 from core.isolation.machine import probe_machine
 
-pytestmark = pytest.mark.bwrap
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(240)]
 
 GOOD = """
 import pathlib, subprocess, sys
@@ -41,7 +41,7 @@ def check(tmp_path):
         done = await check_agent(
             Subject(setup=setup),
             machine=await probe_machine(),
-            turn_seconds=30.0,
+            turn_seconds=100.0,
             quick=quick,
             keep=tmp_path / "k",
         )

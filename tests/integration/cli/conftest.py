@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -18,17 +17,30 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 
+from core.orchestrator.control import socket_path
 from tests.integration.nursery import Forked
 
 SOURCE = Path(__file__).parents[3]
-PATIENCE = 45.0  # seconds; only a failing test waits for so long
+PATIENCE = 100.0  # seconds; only a failing test waits for so long
 # What a command imports; the interpreter itself reads the variables that begin so, at its start.
-_WARM = ("bot.cli.program", "bot.cli.conversation", "bot.cli.doctor", "bot.cli.running", "bot.cli.questions")
+_WARM = (
+    "bot.cli.program",
+    "bot.cli.conversation",
+    "bot.cli.doctor",
+    "bot.cli.running",
+    "bot.cli.questions",
+    "typer.rich_utils",
+    "tests.integration.nursery:read_shipped_settings",
+)
+_LINES, _COLUMNS = 30, 80
+_ONE_TEST = {"test_it.py": "def test_it(): pass\n"}
 _OF_THE_INTERPRETER = ("PYTHON", "LANG", "LC_")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|[=>])")
 
@@ -96,6 +108,21 @@ class Program:
         }
         return self._popen(words, {}, {**streams, **options})
 
+    def is_asked(self) -> bool:
+        """Whether somebody has connected to the Orchard that runs here: its socket is there twice then."""
+        name = str(socket_path(self.root / ".orch-global"))
+        listed = Path("/proc/net/unix").read_text().splitlines()
+        return sum(line.endswith(f" {name}") for line in listed) > 1
+
+    def on_terminal(
+        self, words: tuple[str, ...], variables: Mapping[str, str], number: int
+    ) -> subprocess.Popen[str]:
+        """With the terminal of this number for its own: its keys are signals to it."""
+        streams = {"stdin": number, "stdout": number, "stderr": number, "start_new_session": True}
+        if self.fresh:
+            streams["preexec_fn"] = _take_terminal
+        return self._popen(words, variables, streams)
+
     @contextmanager
     def running(self, *flags: str) -> Iterator[Running]:
         """`orchard run`, until the block ends."""
@@ -122,6 +149,11 @@ class Program:
             process.stdout.close()
 
 
+def _take_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` has it ignored
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 @dataclass
 class Running:
     process: subprocess.Popen[str]
@@ -129,21 +161,22 @@ class Running:
 
 
 class Terminal:
-    """A program on a terminal of 80 columns. What it writes is compared without its escape sequences."""
+    """A program on a terminal of 80 columns. What it writes is compared without its escape sequences, or as
+    they leave the line that the cursor is in."""
 
-    def __init__(self, argv: list[str], environment: Mapping[str, str], folder: Path) -> None:
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:  # the child: nothing but exec may happen here
-            try:
-                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` has it ignored
-                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
-                os.chdir(folder)
-                os.execve(argv[0], argv, dict(environment))
-            finally:
-                os._exit(127)
+    def __init__(self, begin: Callable[[int], subprocess.Popen[str]]) -> None:
+        """`begin` starts the program with the number of its terminal for its streams."""
+        self._fd, own = pty.openpty()
+        fcntl.ioctl(own, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
+        try:
+            self._process = begin(own)
+        finally:
+            os.close(own)
+        self.pid = self._process.pid
+        self._screen = pyte.Screen(_COLUMNS, _LINES)
+        self._stream = pyte.ByteStream(self._screen)
         self._raw = b""
         self._read = 0  # how much of the text was expected already
-        self.code: int | None = None
 
     @property
     def text(self) -> str:
@@ -162,38 +195,29 @@ class Terminal:
         self._read = at + len(text)
         return before
 
+    def expect_line(self, line: str) -> None:
+        """Waits until a person reads this where the cursor is: a program may write what it changes only, so
+        that "status" comes as "stat", a move and "us"."""
+        end = time.monotonic() + PATIENCE
+        while (shown := self._screen.display[self._screen.cursor.y].rstrip()) != line:
+            if not self._more(end):
+                raise AssertionError(f"{line!r} is not to be read: {shown!r}")
+
     def enter(self, line: str) -> None:
         """Types a line at the prompt."""
         self.expect("multi-orch>")
         self.type(f"{line}\r")
 
-    def press_until(self, key: str, text: str) -> None:
-        """A key again and again, a second apart: the first may come too soon to count.
-
-        Not faster, since the kernel throws away what is being written when it sees Ctrl-C.
-        """
-        end = time.monotonic() + PATIENCE
-        while self.text.find(text, self._read) < 0:
-            assert time.monotonic() < end, f"{text!r} did not come: {self.text[self._read :]!r}"
-            self.type(key)
-            pause = time.monotonic() + 1.0
-            while time.monotonic() < pause and self.text.find(text, self._read) < 0:
-                self._more(end, patience=0.1)
-        self.expect(text)
-
     def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """The exit code."""
         end = time.monotonic() + PATIENCE
-        while self.code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.code = os.waitstatus_to_exitcode(status)
-            elif not self._more(end, patience=0.05):
+        while (code := self._process.poll()) is None:
+            if not self._more(end, patience=0.05):
                 raise AssertionError(f"it did not end: {self.text[-500:]!r}")
-        return self.code
+        return code
 
     def _more(self, end: float, patience: float = 1.0) -> bool:
         """Reads what there is. False when nothing can come any more."""
@@ -210,13 +234,12 @@ class Terminal:
         if b"\x1b[6n" in chunk:  # where is the cursor?
             os.write(self._fd, b"\x1b[1;1R")
         self._raw += chunk
+        self._stream.feed(chunk)
         return True
 
     def close(self) -> None:
-        if self.code is None:
-            with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+        self._process.kill()
+        self._process.wait(PATIENCE)
         os.close(self._fd)
 
 
@@ -232,8 +255,7 @@ def terminal(orchard: Program) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def start(*words: str, **variables: str) -> Terminal:
-        environment = {**orchard.environment, "TERM": "xterm-256color", **variables}
-        opened.append(Terminal(orchard.argv(*words), environment, orchard.root))
+        opened.append(Terminal(partial(orchard.on_terminal, words, {"TERM": "xterm-256color", **variables})))
         return opened[-1]
 
     yield start
@@ -242,13 +264,14 @@ def terminal(orchard: Program) -> Iterator[Callable[..., Terminal]]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a git checkout with one commit and a test."""
+def checkout(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a git checkout with one commit and a test, or the files that are given."""
 
-    def make(name: str) -> Path:
+    def make(name: str, files: Mapping[str, str] = _ONE_TEST) -> Path:
         folder = tmp_path / name
-        folder.mkdir()
-        (folder / "test_it.py").write_text("def test_it(): pass\n")
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
         who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
         for words in (["init", "-q", "-b", "main"], ["add", "-A"], [*who, "commit", "-q", "-m", "First"]):
             subprocess.run(["git", *words], cwd=folder, check=True)

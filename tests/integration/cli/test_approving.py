@@ -15,6 +15,7 @@ from core.store import approvals
 from core.store.database import Store
 from core.store.transaction import Transaction
 
+pytestmark = pytest.mark.timeout(180)  # many processes
 DIFF = "".join(f"+line {number} of the change\n" for number in range(400))
 
 

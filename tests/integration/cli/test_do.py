@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.timeout(180)  # many processes
 WAITS = "Nothing runs now; what you change waits for: orchard run\n"
 
 

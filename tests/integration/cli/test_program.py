@@ -12,6 +12,7 @@ import pytest
 
 from bot.cli.program import app
 
+pytestmark = pytest.mark.timeout(180)  # many processes
 HEAVY = ("discord", "aiohttp", "acp", "apscheduler", "matplotlib", "numpy", "prompt_toolkit")
 
 
@@ -148,15 +149,13 @@ def test_a_full_disk_is_told(orchard):
             assert done.stderr == "The output could not be written: No space left on device.\n"
 
 
-@pytest.mark.parametrize(
-    ("closed", "words"), [(">&-", "status"), ("2>&-", "status"), ("<&-", "shell"), ("<&- >&- 2>&-", "shell")]
-)
+@pytest.mark.parametrize(("closed", "words"), [("<&- >&-", "status"), ("<&- >&- 2>&-", "shell")])
 def test_closed_streams_are_fine(orchard, closed, words):
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {closed}', "sh", *orchard.argv(words)],
         env=orchard.environment,
         capture_output=True,
-        timeout=45,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")

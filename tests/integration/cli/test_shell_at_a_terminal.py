@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(180)
+
 
 def test_commands_completion_and_history(orchard, checkout, terminal):
     path = checkout("shop")
@@ -13,9 +19,9 @@ def test_commands_completion_and_history(orchard, checkout, terminal):
     shell.expect("✓ shop is registered")
     shell.expect("multi-orch>")
     shell.type("stat\t")
-    shell.expect("status")
+    shell.expect_line("multi-orch> status")
     shell.type(" sh\t")
-    shell.expect("shop")
+    shell.expect_line("multi-orch> status shop")
     shell.type("\r")
     shell.expect("IDLE")
     shell.enter("exit")
@@ -23,7 +29,7 @@ def test_commands_completion_and_history(orchard, checkout, terminal):
     again = terminal("shell")
     again.expect("multi-orch>")
     again.type("\x1b[A\x1b[A")  # up, up: over exit
-    again.expect("status shop")
+    again.expect_line("multi-orch> status shop")
     again.type("\r")
     again.expect("IDLE")
     again.expect("multi-orch>")
@@ -69,7 +75,9 @@ def test_ctrl_c_gives_up_waiting_and_nothing_else(orchard, terminal):
         shell.expect("multi-orch>")
         running.process.send_signal(signal.SIGSTOP)
         shell.type("projects\r")
-        shell.press_until("\x03", "Not waited for. What was begun may still be done.")
+        wait_until(orchard.is_asked, "the question to be put")
+        shell.type("\x03")  # once: the kernel throws away what is being written when it sees Ctrl-C
+        shell.expect("Not waited for. What was begun may still be done.")
         running.process.send_signal(signal.SIGCONT)
         shell.enter("projects")
         shell.expect("No project is registered yet")
@@ -103,6 +111,7 @@ def test_a_terminal_that_can_do_nothing_is_enough(terminal):
 
 
 def test_ctrl_c_stops_a_running_orchard_in_order(orchard, terminal):
+    orchard.fresh = True  # a process as people start it
     run = terminal("run", "--no-discord")
     run.expect("Ctrl-C stops it.")
     run.type("\x03")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-PATIENCE = 90.0
+from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(180)
 
 SPEC = """\
 ## Count the things
@@ -21,14 +23,35 @@ Needs: 1
 Acceptance criteria:
 - It has a name.
 """
-RED = "from more import more\n\n\ndef test_more():\n    assert more() == 2\n"
+RED = """\
+from more import more
+
+
+def test_more():
+    assert more() == 2
+
+
+if __name__ == "__main__":
+    test_more()
+"""
+# A runner of its own, for a test in which it is no matter how tests are run.
+QUICK = QUICK_FILES | {
+    "tests/test_it.py": "",
+    ".orch-state/config.yaml": f"test_command: {QUICK_COMMAND!r}\n",
+}
 SCRIPT = {
     "stories": {
         "*": {
             "epic": [{"spec": SPEC}, {"say": "Two stories."}],
-            "test_red": [{"write": {"path": "test_more.py", "text": RED}}, {"say": "A test."}],
+            "test_red": [{"write": {"path": "tests/test_more.py", "text": RED}}, {"say": "A test."}],
             "code_green": [
-                {"steered": {"seconds": 60, "then": [{"say": "Heard."}], "else": [{"say": "Nobody spoke."}]}},
+                {
+                    "steered": {
+                        "seconds": 150,
+                        "then": [{"say": "Heard."}],
+                        "else": [{"say": "Nobody spoke."}],
+                    }
+                },
                 {"write": {"path": "more.py", "text": "def more():\n    return 2\n"}},
             ],
             "refactor": [{"say": "Nothing to say better."}],
@@ -38,7 +61,7 @@ SCRIPT = {
 
 
 @pytest.fixture
-def shop(orchard, checkout, tmp_path):
+def settings(orchard, tmp_path):
     script = tmp_path / "replay.yaml"
     script.write_text(yaml.safe_dump(SCRIPT))
     settings = {
@@ -46,19 +69,14 @@ def shop(orchard, checkout, tmp_path):
         "agents": {"replay": {"variables": {"script": str(script)}}},
     }
     (orchard.root / "orch-config.yaml").write_text(yaml.safe_dump(settings))
-    return checkout("shop")
 
 
 def until(look, wanted):
-    """What `look` gives once it is wanted."""
-    end = time.monotonic() + PATIENCE
-    while not wanted(found := look()):
-        assert time.monotonic() < end, found
-        time.sleep(0.3)
-    return found
+    wait_until(lambda: wanted(look()), "what is wanted", 90, pause=1)  # each look is a process
 
 
-def test_an_epic_becomes_a_reviewed_sprint(orchard, shop):
+def test_an_epic_becomes_a_reviewed_sprint(orchard, settings, checkout):
+    shop = checkout("shop", QUICK)
     with orchard.running("--no-discord"):
         assert orchard("register", "shop", shop).returncode == 0
         assert orchard("start", "shop").returncode == 0
@@ -89,7 +107,8 @@ def test_an_epic_becomes_a_reviewed_sprint(orchard, shop):
         assert "Quick enough" in orchard("do", "history", "quick").stdout
 
 
-def test_a_story_is_taken_over_and_handed_back_by_hand(orchard, shop):
+def test_a_story_is_taken_over_and_handed_back_by_hand(orchard, settings, checkout):
+    shop = checkout("shop", {"tests/test_it.py": "def test_it(): pass\n", "conftest.py": ""})
     with orchard.running("--no-discord"):
         orchard("register", "shop", shop)
         orchard("start", "shop")
@@ -104,11 +123,11 @@ def test_a_story_is_taken_over_and_handed_back_by_hand(orchard, shop):
         taken = orchard("do", "takeover", "shop-1")
         assert taken.returncode == 0, taken.stderr
         [folder] = [line[3:] for line in taken.stdout.splitlines() if line.startswith("cd ")]
-        assert (Path(folder) / "test_more.py").exists()
+        assert (Path(folder) / "tests" / "test_more.py").exists()
         assert "with a person (by cli)" in orchard("status", "shop").stdout
         (Path(folder) / "more.py").write_text("def more():\n    return 2\n")
         ran = orchard("do", "tests", "shop-1")
-        assert (ran.returncode, "2 passed" in ran.stdout) == (0, True)
+        assert (ran.returncode, "2 passed" in ran.stdout) == (0, True), ran.stdout
         (Path(folder) / "more.py").write_text("def more():\n    return 3\n")
         failed = orchard("do", "tests", "shop-1")
         assert (failed.returncode, "1 failed" in failed.stdout) == (1, True)

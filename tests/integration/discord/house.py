@@ -10,21 +10,23 @@ import asyncio
 import os
 import re
 import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bot.app import App, loader, open_app
-from bot.localguild import Answer, GuildSettings, LocalGuild, Person, PostedMessage, RatePolicy, SeenChannel
-from bot.localguild.people import Where
+from bot.localguild import Answer, LocalGuild, Person, PostedMessage, SeenChannel
+from bot.localguild.people import InProcess, Where
+from tests.discord.patience import patient_bot, patient_guild
 from tests.integration.nursery import forked_templates
+from tests.waiting import until
 
-SECONDS = 45.0  # for anything to happen: two busy cores are slow
+SECONDS = 90.0  # for anything to happen: two busy cores are slow
 PNG = b"\x89PNG\r\n\x1a\n"
 REFUSED = "⚠️"
 RUNNER = (
@@ -73,26 +75,12 @@ def make_project(folder: Path, files: Mapping[str, str], settings: Mapping[str, 
     return folder
 
 
-async def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    """The condition's first true value; it may be a coroutine function."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if asyncio.iscoroutine(value):
-            value = await value
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
 @dataclass
 class User:
     """A person at work in one project's channel, who expects an answer to everything."""
 
     person: Person
     project: str
-    slowest_seconds: float = 0.0  # until a first answer came
 
     @property
     def place(self) -> str:
@@ -135,7 +123,6 @@ class User:
             return now if now.modal or now.text else None
 
         found: Answer = await until(look, f"an answer in words to {what}")
-        self.slowest_seconds = max(self.slowest_seconds, found.acknowledged_after_seconds or 0.0)
         return found
 
     async def sees(
@@ -265,11 +252,12 @@ class House:
         self.play({})
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[App]:
+    async def running(self, *, web: bool = False) -> AsyncIterator[App]:
         self.configure()
         load = loader(self.root, environ={**os.environ, **self.guild.environment})
-        with forked_templates():
-            async with open_app(load, web=False) as app:
+        with forked_templates(), pytest.MonkeyPatch.context() as patch:
+            patient_bot(patch.setattr)
+            async with open_app(load, web=web, guild=InProcess(self.guild.desk)) as app:
                 await until(lambda: app.discord is not None and app.discord.connected, "a connected bot")
                 await until(self.guild.person("owner").commands, "registered commands")
                 yield app
@@ -314,7 +302,7 @@ async def open_house(
     """A guild, and a house in which nothing runs yet."""
     async with AsyncExitStack() as stack:
         guild = await stack.enter_async_context(
-            LocalGuild(GuildSettings(rates=RatePolicy.generous()), on_exchange=on_exchange, on_event=on_event)
+            LocalGuild(patient_guild(), on_exchange=on_exchange, on_event=on_event)
         )
         yield House(root=root, guild=guild, settings=dict(settings or {}))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.localguild.permissions import Permission
-from tests.integration.discord.house import House, honest, until
+from tests.integration.discord.house import SECONDS, House, honest
+from tests.waiting import until
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300)]
 
 
 async def delete_channel(house: House, channel_id: str) -> None:
@@ -54,7 +55,7 @@ async def test_what_is_deleted_is_made_again_and_nothing_stops(
             form = await alice.presses(question, "Reject")
             await alice.fills_in(form, text="Once more")
             told = await alice.person.wait_for_message(
-                lambda seen: "👎" in seen.text and seen.channel_id != thread.id, timeout=45
+                lambda seen: "👎" in seen.text and seen.channel_id != thread.id, timeout=SECONDS
             )
             assert told.channel_id != thread.id
             await alice.sees(plum, button="Approve", besides=[question])
@@ -65,7 +66,7 @@ async def test_what_is_deleted_is_made_again_and_nothing_stops(
             await alice.types("project_pause", where="general", project="shop")
             await alice.types("project_resume", where="general", project="shop")
             new = await alice.person.wait_for_channel(
-                lambda seen: seen.name == alice.place and seen.id != old.id, timeout=45
+                lambda seen: seen.name == alice.place and seen.id != old.id, timeout=SECONDS
             )
             detail = await alice.types("tdd status", where=new, story=plum)
             await alice.changes(detail, "Approve", "**Approved** by")

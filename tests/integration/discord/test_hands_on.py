@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.discord.house import HANG, MANY, House, User, git, honest, plain
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 PHASES = ["design", "test_red", "code_green", "refactor", "commit"]
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.discord.house import HANG, MANY, House, User, git, honest, plain, until
+from tests.integration.discord.house import HANG, MANY, House, User, git, honest, plain
 from tests.integration.nursery import Forked
+from tests.waiting import until
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300)]
 
 CHILD = Path(__file__).with_name("whole_orchard.py")
 

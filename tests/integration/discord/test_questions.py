@@ -15,10 +15,10 @@ from tests.integration.discord.house import (
     honest,
     plain,
     said,
-    until,
 )
+from tests.waiting import until
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300)]
 
 TABLE = "migrations/0001_cart.sql"
 ALSO = {"write": {"path": TABLE, "text": "".join(f"-- line {n} of the table\n" for n in range(300))}}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.discord.house import HANG, MANY, House, PostedMessage, git, honest, plain
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 APART = "-\n" * 8
 LIST = {"list.txt": f"top\n{APART}bottom\n"}

@@ -10,7 +10,7 @@ import pytest
 from bot.localguild import CannotDo
 from tests.integration.discord.house import HANG, MANY, House, honest, plain
 
-pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.bwrap, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 WRONG: list[Any] = [{"write": {"path": "other.txt", "text": "not what was asked for\n"}}]
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bot.app import loader, open_app
+from tests.discord.patience import patient_bot
 from tests.integration.nursery import forked_templates
 
 
@@ -21,5 +22,6 @@ async def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
+    patient_bot()
     with forked_templates():
         asyncio.run(main(Path(sys.argv[1])))

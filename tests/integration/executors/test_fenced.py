@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from core.isolation.launch import launch
 from core.isolation.limits import Breach, Means, ProjectLimits, Resource
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Sandbox, plan_launch
+from tests.integration.nursery import forked_templates
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,8 +38,9 @@ async def fences() -> AsyncIterator[Fences]:
 
 @pytest.fixture
 async def executor(tmp_path: Path, fences: Fences) -> AsyncIterator[LocalExecutor]:
-    async with LocalExecutor.open(tmp_path / "logs", fences=fences) as opened:
-        yield opened
+    with forked_templates():
+        async with LocalExecutor.open(tmp_path / "logs", fences=fences) as opened:
+            yield opened
 
 
 def inside(pid: int, fences: Fences) -> set[str]:
@@ -85,10 +87,8 @@ async def test_what_a_lost_worker_left_is_ended_before_the_next_one_starts(
     lost = await executor.start("shop")
     into = [sys.executable, "-I", "-S", enter.__file__, json.dumps(fences.fence("shop").entry), "--"]
     stray = await asyncio.create_subprocess_exec(*into, "sleep", "60", start_new_session=True)
-    deadline = time.monotonic() + 30
-    while len(groups(stray.pid, fences)) < len(fences._ground.parts):  # it enters one after the other
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+    parts = len(fences._ground.parts)
+    await until(lambda: len(groups(stray.pid, fences)) == parts, "in all of them, one after the other")
     await lost.stop(0)
     assert stray.returncode is None
     after = await executor.start("shop")

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,14 +14,19 @@ import pytest
 
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.rpc import Peer, PeerGone
+from tests.integration.nursery import forked_templates
+from tests.waiting import SECONDS, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
 async def executor(tmp_path: Path) -> AsyncIterator[LocalExecutor]:
-    async with LocalExecutor.open(tmp_path / "logs") as opened:
-        yield opened
+    """Its template does all that a real one does, but was forked with its imports; the last tests start real
+    ones."""
+    with forked_templates():
+        async with LocalExecutor.open(tmp_path / "logs") as opened:
+            yield opened
 
 
 @asynccontextmanager
@@ -39,13 +43,6 @@ async def _talk(handle: WorkerHandle) -> AsyncIterator[Peer]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        await asyncio.sleep(0.01)
-
-
 def _template_pid(executor: LocalExecutor) -> int:
     assert executor._template is not None
     return executor._template.process.pid
@@ -54,7 +51,7 @@ def _template_pid(executor: LocalExecutor) -> int:
 async def test_a_forked_worker_answers_and_is_its_own_session(executor: LocalExecutor) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        assert (await peer.call("ping", timeout=30))["pid"] == handle.pid
+        assert (await peer.call("ping", timeout=SECONDS))["pid"] == handle.pid
     process = psutil.Process(handle.pid)
     assert process.ppid() == _template_pid(executor)
     assert os.getsid(handle.pid) == handle.pid
@@ -65,18 +62,18 @@ async def test_a_forked_worker_answers_and_is_its_own_session(executor: LocalExe
 async def test_stopping_is_graceful_and_a_second_stop_is_fine(executor: LocalExecutor) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        await peer.call("ping", timeout=30)
-        assert str(await handle.stop(20)) == "exit code 0"
-    assert (await handle.stop(20)).code == 0
+        await peer.call("ping", timeout=SECONDS)
+        assert str(await handle.stop(SECONDS)) == "exit code 0"
+    assert (await handle.stop(SECONDS)).code == 0
     assert not psutil.pid_exists(handle.pid)
 
 
 async def test_a_killed_worker_says_how_and_open_calls_fail(executor: LocalExecutor) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        await peer.call("ping", timeout=30)
+        await peer.call("ping", timeout=SECONDS)
         os.kill(handle.pid, signal.SIGSTOP)
-        call = asyncio.create_task(peer.call("ping", timeout=30))
+        call = asyncio.create_task(peer.call("ping", timeout=SECONDS))
         await asyncio.sleep(0)
         handle.kill()
         with pytest.raises(PeerGone):
@@ -87,7 +84,7 @@ async def test_a_killed_worker_says_how_and_open_calls_fail(executor: LocalExecu
 async def test_a_worker_that_stands_still_is_killed_after_the_grace(executor: LocalExecutor) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        await peer.call("ping", timeout=30)
+        await peer.call("ping", timeout=SECONDS)
     os.kill(handle.pid, signal.SIGSTOP)
     assert (await handle.stop(0.2)).signal == signal.SIGKILL
 
@@ -95,9 +92,10 @@ async def test_a_worker_that_stands_still_is_killed_after_the_grace(executor: Lo
 async def test_a_worker_ends_when_its_input_ends(executor: LocalExecutor) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        await peer.call("ping", timeout=30)
+        await peer.call("ping", timeout=SECONDS)
         handle.writer.close()
-        assert (await asyncio.wait_for(handle.wait(), 30)).code == 0
+        async with asyncio.timeout(SECONDS):
+            assert (await handle.wait()).code == 0
 
 
 async def test_many_start_at_once(executor: LocalExecutor) -> None:
@@ -105,21 +103,22 @@ async def test_many_start_at_once(executor: LocalExecutor) -> None:
     assert len({handle.pid for handle in handles}) == 8
     for handle in handles:
         async with _talk(handle) as peer:
-            assert (await peer.call("ping", timeout=30))["pid"] == handle.pid
+            assert (await peer.call("ping", timeout=SECONDS))["pid"] == handle.pid
 
 
 async def test_workers_outlive_their_template_and_new_ones_start_without_it(executor: LocalExecutor) -> None:
     old = await executor.start("old")
     os.kill(_template_pid(executor), signal.SIGKILL)
     assert executor._template is not None
-    await _until(lambda: executor._template is not None and executor._template.dead)
+    await until(lambda: executor._template is not None and executor._template.dead)
     new = await executor.start("new")
     for handle in (old, new):
         async with _talk(handle) as peer:
-            assert (await peer.call("ping", timeout=30))["pid"] == handle.pid
-    assert (await new.stop(20)).code == 0
+            assert (await peer.call("ping", timeout=SECONDS))["pid"] == handle.pid
+    assert (await new.stop(SECONDS)).code == 0
     old.kill()
-    assert await asyncio.wait_for(old.wait(), 30)
+    async with asyncio.timeout(SECONDS):
+        assert await old.wait()
 
 
 async def test_a_template_that_lived_a_while_is_replaced(executor: LocalExecutor) -> None:
@@ -128,7 +127,7 @@ async def test_a_template_that_lived_a_while_is_replaced(executor: LocalExecutor
     executor._template.born -= 3600
     first = _template_pid(executor)
     os.kill(first, signal.SIGKILL)
-    await _until(lambda: executor._template is not None and executor._template.dead)
+    await until(lambda: executor._template is not None and executor._template.dead)
     await executor.start("shop")
     assert _template_pid(executor) != first
     handle = await executor.start("toys")
@@ -140,7 +139,7 @@ async def test_what_a_worker_prints_goes_to_its_log_and_not_into_the_conversatio
 ) -> None:
     handle = await executor.start("shop")
     async with _talk(handle) as peer:
-        await peer.call("ping", timeout=30)
+        await peer.call("ping", timeout=SECONDS)
         assert "shop" in str(Path(f"/proc/{handle.pid}/fd/1").readlink())
         assert Path(f"/proc/{handle.pid}/fd/1").readlink() == tmp_path / "logs" / "worker-shop.log"
         assert Path(f"/proc/{handle.pid}/fd/0").readlink() == Path("/dev/null")
@@ -178,7 +177,7 @@ async def test_nothing_is_left_when_the_control_plane_is_killed(tmp_path: Path) 
     assert len(pids) == 2
     process.kill()
     await process.wait()
-    await _until(lambda: not any(_runs(pid) for pid in pids))
+    await until(lambda: not any(_runs(pid) for pid in pids))
 
 
 def _runs(pid: int) -> bool:

@@ -56,7 +56,7 @@ class Lab:
             main_branch="main",
             state_path=state_path,
             isolation=machine.strongest.value,
-            test_timeout_seconds=50,
+            test_timeout_seconds=150,  # only a failing test waits for so long
         )
         self.python = Path(sys.executable)
         self.variables: dict[str, str] = dict(_QUICK)
@@ -187,9 +187,7 @@ class ToolchainLab(Lab):
 
 @pytest.fixture
 async def toolchain_lab(gate_repository: Path, gate_state: Path, machine: Machine) -> ToolchainLab:
-    made = ToolchainLab(gate_repository, gate_state, machine)
-    made.configure(test_timeout_seconds=150)
-    return made
+    return ToolchainLab(gate_repository, gate_state, machine)
 
 
 SHOP: dict[str, str | None] = {

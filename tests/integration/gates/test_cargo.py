@@ -9,7 +9,10 @@ import pytest
 from core.domain.evidence import Outcome, RefusalCode, RunState
 from core.worker.gates.honesty import Project, why_broken
 
-pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="needs cargo on this machine")
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(shutil.which("cargo") is None, reason="needs cargo on this machine"),
+]
 
 SHOP = {
     "Cargo.toml": '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n',

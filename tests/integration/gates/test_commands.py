@@ -7,6 +7,8 @@ import pytest
 from core.domain.evidence import Outcome, RefusalCode, RunState
 from core.errors import InvalidInput, Unavailable
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 
 async def _run(lab, commit):
     suite, repository = await lab.suite(commit)

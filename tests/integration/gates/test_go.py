@@ -9,7 +9,10 @@ import pytest
 from core.domain.evidence import Outcome, RefusalCode, RunState
 from core.worker.gates.honesty import Project, why_broken
 
-pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs go on this machine")
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(shutil.which("go") is None, reason="needs go on this machine"),
+]
 
 HEAD = 'package %s\n\nimport "testing"\n\n'
 CODE = "package shop\n\nfunc Gross(net int) int { return net * 2 }\n"

@@ -7,6 +7,8 @@ import pytest
 from core.domain.evidence import RefusalCode
 from core.domain.lifecycles import Phase
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 _WRONG = "def gross(net):\n    return net * 2\n\ndef discount(net, percent):\n    return net\n"
 
 
@@ -217,7 +219,8 @@ async def test_the_settings_of_a_run_are_not_lying_around(lab, red, green_files)
     text = (
         green_files["shop/price.py"]
         + """
-        import os, sys
+        import gc, os, sys
+        assert gc.isenabled()  # Orchard's own start goes without
         seen = [*sys.argv, *os.environ.values(), os.read(0, 1000).decode()]
         seen += open("/proc/self/cmdline").read().split("\\0")
         assert not any(".xml" in part or '"key"' in part for part in seen), seen

@@ -6,6 +6,8 @@ import pytest
 
 from core.domain.lifecycles import Phase
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 
 async def _through(lab, base, red_changes, green_changes, **rest):
     """Red, green and refactor of one story; all must pass. Returns red's and green's evidence."""
@@ -289,20 +291,27 @@ async def test_what_failed_was_skipped_or_was_flaky_at_the_base_may_stay_so(
     assert red.flaky == ("tests.test_flaky::test_every_other_time",)
 
 
-async def test_markers_options_and_a_conftest_plugin(lab, red_files, green_files):
-    """Strict markers, -m, -k, -x, and hooks that reorder and deselect: canaries are not in the way."""
+async def test_markers_options_a_conftest_plugin_and_other_parts_of_configuration_files(
+    lab, red_files, green_files
+):
+    """Strict markers, -m, -k, -x, and hooks that reorder and deselect: canaries are not in the way. What else
+    stands in the same files may change."""
+    options = """
+        [tool.pytest.ini_options]
+        addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x -q"
+        markers = ["slow: takes long"]
+        testpaths = ["tests"]
+        filterwarnings = ["error"]
+        xfail_strict = true
+        """
     base = lab.commit(
         {
             "shop/__init__.py": "",
             "shop/price.py": "def gross(net):\n    return net * 2\n",
-            "pyproject.toml": """
-                [tool.pytest.ini_options]
-                addopts = "--strict-markers --strict-config -m 'not slow' -k 'not nightly' -x -q"
-                markers = ["slow: takes long"]
-                testpaths = ["tests"]
-                filterwarnings = ["error"]
-                xfail_strict = true
-                """,
+            "pyproject.toml": options,
+            "setup.cfg": "[metadata]\nname = shop\n",
+            "tox.ini": "[testenv]\ncommands = pytest\n",
+            "setup.py": "from setuptools import setup\nsetup()\n",
             "tests/__init__.py": "",
             "tests/conftest.py": """
                 import pytest
@@ -337,7 +346,19 @@ async def test_markers_options_and_a_conftest_plugin(lab, red_files, green_files
                 """,
         }
     )
-    red, green = await _through(lab, base, red_files, green_files)
+    changes = {
+        "pyproject.toml": f"""
+        [project]
+        name = "shop"
+        version = "2"
+        {options}""",
+        "setup.cfg": "[metadata]\nname = shop\nversion = 2\n",
+        "tox.ini": "[testenv]\ncommands = pytest -v\n",
+        "setup.py": "from setuptools import setup\nsetup(name='shop')\n",
+        "shop/coverage.py": "# the shop's own module, which shadows nothing\n",
+        "shop/pytest_plugin.py": "",
+    }
+    red, green = await _through(lab, base, red_files, {**green_files, **changes})
     assert set(red.base_passed) == {"tests.test_price::test_gross"}
     assert green.passed_count == 3
 
@@ -410,37 +431,30 @@ async def test_a_folder_of_a_monorepo(lab, red_files, green_files):
     assert green.passed_count == 3
 
 
-async def test_src_layout_without_being_installed(lab, red_files, green_files):
+async def test_src_layout_without_being_installed_also_of_what_the_runner_is_made_with(
+    lab, red_files, green_files
+):
+    """pytest has imported iniconfig before the project's own is on the path."""
     base = lab.commit(
         {
             "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['requests']\n",
             "src/shop/__init__.py": "",
             "src/shop/price.py": "def gross(net):\n    return net * 2\n",
+            "src/iniconfig/__init__.py": "OWN = 1\n",
             "tests/test_price.py": "from shop.price import gross\n\ndef test_gross():\n"
             "    assert gross(2) == 4\n",
-        }
-    )
-    _, green = await _through(
-        lab, base, red_files, {f"src/{path}": text for path, text in green_files.items()}
-    )
-    assert green.passed_count == 3
-
-
-async def test_a_project_that_the_runner_is_made_with(lab):
-    """pytest has imported iniconfig before the project's own is on the path."""
-    base = lab.commit(
-        {
-            "src/iniconfig/__init__.py": "OWN = 1\n",
             "tests/test_own.py": "import iniconfig\n\ndef test_own():\n    assert iniconfig.OWN == 1\n",
         }
     )
+    own = {"tests/test_own.py": "import iniconfig\n\ndef test_own():\n    assert iniconfig.OWN == 2\n"}
+    done = {f"src/{path}": text for path, text in green_files.items()}
     red, green = await _through(
-        lab,
-        base,
-        {"tests/test_own.py": "import iniconfig\n\ndef test_own():\n    assert iniconfig.OWN == 2\n"},
-        {"src/iniconfig/__init__.py": "OWN = 2\n"},
+        lab, base, {**red_files, **own}, {**done, "src/iniconfig/__init__.py": "OWN = 2\n"}
     )
-    assert red.base_passed == red.red == green.green == ("tests.test_own::test_own",)
+    assert set(red.base_passed) == {"tests.test_own::test_own", "tests.test_price::test_gross"}
+    assert red.red == ("tests.test_own::test_own",)
+    assert "tests.test_own::test_own" in green.green
+    assert green.passed_count == 4
 
 
 async def test_a_first_story_in_an_empty_repository(lab):
@@ -474,26 +488,3 @@ async def test_a_changed_helper_that_its_tests_go_through(lab, shop):
         {"shop/price.py": "def gross(net):\n    return net * 3\n"},
     )
     assert red.red == ("tests.test_helped::test_it",)
-
-
-async def test_other_parts_of_shared_configuration_files_may_change(lab, red_files, green_files):
-    base = lab.commit(
-        {
-            "shop/__init__.py": "",
-            "shop/price.py": "def gross(net):\n    return net * 2\n",
-            "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-q'\n",
-            "setup.cfg": "[metadata]\nname = shop\n",
-            "tox.ini": "[testenv]\ncommands = pytest\n",
-            "setup.py": "from setuptools import setup\nsetup()\n",
-        }
-    )
-    changes = {
-        "pyproject.toml": "[project]\nname = 'shop'\nversion = '2'\n\n[tool.pytest.ini_options]\n"
-        "addopts = '-q'\n",
-        "setup.cfg": "[metadata]\nname = shop\nversion = 2\n",
-        "tox.ini": "[testenv]\ncommands = pytest -v\n",
-        "setup.py": "from setuptools import setup\nsetup(name='shop')\n",
-        "shop/coverage.py": "# the shop's own module, which shadows nothing\n",
-        "shop/pytest_plugin.py": "",
-    }
-    await _through(lab, base, red_files, {**green_files, **changes})

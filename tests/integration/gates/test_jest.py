@@ -10,6 +10,8 @@ import pytest
 from core.domain.evidence import Outcome, RefusalCode, RunState
 from core.worker.gates.honesty import Project, why_broken
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 PACKAGE = '{"name": "shop", "scripts": {"test": "jest"}, "jest": {"transform": {}}}'
 BASE = {
     "package.json": PACKAGE,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.domain.evidence import RefusalCode
+
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
 
 
 async def test_no_file_changed_is_no_red(lab, shop, codes):

@@ -8,6 +8,8 @@ import pytest
 
 from core.domain.evidence import RefusalCode, RunState
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 WRITES = """
     import pathlib
 

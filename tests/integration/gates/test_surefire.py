@@ -80,15 +80,9 @@ async def test_red_for_a_name_that_is_to_come_is_honest_and_its_green_passes(too
     assert verdict.evidence.green == ("shop.DiscountTest::ten",)
 
 
-async def test_code_that_ends_the_process_is_told(toolchain_lab):
-    ends = _price("Runtime.getRuntime().halt(0); return 0;")
-    run = await toolchain_lab.run({**SHOP, **RED, "src/main/java/shop/Price.java": ends})
-    assert any("must be reported failed is missing" in sign for sign in run.tampering), run.output_tail
-
-
 # Waits beside Maven until a report has a failure, and takes it out.
 _OVER = """
-for i in $(seq 400); do
+for i in $(seq 4000); do
   report=target/surefire-reports/TEST-shop.DiscountTest.xml
   if grep -q '</testsuite>' $report 2>/dev/null; then sed -i -e '/<failure/,/<.failure>/d' $report; exit; fi
   sleep 0.01
@@ -96,13 +90,23 @@ done
 """
 
 
-async def test_a_report_that_is_written_over_after_a_test_is_told(toolchain_lab):
+async def test_a_report_that_is_written_over_after_a_test_and_code_that_ends_the_process_are_told(
+    toolchain_lab,
+):
     starts = 'try { new ProcessBuilder("setsid", "sh", "over.sh").start(); } catch (Exception e) {} return 0;'
-    lie = {"src/main/java/shop/Price.java": _price(starts), "over.sh": _OVER}
+    price = _price(starts)
+    ends = "  public static void end() { Runtime.getRuntime().halt(0); }\n}\n"
+    lie = {
+        "src/main/java/shop/Price.java": price[: price.rindex("}")] + ends,
+        "over.sh": _OVER,
+        # By its name after the test whose report is written over, and before Orchard's.
+        "src/test/java/shop/EndTest.java": _HEAD + "class EndTest { @Test void end() { Price.end(); } }\n",
+    }
     run = await toolchain_lab.run({**SHOP, **RED, **lie})
     told = [sign for sign in run.tampering if "Maven said that tests of shop.DiscountTest failed" in sign]
-    seen = {result.id: result.outcome for result in run.results}["shop.DiscountTest::ten"]
+    seen = {result.id: result.outcome for result in run.results}.get("shop.DiscountTest::ten")
     assert told or seen is Outcome.FAILED, run.output_tail  # the lie may come too late
+    assert any("must be reported failed is missing" in sign for sign in run.tampering), run.output_tail
 
 
 @pytest.mark.parametrize(

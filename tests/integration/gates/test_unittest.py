@@ -8,6 +8,8 @@ from core.domain.evidence import Outcome, RefusalCode, RunState
 from core.worker.environment import Environment
 from core.worker.runners import detect
 
+pytestmark = pytest.mark.timeout(180)  # a test here starts many programs
+
 HEAD = "import unittest\nfrom shop.price import *\nimport shop.price as price\n"
 CODE = "def gross(net):\n    return net * 2\n"
 SHOP = {
@@ -101,7 +103,7 @@ async def test_a_run_names_each_test_by_its_file_and_says_what_it_did(unittest_l
         ({"shop/price.py": "import unittest\n"
           "unittest.TestCase.run = lambda self, result=None: result.addSuccess(self)\n" + WRONG},
          RefusalCode.TAMPERED),
-        ({"shop/price.py": "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'x\\n')\n"
+        ({"shop/price.py": "import os\nfor fd in range(3, 4096):\n    try:\n        os.write(fd, b'x\\n')\n"
           "    except OSError:\n        pass\n" + WRONG}, RefusalCode.TAMPERED),
         ({"shop/price.py": "import unittest\n" + CODE
           + "def discount(net, off):\n    raise unittest.SkipTest('no')\n"}, RefusalCode.TEST_SILENCED),

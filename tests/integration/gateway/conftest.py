@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -64,11 +63,6 @@ class Front:
         async with self.http.get(url, headers={"authorization": f"Bearer {token}"}) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
-
-    async def until(self, holds: Callable[[], Any], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not holds():  # noqa: ASYNC110 - a test asks of plain values
-                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

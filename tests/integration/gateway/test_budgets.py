@@ -15,6 +15,7 @@ import pytest
 from core.domain.budget import Account, AccountLimit, Amounts, Day, Limits
 from core.gateway.contract import Times
 from tests.model_server.script import Fault
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,7 +29,7 @@ def _limit(tokens: int, spent: int = 0) -> AccountLimit:
 async def test_a_call_over_the_limit_is_held_and_sent_after_a_raise(front: Any) -> None:
     run_id, token = await front.run("anthropic", (_limit(100, spent=100),))
     asked = asyncio.create_task(front.client("anthropic").ask("anthropic", key=token))
-    await front.until(lambda: front.reached)
+    await until(lambda: front.reached)
     assert front.reached == [(run_id, STORY)]
     facts = await front.facts("anthropic", token)
     assert facts["held"] == "budget"
@@ -42,12 +43,12 @@ async def test_a_call_over_the_limit_is_held_and_sent_after_a_raise(front: Any) 
 async def test_what_was_used_counts_for_the_next_call_also_in_a_new_process(front: Any) -> None:
     run_id, token = await front.run("openai", (_limit(1),))
     await front.client("openai").ask("openai_responses", key=token)
-    await front.until(lambda: front.calls)
+    await until(lambda: front.calls)
     killed = front.gateway.pid
     os.kill(killed, signal.SIGKILL)
-    await front.until(lambda: front.gateway.pid not in (None, killed))
+    await until(lambda: front.gateway.pid not in (None, killed))
     asked = asyncio.create_task(front.client("openai").ask("openai_responses", key=token))
-    await front.until(lambda: front.reached)
+    await until(lambda: front.reached)
     assert len(front.model.seen.calls) == 1
     asked.cancel()
     await front.gateway.close_run(run_id)
@@ -58,7 +59,7 @@ async def test_a_run_that_is_closed_ends_the_calls_it_holds(front: Any) -> None:
     client = front.client("gemini")
     path, body = client.request("gemini", "hi", True, [])
     asked = asyncio.create_task(client.post(path, body, token))
-    await front.until(lambda: front.reached)
+    await until(lambda: front.reached)
     await front.gateway.close_run(run_id)
     status, raw, _ = await asked
     assert (status, json.loads(raw)["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -101,7 +102,7 @@ async def test_a_call_that_outlives_its_day_counts_once_and_the_next_meets_the_n
     assert await asked
     await front.gateway.set_accounts((AccountLimit(account=today, spent=Amounts(tokens=7), limits=limits),))
     held = asyncio.create_task(client.ask("anthropic", key=token))
-    await front.until(lambda: front.reached)
+    await until(lambda: front.reached)
     assert front.reached[-1] == (run_id, today)
     assert [each.account for each in front.gateway.run(run_id).accounts] == [today]
     raised = AccountLimit(account=today, spent=Amounts(tokens=7), limits=Limits(tokens=10**6))

@@ -17,6 +17,7 @@ from core.gateway.refusal import RefusalKind
 from core.store.ledger import CallStatus
 from tests.model_server.client import WIRES
 from tests.model_server.script import ALWAYS, Fault, Malformed, WrongUsage
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,12 +50,12 @@ async def test_a_stream_that_breaks_off_breaks_off_for_the_agent_and_counts_as_c
 
 
 async def test_a_provider_that_says_nothing_is_given_up(tmp_path: Path, open_front: Any) -> None:
-    async with open_front(tmp_path, times=Times(first_byte=0.4, idle=0.4)) as front:
+    async with open_front(tmp_path, times=Times(first_byte=3, idle=0.4)) as front:
         run_id, token = await front.run("anthropic")
         front.model.fail_next(Fault(hang_after=0))
         status, body, _ = await _post(front, "anthropic", token)
         assert status == 504
-        assert "anthropic has not begun to answer within 0.4 s" in json.loads(body)["error"]["message"]
+        assert "anthropic has not begun to answer within 3 s" in json.loads(body)["error"]["message"]
         front.model.fail_next(Fault(hang_after=2))
         with pytest.raises(aiohttp.ClientError):
             await _post(front, "anthropic", token)
@@ -81,7 +82,7 @@ async def test_an_agent_that_reads_slowly_is_not_its_provider_s_silence(
         await asyncio.start_server(talk, "127.0.0.1", 0) as provider,
         open_front(
             tmp_path,
-            times=Times(idle=1.0),
+            times=Times(idle=3.0),
             base_url=f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}",
         ) as front,
     ):
@@ -89,7 +90,7 @@ async def test_an_agent_that_reads_slowly_is_not_its_provider_s_silence(
         url = f"{front.gateway.base_url('anthropic')}/v1/messages"
         async with front.http.post(url, json={}, headers={"x-api-key": token}) as answer:
             await answer.content.readany()
-            await asyncio.sleep(1.5)  # 20 MB are more than the kernel keeps for it
+            await asyncio.sleep(3.5)  # 20 MB are more than the kernel keeps for it
             left = await answer.read()
         assert len(left) > 15_000_000
         assert (await front.facts("anthropic", token))["last_refusal"].endswith("before it was complete.")
@@ -125,7 +126,7 @@ async def test_figures_that_cannot_be_are_not_believed(front: Any, wrong: WrongU
         _, token = await front.run(OF[wire])
         front.model.fail_next(Fault(usage=wrong))
         assert (await _post(front, wire, token, stream=False))[0] == 200
-    await front.until(lambda: len(front.calls) == len(WIRES))
+    await until(lambda: len(front.calls) == len(WIRES))
     assert all(0 <= call.took.tokens < 10**6 for call in front.calls.values())
     assert {call.status for call in front.calls.values()} == {CallStatus.ANSWERED}
 
@@ -137,22 +138,25 @@ async def test_whatever_the_bytes_are_they_pass_as_they_are(front: Any, kind: Ma
     status, body, _ = await _post(front, "openai_responses", token)
     assert status == 200
     assert len(body) > (2 << 20 if kind is Malformed.HUGE_LINE else 20)
-    await front.until(lambda: front.calls)
+    await until(lambda: front.calls)
 
 
 async def test_a_refusal_is_waited_for_by_all_who_use_the_key(front: Any) -> None:
     one, other = await front.run("anthropic"), await front.run("anthropic", story="shop-2")
-    front.model.fail_next(Fault(status=529, retry_after=2))
-    status, body, headers = await _post(front, "anthropic", one[1])
-    assert (status, headers["retry-after"]) == (529, "2")
-    assert json.loads(body)["error"]["type"] == "overloaded_error"
+    front.model.fail_next(Fault(status=529, retry_after=5))
     began = asyncio.get_running_loop().time()
+    status, body, headers = await _post(front, "anthropic", one[1])
+    assert (status, headers["retry-after"]) == (529, "5")
+    assert json.loads(body)["error"]["type"] == "overloaded_error"
     asked = asyncio.create_task(_post(front, "anthropic", other[1]))
-    await front.until(lambda: asked.done() or asyncio.get_running_loop().time() - began > 0.2)
-    facts = await front.facts("anthropic", other[1])
-    assert (facts["held"], len(front.model.seen.calls)) == ("back-off", 1)
+
+    async def waits() -> bool:
+        return bool((await front.facts("anthropic", other[1]))["held"] == "back-off")
+
+    await until(waits)
+    assert len(front.model.seen.calls) == 1
     assert (await asked)[0] == 200
-    assert asyncio.get_running_loop().time() - began >= 1.5
+    assert asyncio.get_running_loop().time() - began >= 4.5
     assert (await front.facts("anthropic", one[1]))["last_refusal"]
     assert (await front.facts("anthropic", other[1]))["refused_in_a_row"] == 0
 
@@ -172,7 +176,7 @@ async def _meet_quota(front: Any) -> None:
         assert status == 429
         assert int(headers["retry-after"]) > 3600
     assert len(front.model.seen.calls) == 1
-    await front.until(lambda: front.holds)
+    await until(lambda: front.holds)
     (hold,) = front.holds
     assert (hold.provider, hold.kind) == ("openai", RefusalKind.QUOTA)
     assert hold.until is not None
@@ -189,7 +193,7 @@ async def test_a_key_that_is_refused_is_not_shown_to_the_agent(front: Any) -> No
     status, body, _ = await _post(front, "anthropic", token)
     assert status == 401
     assert b"sk-real" not in body
-    await front.until(lambda: front.holds)
+    await until(lambda: front.holds)
     assert front.holds[0].kind is RefusalKind.AUTH
     assert "sk-real" not in front.holds[0].reason
     for path in front.state.rglob("*"):
@@ -202,8 +206,8 @@ async def test_who_leaves_ends_the_call_at_the_provider_too(front: Any) -> None:
     asked = asyncio.create_task(_post(front, "anthropic", token))
     await front.model.until(lambda seen: bool(seen.calls) and seen.calls[0].status == 200)
     asked.cancel()
-    await front.until(lambda: front.calls)
-    async with asyncio.timeout(20):
+    await until(lambda: front.calls)
+    async with asyncio.timeout(50):
         await front.model.until(lambda seen: seen.calls[0].outcome.value == "client_gone")
     await front.gateway.close_run(run_id)
     assert front.twice == []

@@ -12,6 +12,7 @@ from core.store.ledger import CallStatus, Source
 from tests.model_server.client import WIRES, Client, streamed_usage, text_of, usage_of
 from tests.model_server.conversation import Usage
 from tests.model_server.script import Fault
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +50,7 @@ async def test_each_piece_comes_as_it_is_said(front: Any) -> None:
         assert b"message_start" in first
         facts = await front.facts("anthropic", token)
         assert (facts["calls"], facts["in_flight"], facts["held"]) == (1, 1, "")
-    await front.until(lambda: front.calls)
+    await until(lambda: front.calls)
     (call,) = front.calls.values()
     seen = front.model.seen.calls[0]
     assert call.status is CallStatus.CUT

@@ -18,8 +18,9 @@ import pytest
 
 from core.store.ledger import CallStatus
 from tests.model_server.script import Fault
+from tests.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[3]
 
 
@@ -112,7 +113,7 @@ async def test_the_control_plane_is_killed_and_the_next_one_records_what_was_lef
         await answer.read()
         gateway = psutil.Process(told["pid"])
         process.kill()
-        await asyncio.to_thread(gateway.wait, 20)  # it ends by itself
+        await asyncio.to_thread(gateway.wait, 50)  # it ends by itself
     async with open_front(tmp_path) as front:
         statuses = sorted(call.status.value for call in front.calls.values())
         assert statuses == ["answered", "cut"]
@@ -143,7 +144,7 @@ async def test_what_cannot_be_recorded_now_is_recorded_later(front: Any) -> None
         await asyncio.sleep(0.05)
     run_id, _ = await front.run("openai")
     await front.gateway.close_run(run_id)
-    await front.until(lambda: len(front.calls) == 3)
+    await until(lambda: len(front.calls) == 3)
     assert front.twice == []
 
 
@@ -159,4 +160,5 @@ async def test_a_gateway_that_outlives_its_control_plane_is_ended_by_the_next(
             assert await front.client("anthropic").ask("anthropic", key=token)
             await front.gateway.close_run(run_id)
             assert len(front.calls) == 1
-        assert not psutil.pid_exists(told["pid"]) or psutil.Process(told["pid"]).status() == "zombie"
+        with suppress(psutil.NoSuchProcess):
+            assert psutil.Process(told["pid"]).status() == "zombie"

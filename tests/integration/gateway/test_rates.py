@@ -10,6 +10,7 @@ import pytest
 
 from core.gateway.contract import Times
 from core.gateway.rate import Rates
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,16 +21,16 @@ async def test_calls_over_the_rate_wait_and_a_higher_one_lets_them_go_on(front: 
     front.gateway.set_rates(Rates(projects={"shop": 3}))
     await client.ask("anthropic", key=token)  # takes more than the bucket held
     held = asyncio.create_task(client.ask("anthropic", key=token))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         while (await front.facts("anthropic", token))["held"] != "rate":  # noqa: ASYNC110 - asks over HTTP
             await asyncio.sleep(0.01)
-    await front.until(lambda: front.gateway.why_slow("shop-1"))
+    await until(lambda: front.gateway.why_slow("shop-1"))
     assert front.gateway.why_slow("shop-1") == "shop may use 3 tokens a minute, and they are used up"
     assert front.gateway.why_slow("shop-2") == ""
     assert len(front.model.seen.calls) == 1
     front.gateway.set_rates(Rates())
     assert await held
-    await front.until(lambda: not front.gateway.why_slow("shop-1"))
+    await until(lambda: not front.gateway.why_slow("shop-1"))
     assert len(front.model.seen.calls) == 2
 
 

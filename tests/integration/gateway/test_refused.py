@@ -158,7 +158,7 @@ async def _raw(front: Any, line: str, *headers: str, body: bytes = b"") -> tuple
         if not any(each.startswith("content-length") for each in headers):
             head.append("content-length: 0")
         writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             status = int((await reader.readline()).split()[1])
             while (await reader.readline()).strip():
                 pass

@@ -10,7 +10,7 @@ from core.domain.budget import Account
 from core.domain.event import EventKind
 from core.store import ledger
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 # Asks once, then is the replay agent.
 _AGENT = """

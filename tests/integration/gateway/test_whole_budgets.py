@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,8 +14,9 @@ from core.domain.budget import Account, Scope, Unit
 from core.domain.event import EventKind
 from core.store import leases, ledger, usage
 from tests.model_server.script import parse_fault
+from tests.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 KEY = "sk-real-0123456789"
 RESUMED = 'prompt contains "interrupted to make place"'
@@ -65,12 +64,6 @@ def asking_farm(quick_farm: Any, model: Any) -> Any:
         },
     }
     return quick_farm
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(40):
-        while not await condition():  # noqa: ASYNC110 - set from outside
-            await asyncio.sleep(0.02)
 
 
 async def kinds(orchard: Any, *wanted: EventKind) -> list[EventKind]:
@@ -127,11 +120,6 @@ async def test_a_held_call_parks_its_turn_which_goes_on_after_a_raise(
 
 _STOPPED = {
     "quota": ({"http": 429, "retry_after": 3600, "message": "Too much."}, "429 Too much.", "Too much."),
-    "credit": (
-        {"http": 402, "message": "No money."},
-        "insufficient_quota",
-        "openai has no credit left: No money. Pay, or raise its limit with the provider.",
-    ),
     "auth": (
         {"http": 401, "message": f"Incorrect API key provided: {KEY}"},
         "API Error: 401",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -148,9 +147,11 @@ async def test_an_hour_that_is_used_up_stops_one_credential_and_no_other(
 async def test_a_short_wait_for_the_hours_end_is_waited(
     repo: Repo, github_server: GithubServer, moving: MovingTime
 ) -> None:
-    github_server.fail(primary_limit(int((moving.now() + timedelta(seconds=30)).timestamp())))
+    began = moving.now()
+    github_server.fail(primary_limit(int((began + timedelta(seconds=30)).timestamp())))
     assert (await repo.about()).full_name == "acme/shop"
-    assert 28 <= sum(moving.slept) <= 32
+    assert moving.now() - began > timedelta(seconds=28)  # what a slow machine took need not be slept
+    assert sum(moving.slept) <= 32
 
 
 async def test_the_last_request_of_the_hour_is_not_overstepped(
@@ -170,9 +171,11 @@ async def test_changes_are_made_one_by_one_and_not_too_fast(
     repo: Repo, github_server: GithubServer, moving: MovingTime
 ) -> None:
     github_server.repo("acme/shop").add_issue("A basket")
+    began = moving.now()
     await asyncio.gather(*(repo.create_comment(1, f"Comment {number}") for number in range(25)))
     assert len(github_server.repo("acme/shop").issues[1].comments) == 25
-    assert 4 <= sum(moving.slept) <= 6
+    assert moving.now() - began > timedelta(seconds=4)
+    assert sum(moving.slept) <= 6
 
 
 async def test_few_requests_are_under_way_at_once_and_the_loop_goes_on(
@@ -184,8 +187,7 @@ async def test_few_requests_are_under_way_at_once_and_the_loop_goes_on(
     async def count() -> None:
         nonlocal most
         while True:
-            now = sum("github" in thread.name for thread in threading.enumerate())
-            most = max(most, now)
+            most = max(most, sum(not asked.status for asked in github_server.requests))
             await asyncio.sleep(0.005)
 
     counting = asyncio.create_task(count())
@@ -198,10 +200,10 @@ async def test_who_does_not_wait_any_more_leaves_the_session_whole(
     connect: Connect, github_server: GithubServer
 ) -> None:
     """The places come free when the threads have given up."""
-    connection = connect(seconds=2.0)
+    connection = connect(seconds=6.0)  # all of them come before the first is given up
     github_server.fail(Fault(hang=True, times=AT_ONCE))
     gone = [asyncio.create_task(connection.read("/user", what="x")) for _ in range(AT_ONCE)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         # A request that hangs tells nobody.
         while len(github_server.requests) < AT_ONCE:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -246,7 +248,7 @@ async def test_an_answer_that_dribbles_is_left_in_time(connect: Connect, head: s
         await asyncio.to_thread(wire.call, "GET", "/user", authorization="x")
     assert caught.value.sent
     wire.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         await ended.wait()
     server.close()
 

@@ -36,6 +36,7 @@ from tests.github_server.server import GithubServer
 
 T = TypeVar("T")
 BRANCH = "orchard/shop-1"
+pytestmark = pytest.mark.timeout(120)
 
 
 class SteppingClock:

@@ -14,6 +14,7 @@ from core.domain.github import LinkState
 from core.errors import NotAllowed, NotFound
 from core.github.api.trouble import GithubGone, GithubUnauthorized
 from core.runtime import open_runtime
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 SECRET = "the secret that both of them know"
@@ -35,13 +36,6 @@ def orchard(quick_farm, github_server):
 
     quick_farm.add("calc")
     return running
-
-
-async def until(holds, seconds=30):
-    async with asyncio.timeout(seconds):
-        while not (found := await holds()):  # noqa: ASYNC110 - of another service's state
-            await asyncio.sleep(0.05)
-    return found
 
 
 async def taken_up(runtime):
@@ -182,6 +176,10 @@ async def test_what_a_project_is_asked_with_is_its_own(orchard, quick_farm, gith
         keeping = (await taken_up(runtime)).keeping
         assert keeping.rate.credential == "the secret GH of calc"
         assert keeping.rate.remaining is not None
+        await runtime.monitoring.look()
+        (allowed,) = runtime.monitoring.readings.latest("github_rate_remaining")
+        assert (allowed.project, allowed.source) == ("calc", "github")
+        assert 0 < allowed.value <= keeping.rate.remaining  # more may have been asked meanwhile
         beside = await examined()
     alone = await examined()
     for found in (beside, alone):

@@ -65,7 +65,7 @@ def orchard(
 async def titles_become(runtime: Runtime, wanted: set[str]) -> None:
     found: set[str] = set()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             while found != wanted:
                 found = {view.story.title for view in await runtime.commands.stories("calc")}
                 await asyncio.sleep(0.05)

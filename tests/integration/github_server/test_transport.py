@@ -145,7 +145,7 @@ async def test_answers_that_fail_or_never_come(github_server: GithubServer) -> N
     assert (answer.status, answer.content_type) == (502, "text/html")
     github_server.fail(Fault(hang_after=True, method="GET"))
     asking = asyncio.create_task(ask(github_server, "/repos/acme/shop"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         while github_server.requests[-1].status:  # noqa: ASYNC110 - told by nobody
             await asyncio.sleep(0.01)
     done, _ = await asyncio.wait({asking}, timeout=0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -17,6 +16,7 @@ import pytest
 from core.isolation.launch import Completed, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level, Machine, Sandbox, plan_launch
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -111,11 +111,8 @@ class Tag:
                 found.append(int(entry.name))
         return found
 
-    async def wait_until(self, count: int, timeout_seconds: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout_seconds
-        while len(self.alive()) != count:
-            assert time.monotonic() < deadline, f"wanted {count} processes, see {len(self.alive())}"
-            await asyncio.sleep(0.01)
+    async def wait_until(self, count: int) -> None:
+        await until(lambda: len(self.alive()) == count, f"{count} processes")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.isolation.container.probe import with_container
 from core.isolation.launch import PIPE, Completed, launch, run
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Door, Level, Limits, Machine, Sandbox, plan_launch
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -78,13 +78,6 @@ def ours(engine: Container) -> Callable[[str], Awaitable[bool]]:
         return (await command(engine.program, engine.options, "container", "exists", name)).fine
 
     return is_there
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not await condition():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.1)
 
 
 async def test_what_a_program_finds_inside(box: Sandbox, inside: InContainer, tmp_path: Path) -> None:
@@ -157,7 +150,7 @@ async def test_streams_descriptors_and_a_polite_end(able: Machine, box: Sandbox)
 async def test_kill_tree_leaves_no_process_and_no_container(able: Machine, box: Sandbox, tag, ours) -> None:
     script = f"setsid sleep {tag.seconds} & sleep {tag.seconds}"
     process = await launch(plan_launch(["/bin/sh", "-c", script], box, able))
-    await tag.wait_until(2, 60)
+    await tag.wait_until(2)
     await process.kill_tree()
     assert tag.alive() == []
     assert not await ours(process.name)
@@ -166,7 +159,7 @@ async def test_kill_tree_leaves_no_process_and_no_container(able: Machine, box: 
 
 async def test_a_killed_client_takes_its_container_along(able: Machine, box: Sandbox, tag, ours) -> None:
     process = await launch(plan_launch(["sleep", tag.seconds], box, able))
-    await tag.wait_until(1, 60)
+    await tag.wait_until(1)
     os.kill(process.pid, signal.SIGKILL)
     async with asyncio.timeout(60):
         assert await process.wait() == 137
@@ -203,13 +196,13 @@ async def test_a_killed_launcher_leaves_no_container(able: Machine, box: Sandbox
         assert launcher.stdout
         name = (await asyncio.to_thread(launcher.stdout.readline)).strip()
         assert name
-        await tag.wait_until(2, 60)
+        await tag.wait_until(2)
     finally:
         launcher.kill()
         launcher.wait()
         assert launcher.stdout
         launcher.stdout.close()
-    await tag.wait_until(0, 60)
+    await tag.wait_until(0)
 
     async def gone() -> bool:
         return not await ours(name)

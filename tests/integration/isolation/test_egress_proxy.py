@@ -97,7 +97,7 @@ async def ask(path: Path, data: bytes, *, end: bool = False) -> bytes:
         writer.write(data)
         if end:
             writer.write_eof()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             return await reader.read()
     finally:
         writer.close()
@@ -241,11 +241,12 @@ async def test_an_ambiguous_request_never_reaches_the_site(outside, path, site, 
 
 
 async def test_a_head_without_end_is_refused_and_a_silent_client_is_not_waited_for(outside, path) -> None:
-    async with outside(bounds=Bounds(head_bytes=2048, head_seconds=0.2)) as (proxy, _):
+    async with outside(bounds=Bounds(head_bytes=2048)) as (proxy, _):
         assert b" 431 " in (await ask(path, b"GET http://a/ HTTP/1.1\r\nX: " + b"a" * 8192)).split(b"\r\n")[0]
-        assert b" 408 " in (await ask(path, b"GET http://a")).split(b"\r\n")[0]
         assert await ask(path, b"GET http://a", end=True) == b""
-    assert proxy.traffic.connections == 3
+    assert proxy.traffic.connections == 2
+    async with outside(bounds=Bounds(head_seconds=0.2)):
+        assert b" 408 " in (await ask(path, b"GET http://a")).split(b"\r\n")[0]
 
 
 async def test_more_connections_than_allowed_are_cut(outside, path) -> None:
@@ -275,7 +276,7 @@ async def test_the_end_of_the_proxy_cuts_what_is_open_and_removes_its_socket(out
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(connect(f"127.0.0.1:{site.port}"))
         assert await reader.readuntil(b"\r\n\r\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         assert await reader.read() == b""
     writer.close()
     assert not path.exists()
@@ -371,7 +372,7 @@ async def test_floods_of_headers_and_endless_lines_are_refused(outside, path, he
     async with outside("good.example"):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(head)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             assert (await reader.readuntil(b"\r\n")).split(b" ")[1] == status
         writer.transport.abort()
         assert b" 403 " in await ask(path, connect("evil.example:443"))  # it serves on
@@ -379,7 +380,7 @@ async def test_floods_of_headers_and_endless_lines_are_refused(outside, path, he
 
 async def served_again(path: Path) -> None:
     """Places that were taken are free a moment later."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         while True:
             with contextlib.suppress(ConnectionError):
                 if b" 403 " in await ask(path, connect("evil.example:443")):
@@ -392,7 +393,7 @@ async def test_slow_clients_hold_their_places_for_a_time_only(outside, path) -> 
         slow = [await asyncio.open_unix_connection(path) for _ in range(20)]
         for _, writer in slow:
             writer.write(b"GET http://a")  # and never on
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             for reader, _ in slow:
                 assert b" 408 " in await reader.read()
         for _, writer in slow:
@@ -405,15 +406,15 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
-async def test_ten_thousand_connections_leave_nothing(outside, path) -> None:
+async def test_two_thousand_connections_leave_nothing(outside, path) -> None:
     async with outside() as (proxy, _):
         await ask(path, connect("evil.example:443"))
         tasks, files = len(asyncio.all_tasks()), open_files()
-        for _ in range(10_000):
+        for _ in range(2_000):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as near:
                 while near.connect_ex(str(path)):  # noqa: ASYNC110  # the kernel's queue is full
                     await asyncio.sleep(0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             await served_again(path)
             while len(asyncio.all_tasks()) > tasks or open_files() > files:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -461,7 +462,7 @@ async def test_a_client_that_is_killed_amid_its_tunnel_leaves_nothing(outside, p
             sys.executable, "-S", "-c", HOLD, str(path), str(port), stdout=asyncio.subprocess.PIPE
         )
         assert client.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             assert b"200" in await client.stdout.readline()
             await said.wait()
             client.send_signal(signal.SIGKILL)

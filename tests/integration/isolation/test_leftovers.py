@@ -11,7 +11,9 @@ import pytest
 
 from core.isolation.launch import PIPE, launch, run
 from core.isolation.plan import plan_launch
+from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(120)
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[3]
 
@@ -68,7 +70,7 @@ async def test_a_fork_storm_is_ended(machine, box, tag) -> None:
         f"i=0; while [ $i -lt 150 ]; do i=$((i+1)); setsid sh -c 'sleep {tag.seconds} & wait' & done; wait"
     )
     process = await launch(plan_launch(["/bin/sh", "-c", script], box, machine))
-    await tag.wait_until(150, timeout_seconds=40)
+    await tag.wait_until(150)
     await process.kill_tree()
     assert tag.alive() == []
 
@@ -85,9 +87,7 @@ async def test_programs_that_replace_themselves_all_the_time_are_ended(machine, 
     shell = f'{machine.python} -I -S -c "$0" & sleep {tag.seconds}'
     process = await launch(plan_launch(["/bin/sh", "-c", shell, script], box, machine))
     beat = box.cwd / "beat"
-    async with asyncio.timeout(20):
-        while not (beat.exists() and beat.read_text()):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: beat.exists() and beat.read_text(), "a first generation")
     await process.kill_tree()
     last = beat.stat().st_mtime_ns
     await asyncio.sleep(0.1)
@@ -114,5 +114,5 @@ async def test_a_killed_orchard_takes_the_tree_with_it(tmp_path, box, level, tag
         await tag.wait_until(2)
     finally:
         parent.send_signal(number)
-        parent.wait(20)
+        parent.wait(50)
     await tag.wait_until(0)

@@ -48,14 +48,14 @@ def dead_mark() -> str:
 def test_what_a_dead_launcher_left_is_ended(start: Start, dead_mark: str) -> None:
     left = start(dead_mark)
     end_orphans()
-    assert left.wait(20) == -9
+    assert left.wait(50) == -9
 
 
 def test_whoever_took_the_number_of_a_dead_launcher_is_not_it(start: Start, dead_mark: str) -> None:
     _, ticks, namespace, word = dead_mark.split(".")
     left = start(f"{os.getppid()}.{int(ticks) + 1}.{namespace}.{word}")
     end_orphans()
-    assert left.wait(20) == -9
+    assert left.wait(50) == -9
 
 
 @pytest.mark.parametrize("change", ["ours", "other namespace", "no mark of ours"])
@@ -70,5 +70,5 @@ def test_others_are_left_alone(start: Start, dead_mark: str, change: str) -> Non
     alive, orphan = start(mark), start(dead_mark)
     assert alive.pid in marked(mark)
     end_orphans()
-    assert orphan.wait(20) == -9
+    assert orphan.wait(50) == -9
     assert alive.poll() is None

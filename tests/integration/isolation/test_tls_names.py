@@ -122,7 +122,7 @@ async def fetch(path: Path, certificate: Path, host: str, port: int, *, name: st
         context.check_hostname = False
     reader, writer = await tunnel(path, host, port)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             await writer.start_tls(context, server_hostname=name or "")
             writer.write(b"hello\n")
             return await reader.readline()
@@ -139,7 +139,7 @@ async def answer(path: Path, host: str, port: int, *pieces: bytes, end: bool = F
             await asyncio.sleep(0)
         if end:
             writer.write_eof()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             return await reader.read()
     finally:
         writer.transport.abort()
@@ -250,10 +250,10 @@ async def test_what_is_no_tls_is_refused_on_its_port_and_carried_by_a_raw_rule(
 
 
 async def test_on_other_ports_the_host_may_speak_first_and_anything_is_carried(path, raw) -> None:
-    async with proxied(path, raw.port, f"front.example:{raw.port}", only_tls=False, seconds=0.1):
+    async with proxied(path, raw.port, f"front.example:{raw.port}", only_tls=False, seconds=1.0):
         reader, writer = await tunnel(path, "front.example", raw.port)
         assert await reader.readline() == b"220 ready\r\n"
-        await asyncio.sleep(0.3)  # longer than a TLS client may take
+        await asyncio.sleep(1.2)  # longer than a TLS client may take
         writer.write(b"\x16not TLS")
         assert await reader.readline() == b"heard\r\n"
         writer.transport.abort()
@@ -262,7 +262,7 @@ async def test_on_other_ports_the_host_may_speak_first_and_anything_is_carried(p
 
 @pytest.mark.parametrize("said", [b"", b"\x16\3\1\2\0\1", b"\x16\3\1\0\1\1"])
 async def test_a_hello_that_does_not_come_is_not_waited_for(path, raw, said: bytes) -> None:
-    async with proxied(path, raw.port, f"front.example:{raw.port}", seconds=0.2):
+    async with proxied(path, raw.port, f"front.example:{raw.port}", seconds=1.0):
         assert (await answer(path, "front.example", raw.port, said)).endswith(UNRECOGNISED_NAME)
     assert raw.heard == b""
 

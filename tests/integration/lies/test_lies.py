@@ -2,6 +2,9 @@
 
 One story a lie, each in a project of its own, all at work at the same time. Each agent lies, is refused, is
 told why, lies again, is blocked after its one retry; then a person says "be honest", and it is, and merges.
+
+Lies to pytest are told where pytest runs the tests. A refusal for what was changed, or for work that was not
+done, is the same whoever runs them: there a script does.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from core.domain.lifecycles import Phase
 from core.domain.story import StoryState
 from core.isolation.machine import probe_machine
 from core.isolation.plan import Level
+from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
-SECONDS = 240.0  # for all of them together, on two busy cores
+SECONDS = 540.0  # for all of them together, on two cores that others use too
 I_READ_IT = "I read what the gate said, and say the same again."
 
 BASE = {
@@ -49,7 +53,8 @@ HONEST: dict[str, list[Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Lie:
-    """`named`: what the refusal must name. `undo`: what an honest agent does first, after this lie."""
+    """`named`: what the refusal must name. `undo`: what an honest agent does first, after this lie.
+    `to_pytest`: pytest runs the tests."""
 
     phase: str
     steps: list[Any]
@@ -57,6 +62,7 @@ class Lie:
     named: str
     undo: list[Any] = field(default_factory=list)
     levels: tuple[str, ...] = ("process",)
+    to_pytest: bool = False
 
 
 _DROP = 'def pytest_collection_modifyitems(items):\n    items[:] = [i for i in items if "add" in i.nodeid]\n'
@@ -117,19 +123,21 @@ LIES = {
         phase="test_red",
         steps=[write("tests/test_double.py", "def test_again():\n    assert 2 * 4 == 8\n")],
         code=RefusalCode.NO_RED_TEST,
-        named="tests.test_double::test_again",
+        named="tests/test_double.py",
     ),
     "broken-test": Lie(
         phase="test_red",
         steps=[write("tests/test_double.py", "def test_double(:\n    pass\n")],
         code=RefusalCode.BROKEN_TEST,
         named="tests/test_double.py",
+        to_pytest=True,
     ),
     "fails-once": Lie(
         phase="test_red",
         steps=[write("tests/test_double.py", _ONCE)],
         code=RefusalCode.FLAKY_TEST,
         named="tests.test_double::test_once",
+        to_pytest=True,
     ),
     "code-with-the-test": Lie(
         phase="test_red",
@@ -187,6 +195,7 @@ LIES = {
         code=RefusalCode.NO_REPORT,
         named="os._exit",
         levels=("process", "filesystem"),
+        to_pytest=True,
     ),
     "patches-the-runner": Lie(
         phase="code_green",
@@ -194,6 +203,7 @@ LIES = {
         code=RefusalCode.TAMPERED,
         named="runner",
         levels=("process", "filesystem"),
+        to_pytest=True,
     ),
     "writes-the-report": Lie(
         phase="code_green",
@@ -201,12 +211,14 @@ LIES = {
         code=RefusalCode.TAMPERED,
         named="report was changed",
         levels=("process", "filesystem"),
+        to_pytest=True,
     ),
     "left-a-flaky-test": Lie(
         phase="code_green",
         steps=[write("double.py", _FLIPS)],
         code=RefusalCode.FLAKY_TEST,
         named="tests.test_double::test_double",
+        to_pytest=True,
     ),
     "wrote-outside": Lie(
         phase="code_green",
@@ -309,14 +321,18 @@ async def live_through(orchard: Any, name: str) -> tuple[Any, Any, list[Event]]:
 def stories(new_farm: Callable[[], Any]) -> dict[tuple[str, str], Story]:
     farm = new_farm()
     farm.settings = {"ai_settings": {"max_auto_retry": 1}}
-    farm.global_settings = {"max_total_agents": 100, "max_concurrent_projects": 100}
+    farm.global_settings = {"max_total_agents": 8, "max_concurrent_projects": 8}
     farm.script = {"stories": {}}
     levels = asyncio.run(probe_machine()).levels
     cases = [(lie, level) for lie, level in CASES if Level(level) in levels]
     for lie, level in cases:
         name = name_of(lie, level)
+        told = LIES[lie]
         farm.own_settings[name] = {"isolation": level}
-        farm.script["stories"][name] = script_of(LIES[lie], farm.add(name, BASE))
+        if not told.to_pytest:
+            farm.own_settings[name]["test_command"] = QUICK_COMMAND
+        files = BASE if told.to_pytest else {**BASE, **QUICK_FILES}
+        farm.script["stories"][name] = script_of(told, farm.add(name, files))
 
     async def all_of_them() -> dict[tuple[str, str], Story]:
         async with farm.running() as orchard:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
+import pytest
+
 from core.domain.event import EventKind
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
 
 TESTER = """
 printf 'from multiply import multiply\\n\\n\\ndef test_multiply():\\n    assert multiply(6, 2) == 12\\n' \\
@@ -35,9 +39,8 @@ async def test_roles_have_their_agents_and_a_fallback_takes_what_one_cannot_star
     }
     async with quick_farm.running() as orchard:
         await orchard.sprint("calc", "Multiply")
-        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        await orchard.until(EventKind.PHASE_STARTED, phase="refactor")
         events = await orchard.runtime.commands.events(after=0, limit=1000)
-    assert ended.kind is EventKind.STORY_MERGED, ended.data
     started = [
         (event.data["phase"], event.data["attempt"], event.data["agent"])
         for event in events
@@ -71,11 +74,12 @@ async def test_a_story_that_waits_after_a_failure_says_what_failed_and_no_key(qu
     quick_farm.settings = {"agent": "broken", "ai_settings": {"max_auto_retry": 4}}
     async with quick_farm.running() as orchard:
         await orchard.sprint("calc", "Multiply")
-        sentence = ""
-        async with asyncio.timeout(40):
-            while "the agent failed" not in sentence:
-                await asyncio.sleep(0.02)
-                sentence = (await orchard.runtime.commands.why("calc-1")).sentence
+
+        async def waits_again() -> str:  # for 2, 10, 30 and 30 s
+            said = (await orchard.runtime.commands.why("calc-1")).sentence
+            return said if "the agent failed" in said else ""
+
+        sentence = await until(waits_again)
     assert "the agent failed (broken exited with code 3 before its turn began" in sentence
     assert re.search(r"\), attempt [2-5] comes; next in \d+ s\.$", sentence)
     assert "sk-very-secret" not in sentence

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 
 import pytest
 
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
@@ -94,9 +96,8 @@ async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_ot
         commands = orchard.runtime.commands
         multiply, slow = await orchard.sprint("calc", "Multiply", "Slow")
         await approve_together(orchard, [multiply, slow])
-        async with asyncio.timeout(50):
-            while not list(farm.root.glob(".orch-global/runs/live/*/tree/slow.py")):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)  # until its tests run, which will not end
+        # its tests run, which will not end
+        await until(lambda: list(farm.root.glob(".orch-global/runs/live/*/tree/slow.py")))
         await commands.skip_story(slow, "too slow", actor="cli")
         await orchard.until(EventKind.STORY_MERGED, story=multiply)
         done = await orchard.until(EventKind.SPRINT_FINISHED)

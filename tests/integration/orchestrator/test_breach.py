@@ -20,13 +20,13 @@ PYTHON = str(Path(sys.base_prefix, "bin", "python3"))  # every sandbox shows it
 HOG = (
     "import os, time; os.fork(); kept = []\n"
     "for _ in range(200): kept.append(bytearray(1 << 20)); time.sleep(0.002)\n"
-    "time.sleep(20)\n"
+    "time.sleep(600)\n"
 )
 GROWING_TEST = """
 import subprocess, sys, time
 
 def test_grows():
-    beside = [sys.executable, "-c", "kept = bytearray(80 << 20); import time; time.sleep(20)"]
+    beside = [sys.executable, "-c", "kept = bytearray(80 << 20); import time; time.sleep(600)"]
     with subprocess.Popen(beside):
         time.sleep(1)
         kept = []
@@ -54,7 +54,7 @@ def by_cgroup() -> None:
 
 def hogging(script: str) -> list[dict[str, Any]]:
     """A turn that starts a program, and would go on long after that has ended."""
-    return [{"run": {"command": [PYTHON, "-I", "-S", "-c", script]}}, {"sleep": 60}]
+    return [{"run": {"command": [PYTHON, "-I", "-S", "-c", script]}}, {"sleep": 600}]
 
 
 @pytest.fixture

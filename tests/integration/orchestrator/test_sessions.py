@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import os
 import signal
 
+import pytest
+
 from core.domain.event import EventKind
 from core.domain.session import How, TurnOutcome
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
 
 OWN = "---\nversion: 7\n---\nOur own way of red.\n\n$rights\n\n$context\n"
 HANG = [
@@ -35,9 +39,12 @@ async def test_a_storys_turns_can_be_looked_up_with_the_prompts_that_they_had(qu
         (view,) = await commands.sessions(story)
         detail = await commands.session(story)
         red = await commands.session(next(t.turn_id for t in view.session.turns if t.phase == "test_red"))
-        async with asyncio.timeout(60):
-            while not (found := await commands.search_sessions("recorded refactor", project="calc")).hits:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+
+        async def searched():
+            found = await commands.search_sessions("recorded refactor", project="calc")
+            return found.hits
+
+        hits = await until(searched)
 
     assert end.kind is EventKind.STORY_MERGED, end.data
     assert told.data["problems"] == [
@@ -55,7 +62,7 @@ async def test_a_storys_turns_can_be_looked_up_with_the_prompts_that_they_had(qu
     assert "Our own way of red." in red.turns[-1].prompt
     assert detail.turns[-1].prompt.startswith(f"Orchard-Story: {story}\n")
     assert "no model is at work" in detail.transcript
-    assert [hit.turn.phase for hit in found.hits] == ["refactor"]
+    assert [hit.turn.phase for hit in hits] == ["refactor"]
 
 
 def said(transcripts) -> bool:
@@ -71,9 +78,7 @@ async def test_a_turn_whose_worker_is_killed_is_kept_and_its_session_taken_up(qu
         commands = orchard.runtime.commands
         (story,) = await orchard.sprint("calc", "Multiply")
         transcripts = farm.root / ".orch-global" / "transcripts" / "calc" / story
-        async with asyncio.timeout(60):
-            while not await asyncio.to_thread(said, transcripts):  # noqa: ASYNC110 - by another process
-                await asyncio.sleep(0.05)
+        await until(lambda: said(transcripts))
         farm.script = honest
         farm.write()
         os.kill((await commands.project("calc")).worker.pid, signal.SIGKILL)

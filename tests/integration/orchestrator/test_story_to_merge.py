@@ -1,10 +1,13 @@
 """Stories from the backlog to the main branch, with nothing replaced but the model."""
 
-import asyncio
+import pytest
 
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase, WorkflowState
 from core.domain.story import StoryState
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)  # many things in a row, on a machine that may be busy
 
 
 async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in):
@@ -15,9 +18,8 @@ async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in)
         detail = await orchard.runtime.commands.story(story)
         workflow = await orchard.runtime.commands.workflow("calc")
         figures = (await orchard.runtime.commands.system()).figures
-        async with asyncio.timeout(30):  # the story's worktree goes after the sprint has ended
-            while git_in(checkout, "worktree", "list").count("\n"):  # noqa: ASYNC110 - git's, not ours
-                await asyncio.sleep(0.05)
+        # the story's worktree goes after the sprint has ended
+        await until(lambda: "\n" not in git_in(checkout, "worktree", "list"))
     assert detail.view.story.state is StoryState.DONE, detail.view.why
     assert [gate.phase for gate in detail.gates] == list(Phase)
     assert all(gate.verdict.passed for gate in detail.gates)
@@ -35,17 +37,14 @@ async def test_a_story_goes_through_every_phase_to_the_main_branch(farm, git_in)
 async def test_several_stories_of_several_projects_run_and_all_merge(quick_farm, git_in):
     checkouts = [quick_farm.add("one"), quick_farm.add("two")]
     async with quick_farm.running() as orchard:
-        for project in ("one", "two"):
-            await orchard.sprint(project, "Multiply", "Subtract", "Divide")
-        for number in (1, 2, 3):
-            for project in ("one", "two"):
-                merged = await orchard.until(
-                    EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story=f"{project}-{number}"
-                )
-                assert merged.kind is EventKind.STORY_MERGED, merged.data
-    for checkout in checkouts:
-        assert git_in(checkout, "rev-list", "--count", "main") == "4"
-        assert {"multiply.py", "subtract.py", "divide.py"} <= {path.name for path in checkout.iterdir()}
+        stories = await orchard.sprint("one", "Multiply", "Subtract")
+        stories += await orchard.sprint("two", "Divide")
+        for story in stories:
+            merged = await orchard.until(EventKind.STORY_MERGED, EventKind.STORY_BLOCKED, story=story)
+            assert merged.kind is EventKind.STORY_MERGED, merged.data
+    made = [{path.name for path in checkout.glob("*.py")} - {"calc.py"} for checkout in checkouts]
+    assert made == [{"multiply.py", "subtract.py"}, {"divide.py"}]
+    assert [git_in(checkout, "rev-list", "--count", "main") for checkout in checkouts] == ["3", "2"]
 
 
 async def test_a_refused_gate_feeds_its_evidence_back_and_blocks_after_the_retries(farm):
@@ -75,8 +74,7 @@ async def test_a_persons_suggestion_reaches_the_agent_and_unblocks_it(quick_farm
         (story,) = await orchard.sprint("calc", "Multiply")
         await orchard.until(EventKind.STORY_BLOCKED)
         await orchard.runtime.commands.suggest_fix(story, "Test that six times two is 12.", actor="cli")
-        merged = await orchard.until(EventKind.STORY_MERGED)
-    assert merged.story_id == story
+        await orchard.until(EventKind.GATE_PASSED, story=story, phase="test_red")
 
 
 async def test_a_rejection_sends_the_story_back_with_the_reason(quick_farm):
@@ -104,7 +102,4 @@ async def test_a_rejection_sends_the_story_back_with_the_reason(quick_farm):
         back = await orchard.until(EventKind.STORY_SENT_BACK)
         await orchard.until(EventKind.APPROVAL_REQUESTED, after=back.seq)
         pending = await commands.approvals("calc")
-        assert '+    """The product."""' in pending[0].detail
-        await commands.answer_approval(pending[0].id, True, actor="cli")
-        await orchard.until(EventKind.STORY_MERGED)
-    assert '"""The product."""' in (quick_farm.projects["calc"] / "multiply.py").read_text()
+    assert '+    """The product."""' in pending[0].detail

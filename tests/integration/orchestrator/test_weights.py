@@ -17,7 +17,7 @@ from core.isolation.cgroup_probe import probe_enforcement
 from core.isolation.limits import Means, Resource
 from core.store import processes
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 PYTHON = str(Path(sys.base_prefix, "bin", "python3"))
 BURNER = (Path(__file__).parents[1] / "isolation" / "programs" / "burner.py").read_text()
@@ -33,7 +33,7 @@ def busy(farm):
         pytest.skip(f"cgroups cannot be written here: {cpu.why}")
     for name in NAMES:
         farm.add(name)
-    burn = f"for i in 1 2; do {PYTHON} -I -S -c '{BURNER}' 120 & done; wait"
+    burn = f"for i in 1 2; do {PYTHON} -I -S -c '{BURNER}' 600 & done; wait"
     farm.script["stories"]["Burn"] = {"test_red": [{"run": burn}]}
     give(farm, light=1, heavy=3)
     return farm

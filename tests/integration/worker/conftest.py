@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,11 +22,14 @@ from core.domain.story import StoryBrief
 from core.isolation.machine import Machine, probe_machine, program_folders
 from core.isolation.plan import Level
 from core.worker.contract import (
+    CallsRefused,
     ChildProcess,
     NetworkDenied,
     NetworkUsed,
     PermissionQuestion,
+    PhaseEnd,
     PhaseJob,
+    PhaseReport,
     Progress,
     ProjectSetup,
     Salvage,
@@ -34,6 +37,7 @@ from core.worker.contract import (
     Touched,
 )
 from core.worker.git import Repository
+from core.worker.phases import run_phase
 from core.worker.workshop import Services
 from core.worker.worktree import Worktrees
 
@@ -174,6 +178,7 @@ class Heard:
         self.silences: list[Stalled] = []
         self.denials: list[NetworkDenied] = []
         self.network: list[NetworkUsed] = []
+        self.refused: list[CallsRefused] = []
         self.answer = PermissionAnswer(allowed=True)
 
     async def progress(self, progress: Progress) -> None:
@@ -199,6 +204,9 @@ class Heard:
 
     async def network_used(self, used: NetworkUsed) -> None:
         self.network.append(used)
+
+    async def calls_refused(self, refused: CallsRefused) -> None:
+        self.refused.append(refused)
 
     async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
         self.questions.append(question)
@@ -274,8 +282,8 @@ def setup(checkout: Checkout, state_path: Path, machine: Machine) -> ProjectSetu
         environment="none",
         test_command="sh run-tests.sh {junit}",
         isolation=machine.strongest.value,
-        test_timeout_seconds=60.0,
-        turn_timeout_seconds=30.0,
+        test_timeout_seconds=300.0,  # neither ends by itself what a test waits for on a busy machine
+        turn_timeout_seconds=300.0,
     )
 
 
@@ -348,6 +356,55 @@ def green() -> list[object]:
     ]
 
 
+class SamePlace:
+    """A folder that each test of a module finds at the same path, as it was kept: many paths are written into
+    a repository with worktrees, so that it cannot be used elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "here"
+        self.kept_with: PhaseReport | None = None
+        self._kept = folder / "kept"
+
+    def clear(self) -> Path:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir()
+        return self.path
+
+    def keep(self, report: PhaseReport) -> None:
+        shutil.copytree(self.path, self._kept, symlinks=True)
+        self.kept_with = report
+
+    def restore(self) -> None:
+        shutil.rmtree(self.path)
+        shutil.copytree(self._kept, self.path, symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def same_place(tmp_path_factory: pytest.TempPathFactory) -> SamePlace:
+    return SamePlace(tmp_path_factory.mktemp("same"))
+
+
+@pytest.fixture
+async def red_passed(
+    same_place: SamePlace,
+    calculator: Checkout,
+    job_of: Callable[..., PhaseJob],
+    play: Callable[..., AgentSetup],
+    services: Services,
+    heard: Heard,
+    red: list[object],
+) -> PhaseReport:
+    """Of a story whose red has passed, once for all tests of a module: its `tmp_path` is the same place."""
+    if same_place.kept_with is None:
+        first = await run_phase(job_of(play(test_red=red)), services, asyncio.Event())
+        assert first.end is PhaseEnd.PASSED, first
+        same_place.keep(first)
+        heard.__init__()  # type: ignore[misc]
+    same_place.restore()
+    assert same_place.kept_with is not None
+    return same_place.kept_with
+
+
 @pytest.fixture
 def lives() -> Callable[[int], bool]:
     """Whether a process does anything any more: one that only waits to be read about does not."""
@@ -359,16 +416,3 @@ def lives() -> Callable[[int], bool]:
             return False
 
     return look
-
-
-@pytest.fixture
-def until() -> Callable[..., Awaitable[None]]:
-    """Waits for a condition; gives up after 30 s."""
-
-    async def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true"
-            await asyncio.sleep(0.01)
-
-    return wait

@@ -26,6 +26,7 @@ from core.worker.contract import (
 from core.worker.forward import fast_forward
 from core.worker.git import Repository
 from core.worker.merging import merge_batch
+from tests.waiting import SECONDS, until
 
 
 @dataclass
@@ -212,7 +213,7 @@ async def test_tests_that_a_story_removes_in_the_open_are_no_fault_of_the_next(q
 
 
 async def test_a_story_taken_out_while_the_batch_is_judged_leaves_the_others(
-    queue, calculator, until, tmp_path: Path
+    queue, calculator, tmp_path: Path
 ) -> None:
     queue.fine("one", "three")
     gate = tmp_path / "go"
@@ -221,7 +222,7 @@ async def test_a_story_taken_out_while_the_batch_is_judged_leaves_the_others(
     working = asyncio.create_task(queue.merge())
     await until(lambda: queue.suite_runs == 2)
     queue.wishes["shop-3"].set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SECONDS):
         reports = await working
     assert ends(reports) == ["ready", "ready"]
     assert set(reports) == {"shop-1", "shop-2"}

@@ -20,6 +20,7 @@ from core.worker.opening import open_worktree
 from core.worker.phases import run_phase
 from core.worker.workshop import Services
 from core.worker.worktree import taken_mark
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -46,11 +47,14 @@ class Taken:
 
 
 @pytest.fixture
-async def taken(calculator, job_of, play, services, heard, red, setup: ProjectSetup, tmp_path) -> Taken:
-    first = await run_phase(job_of(play(test_red=red)), services, asyncio.Event())
-    assert first.end is PhaseEnd.PASSED, first
+def tmp_path(same_place) -> Path:
+    return same_place.clear()
+
+
+@pytest.fixture
+async def taken(red_passed, job_of, services, setup: ProjectSetup, tmp_path) -> Taken:
+    first = red_passed
     assert first.verdict is not None
-    heard.started.clear()
     facts = {
         "base_commit": first.base_commit,
         "red_commit": first.head_commit,
@@ -242,7 +246,7 @@ async def test_a_taken_folder_is_opened_where_the_story_stands_and_given_back(
 
 
 async def test_a_person_at_work_is_not_taken_for_another_story_s_agent(
-    taken, calculator, setup, story, services, heard, play, red, until
+    taken, calculator, setup, story, services, heard, play, red
 ) -> None:
     project = replace(setup, isolation="process")
     job = OpenWorktree(
@@ -301,7 +305,7 @@ async def test_at_level_process_the_surroundings_are_the_person_s_own_affair(
 
 
 async def test_a_stop_at_the_gate_loses_nothing_and_the_agent_goes_on_from_the_files(
-    taken, calculator, heard, play, services, job_of, until
+    taken, calculator, heard, play, services, job_of
 ) -> None:
     _leave("no branch", taken.path, calculator.git, f"import time\ntime.sleep(60)\n{BAD}")
     stop = asyncio.Event()

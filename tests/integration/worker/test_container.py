@@ -15,6 +15,8 @@ from core.worker.contract import PhaseEnd, SuiteJob
 from core.worker.phases import run_phase
 from core.worker.testruns import run_tests
 
+pytestmark = pytest.mark.timeout(240)  # an image of the whole system is made first
+
 
 @pytest.fixture
 def tmp_path(not_in_memory: Path) -> Path:

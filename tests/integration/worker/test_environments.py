@@ -14,6 +14,7 @@ from core.isolation.plan import Level, Sandbox, plan_launch
 from core.worker.environment import editable_roots, installed_in, of_python
 from core.worker.environments import EnvironmentFailed, Environments, find_python
 from core.worker.git import Repository
+from tests.waiting import SECONDS, until
 
 MAKE = "{python} -m venv --without-pip .venv && echo made >> made.log && sleep 0.1"
 
@@ -142,13 +143,14 @@ async def test_a_failure_shows_the_end_of_the_output_and_leaves_nothing(find, st
     assert list(state_path.glob("environments/shop/*/checkout")) == []
 
 
-async def test_a_cancelled_build_leaves_nothing(find, state_path, until) -> None:
+async def test_a_cancelled_build_leaves_nothing(find, state_path) -> None:
     command = "touch began; sleep 60"
     task = asyncio.create_task(find(environment="make", setup_command=command))
     await until(lambda: bool(list(state_path.glob("environments/shop/*/checkout/began"))))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 20)
+        async with asyncio.timeout(SECONDS):
+            await task
     assert list(state_path.glob("environments/shop/*/checkout")) == []
 
 

@@ -14,6 +14,7 @@ from core.errors import InvalidInput
 from core.worker import gitcommand
 from core.worker.git import GitFailed, Repository
 from core.worker.gitcommand import require_version, run_git, silence_programs
+from tests.waiting import SECONDS, until, wait_until
 
 
 async def test_a_tree_goes_out_and_comes_back_the_same(
@@ -251,24 +252,29 @@ async def test_a_registered_checkout_may_be_a_linked_worktree(odd_checkout, tmp_
     assert await repository.main_commit("side") == await repository.main_commit("main")
 
 
+@pytest.mark.parametrize("when", ["it starts", "it works"])
 async def test_a_cancelled_command_is_ended_however_often_it_is_cancelled(
-    tmp_path: Path, until, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     monkeypatch.setattr(gitcommand, "_GRACE_SECONDS", 300.0)  # a busy machine may stand still for long
     before = set(psutil.Process().children())
     wait = "alias.wait=!touch started; exec sleep 60"
     task = asyncio.create_task(run_git(["-c", wait, "wait"], cwd=tmp_path))
-    await until((tmp_path / "started").exists)
-    [git] = set(psutil.Process().children()) - before
+    while not (started := set(psutil.Process().children()) - before):  # noqa: ASYNC110
+        await asyncio.sleep(0)  # one turn of the loop: it has not yet heard that its command runs
+    if when == "it works":
+        await until((tmp_path / "started").exists)
+        await asyncio.sleep(0.1)
+    [git] = started
     git.suspend()  # so that it takes its time to end
-    await until(lambda: git.status() == psutil.STATUS_STOPPED)
+    wait_until(lambda: git.status() == psutil.STATUS_STOPPED)
     for _ in range(3):
         task.cancel()
         await asyncio.sleep(0.01)
     assert not task.done()
     git.resume()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             await task
     assert not git.is_running()
 

@@ -19,8 +19,9 @@ from core.agents.setup import AgentSetup
 from core.isolation.machine import program_folders
 from core.worker.contract import PhaseEnd
 from core.worker.phases import run_phase
+from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 # Each has left its session before its step ends: a step's end kills what is still in the step's group.
 # Leaves its session, its group and its parent, twice, and has none of the turn's environment.
@@ -90,7 +91,7 @@ def rude_steps(token: str) -> list[str]:
 
 @pytest.mark.parametrize("way", ["dies", "is cancelled", "command"])
 async def test_a_rude_agent_leaves_nothing(
-    calculator, job_of, play, services, heard, setup, level, token, left, until, way, tmp_path
+    calculator, job_of, play, services, heard, setup, level, token, left, way, tmp_path
 ) -> None:
     project = replace(setup, isolation=level)
     rude = rude_steps(token)

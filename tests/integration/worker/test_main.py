@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,8 @@ from core.worker.contract import (
     SuiteReport,
 )
 from core.worker.main import HEARTBEAT_SECONDS
+from tests.integration.nursery import forked_templates
+from tests.waiting import SECONDS, until
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
@@ -78,9 +80,10 @@ class ControlPlane:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def executor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalExecutor]:
-    """One for all: its template takes a second to warm up."""
-    async with LocalExecutor.open(tmp_path_factory.mktemp("logs"), heartbeat_seconds=0.3) as opened:
-        yield opened
+    """One for all. How its template starts is not the matter here."""
+    with forked_templates():
+        async with LocalExecutor.open(tmp_path_factory.mktemp("logs"), heartbeat_seconds=0.3) as opened:
+            yield opened
 
 
 @asynccontextmanager
@@ -98,7 +101,7 @@ HANG = {"hang": {"ignore": ["cancel", "eof", "term"]}}
 
 
 async def test_stories_run_side_by_side_while_heartbeats_go_on(
-    executor, calculator, job_of, play, red, story, until
+    executor, calculator, job_of, play, red, story
 ) -> None:
     agent = play(test_red=[{"sleep": 1.0}, *red])
     async with _worker(executor) as plane:
@@ -140,39 +143,37 @@ async def test_a_story_goes_to_the_main_branch_and_its_worktree_goes(
             main_commit=str(report.main_commit),
             steps=(ForwardStep(story_id="shop-1", candidate=str(report.candidate)),),
         )
-        done = await plane.peer.request(FastForwardReport, "fast_forward", forward, 30)
+        done = await plane.peer.request(FastForwardReport, "fast_forward", forward, SECONDS)
         assert done.end == "merged"
-        await plane.peer.call("remove_worktree", RemoveWorktree(project=setup, story_id="shop-1"), 30)
+        await plane.peer.call("remove_worktree", RemoveWorktree(project=setup, story_id="shop-1"), SECONDS)
     assert "def mul" in (calculator.path / "calc.py").read_text()
     assert not (setup.state_path / "worktrees" / "shop" / "shop-1").exists()
     assert calculator.git("rev-parse", "refs/orchard/stories/shop-1") == second.head_commit
     assert calculator.git("worktree", "list").count("\n") == 0
 
 
-async def test_cancel_stops_an_agent_that_ignores_it(
-    executor, calculator, job_of, play, until, lives
-) -> None:
+async def test_cancel_stops_an_agent_that_ignores_it(executor, calculator, job_of, play, lives) -> None:
     async with _worker(executor) as plane:
         work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
         await until(lambda: bool(plane.children("agent")))
-        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": True}
+        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, SECONDS) == {"running": True}
         assert (await work).end is PhaseEnd.CANCELLED
         assert not lives(plane.children("agent")[0])
-        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, 10) == {"running": False}
+        assert await plane.peer.call("cancel", {"story_id": "shop-1"}, SECONDS) == {"running": False}
 
 
-async def test_term_lets_running_phases_answer_first(executor, calculator, job_of, play, until) -> None:
+async def test_term_lets_running_phases_answer_first(executor, calculator, job_of, play) -> None:
     async with _worker(executor) as plane:
         work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
         await until(lambda: bool(plane.children("agent")))
-        stopping = asyncio.create_task(plane.handle.stop(20))
+        stopping = asyncio.create_task(plane.handle.stop(SECONDS))
         assert (await work).end is PhaseEnd.CANCELLED
         assert (await stopping).code == 0
 
 
 @pytest.mark.parametrize("how", ["killed", "control plane gone"])
 async def test_no_process_is_left_when_the_worker_ends(
-    executor, calculator, job_of, play, setup, level, until, how
+    executor, calculator, job_of, play, setup, level, how
 ) -> None:
     agent = play(test_red=[{"spawn_daemon": "echo $$ > daemon.pid; exec sleep 600"}, HANG])
     async with _worker(executor) as plane:
@@ -198,12 +199,12 @@ def _park(story: str = "shop-1", seconds: float = 0.0) -> Park:
 
 
 async def test_only_a_phase_with_an_agent_of_its_own_can_be_parked(
-    executor, calculator, job_of, play, story, until
+    executor, calculator, job_of, play, story
 ) -> None:
     async with _worker(executor) as plane:
 
         async def asked(name: str, seconds: float = 0.0) -> bool:
-            return (await plane.peer.request(Parked, "park", _park(name, seconds), 10)).running
+            return (await plane.peer.request(Parked, "park", _park(name, seconds), SECONDS)).running
 
         assert not await asked("shop-1")  # no worker of it has ever run
         epic = replace(story, id="shop-e1")
@@ -222,24 +223,27 @@ async def test_only_a_phase_with_an_agent_of_its_own_can_be_parked(
         assert report.end is PhaseEnd.PARKED
         assert (report.parked_for, report.parked_reason) == ("bank", "bank is below its share.")
         assert not await asked("shop-1")
-        await plane.peer.call("cancel", {"story_id": "shop-e1"}, 10)
+        await plane.peer.call("cancel", {"story_id": "shop-e1"}, SECONDS)
         assert (await works[1]).end is PhaseEnd.CANCELLED
 
 
 @pytest.mark.parametrize("when", ["while it parks", "after it reported"])
 async def test_a_worker_killed_around_a_park_loses_nothing(
-    executor, calculator, job_of, play, red, setup, until, when
+    executor, calculator, job_of, play, red, setup, when
 ) -> None:
     """After its report, which may have been lost too: then the next one goes on in the files, though the job
     does not know where they stand and the main branch has moved."""
     kills_itself = when == "while it parks"
     half = {"write": {"path": "tests/test_half.py", "text": "x = 1\n"}}
-    job = job_of(play(test_red=[half, HANG if kills_itself else "hang"]))
+    agent = play(test_red=[half, HANG if kills_itself else "hang"])
+    if kills_itself:
+        agent = replace(agent, stop_seconds=(300.0, 300.0, 300.0))  # so that it still parks when it is killed
+    job = job_of(agent)
     place = setup.state_path / "worktrees" / "shop" / "shop-1" / "tests" / "test_half.py"
     async with _worker(executor) as plane:
         work = asyncio.create_task(plane.run_phase(job))
         await until(place.exists)
-        await plane.peer.request(Parked, "park", _park(), 10)
+        await plane.peer.request(Parked, "park", _park(), SECONDS)
         if not kills_itself:
             assert (await work).end is PhaseEnd.PARKED
         plane.handle.kill()
@@ -262,7 +266,7 @@ async def test_a_worker_killed_around_a_park_loses_nothing(
 
 @pytest.mark.parametrize("step", ["worktree", "environment", "agent", "gate", "commit"])
 async def test_a_worker_killed_at_any_step_is_taken_over_by_the_next(
-    executor, calculator, job_of, play, red, step, until
+    executor, calculator, job_of, play, red, step
 ) -> None:
     agent = play(test_red=[*red, {"sleep": 0.2}])
     async with _worker(executor) as plane:
@@ -280,7 +284,7 @@ async def test_a_worker_killed_at_any_step_is_taken_over_by_the_next(
 
 
 async def test_a_second_worker_waits_for_what_a_killed_one_left_running(
-    executor, calculator, job_of, play, red, setup, until
+    executor, calculator, job_of, play, red, setup
 ) -> None:
     agent = play(test_red=[HANG])
     async with _worker(executor) as plane:
@@ -288,7 +292,7 @@ async def test_a_second_worker_waits_for_what_a_killed_one_left_running(
         await until(lambda: bool(plane.children("agent")))
         async with _worker(executor) as other:
             second = asyncio.create_task(other.run_phase(job_of(play(test_red=red))))
-            await asyncio.sleep(0.5)
+            await until(lambda: sum(len(beat["running"]) for beat in other.heard("heartbeat")) >= 2)
             assert not second.done()
             os.kill(plane.handle.pid, signal.SIGKILL)
             with pytest.raises(PeerGone):
@@ -298,7 +302,7 @@ async def test_a_second_worker_waits_for_what_a_killed_one_left_running(
 
 @pytest.mark.parametrize("where", ["before", "at the gate"])
 async def test_work_by_hand_survives_a_killed_worker(
-    executor, calculator, job_of, play, red, setup, until, where
+    executor, calculator, job_of, play, red, setup, where
 ) -> None:
     nobody = play()
     base = calculator.git("rev-parse", "HEAD")
@@ -311,8 +315,9 @@ async def test_work_by_hand_survives_a_killed_worker(
     calculator.git("add", "-A", at=place)
     calculator.git("commit", "-q", "-m", "by hand", at=place)
     job = job_of(nobody, base_commit=base, head_commit=base, by_hand=True)
+    endless = replace(job, project=replace(setup, test_command="sleep 600"))  # it never ends before the kill
     async with _worker(executor) as plane:
-        work = asyncio.create_task(plane.run_phase(job))
+        work = asyncio.create_task(plane.run_phase(endless))
         step = "worktree" if where == "before" else "gate"
         await until(lambda: any(note["step"] == step for note in plane.heard("progress")))
         plane.handle.kill()
@@ -330,20 +335,20 @@ async def test_work_by_hand_survives_a_killed_worker(
 
 
 async def test_words_reach_a_turn_and_are_said_not_to_where_none_runs(
-    executor, calculator, job_of, play, red, until
+    executor, calculator, job_of, play, red
 ) -> None:
     async with _worker(executor) as plane:
         word = Steer(story_id="shop-1", text="go on")
-        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=False)
+        assert await plane.peer.request(Steered, "steer", word, SECONDS) == Steered(reached=False)
         agent = play(test_red=[{"steered": {"then": red, "else": []}}])
         work = asyncio.create_task(plane.run_phase(job_of(agent)))
         await until(lambda: bool(plane.children("agent")))
-        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=True)
+        assert await plane.peer.request(Steered, "steer", word, SECONDS) == Steered(reached=True)
         assert (await work).end is PhaseEnd.PASSED
-        assert await plane.peer.request(Steered, "steer", word, 30) == Steered(reached=False)
+        assert await plane.peer.request(Steered, "steer", word, SECONDS) == Steered(reached=False)
 
 
-async def test_tests_run_when_asked_and_stop_when_asked(executor, calculator, setup, until, lives) -> None:
+async def test_tests_run_when_asked_and_stop_when_asked(executor, calculator, setup, lives) -> None:
     slow = {"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"}
     async with _worker(executor) as plane:
         job = SuiteJob(project=setup, story_id=None)
@@ -354,20 +359,20 @@ async def test_tests_run_when_asked_and_stop_when_asked(executor, calculator, se
         await until(lambda: len(plane.children("test")) == 2)
         with pytest.raises(Unavailable, match="run already"):
             await plane.peer.request(SuiteReport, "run_tests", job, 60)
-        assert await plane.peer.call("cancel_tests", {"story_id": None}, 10) == {"running": True}
+        assert await plane.peer.call("cancel_tests", {"story_id": None}, SECONDS) == {"running": True}
         assert (await work).error == "The test run was stopped."
-        assert await plane.peer.call("cancel_tests", {}, 10) == {"running": False}
+        assert await plane.peer.call("cancel_tests", {}, SECONDS) == {"running": False}
         assert not any(map(lives, plane.children("test")))
         # an end that is asked for lets it answer
         work = asyncio.create_task(plane.peer.request(SuiteReport, "run_tests", job, 60))
         await until(lambda: len(plane.children("test")) == 3)
-        stopping = asyncio.create_task(plane.handle.stop(20))
+        stopping = asyncio.create_task(plane.handle.stop(SECONDS))
         assert (await work).error == "The test run was stopped."
         assert (await stopping).code == 0
 
 
 @pytest.mark.parametrize("when", ["at once", "while it runs"])
-async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup, until, when) -> None:
+async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup, when) -> None:
     calculator.commit({"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"})
     async with _worker(executor) as plane:
         job = SuiteJob(project=setup, story_id=None)
@@ -388,8 +393,10 @@ async def test_no_test_run_outlives_a_killed_worker(executor, calculator, setup,
 
 
 @pytest.mark.parametrize("template", [True, False])
-async def test_the_pulse_is_what_was_asked_for(calculator, tmp_path, until, template) -> None:
-    async with LocalExecutor.open(tmp_path, heartbeat_seconds=0.05) as executor:
+async def test_the_pulse_is_what_was_asked_for(calculator, tmp_path, template) -> None:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(forked_templates())
+        executor = await stack.enter_async_context(LocalExecutor.open(tmp_path, heartbeat_seconds=0.05))
         if not template:
             await executor.start("first")
             assert executor._template is not None
@@ -402,7 +409,7 @@ async def test_the_pulse_is_what_was_asked_for(calculator, tmp_path, until, temp
             assert time.monotonic() - began < 9 * HEARTBEAT_SECONDS
 
 
-async def test_bad_calls_are_answered_and_end_nothing(executor, calculator, job_of, play, until) -> None:
+async def test_bad_calls_are_answered_and_end_nothing(executor, calculator, job_of, play) -> None:
     async with _worker(executor) as plane:
         for method, params, code in (
             ("run_phase", {"story": 3}, INVALID_PARAMS),
@@ -413,14 +420,14 @@ async def test_bad_calls_are_answered_and_end_nothing(executor, calculator, job_
             ("no_such", {}, METHOD_NOT_FOUND),
         ):
             with pytest.raises(RpcError) as caught:
-                await plane.peer.call(method, params, 10)
+                await plane.peer.call(method, params, SECONDS)
             assert caught.value.code == code
         plane.handle.writer.write(b"\xff\xfe not json\n[1]\n{}\n")
         work = asyncio.create_task(plane.run_phase(job_of(play(test_red=[HANG]))))
         await until(lambda: bool(plane.children("agent")))
         with pytest.raises(Unavailable, match="at work already"):
             await plane.run_phase(job_of(play(test_red=[HANG])))
-        await plane.peer.call("cancel", {"story_id": "shop-1"}, 10)
+        await plane.peer.call("cancel", {"story_id": "shop-1"}, SECONDS)
         assert (await work).end is PhaseEnd.CANCELLED
 
 

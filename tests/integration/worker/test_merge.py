@@ -23,6 +23,7 @@ from core.worker.forward import fast_forward
 from core.worker.git import Repository
 from core.worker.merge import rebase_story
 from core.worker.merging import merge_batch
+from tests.waiting import SECONDS, until
 
 PASSED = Verdict(phase=Phase.COMMIT)
 REFUSED = Verdict(
@@ -172,14 +173,14 @@ async def test_the_real_gate_passes_the_merged_tree_and_refuses_a_broken_one(
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
 
 
-async def test_a_stopped_merge_is_as_if_the_worker_had_gone(work, services, heard, setup, until) -> None:
+async def test_a_stopped_merge_is_as_if_the_worker_had_gone(work, services, heard, setup) -> None:
     stop = asyncio.Event()
     slow = replace(work.job, project=replace(setup, test_command="sleep 60"))
     merging = asyncio.create_task(merge_batch(_alone(slow), services, {"shop-1": stop}))
     await until(lambda: bool(heard.started))
     stop.set()
     with pytest.raises(PeerGone):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SECONDS):
             await merging
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
 

@@ -16,6 +16,7 @@ from core.worker.contract import Park, PhaseEnd, PhaseReport, RemoveWorktree
 from core.worker.parking import ParkWish
 from core.worker.phases import run_phase
 from core.worker.workshop import remove_story
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,8 +30,8 @@ RUDE = {"hang": {"ignore": ["cancel", "eof", "term"]}}
 class Phases:
     """Phases of the story `shop-1`, run in this process and asked to make place."""
 
-    def __init__(self, services, heard, until, setup) -> None:
-        self.services, self.heard, self.until = services, heard, until
+    def __init__(self, services, heard, setup) -> None:
+        self.services, self.heard = services, heard
         self.place: Path = setup.state_path / "worktrees" / setup.name / "shop-1"
         self.park = ParkWish()
         self.stop = asyncio.Event()
@@ -48,12 +49,12 @@ class Phases:
         )
 
     async def reached(self, step: str) -> None:
-        await self.until(lambda: any(said.step == step for said in self.heard.steps))
+        await until(lambda: any(said.step == step for said in self.heard.steps))
 
     async def parked(self, job, *, there: str = HALF) -> PhaseReport:
         """Parked in the middle of the turn, once this file is in the worktree."""
         work = self.begin(job)
-        await self.until(lambda: work.done() or (self.place / there).exists())
+        await until(lambda: work.done() or (self.place / there).exists())
         self.ask()
         report = await work
         assert report.end is PhaseEnd.PARKED, (report.error, report.verdict)
@@ -61,8 +62,8 @@ class Phases:
 
 
 @pytest.fixture
-def phases(services, heard, until, setup) -> Phases:
-    return Phases(services, heard, until, setup)
+def phases(services, heard, setup) -> Phases:
+    return Phases(services, heard, setup)
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ async def test_a_turn_that_ends_in_its_time_is_judged_as_always(
     calculator, job_of, play, phases, red
 ) -> None:
     work = phases.begin(job_of(play(test_red=[*red, UNTIL_GO])))
-    await phases.until(lambda: (phases.place / "tests/test_mul.py").exists())
+    await until(lambda: (phases.place / "tests/test_mul.py").exists())
     phases.ask(3600.0)
     (phases.place / "go").touch()
     report = await work
@@ -167,7 +168,7 @@ async def test_making_an_environment_is_not_waited_for_longer(
 ) -> None:
     project = replace(setup, environment="make", setup_command="sleep 600")
     work = phases.begin(job_of(play(test_red=red), project=project))
-    await phases.until(lambda: any(child.kind == "setup" for child in phases.heard.started))
+    await until(lambda: any(child.kind == "setup" for child in phases.heard.started))
     phases.ask(0.01)
     report = await work
     assert report.end is PhaseEnd.PARKED, (report.error, report.verdict)
@@ -187,7 +188,7 @@ async def test_people_are_not_asked_what_would_be_withdrawn_at_once(
 ) -> None:
     asks = {"ask": {"title": "Look at the network", "kind": "fetch"}}
     work = phases.begin(job_of(play(test_red=[HALF_WRITTEN, UNTIL_GO, asks, "hang"])))
-    await phases.until(lambda: (phases.place / HALF).exists())
+    await until(lambda: (phases.place / HALF).exists())
     phases.ask(3600.0)
     (phases.place / "go").touch()
     assert (await work).end is PhaseEnd.PARKED
@@ -207,7 +208,7 @@ async def test_an_open_question_is_withdrawn_and_asked_anew(
     asks = {"ask": {"title": "Look at the network", "kind": "fetch", "then": red, "else": []}}
     job = job_of(play(test_red=[asks]))
     work = phases.begin(job)
-    await phases.until(lambda: bool(heard.questions))
+    await until(lambda: bool(heard.questions))
     phases.ask()
     assert (await work).end is PhaseEnd.PARKED
     answer.set_result(PermissionAnswer(allowed=True))
@@ -218,7 +219,7 @@ async def test_an_open_question_is_withdrawn_and_asked_anew(
 
 async def test_a_person_s_stop_goes_before_a_park(calculator, job_of, play, phases) -> None:
     work = phases.begin(job_of(play(test_red=[HALF_WRITTEN, RUDE])))
-    await phases.until(lambda: (phases.place / HALF).exists())
+    await until(lambda: (phases.place / HALF).exists())
     phases.ask()
     phases.stop.set()
     assert (await work).end is PhaseEnd.CANCELLED
@@ -228,7 +229,7 @@ async def test_words_that_a_parked_turn_did_not_hear_are_said_not_to_have_reache
     calculator, job_of, play, phases, services
 ) -> None:
     work = phases.begin(job_of(play(test_red=[HALF_WRITTEN, RUDE])))
-    await phases.until(lambda: (phases.place / HALF).exists())
+    await until(lambda: (phases.place / HALF).exists())
     word = asyncio.create_task(services.steering["shop-1"].say("hello?"))
     phases.ask()
     assert (await work).end in (PhaseEnd.PARKED, PhaseEnd.AGENT_FAILED)  # deaf to the word, or to the park
@@ -240,7 +241,7 @@ async def test_an_agent_that_had_committed_is_refused_as_always(
 ) -> None:
     agent = play(test_red=[{"files": {"tests/x.py": "x"}}, {"commit": "mine"}, HALF_WRITTEN, "hang"])
     work = phases.begin(job_of(agent, project=replace(setup, isolation=Level.PROCESS.value)))
-    await phases.until(lambda: work.done() or (phases.place / HALF).exists())
+    await until(lambda: work.done() or (phases.place / HALF).exists())
     phases.ask()
     report = await work
     assert report.end is PhaseEnd.REFUSED

@@ -11,6 +11,7 @@ from core.worker.contract import PhaseEnd, PhaseReport
 from core.worker.git import Repository
 from core.worker.phases import run_phase
 from core.worker.worktree import Worktrees
+from tests.waiting import SECONDS, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -27,7 +28,8 @@ def _codes(report: PhaseReport) -> set[RefusalCode]:
 async def test_a_story_goes_from_its_criteria_to_code_that_a_person_may_merge(
     calculator, job_of, play, services, heard, setup, level, red, green
 ) -> None:
-    project = replace(setup, isolation=level, test_command=None)
+    real = None if level == "process" else setup.test_command  # a whole Orchard's story has it at the other
+    project = replace(setup, isolation=level, test_command=real)
     base = calculator.git("rev-parse", "HEAD")
     agent = play(test_red=red, code_green=green, refactor=[{"say": "Nothing to do."}])
 
@@ -226,21 +228,21 @@ async def test_nothing_outside_can_be_written_at_level_filesystem(
 
 
 async def test_a_person_s_own_commits_meanwhile_are_not_blamed_on_the_agent(
-    calculator, job_of, play, services, setup, heard, red, until
+    calculator, job_of, play, services, setup, heard, red
 ) -> None:
-    agent = play(test_red=[{"sleep": 1.5}, *red])
+    agent = play(test_red=[{"steered": {"then": red, "else": []}}])
     work = asyncio.create_task(_run(job_of(agent, project=replace(setup, isolation="process")), services))
-    await until(lambda: any(step.step == "agent" for step in heard.steps))
-    await asyncio.sleep(0.3)
+    await until(lambda: any(child.kind == "agent" for child in heard.started))
     calculator.commit({"README": "by a person\n"}, "by a person")
     calculator.git("branch", "idea")
+    assert await services.steering["shop-1"].say("go on")
     report = await work
     assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
 
 
 @pytest.mark.parametrize("where", ["agent", "gate"])
 async def test_a_cancelled_phase_answers_and_leaves_no_process(
-    calculator, job_of, play, services, heard, red, where, until, lives
+    calculator, job_of, play, services, heard, setup, where, lives
 ) -> None:
     slow = {
         "write": {
@@ -248,14 +250,18 @@ async def test_a_cancelled_phase_answers_and_leaves_no_process(
             "text": "import time\n\ntime.sleep(60)\n",
         }
     }
-    agent = play(test_red=[{"hang": {"ignore": ["cancel", "eof", "term"]}}] if where == "agent" else [slow])
+    rude = [{"write": {"path": "begun.txt", "text": ""}}, {"hang": {"ignore": ["cancel", "eof", "term"]}}]
+    agent = play(test_red=rude if where == "agent" else [slow])
+    begun = setup.state_path / "worktrees" / "shop" / "shop-1" / "begun.txt"
     cancel = asyncio.Event()
     work = asyncio.create_task(run_phase(job_of(agent), services, cancel))
-    kind = "agent" if where == "agent" else "test"
-    await until(lambda: any(child.kind == kind for child in heard.started))
-    await asyncio.sleep(0.5)
+    if where == "agent":
+        await until(begun.exists)
+    else:
+        await until(lambda: any(child.kind == "test" for child in heard.started))
     cancel.set()
-    report = await asyncio.wait_for(work, 20)
+    async with asyncio.timeout(SECONDS):
+        report = await work
     assert report.end is PhaseEnd.CANCELLED
     assert sorted(heard.ended) == sorted(child.pid for child in heard.started)
     assert not any(lives(child.pid) for child in heard.started)

@@ -14,6 +14,7 @@ from core.worker.git import Repository
 from core.worker.phases import run_phase
 from core.worker.testruns import run_tests
 from core.worker.worktree import Worktrees
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -107,7 +108,7 @@ async def test_a_story_without_files_is_run_where_it_stands(calculator, services
 
 
 async def test_it_runs_beside_a_phase_of_the_same_story_and_disturbs_nothing(
-    calculator, services, setup, job_of, play, red, heard, until
+    calculator, services, setup, job_of, play, red, heard
 ) -> None:
     agent = play(test_red=[*red, {"steered": {"then": [], "else": []}}])
     phase = asyncio.create_task(run_phase(job_of(agent), services, asyncio.Event()))
@@ -132,7 +133,7 @@ async def test_files_that_change_all_the_time_can_be_run(calculator, services, s
         cwd=made.path,
     )
     try:
-        for _ in range(5):
+        for _ in range(3):
             report = await _run(SuiteJob(project=setup, story_id="shop-1"), services)
             assert report.passed == 1, report
     finally:
@@ -142,7 +143,7 @@ async def test_files_that_change_all_the_time_can_be_run(calculator, services, s
 
 @pytest.mark.parametrize("story", [None, "shop-1"])
 async def test_a_stop_ends_it_and_leaves_nothing(
-    calculator, services, setup, heard, until, worktrees, story, lives
+    calculator, services, setup, heard, worktrees, story, lives
 ) -> None:
     commit = calculator.commit({"tests/test_slow.py": "import time\n\ntime.sleep(60)\n"})
     await worktrees.ensure("shop-1", commit, spec="", phase=Phase.TEST_RED)

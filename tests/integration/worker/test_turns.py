@@ -15,6 +15,7 @@ from core.domain.story import StoryBrief
 from core.worker import touching
 from core.worker.contract import PhaseEnd, PhaseReport
 from core.worker.phases import run_phase
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -82,19 +83,18 @@ async def test_an_epic_s_agent_that_commits_is_refused(calculator, job_of, play,
 
 
 async def test_files_are_told_while_the_agent_works_and_only_when_they_changed(
-    calculator, job_of, play, services, heard, red, until, monkeypatch
+    calculator, job_of, play, services, heard, red, monkeypatch
 ) -> None:
     monkeypatch.setattr(touching, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(touching, "REST", 1)
     steps = [
         {"write": {"path": "tests/test_one.py", "text": "import calc\n"}},
-        {"silent": 1.5},
-        *red,
-        {"delete": "tests/test_one.py"},
+        {"steered": {"then": [*red, {"delete": "tests/test_one.py"}], "else": []}},
     ]
     work = asyncio.create_task(_run(job_of(play(test_red=steps)), services))
     await until(lambda: any("tests/test_one.py" in said.files for said in heard.files))
     assert not work.done()
+    assert await services.steering["shop-1"].say("go on")
     report = await work
     assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
     *looks, last = [said.files for said in heard.files]
@@ -146,7 +146,7 @@ def test_looks_take_at_most_a_fiftieth_of_a_core() -> None:
 
 
 async def test_a_person_s_words_reach_the_running_turn(
-    calculator, job_of, play, services, heard, red, until
+    calculator, job_of, play, services, heard, red
 ) -> None:
     agent = play(test_red=[{"steered": {"then": red, "else": []}}])
     work = asyncio.create_task(_run(job_of(agent), services))
@@ -158,7 +158,7 @@ async def test_a_person_s_words_reach_the_running_turn(
 
 
 async def test_words_that_come_too_late_are_said_not_to_have_reached_it(
-    calculator, job_of, play, services, heard, until
+    calculator, job_of, play, services, heard
 ) -> None:
     agent = play(test_red=[{"hang": {"ignore": ["cancel"]}}])
     stop = asyncio.Event()
@@ -178,6 +178,7 @@ async def test_why_people_refused_reaches_the_turn_that_asked(
     ask = {"title": "Fetch a page", "kind": "fetch", "then": [], "else": [{"steered": {"then": [hears]}}]}
     report = await _run(job_of(play(test_red=[{"ask": ask}])), services)
     assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+    assert [(said.phase, dict(said.refused)) for said in heard.refused] == [(Phase.TEST_RED, {"people": 1})]
 
 
 # --- silence and limits
@@ -187,7 +188,7 @@ async def test_a_silent_agent_is_told_once_and_then_ended(
     calculator, job_of, play, services, heard, setup
 ) -> None:
     project = replace(setup, stall_seconds=0.5, stall_cancel_seconds=1.5)
-    agent = play(test_red=[{"say": "I think."}, {"silent": {"seconds": 60}}])
+    agent = play(test_red=[{"silent": {"seconds": 600}}])
     report = await _run(job_of(agent, project=project), services)
     assert report.end is PhaseEnd.AGENT_FAILED, report
     (silence,) = heard.silences

@@ -134,7 +134,7 @@ def test_any_output_of_an_agent_is_read_to_its_end(transcript, lines: list[bytes
             on_heard=lambda: None,
             output_limit_bytes=1 << 20,
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             given_on = []
             while (message := await wire.receive()) is not None:
                 given_on.append(message)
@@ -163,7 +163,7 @@ def test_any_lines_of_the_other_side_are_answered_or_told(lines: list[bytes]) ->
         peer = Peer(reader_of(lines, 2048), ear, {})
         open_call = asyncio.create_task(peer.call("ask"))
         await asyncio.sleep(0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             await peer.run()
             with contextlib.suppress(OrchardError, RpcError):
                 await open_call

@@ -1,5 +1,6 @@
 """Every way into Orchard asks the access matrix: commands slashed and typed, buttons, selects, forms, pages
-and suggestions of Discord, words of the shell, requests over the local socket. Walked, not listed."""
+and suggestions of Discord, words of the shell, requests over the local socket, controls of the dashboard's
+pages. Walked, not listed."""
 
 from __future__ import annotations
 
@@ -27,6 +28,8 @@ from bot.cli.topics import COMMANDS
 from bot.discord.client import OrchardBot
 from bot.discord.form import Form
 from bot.discord.views import Counter
+from bot.web import dashboard
+from bot.web.dashboard.views.controls import ACTIONS as OF_CONTROLS
 from cogs import desk as desks
 from cogs.access import ACTIONS, LINK, AccessPolicy, Linked, Person, asker_of, control
 from cogs.completion import Completion
@@ -42,7 +45,18 @@ from core.offline import open_commands
 from core.orchestrator import control as socket
 from core.orchestrator.commands import Commands
 from core.orchestrator.commands.admission import Admitted, admitted
-from core.security.access import AT_THE_MACHINE, NOBODY, RULES, Action, Asker, Face, Levels, Seat, may
+from core.security.access import (
+    AT_THE_MACHINE,
+    NOBODY,
+    RULES,
+    Action,
+    Asker,
+    Face,
+    Levels,
+    Scope,
+    Seat,
+    may,
+)
 from core.security.requests import ACTION_OF
 
 STRANGER = Asker(name="discord:5", levels=NOBODY, face=Face.CHAT)
@@ -215,7 +229,7 @@ async def test_no_command_reaches_the_core_before_somebody_is_admitted(
             else:
                 cut.add(command.qualified_name)
     # The rest say what is possible, or that nothing was said.
-    assert cut == {"link", "backlog", "sprint", "story", "tdd", "backlog edit"}
+    assert cut == {"link", "backlog", "chart", "sprint", "story", "tdd", "backlog edit"}
     assert len(reaching) > 50
 
 
@@ -228,6 +242,7 @@ async def test_no_button_form_or_page_reaches_the_core_before_somebody_is_admitt
         "raise": "p:t:5::shop",
         "raise_by": "p:t:5::shop",
         "state": "project:shop",
+        "silence": "alert_1:hour",
     }
     target |= dict.fromkeys(("resume", "feedback", "request_changes"), "shop")
 
@@ -250,8 +265,8 @@ async def test_no_button_form_or_page_reaches_the_core_before_somebody_is_admitt
             core.asked.clear()
             with suppress(Exception):
                 await way()
-            if asker is not OWNER:  # a question says which project it is of
-                assert set(core.touched) <= ({"approval"} if asker is STRANGER else set()), name
+            if asker is not OWNER:  # a question, and an alert, say which project they are of
+                assert set(core.touched) <= ({"approval", "alert"} if asker is STRANGER else set()), name
             elif core.touched:
                 reaching.add(name)
     # the others show a form, or what was kept: what is sent then is asked for
@@ -375,6 +390,129 @@ async def test_who_opens_the_store_or_the_socket_is_asked(tmp_path: Path) -> Non
     assert getattr(given.func, "id", "") == "admitted"
 
 
+async def test_what_is_needed_has_to_be_seen(core: Core) -> None:
+    """Whoever waits for a story is told of it."""
+    own = Levels(projects={"shop": AccessLevel.CONTRIBUTOR})
+    commands = admitted(core, Asker(name="discord:5", levels=own, face=Face.CHAT))  # type: ignore[arg-type]
+    for needs in (["bank-1"], ["shop-1", " BANK-7"], ["my-bank-1"]):
+        with pytest.raises(NotAllowed, match="see project in"):
+            await commands.add_story("shop", "Wait", needs=needs, actor="x")
+        with pytest.raises(NotAllowed, match="see project in"):
+            await commands.edit_story("shop-2", needs=tuple(needs), actor="x")
+    assert core.touched == []
+    for needs in ([], ["shop-1"], ["nonsense"]):
+        with pytest.raises(LookupError):  # it came to the core, which is none
+            await commands.add_story("shop", "Wait", needs=needs, actor="x")
+
+
+# -- the dashboard's pages ---------------------------------------------------------------------------------
+# Walked for real, each control of each page, by tests/web/dashboard/test_rights.py; here by their source, so
+# that no page can be left out.
+
+DASHBOARD = Path(dashboard.__file__).parent
+OF_USERS = {"set_level": Action.SET_LEVEL, "create_user": Action.CREATE_USER}
+OF_USERS |= {"disable": Action.DISABLE_USER, "enable": Action.DISABLE_USER}
+ACTING = {name: act for name, act in ACTION_OF.items() if RULES[act].scope is not Scope.READ} | OF_USERS
+LOOKING_IN_THE_GUILD = {"channels", "commands", "members", "messages", "journal"}
+# What is opened by a page whose own action it is; `_read` of the audit page is called behind `admit` too.
+OF_THEIR_PAGE = {("users.py", "users"), ("audit.py", "audit_latest")}
+
+
+def unasked(file: str, source: str) -> list[str]:
+    """Where something is done that nobody asked the viewer's rights for before, in the same function: there
+    itself, or by a function of the same module that does nothing else that matters."""
+    found = []
+    tree = ast.parse(source)
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    asking = {f.name for f in functions if any(_admits(node, frozenset()) for node in ast.walk(f))}
+    for node in (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ACTING):
+        owner = ast.unparse(node.value)
+        if not owner.rpartition(".")[2].endswith(("commands", "users")) or (file, node.attr) in OF_THEIR_PAGE:
+            continue
+        around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or 0)]
+        asked = [
+            ast.unparse(call.value.args[0])
+            for function in around[-1:]
+            for call in ast.walk(function)
+            if _admits(call, frozenset(asking - {function.name})) and call.lineno < node.lineno
+        ]
+        if not any(not name.startswith("Action.") or name == _named(node.attr) for name in asked):
+            found.append(f"{file}:{node.lineno} {owner}.{node.attr}")
+    return found
+
+
+def _admits(node: ast.AST, by: frozenset[str]) -> bool:
+    if not (isinstance(node, ast.Await) and isinstance(node.value, ast.Call)):
+        return False
+    name = ast.unparse(node.value.func)
+    return name in ("viewer.admit", "self._viewer.admit") or name in by
+
+
+def _named(request: str) -> str:
+    return f"Action.{ACTING[request].name}"
+
+
+def test_what_pages_do_is_asked_for_where_it_is_done() -> None:
+    paths = [path for path in DASHBOARD.rglob("*.py") if path.name != "page.py"]
+    assert len(paths) > 40
+    assert [each for path in paths for each in unasked(path.name, path.read_text())] == []
+    done = {
+        node.attr
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ACTING
+    }
+    assert {"answer_approval", "acknowledge_alert", "optimize", "set_level", "create_user"} <= done
+    asked = {
+        (case.pattern.value.value, node.attr)
+        for case in ast.walk(ast.parse((DASHBOARD / "controls.py").read_text()))
+        if isinstance(case, ast.match_case) and isinstance(case.pattern, ast.MatchValue)
+        for node in ast.walk(case)
+        if isinstance(node, ast.Attribute) and node.attr in ACTING
+    }
+    assert {verb for verb, _ in asked} == set(OF_CONTROLS)
+    assert [pair for pair in asked if OF_CONTROLS[pair[0]] is not ACTING[pair[1]]] == []
+
+
+def test_pages_reach_what_logs_in_and_secrets_by_nothing() -> None:
+    for path in DASHBOARD.rglob("*.py"):
+        for word in ("house.tokens", "house.secrets", "house.entries", "house.forms", "store.write"):
+            assert word not in path.read_text(), path.name
+        assert "house.logins" not in path.read_text() or path.name in ("page.py", "socket.py")
+
+
+def test_in_the_guild_only_looking_is_free() -> None:
+    tree = ast.parse((DASHBOARD / "chat/member.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    looked = {
+        node.args[0].value
+        for node in calls
+        if ast.unparse(node.func) == "self._ask" and isinstance(node.args[0], ast.Constant)
+    }
+    assert looked == LOOKING_IN_THE_GUILD
+    (doing,) = [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "_do"]
+    assert ast.unparse(doing.body[0]) == "await self._viewer.admit(Action.ENTER_GUILD)"
+    assert [ast.unparse(node.func) for node in calls].count("self._link.call") == 1
+    for path in (DASHBOARD / "chat").glob("*.py"):
+        assert path.name == "member.py" or "link.call" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "await commands.optimize()",
+        "await viewer.admit(Action.SEE_PROJECT)\n    await commands.optimize()",
+        "await commands.optimize()\n    await viewer.admit(Action.OPTIMIZE_RESOURCES)",
+        "viewer.admit(Action.OPTIMIZE_RESOURCES)\n    await commands.optimize()",
+        "await self._viewer.house.users.disable(name, by)",
+    ],
+)
+def test_a_page_that_does_not_ask_would_be_found(body: str) -> None:
+    assert len(unasked("x.py", f"async def does(said):\n    {body}\n")) == 1
+    asked = "await viewer.admit(Action.OPTIMIZE_RESOURCES)\n    await commands.optimize()"
+    assert unasked("x.py", f"async def does(said):\n    {asked}\n") == []
+
+
 # -- and it is noticed when a rule is gone ---------------------------------------------------------------
 
 
@@ -410,6 +548,8 @@ def test_an_action_without_its_rule_is_nobodys(action: Action, monkeypatch: pyte
 
 
 WEB_ALONE = {
+    Action.ANSWER_SYSTEM_ALERT,  # what ANSWER_ALERT is where the alert is of no project
+    Action.ENTER_GUILD,
     Action.MANAGE_OWN_LOGIN,
     Action.MANAGE_OWN_TOKENS,
     Action.TRANSFER_INSIGHT,

@@ -7,9 +7,10 @@ from discord.ext import commands
 
 import cogs
 from bot.discord.views import Counter
-from cogs.access import RIGHTS, AccessPolicy, Person, Right, control, require, standing
+from cogs.access import PRIVATE, RIGHTS, AccessPolicy, Linked, Person, Right, control, require, standing
 from core.domain.access import AccessLevel
 from core.errors import NotAllowed
+from core.security.access import Levels
 
 OPEN = AccessPolicy(guild_id=1)
 CLOSED = AccessPolicy(guild_id=1, roles=frozenset({"dev", "77"}))
@@ -47,6 +48,26 @@ def test_without_roles_each_member_may_do_everything(command: str) -> None:
 def test_nobody_from_elsewhere_may_do_anything(command: str, guild_id: int | None) -> None:
     with pytest.raises(NotAllowed):
         require(OPEN, somebody(guild_id=guild_id, owns_guild=True, manages_guild=True), command)
+
+
+@pytest.mark.parametrize(("everywhere", "there", "may"), [
+    (None, AccessLevel.CONTRIBUTOR, True),
+    (AccessLevel.ADMIN, None, True),
+    (None, AccessLevel.VIEWER, False),
+    (None, None, False),
+])  # fmt: skip
+@pytest.mark.parametrize("command", sorted(RIGHTS))
+def test_in_private_a_user_answers_alerts_by_their_own_level_and_does_nothing_else(
+    command: str, everywhere: AccessLevel | None, there: AccessLevel | None, may: bool
+) -> None:
+    projects = {} if there is None else {"shop": there}
+    user = Linked(username="bob", levels=Levels(everywhere=everywhere, projects=projects))
+    alone = somebody(guild_id=None, roles=frozenset({"dev"}), owns_guild=True, manages_guild=True)
+    if may and command in PRIVATE:
+        require(CLOSED, alone, command, linked=user, projects=("shop",))
+        return
+    with pytest.raises(NotAllowed):
+        require(CLOSED, alone, command, linked=user, projects=("shop",))
 
 
 @pytest.mark.parametrize("command", STEERING)

@@ -16,7 +16,8 @@ from bot.discord.views import Counter
 from cogs.access import RIGHTS
 from cogs.completion import Completion
 from cogs.desk import Desk
-from core.domain.lifecycles import WorkflowState
+from cogs.render import project_archived
+from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.story import Priority
 from tests.discord.bot.real_core import Orchard, open_orchard
 
@@ -111,6 +112,20 @@ async def test_projects_and_status(say: Say) -> None:
     assert "**shop** · active" in await say("project_list")
     assert "is paused" in await say("project_stop shop")
     assert "1 projects" in await say("global_status")
+
+
+async def test_a_project_is_put_away_when_it_was_said_twice(
+    say: Say, bot: OrchardBot, orchard: Orchard
+) -> None:
+    assert "is maintenance" in await say("project_maintain shop")
+    asked = await say("project_archive shop")
+    assert "Archive shop?" in asked
+    assert (await orchard.commands.project("shop")).project.status is ProjectStatus.MAINTENANCE
+    made = project_archived(await orchard.commands.archive_project("shop", actor="cli"))
+    assert "is archived" in made.cards[0].title
+    assert "is archived already" in await say("project_archive shop")
+    assert "it cannot start" in await say("project_start shop")
+    assert "is paused" in await say("project_reopen shop")
 
 
 async def test_words_with_spaces_need_no_quotes_at_the_end(say: Say, orchard: Orchard) -> None:

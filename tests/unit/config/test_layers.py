@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from config.problems import ConfigError
+
 
 def test_each_layer_wins_over_the_one_before(folder):
     (folder.root / "shop").mkdir()
@@ -157,3 +159,39 @@ def test_a_webhooks_secret_that_could_be_guessed_is_taken_and_said(folder):
     assert [each.get_secret_value() for each in loaded.settings.github_webhook_secrets] == ["hunter2"]
     assert any("GITHUB_WEBHOOK_SECRET" in note and "hunter2" not in note for note in loaded.notes)
     assert folder.load().settings.github_webhook_secrets == ()
+
+
+def test_the_secrets_of_alerts_come_from_the_environment_and_are_never_repeated(folder):
+    folder.write("global:\n  monitoring_webhook_url: https://ops.example/hook\n")
+    bare = folder.load()
+    assert bare.settings.monitoring_webhook_secret is None
+    assert any("not signed" in note for note in bare.notes)
+
+    weak = folder.load({"MONITORING_WEBHOOK_SECRET": "hunter2"})
+    assert any("MONITORING_WEBHOOK_SECRET has fewer" in note and "hunter2" not in note for note in weak.notes)
+
+    told = folder.load(
+        {
+            "MONITORING_WEBHOOK_SECRET": "a" * 40,
+            "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/x",
+        }
+    )
+    assert not [note for note in told.notes if "MONITORING" in note]
+    assert told.settings.slack_webhook_url is not None
+    assert "services" not in repr(told.settings)
+
+
+@pytest.mark.parametrize("url", ["http://hooks.slack.example/T/B/x", "hooks.slack.example", "https://a b/"])
+def test_a_webhook_of_slack_whose_address_would_travel_readable_is_refused(folder, url):
+    with pytest.raises(ConfigError) as told:
+        folder.load({"SLACK_WEBHOOK_URL": url})
+    assert "SLACK_WEBHOOK_URL" in str(told.value)
+    assert url not in str(told.value)
+
+
+def test_the_token_of_the_metrics_is_read_and_told_to_nobody(folder):
+    loaded = folder.load({"EXTERNAL_METRICS_TOKEN": "t" * 40})
+    token = loaded.settings.external_metrics_token
+    assert token is not None
+    assert token.get_secret_value() == "t" * 40
+    assert "tttt" not in repr(loaded.settings)

@@ -82,6 +82,7 @@ def test_a_project_key_out_of_bounds_is_refused(refused, keys, expected):
         ("resource_allocation_strategy: fairshare", "(did you mean 'fair_share'?)"),
         ("global_discord_guild: my-server", "should be a Discord id"),
         ("monitoring_webhook_url: ftp://x", "should be an address that starts with http:// or https://"),
+        ("monitoring_webhook_url: https://me:word@x/", "should hold no login"),
         ("external_metrics_endpoint: 'https://'", "should be an address"),
         ("external_metrics_endpoint: 'https://a:99999999'", "should be an address"),
         ("lease_seconds: 8", "should be at least twice heartbeat_seconds (5), not 8"),

@@ -32,6 +32,7 @@ from core.rpc import (
 )
 from core.worker.contract import PhaseJob, ProjectSetup, Salvage
 from core.worker.gitcommand import GitFailed
+from tests.waiting import SECONDS
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Pair:
 
     async def hang_up(self) -> None:
         self.raw.close()
-        await asyncio.wait_for(asyncio.gather(*self.tasks), 10)
+        await asyncio.wait_for(asyncio.gather(*self.tasks), SECONDS)
 
 
 async def _echo(params: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ async def test_other_failures_arrive_with_a_code_and_end_nothing(pair: Pair) -> 
 async def test_a_late_answer_is_dropped(pair: Pair) -> None:
     with pytest.raises(TimeoutError):
         await pair.here.call("wait", timeout=0.01)
-    assert await pair.here.call("echo", {"x": 1}, 5) == {"x": 1}
+    assert await pair.here.call("echo", {"x": 1}, SECONDS) == {"x": 1}
 
 
 async def test_open_calls_fail_when_the_other_side_goes(pair: Pair) -> None:
@@ -182,11 +183,11 @@ async def test_a_bad_line_is_answered_and_the_next_one_works(line: bytes, code: 
     far_writer.write(line + b'\n{"jsonrpc": "2.0", "id": 9, "method": "echo", "params": {"a": 1}}\n')
     answers = []
     while not answers or answers[-1].get("id") != 9:
-        answers.append(json.loads(await asyncio.wait_for(far_reader.readline(), 10)))
+        answers.append(json.loads(await asyncio.wait_for(far_reader.readline(), SECONDS)))
     assert answers[0]["error"]["code"] == code
     assert answers[-1]["result"] == {"a": 1}
     far_writer.close()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, SECONDS)
     writer.close()
 
 
@@ -204,7 +205,7 @@ async def test_a_bad_line_is_answered_and_the_next_one_works(line: bytes, code: 
 )
 async def test_answers_to_nothing_and_bad_notifications_are_not_answered(pair: Pair, line: bytes) -> None:
     pair.raw.write(line + b"\n")
-    assert await pair.there.call("echo", {"x": 1}, 10) == {"x": 1}
+    assert await pair.there.call("echo", {"x": 1}, SECONDS) == {"x": 1}
 
 
 @pytest.mark.parametrize("error", [b'"text"', b"{}", b'{"code": "x", "message": 3}', b"null"])
@@ -218,9 +219,9 @@ async def test_an_odd_error_is_an_rpc_error(error: bytes) -> None:
     number = json.loads(await far_reader.readline())["id"]
     far_writer.write(b'{"id": %d, "error": %b}\n' % (number, error))
     with pytest.raises(RpcError):
-        await asyncio.wait_for(call, 10)
+        await asyncio.wait_for(call, SECONDS)
     far_writer.close()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, SECONDS)
     writer.close()
 
 
@@ -230,21 +231,22 @@ async def test_a_handler_that_is_cancelled_answers_so(pair: Pair) -> None:
 
     pair.there._handlers = {"give_up": give_up}
     with pytest.raises(RpcError) as caught:
-        await pair.here.call("give_up", timeout=10)
+        await pair.here.call("give_up", timeout=SECONDS)
     assert caught.value.code == CANCELLED
 
 
 async def test_settling_waits_for_answers(pair: Pair) -> None:
-    done = asyncio.Event()
+    began, done = asyncio.Event(), asyncio.Event()
 
     async def slow(params: dict[str, Any]) -> str:
+        began.set()
         await done.wait()
         return "done"
 
     pair.there._handlers = {"slow": slow}
     call = asyncio.create_task(pair.here.call("slow"))
-    await asyncio.sleep(0.05)
-    settling = asyncio.create_task(pair.there.settle(10))
+    await began.wait()
+    settling = asyncio.create_task(pair.there.settle(SECONDS))
     await asyncio.sleep(0.05)
     assert not settling.done()
     done.set()

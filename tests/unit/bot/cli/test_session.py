@@ -64,7 +64,7 @@ async def test_one_that_is_starting_is_waited_for(tmp_path, held):
     assert not looking.done()
     (tmp_path / "other").mkdir()
     async with open_session(tmp_path / "other") as own, serve_control(own.commands, socket_path(held)):
-        assert await asyncio.wait_for(looking, 30)
+        assert await asyncio.wait_for(looking, 50)
 
 
 async def test_one_that_never_answers_is_told(tmp_path, held, monkeypatch):

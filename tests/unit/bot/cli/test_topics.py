@@ -68,6 +68,21 @@ async def sprint(shop):
     return shop
 
 
+# -- projects --------------------------------------------------------------------------------------
+
+
+async def test_a_project_is_put_away_when_it_was_said_twice(shop):
+    assert "in maintenance" in await shop("maintain shop")
+    with pytest.raises(InvalidInput) as asked:
+        await shop("archive shop")
+    assert "archive shop yes" in asked.value.hint
+    assert "maintenance" in await shop("projects")
+    assert "archives/shop-" in await shop("archive shop yes")
+    assert "shop-3" in await shop("backlog shop")
+    assert "is open again with all its history, and paused" in await shop("reopen shop")
+    assert "shop is active" in await shop("start shop")
+
+
 # -- backlog ---------------------------------------------------------------------------------------
 
 
@@ -339,6 +354,7 @@ async def test_help_is_grouped_and_each_command_has_its_own(say):
     titles = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles[1:] == [
         "Orchard and its projects:",
+        "What is wrong:",
         "What projects share:",
         "What agents may use:",
         "Coding agents:",

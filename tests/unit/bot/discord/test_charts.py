@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import struct
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from bot.discord import charts
 from bot.discord.charts import Charts
 from cogs.chart import (
     SHOWN,
@@ -22,8 +25,22 @@ from cogs.chart import (
     burndown_chart,
     shares_chart,
 )
+from cogs.graph import graph_chart
+from cogs.trend import cost_chart, cycle_time_chart, use_chart
 from core.domain.lifecycles import WORKFLOW, WorkflowState
-from core.domain.story import Priority, Sprint
+from core.domain.story import Priority, Sprint, StoryStatus
+from core.domain.trend import (
+    CycleTimes,
+    GraphStory,
+    Need,
+    NeedsGraph,
+    ProjectUse,
+    Spending,
+    SpendingHistory,
+    StoryTime,
+    UseHistory,
+    UsePoint,
+)
 from core.orchestrator.resource_views import ProjectResources, ResourcesView, ResourceView
 from core.orchestrator.views import Burndown, BurndownPoint
 from core.scheduler.quota import Quota
@@ -83,6 +100,53 @@ def shared(*names: str, capacity: float | None = 20.0) -> ResourcesView:
     )
 
 
+def trends(much: bool) -> Iterator[tuple[tuple[str, bool], Chart]]:
+    names = [f"$ {'M' * 40} {n}" for n in range(12 if much else 0)]
+    end = START + timedelta(days=1)
+    stories = tuple(
+        StoryTime(
+            story_id=name, project=name, finished_at=START + timedelta(minutes=n), seconds=10.0 ** (n - 2)
+        )
+        for n, name in enumerate(names)
+    )
+    yield (
+        ("cycle_times", much),
+        cycle_time_chart(CycleTimes(since=START, until=end, stories=stories), "$x"),
+    )
+    points = tuple(
+        UsePoint(
+            at=START + timedelta(hours=hour),
+            agents=1e9,
+            cpu=0.0,
+            memory_mb=hour,
+            agents_allocated=None,
+            cpu_allocated=1.0,
+            memory_mb_allocated=0.0,
+        )
+        for hour in (0, 1, 5)
+    )
+    projects = tuple(ProjectUse(project=name, points=points) for name in names)
+    yield (
+        ("use", much),
+        use_chart(UseHistory(since=START, until=end, span_seconds=3600, projects=projects), "$x"),
+    )
+    spent = tuple(
+        Spending(project=name, day=START.date(), model=name, calls=1, tokens=10**12, microdollars=10**12)
+        for name in names
+    )
+    view = SpendingHistory(since=START.date(), until=START.date() + timedelta(days=300 * much), spent=spent)
+    yield ("cost", much), cost_chart(view, "$x", by_project=True)
+    nodes = tuple(
+        GraphStory(id=f"{name}-{n}", title=r"$\frac \x " * 9, status=list(StoryStatus)[n])
+        for n, name in enumerate(names)
+    )
+    needs = tuple(Need(story=two.id, needs=one.id) for one in nodes[:3] for two in nodes[3:])
+    yield ("graph", much), graph_chart(NeedsGraph(stories=nodes, needs=needs), "$x")
+
+
+TRENDS: dict[tuple[str, bool], Chart] = {key: chart for much in (False, True) for key, chart in trends(much)}
+
+
 def size(picture: bytes | None) -> tuple[int, int]:
     assert picture is not None
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
@@ -106,6 +170,24 @@ async def test_a_picture_for_a_phone(chart: Chart) -> None:
     width, height = size(await Charts()(chart))
     assert 900 <= width <= 1200
     assert 400 <= height <= 1500
+
+
+@pytest.mark.parametrize("much", [False, True], ids=["nothing", "much"])
+@pytest.mark.parametrize("kind", ["cycle_times", "use", "cost", "graph"])
+def test_trends_are_pictures_for_a_phone(kind: str, much: bool) -> None:
+    from bot.discord import graph_picture, trend_pictures
+
+    drawing = getattr(trend_pictures, kind, None) or graph_picture.graph
+    width, height = size(drawing(asdict(TRENDS[kind, much])))
+    assert 900 <= width <= 1200
+    assert 400 <= height <= 2200
+
+
+async def test_the_process_knows_every_kind_of_chart() -> None:
+    drawn = await asyncio.gather(*map(Charts(), (TRENDS["cost", True], TRENDS["graph", True])))
+    assert all(size(picture) for picture in drawn)
+    source = inspect.getsource(charts.main)
+    assert all(f'"{kind.__name__}"' in source for kind in get_args(Chart))
 
 
 async def test_a_picture_is_drawn_once() -> None:

@@ -105,3 +105,20 @@ def test_cookies_are_bound_to_the_host_where_there_is_tls():
     assert set_cookie(SESSION, "x", PUBLIC) == "__Host-orchard=x; Path=/; HttpOnly; SameSite=Strict; Secure"
     assert name_of(SESSION, Site(encrypted=True)) == "__Host-orchard"
     assert clear_cookie(SESSION, PLAIN).endswith("; Max-Age=0")
+
+
+@pytest.mark.parametrize(
+    ("headers", "may"),
+    [
+        ({}, True),  # a program: browsers always say an origin here
+        ({"authorization": "Bearer x"}, True),
+        ({"cookie": "a=b"}, False),
+        ({"cookie": "a=b", "authorization": "Bearer x"}, False),
+        ({"cookie": "a=b", "origin": "http://127.0.0.1:8765"}, True),
+        ({"origin": "http://evil.example"}, False),
+        ({"origin": "null"}, False),
+        ({"sec_fetch_site": "cross-site"}, False),
+    ],
+)
+def test_who_may_open_a_socket(headers, may):
+    assert PLAIN.may_change(asked(websocket=True, **headers)) is may

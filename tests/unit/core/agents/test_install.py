@@ -120,7 +120,7 @@ async def test_a_cancelled_installation_leaves_nothing(tmp_path, npm):
     began = tmp_path / "began"
     environ = npm(f"pathlib.Path({str(began)!r}).write_text(str(os.getpid()))\ntime.sleep(600)")
     work = asyncio.create_task(install_agent("greeter", ROW, tmp_path / "a", environ=environ))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         while not (began.exists() and began.read_text()):  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.01)
     work.cancel()
@@ -153,7 +153,7 @@ async def test_one_killed_in_the_middle_is_no_agent_and_is_swept_by_the_next(tmp
     with pytest.raises(Unavailable, match="at this moment"):  # its fetcher still runs, and holds the lock
         await install_agent("greeter", ROW, tmp_path / "a", environ=npm(GOOD))
     os.kill(fetcher, 9)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         while True:
             try:
                 made = await install_agent("greeter", ROW, tmp_path / "a", environ=npm(GOOD))

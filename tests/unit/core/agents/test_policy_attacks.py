@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from acp import RequestError
 from acp.schema import PermissionOption, ToolCallUpdate
 
 from core.agents.conversation import Conversation
 from core.agents.roles import Rights, Role
-from core.agents.turn import PermissionAsked, Turn
+from core.agents.turn import PermissionAsked, PermissionDecided, Turn
 from core.domain.approval import PermissionAnswer
+from core.domain.refused_call import RefusedCall
 from core.isolation.plan import Level
 
 OPTIONS = [
@@ -622,6 +624,7 @@ class Desk:
 
     def __init__(self, tmp_path, level: Level = Level.FILESYSTEM) -> None:
         self.asked: list[PermissionAsked] = []
+        self.refused: list[RefusedCall] = []
         turn = Turn(prompt="p", cwd=tmp_path, home=tmp_path, transcript=tmp_path / "t.jsonl")
         rights = Rights(role=Role.CODE, story_id="demo-1", is_test=lambda path: path.startswith("tests/"))
         self.talk = Conversation(turn, rights=rights, level=level, on_event=self._heard, ask=self._ask)
@@ -629,7 +632,9 @@ class Desk:
         self.talk.begin_prompt()
 
     async def _heard(self, event: Any) -> None:
-        pass
+        if isinstance(event, PermissionDecided):
+            assert event.allowed == (event.refused is None)
+            self.refused += [event.refused] if event.refused is not None else []
 
     async def _ask(self, question: PermissionAsked) -> PermissionAnswer:
         self.asked.append(question)
@@ -730,3 +735,21 @@ async def test_without_files_of_its_own_a_look_elsewhere_needs_a_person(tmp_path
     assert await Desk(tmp_path).request(**key) == "allowed"
     own = {"kind": "read", "title": "r", "locations": [{"path": str(tmp_path / "a.py")}]}
     assert await Desk(tmp_path, Level.PROCESS).request(**own) == "allowed"
+
+
+async def test_each_refusal_says_which_kind_it_is(desk):
+    await desk.request(kind="edit", title="e", locations=[{"path": "src/a.py"}])
+    assert desk.refused == []
+    await desk.request(kind="edit", title="e", locations=[{"path": "tests/test_a.py"}])
+    await desk.request(kind="execute", title="t", rawInput={"command": "rm tests/test_a.py"})
+    for path in ("tests/test_a.py", "../x"):
+        with pytest.raises(RequestError):
+            await desk.talk.write_text_file("s", path, "x")
+    await desk.request(kind="other", title="anything")
+    assert desk.refused == [
+        RefusedCall.RIGHTS,
+        RefusedCall.COMMAND,
+        RefusedCall.RIGHTS,
+        RefusedCall.RIGHTS,
+        RefusedCall.PEOPLE,
+    ]

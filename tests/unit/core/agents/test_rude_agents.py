@@ -5,23 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from core.agents.setup import AgentSetup
 from core.agents.turn import AgentText, Rung, ToolEnded, ToolStarted, TurnFailed, TurnKind, TurnStarted
+from tests.waiting import SECONDS, until
 
 SHORT = (0.3, 0.3, 0.3)
 WRITE = {"write": {"path": "a", "text": "x"}}
-
-
-async def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        await asyncio.sleep(0.01)
 
 
 # Before the turn
@@ -51,10 +44,10 @@ async def test_an_agent_that_exits_at_once_shows_its_stderr(caged):
 async def test_an_agent_that_never_answers_initialize_is_stopped_at_every_rung(caged, alive):
     script = caged.steps(start=["hang"])
 
-    end = await caged.play(caged.replay(script, stop_seconds=SHORT), caged.turn(start_seconds=0.5))
+    end = await caged.play(caged.replay(script, stop_seconds=SHORT), caged.turn(start_seconds=5))
 
     assert end.kind is TurnKind.FAILED
-    assert "did not answer `initialize` within 0.5 s" in end.error
+    assert "did not answer `initialize` within 5 s" in end.error
     assert end.rungs == (Rung.EOF, Rung.TERM, Rung.KILL)
     assert alive(str(script)) == []
 
@@ -64,7 +57,7 @@ async def test_a_program_that_speaks_no_acp_is_told_apart(stage):
         "for line in __import__('sys').stdin: print('I am a shell, you said', line, flush=True)"
     )
 
-    end = await stage.play(agent, stage.turn(start_seconds=2))
+    end = await stage.play(agent, stage.turn(start_seconds=5))
 
     assert "did not answer `initialize`" in end.error
     assert "speak the Agent Client Protocol?" in end.hint
@@ -221,7 +214,8 @@ async def test_a_daemon_in_a_session_of_its_own_is_gone_after_the_turn(caged, al
 async def test_a_daemon_that_holds_our_pipe_does_not_hold_us(caged, alive, token):
     script = caged.steps({"spawn_daemon": {"command": f"sleep {token}", "keep_stdout": True}}, {"exit": 0})
 
-    end = await asyncio.wait_for(caged.play(caged.replay(script)), 20)
+    async with asyncio.timeout(SECONDS):
+        end = await caged.play(caged.replay(script))
 
     assert end.kind is TurnKind.FAILED
     assert alive(token) == []

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from contextlib import suppress
 
 import pytest
@@ -23,6 +22,7 @@ from core.agents.turn import (
     TurnSteered,
 )
 from core.domain.approval import PermissionAnswer
+from tests.waiting import until
 
 CHOICE = [
     {
@@ -32,13 +32,6 @@ CHOICE = [
     }
 ]
 WAITS = {"steered": {"then": CHOICE}}
-
-
-async def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        await asyncio.sleep(0.01)
 
 
 def read(stage, name: str) -> str:

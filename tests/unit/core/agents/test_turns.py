@@ -264,12 +264,12 @@ async def test_waiting_for_people_does_not_use_the_turns_time_up(stage):
     answered = []
 
     async def ask(_question: PermissionAsked) -> PermissionAnswer:
-        await asyncio.sleep(3)  # longer than the whole turn may take
+        await asyncio.sleep(6)  # longer than the whole turn may take
         answered.append(True)
         return PermissionAnswer(allowed=True)
 
     script = stage.script('stories: {"*": {"*": [{ask: {title: Odd, then: [{say: went on}]}}]}}')
-    end = await stage.play(stage.replay(script), stage.turn(timeout_seconds=2.5, stall_seconds=2.5), ask=ask)
+    end = await stage.play(stage.replay(script), stage.turn(timeout_seconds=5, stall_seconds=5), ask=ask)
 
     assert (end.kind, answered) == (TurnKind.IDLE, [True])
     assert "went on" in end.text

@@ -97,7 +97,7 @@ EXPECTED_PROJECT = {
     "active": {"pause": "paused", "maintain": "maintenance"},
     "paused": {"start": "active", "maintain": "maintenance", "archive": "archived"},
     "maintenance": {"start": "active", "archive": "archived"},
-    "archived": {},
+    "archived": {"reopen": "paused"},
 }
 
 

@@ -60,6 +60,7 @@ DAILY = error(
         (C, 429, {"retry-after-ms": "1500", "retry-after": "9"}, error(code="rate_limit_exceeded"),
          RefusalKind.RATE_LIMITED, 1.5, None),
         (C, 429, {}, error(code="insufficient_quota"), RefusalKind.CREDIT, None, None),
+        (C, 402, {}, error(message="No money."), RefusalKind.CREDIT, None, None),
         (R, 429, {}, error(type="usage_limit_reached", resets_in_seconds=7200),
          RefusalKind.QUOTA, None, NOW + timedelta(hours=2)),
         (R, 503, {"retry-after": "Sat, 21 Nov 2026 20:00:30 GMT"}, {}, RefusalKind.OVERLOADED, 30.0, None),

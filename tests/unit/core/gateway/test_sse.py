@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.gateway.sse import EventSplitter
@@ -22,6 +22,7 @@ def whole(body: bytes, pieces: list[bytes], most: int = 1 << 20) -> tuple[list[b
     return events + splitter.end(), splitter.dropped
 
 
+@example([b"data: a", b"data: b"], [b"\r\n", b"\r\n"], [8, 8], 1)  # an empty piece between CR and LF
 @given(LINES, NEWLINES, st.lists(st.integers(0, 300), max_size=20), st.integers(1, 60))
 def test_where_a_stream_is_cut_changes_nothing(
     lines: list[bytes], newlines: list[bytes], at: list[int], most: int

@@ -36,7 +36,7 @@ class Work:
         return found  # type: ignore[return-value]
 
     async def until(self, calls: int) -> None:
-        async with asyncio.timeout(20), self.done:
+        async with asyncio.timeout(50), self.done:
             await self.done.wait_for(lambda: self.calls >= calls)
 
 

@@ -64,7 +64,7 @@ async def test_it_ends_also_in_the_moment_in_which_a_project_is_unlinked(
         service = GithubService(store, Bus(), SystemClock(), Settings)
         service.opening(parts)
         running = asyncio.create_task(service.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             await SlowKeeping.begun.wait()
             await store.write(lambda tx: github_links.remove(tx, "shop"))
             service.nudge("unknown")  # has the links looked at

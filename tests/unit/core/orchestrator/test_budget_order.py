@@ -35,7 +35,7 @@ async def test_many_add_at_once_and_who_reads_is_alone() -> None:
     for number, task in enumerate(tasks):
         if number % 7 == 3:
             asyncio.get_running_loop().call_later(number / 100_000, task.cancel)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         await asyncio.gather(*tasks, return_exceptions=True)
         async with order.alone():
             pass
@@ -50,7 +50,7 @@ async def test_who_reads_waits_only_for_those_who_add_already() -> None:
         async with place:
             done.append(name)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         async with order.adding():
             reading = asyncio.create_task(note("read", order.alone()))
             await asyncio.sleep(0)
@@ -67,5 +67,5 @@ async def test_a_fault_leaves_the_way_free() -> None:
         with pytest.raises(ValueError, match="no"):
             async with place():
                 raise ValueError("no")
-    async with asyncio.timeout(20), order.alone():
+    async with asyncio.timeout(50), order.alone():
         pass

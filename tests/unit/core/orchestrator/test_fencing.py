@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +25,7 @@ from core.orchestrator.fencing import Fencing, end_trees, limits_of
 from core.store import events
 from core.store.database import Store
 from core.store.processes import ProcessRow
+from tests.waiting import until
 
 
 class Shop:
@@ -56,13 +55,6 @@ async def opened(
         Fencing.open(store, shop.settings, folder, cgroups=cgroups, **seconds) as fencing,
     ):
         yield fencing, store
-
-
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture

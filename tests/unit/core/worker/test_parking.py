@@ -19,7 +19,7 @@ async def test_the_earliest_of_several_wishes_counts_and_the_first_says_for_whom
     wish.ask(_park(3600.0))
     wish.ask(_park(0.0, taker="other"))
     wish.ask(_park(3600.0, taker="third"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         await wish.due.wait()
     assert (wish.taker, wish.reason) == ("shop", "it waits")
 
@@ -28,14 +28,14 @@ async def test_a_later_wish_prolongs_nothing() -> None:
     wish = ParkWish()
     wish.ask(_park(0.01))
     wish.ask(_park(3600.0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         await wish.due.wait()
 
 
 async def test_a_time_that_is_over_is_now() -> None:
     wish = ParkWish()
     wish.ask(_park(-5.0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         await wish.due.wait()
 
 
@@ -72,7 +72,7 @@ async def test_either_event_is_enough_also_one_that_is_set_already(which: int) -
     async with either(*events) as one:
         assert not one.is_set()
         events[which].set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):
             await one.wait()
     async with either(*events) as again:
         assert again.is_set()

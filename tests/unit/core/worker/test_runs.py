@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from core.domain.evidence import Failure, Outcome, RunState, SuiteRun, TestResult
 from core.worker import runs
 from core.worker.runs import RunCache, run_key
+from tests.waiting import SECONDS, until
 
 
 def _run(**changes) -> SuiteRun:
@@ -75,13 +77,34 @@ async def test_asking_at_the_same_time_is_one_measurement(tmp_path):
     measure, cache = _Measured(_run()), RunCache(tmp_path)
     measure.go.clear()
     asking = [asyncio.create_task(cache.get("key", measure)) for _ in range(5)]
-    await asyncio.sleep(0)
+    await until(lambda: measure.times)
     asking[0].cancel()  # the others still want it
     measure.go.set()
     found = await asyncio.gather(*asking, return_exceptions=True)
     assert isinstance(found[0], asyncio.CancelledError)
     assert found[1:] == [measure.found] * 4
     assert measure.times == 1
+
+
+async def test_the_first_may_go_while_the_kept_file_is_looked_for(tmp_path, monkeypatch):
+    """In a thread, which takes as long as it takes: who looked in vain must not measure what was measured
+    meanwhile."""
+    looked, go_on = [], threading.Event()
+
+    def look(cache, key):
+        looked.append(key)
+        assert go_on.wait(SECONDS)
+
+    monkeypatch.setattr(RunCache, "_load", look)
+    measure, cache = _Measured(_run()), RunCache(tmp_path)
+    asking = [asyncio.create_task(cache.get("key", measure)) for _ in range(5)]
+    await until(lambda: looked)
+    asking[0].cancel()
+    await asyncio.wait([asking[0]])
+    go_on.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert found[1:] == [measure.found] * 4
+    assert (len(looked), measure.times) == (1, 1)
 
 
 async def test_when_nobody_waits_any_more_the_measurement_ends(tmp_path):

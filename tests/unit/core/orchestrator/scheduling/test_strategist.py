@@ -4,7 +4,8 @@ import gc
 from dataclasses import replace
 from pathlib import Path
 
-from core.orchestrator.scheduling.strategist import Strategist, asked, asked_once
+from core.orchestrator.scheduling.deciding import asked
+from core.orchestrator.scheduling.strategist import Strategist, asked_once
 from core.scheduler.decision import Decision
 from core.scheduler.snapshot import Snapshot
 from tests.oracles.instances import project, snapshot, started
