@@ -12,7 +12,7 @@ PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadf
 .PHONY: help setup demo run test test-tools agents-for-tests agents lint compiled real bench fuzz audit lock clean
 
 help:
-	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you approve)"
+	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you play, in a browser)"
 	@echo "make run     Orchard for real; DISCORD_TOKEN in .env connects it to Discord"
 	@echo "make test    linters, types, import rules and all tests (ARGS=tests/unit: some of them)"
 	@echo "make real    real projects and their real changes, fetched for it"
@@ -34,7 +34,7 @@ test: setup
 	@"$(MAKE)" --no-print-directory -j3 lint compiled test-tools agents-for-tests
 	"$(BIN)/python" -m pytest -q $(PYTEST_ARGS) $(ARGS)
 
-# What the tests of other languages' runners run for real.
+# What tests run for real: other languages' runners, axe, Chromium, Prometheus' own checker.
 test-tools:
 	@.ci/test-tools
 
