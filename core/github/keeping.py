@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from config.settings import Settings
 from core.clock import Clock
 from core.domain.event import EventKind
-from core.domain.github import Link, LinkState
+from core.domain.github import LinkState
 from core.domain.lifecycles import ProjectStatus
 from core.errors import InvalidInput
 from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubLimited, GithubUnreachable
@@ -240,13 +240,13 @@ class Keeping:
                 return
             facts = await (await self._parts.gateway.repo(self.project)).about()
             usable(facts)
-            if in_trouble and self._faulty:
-                return
+            is_faulty = bool(self._faulty)
             try:
-                await self._store.write(lambda tx: _answered(tx, link, facts))
+                is_over = await self._store.write(lambda tx: _answered(tx, self.project, facts, is_faulty))
             except InvalidInput as error:
                 raise GithubGone(error.message, why=error.why, hint=error.hint) from error
-            self._met_at = now
+            if is_over:
+                self._met_at = now
 
     async def _failed(self, error: GithubError, times: int) -> None:
         """People are told, once, of what does not mend itself."""
@@ -325,16 +325,23 @@ def found_of(facts: RepositoryFacts, credential: str) -> FoundRepository:
     )
 
 
-def _answered(tx: Transaction, before: Link, facts: RepositoryFacts) -> None:
+def _answered(tx: Transaction, project: str, facts: RepositoryFacts, is_faulty: bool) -> bool:
+    """Whether all is well: not while work `is_faulty` in a repository that is in trouble, which it may have
+    come into since it was asked."""
+    before = github_links.get(tx.conn, project)
+    in_trouble = before.state not in (LinkState.NEW, LinkState.LINKED)
+    if in_trouble and is_faulty:
+        return False
     link = github_links.answered(
         tx,
-        before.project,
+        project,
         repository=facts.full_name,
         repository_id=facts.id,
         default_branch=facts.default_branch,
         clone_url=facts.clone_url,
         html_url=facts.html_url,
     )
-    if before.state not in (LinkState.NEW, LinkState.LINKED):
+    if in_trouble:
         data = {"repository": link.repository, "url": link.html_url}
-        tx.emit(EventKind.GITHUB_RECOVERED, project=before.project, data=data)
+        tx.emit(EventKind.GITHUB_RECOVERED, project=project, data=data)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ class Fault:
     html: bool = False  # a page in place of JSON, as from what stands before the API
     delay_seconds: float = 0.0  # before anything is done
     delay_after_seconds: float = 0.0  # between what is done and its answer
+    begins: asyncio.Event | None = None  # nothing is done before this
+    answers: asyncio.Event | None = None  # it was done; no answer comes before this
     cut_before: bool = False  # the connection is cut, nothing was done
     cut_after: bool = False  # it was done; the connection is cut before the answer
     hang: bool = False  # no answer comes, nothing was done

@@ -208,6 +208,8 @@ class GithubServer:
         fault.take()
         if fault.delay_seconds:
             await asyncio.sleep(fault.delay_seconds)
+        if fault.begins is not None:
+            await fault.begins.wait()
         if fault.hang:
             await self._for_ever()
         if fault.cut_before:
@@ -219,6 +221,8 @@ class GithubServer:
             return _cut(request)
         if fault.delay_after_seconds:
             await asyncio.sleep(fault.delay_after_seconds)
+        if fault.answers is not None:
+            await fault.answers.wait()
         if fault.hang_after:
             seen.status = 0
             self._changed.set()

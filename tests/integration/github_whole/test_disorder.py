@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from core.domain.event import EventKind
 from core.domain.github import LinkState
-from tests.github_server.faults import Fault
+from core.github.webhooks.nudge import EVERYTHING, Nudge
+from tests.github_server.faults import ALWAYS, Fault
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -75,6 +77,34 @@ async def test_repository_that_is_renamed_lost_and_found_again(whole: Any) -> No
         assert len(await told(each, EventKind.GITHUB_TROUBLED)) == 3
         assert len(await told(each, EventKind.GITHUB_RECOVERED)) == 3
         assert len(await each.taken_in(2)) == 2
+
+
+async def test_answer_from_before_a_trouble_does_not_end_it(whole: Any) -> None:
+    async with whole() as each:
+        server, runtime = each.server, each.orchard.runtime
+
+        async def state() -> LinkState:
+            return (await runtime.commands.repositories("calc"))[0].link.state
+
+        await server.deliveries.settled()
+        await runtime.commands.sync_repository("calc", actor="cli")
+        begins, answers = asyncio.Event(), asyncio.Event()
+        server.fail(Fault(method="GET", path="/issues$", begins=begins))
+        server.fail(Fault(method="GET", path="/acme/calc$", times=ALWAYS, answers=answers))
+        asked = len(server.asked("GET", "/repos/acme/calc/issues"))
+        runtime.nudge_github("calc", Nudge(issues=frozenset({1})))
+        await each.until(lambda: len(server.asked("GET", "/repos/acme/calc/issues")) > asked)
+        asked = len(server.asked("GET", "/repos/acme/calc"))
+        runtime.nudge_github("calc", EVERYTHING)  # other work asks first whether all is well
+        await each.until(lambda: len(server.asked("GET", "/repos/acme/calc")) > asked)
+        server.revoke("good-token")
+        begins.set()
+        await each.until_it(state, LinkState.UNAUTHORIZED)
+        answers.set()
+        server.world.tokens["good-token"].revoked = False
+        await each.until_it(state, LinkState.LINKED)
+        assert len(await told(each, EventKind.GITHUB_TROUBLED)) == 1
+        assert len(await told(each, EventKind.GITHUB_RECOVERED)) == 1
 
 
 async def test_deliveries_that_count_for_nothing_lead_to_nothing(whole: Any) -> None:
