@@ -9,7 +9,7 @@ ARGS ?=
 # stay together, since many share what took long to make.
 PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist loadfile
 
-.PHONY: help setup demo run test test-tools agents-for-tests agents lint compiled real bench fuzz audit lock clean
+.PHONY: help setup demo run test shake test-tools agents-for-tests agents lint compiled real bench fuzz audit lock clean
 
 help:
 	@echo "make demo    the main job, start to end, on two projects made for it (ARGS=--interactive: you play, in a browser)"
@@ -18,6 +18,7 @@ help:
 	@echo "make real    real projects and their real changes, fetched for it"
 	@echo "make agents  every coding agent that can be fetched, checked with a scripted model"
 	@echo "make bench   measurements, as ratios of one run"
+	@echo "make shake   tests on a machine that seems to be slow, now here, now there: finds races (ARGS=tests/web)"
 	@echo "make fuzz    new examples for every property test, for as long as wanted; make audit: the dependencies"
 	@echo "make setup   the virtual environment only; also: test-tools, lint, lock, clean"
 
@@ -58,6 +59,9 @@ agents: setup
 
 real: setup
 	@"$(BIN)/python" -m tests.real $(ARGS)
+
+shake: setup
+	@"$(BIN)/python" -m pytest -q -p tests.shaken $(PYTEST_ARGS) $(ARGS)
 
 # New examples for every parser of what others wrote: ARGS="--examples 100000 tests/properties/foreign".
 fuzz: setup
