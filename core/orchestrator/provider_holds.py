@@ -6,6 +6,7 @@ A project whose fallback agent asks another provider goes on with that one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -57,11 +58,13 @@ class ProviderHolds:
         self.on_lifted: Callable[[tuple[str, ...]], Awaitable[None]] = _nobody
         self._holds: Mapping[str, Hold] = {}
         self._agents: dict[tuple[str, Role], tuple[str, ...]] = {}  # while something is held
+        self._loading = asyncio.Lock()  # a reading that was begun earlier never comes over a later one
 
     async def load(self) -> None:
-        found = await self._store.read(usage.holds)
-        self._holds = {one.provider: one for one in found}
-        self._agents.clear()
+        async with self._loading:
+            found = await self._store.read(usage.holds)
+            self._holds = {one.provider: one for one in found}
+            self._agents.clear()
 
     # -- asked -------------------------------------------------------------------------------
 
@@ -180,7 +183,10 @@ class ProviderHolds:
 
     async def _lift(self, event: Event) -> None:
         project = event.project
-        if project is None or not self._holds:
+        if project is None:
+            return
+        await self.load()  # what was met a moment ago may be kept, and not known here yet
+        if not self._holds:
             return
         wanted = {self.provider_of(agent) for role in Role for agent in self._able(project, role)}
         lifted = sorted(wanted & self._holds.keys())

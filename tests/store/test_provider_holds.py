@@ -139,6 +139,21 @@ async def test_a_hold_outlives_a_restart_and_ends_by_itself(house, clock):
     assert house.holds.why_not("shop", Role.CODE) == ""
 
 
+async def test_a_person_who_is_quicker_than_what_is_known_here_has_it_tried_now(house):
+    """They resume when they hear of the limit; that it is held is read here a moment later."""
+    await house.hold()
+    house.open()
+
+    def resume(tx) -> None:
+        tx.emit(EventKind.USAGE_RESET, project="shop", actor="cli", data={"by": "cli"})
+
+    await house.store.write(resume)
+    (event,) = await house.store.read(lambda conn: events.latest(conn, kinds=[EventKind.USAGE_RESET]))
+    await house.holds._lift(event)
+    assert await house.store.read(usage.holds) == ()
+    assert house.holds.held_agent("claude") == ""
+
+
 async def test_an_unsaid_end_is_a_back_off_that_grows(house, clock):
     ends = []
     for _ in range(3):
