@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.domain.approval import ApprovalKind, ApprovalState, Asking, PermissionAnswer
+from core.domain.approval import Approval, ApprovalKind, ApprovalState, Asking, PermissionAnswer
 from core.domain.event import Event, EventKind
 from core.domain.story import EpicState
 from core.errors import LostRace
@@ -151,16 +151,21 @@ class Reception:
 
         approval_id = await self._store.write(asked)
         future = self._questions.setdefault(approval_id, asyncio.get_running_loop().create_future())
+        # The answer may have been told before anybody waited for it here.
+        self._settle(await self._store.read(lambda conn: approvals.get(conn, approval_id)))
         return await asyncio.shield(future)
 
     async def settle_question(self, event: Event) -> None:
-        future = self._questions.pop(str(event.data.get("approval")), None)  # whoever asked may be gone
-        if future is None:
+        approval_id = str(event.data.get("approval"))
+        if approval_id in self._questions:  # whoever asked may be gone
+            self._settle(await self._store.read(lambda conn: approvals.get(conn, approval_id)))
+
+    def _settle(self, approval: Approval) -> None:
+        if approval.state is ApprovalState.PENDING:
             return
-        approval = await self._store.read(lambda conn: approvals.get(conn, str(event.data["approval"])))
-        future.set_result(
-            PermissionAnswer(allowed=approval.state is ApprovalState.APPROVED, reason=approval.reason)
-        )
+        if (future := self._questions.pop(approval.id, None)) is not None:
+            allowed = approval.state is ApprovalState.APPROVED
+            future.set_result(PermissionAnswer(allowed=allowed, reason=approval.reason))
 
     async def worker_started(self, project: str, owner: str, handle: WorkerHandle) -> None:
         def record(tx: Transaction) -> None:
@@ -195,6 +200,8 @@ class Reception:
         def record(tx: Transaction) -> None:
             processes.ended(tx, handle.pid, handle.start_ticks)
             forget(tx, left, reaped)
+            for pid, ticks in children.items():  # a word of one may have been on its way when these were read
+                processes.ended(tx, pid, ticks)
             for lease in leases.held(tx.conn, project):
                 if lease.owner == owner:
                     approvals.cancel_of_story(tx, lease.story_id, ApprovalKind.PERMISSION)

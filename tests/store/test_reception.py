@@ -16,8 +16,9 @@ from core.errors import LostRace
 from core.orchestrator.reception import Reception
 from core.orchestrator.worker_requests import WorkerRequests
 from core.rpc import encode
-from core.store import approvals, cycles, leases
-from core.worker.contract import OpenedWorktree, PermissionQuestion, ProjectSetup
+from core.store import approvals, cycles, leases, processes
+from core.worker.contract import ChildProcess, OpenedWorktree, PermissionQuestion, ProjectSetup
+from tests.waiting import SECONDS
 
 QUESTION = PermissionQuestion(
     story_id="shop-1", phase=Phase.DESIGN, generation=1, title="Fetch", detail="curl x", reasons=()
@@ -50,6 +51,48 @@ async def test_a_question_whose_worker_is_gone_is_not_kept(claimed, tmp_path, bu
         )
         await reception.settle_question(await anext(events))
     assert reception._questions == {}
+
+
+async def test_an_answer_that_is_told_before_anybody_waits_for_it_is_heard(claimed, tmp_path):
+    class Quick:
+        """People answer before whoever asked knows which question it is."""
+
+        read = staticmethod(claimed.read)
+
+        async def write(self, work):
+            asked = await claimed.write(work)
+            await claimed.write(
+                lambda tx: approvals.answer(tx, asked, state=ApprovalState.APPROVED, by="cli")
+            )
+            return asked
+
+    reception = Reception(
+        Quick(), lease_seconds=60, state_path=tmp_path, wake=lambda: None, asking=lambda _: Asking()
+    )
+    async with asyncio.timeout(SECONDS):
+        answer = await reception.handlers_for("shop", "shop#1")["ask"](encode(QUESTION))
+    assert answer.allowed
+    assert reception._questions == {}
+
+
+async def test_a_process_whose_word_comes_while_its_worker_ends_is_not_kept(claimed, tmp_path):
+    class Behind:
+        """What it reads is of before that word."""
+
+        write = staticmethod(claimed.write)
+
+        async def read(self, query):
+            return ()
+
+    child = ChildProcess(pid=2**22 + 1, start_ticks=7, group=1, kind="agent", story_id="shop-1", argv=())
+    handle = SimpleNamespace(pid=2**22 + 2, start_ticks=7)
+    reception = Reception(
+        Behind(), lease_seconds=60, state_path=tmp_path, wake=lambda: None, asking=lambda _: Asking()
+    )
+    await reception.handlers_for("shop", "shop#1")["process_started"](encode(child))
+    assert [row.pid for row in await claimed.read(processes.every)] == [child.pid]
+    await reception.worker_ended("shop", "shop#1", handle, "killed", asked=False)
+    assert await claimed.read(processes.every) == ()
 
 
 async def test_a_folder_is_not_given_for_a_story_that_was_handed_back_meanwhile(claimed):
