@@ -52,16 +52,16 @@ class AgentRuns:
 
     async def equipped(self, job: PhaseJob) -> PhaseJob:
         """With its way to the models, what was before it, and no more time than there is. Raises Unavailable
-        while the model gateway is down. It is then `run`, or given up by `unequip`."""
+        while the model gateway is down. It is then `run`."""
         return await remembering(self._store, self._setups, await self._models.begin(self._in_time(job)))
 
-    async def unequip(self, job: PhaseJob) -> None:
-        await self._models.end(job)
-
-    async def run(self, owner: str, job: PhaseJob) -> PhaseReport:
-        """Raises PeerGone when the worker ended; the turn counts all the same."""
+    async def run(
+        self, owner: str, job: PhaseJob, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> PhaseReport:
+        """Raises PeerGone when the worker ended; the turn counts all the same. Raises LostRace when it
+        `is_cancelled` before the worker hears of it."""
         try:
-            return await run_job(self._supervisor, owner, job)
+            return await run_job(self._supervisor, owner, job, is_cancelled)
         except PeerGone:
             await self._count_lost(job)
             raise

@@ -16,7 +16,7 @@ from core.orchestrator.scheduling.candidates import Candidate
 from core.orchestrator.setups import Setups
 from core.orchestrator.staffing import Staffed, Staffing, past_of
 from core.orchestrator.supervisor import Supervisor
-from core.store import leases
+from core.store import cycles, leases
 from core.store.database import Store, Transaction
 from core.store.leases import Claim, Claimed, Lease
 from core.worker.contract import ProjectSetup
@@ -76,9 +76,11 @@ class ClaimDesk:
                 lease_seconds=self._lease_seconds,
             )
             for lease in claimed.won:
-                attempt = cycles_of[lease.story_id].attempt
+                cycle = cycles.get(tx.conn, lease.story_id)
+                assert cycle is not None  # a lease refers to it
                 choice = staff[lease.story_id].choice
-                data = {"phase": str(lease.phase), "attempt": attempt, "agent": choice.name}
+                # By its row: another attempt may have ended since the story was chosen.
+                data = {"phase": str(lease.phase), "attempt": cycle.attempt, "agent": choice.name}
                 if choice.reason:
                     data["why"] = choice.reason
                 tx.emit(EventKind.PHASE_STARTED, project=project, story_id=lease.story_id, data=data)

@@ -235,7 +235,9 @@ class Dispatcher:
             self._pauses.put_off([cycle.story_id for cycle in ready], error)
             return
         try:
-            await self._merges.merge(batch)
+            await self._merges.merge(
+                batch, lambda: any(member.story_id in self._cancelled for member in batch.members)
+            )
         except PeerGone:
             log.info("%s: the worker ended while it merged", project)
         except LostRace:

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0  # new settings are in force this much later at most
 _FRESH_SECONDS = 1.0  # a measurement serves for so long
-_NAMED_SECONDS = 0.6  # a report waits so long to hear whom the kernel ended
+_NAMED_SECONDS = 2.0  # a report waits so long to hear whom the kernel ended
 _OLD_SECONDS = 600.0  # of a breach whose phase never reported
 _FOLDERS = ("worktrees", "environments", "homes", "transcripts", "salvage")  # below the state folder
 

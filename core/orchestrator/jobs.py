@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 
 from core.agents.setup import AgentSetup
 from core.domain.lifecycles import Phase
 from core.domain.story import Cycle, Story, StoryBrief
-from core.errors import OrchardError
+from core.errors import LostRace, OrchardError
 from core.orchestrator.supervisor import Supervisor
 from core.rpc import PeerGone
 from core.store import cycles, gates, leases, stories
@@ -56,14 +57,16 @@ def phase_job(conn: sqlite3.Connection, lease: Lease, setup: ProjectSetup, agent
     )
 
 
-async def run_job(supervisor: Supervisor, owner: str, job: PhaseJob) -> PhaseReport:
+async def run_job(
+    supervisor: Supervisor, owner: str, job: PhaseJob, is_cancelled: Callable[[], bool]
+) -> PhaseReport:
     """The worker's report; one that says what happened where the worker could not run the job at all.
 
-    Raises PeerGone when the worker ended.
+    Raises PeerGone when the worker ended, LostRace when it `is_cancelled` before the worker hears of it.
     """
     try:
-        report = await supervisor.request(PhaseReport, owner, "run_phase", job)
-    except PeerGone:
+        report = await supervisor.request(PhaseReport, owner, "run_phase", job, is_cancelled=is_cancelled)
+    except (PeerGone, LostRace):
         raise
     except (OrchardError, ValueError) as error:
         log.exception("%s: the worker could not run %s", job.story.id, job.phase)

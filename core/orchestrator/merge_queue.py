@@ -13,7 +13,7 @@ back when it may land.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from config.github_settings import MergeBy
@@ -137,9 +137,10 @@ class MergeQueue:
 
     # -- merging -----------------------------------------------------------------------------
 
-    async def merge(self, batch: Batch) -> None:
+    async def merge(self, batch: Batch, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         """Raises PeerGone and LostRace; the open batch then waits for the next claim. Raises NotNow when the
-        repository elsewhere, or how the main branch stands to it, lets nothing land for now."""
+        repository elsewhere, or how the main branch stands to it, lets nothing land for now. `is_cancelled`:
+        whether a story of it was, which nobody tells a worker that has not heard of the batch yet."""
         try:
             refused: tuple[MergeReport, ...] = ()
             if batch.landing is not None:
@@ -149,13 +150,17 @@ class MergeQueue:
                     return
                 batch = going
             if not batch.stored:
-                reports = await self._prepare(batch)
+                reports = await self._prepare(batch, is_cancelled)
                 left, refused = await self._store.write(lambda tx: self._record(tx, batch, reports))
                 if left is None:
                     return
                 batch = left
             await self._forward(batch, refused)
-        except (PeerGone, LostRace):
+        except PeerGone:
+            raise
+        except LostRace:
+            if is_cancelled():  # the others are not to wait until their leases are over
+                await self._store.write(lambda tx: put_off(tx, batch))
             raise
         except NotNow:
             await self._store.write(lambda tx: put_off(tx, batch))
@@ -192,10 +197,12 @@ class MergeQueue:
         pulls.not_landable(tx, member.story_id)
         let_go(tx, member)
 
-    async def _prepare(self, batch: Batch) -> tuple[MergeReport, ...]:
+    async def _prepare(self, batch: Batch, is_cancelled: Callable[[], bool]) -> tuple[MergeReport, ...]:
         setup = self._setups.project(batch.project)
         job = await self._store.read(lambda conn: job_of(conn, setup, batch))
-        report = await self._supervisor.request(BatchReport, batch.owner, "prepare_merge", job)
+        report = await self._supervisor.request(
+            BatchReport, batch.owner, "prepare_merge", job, is_cancelled=is_cancelled
+        )
         return report.reports
 
     def _record(

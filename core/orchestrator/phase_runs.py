@@ -70,11 +70,11 @@ class PhaseRuns:
             await self._release(lease)
             self._pauses.put_off([cycle.story_id], error)
             return PhaseEnd.CANCELLED
-        if is_cancelled():  # the worker would hear of the phase after its cancel
-            await self._agents.unequip(job)
+        try:
+            report = await self._agents.run(lease.owner, job, is_cancelled)
+        except LostRace:  # cancelled in time
             await self._release(lease)
             return PhaseEnd.CANCELLED
-        report = await self._agents.run(lease.owner, job)
         if report.generation != lease.generation:
             raise LostRace(f"{cycle.story_id}: a report of generation {report.generation}")
         after = await self._keep(job, report)

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import psutil
 
 from core.clock import Clock
-from core.errors import Unavailable
+from core.errors import LostRace, Unavailable
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.orchestrator.views import WorkerView
 from core.rpc import Handler, Peer, PeerGone
@@ -109,13 +109,24 @@ class Supervisor:
         """Starts the project's worker unless it runs. Returns its owner name. Raises Unavailable."""
         return (await self._worker(project)).owner
 
-    async def request(self, kind: type[T], owner: str, method: str, params: object) -> T:
-        """Asks the worker of this owner name. Raises PeerGone when it has ended or ends, and OrchardError.
+    async def request(
+        self,
+        kind: type[T],
+        owner: str,
+        method: str,
+        params: object,
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Asks the worker of this owner name. Raises PeerGone when it has ended or ends, and OrchardError;
+        LostRace for what `is_cancelled` before the worker hears of it.
 
         Never another worker of the project, which would work on a lease that is not its own.
         """
         if self.supply is not None:
             params = await self.supply(params)
+        if is_cancelled():  # the worker would hear of it after its cancel
+            raise LostRace(f"{method} was cancelled before its worker heard of it.")
         for worker in self._workers.values():
             if worker.owner == owner:
                 return await worker.peer.request(kind, method, params)

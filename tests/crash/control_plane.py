@@ -46,10 +46,12 @@ async def hold(root: Path, project: str, point: str) -> None:
 def add_points(root: Path) -> None:
     ask = Supervisor.request
 
-    async def request(self: Supervisor, kind: Any, owner: str, method: str, params: object) -> Any:
+    async def request(
+        self: Supervisor, kind: Any, owner: str, method: str, params: object, **more: Any
+    ) -> Any:
         project = owner.partition("#")[0]
         await hold(root, project, f"before-{method}")
-        answer = await ask(self, kind, owner, method, params)
+        answer = await ask(self, kind, owner, method, params, **more)
         await hold(root, project, f"after-{method}")
         return answer
 

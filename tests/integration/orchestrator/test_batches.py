@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import pytest
 
 from core.domain.event import EventKind
 from core.domain.lifecycles import Phase
-from tests.waiting import until
+from core.worker.contract import BatchJob
+from tests.waiting import SECONDS, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -82,9 +84,9 @@ async def test_stories_that_are_ready_together_land_together_and_the_guilty_one_
     assert rows(farm, "SELECT id FROM merge_batches WHERE finished_at IS NULL") == []
 
 
-async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_others(farm, git_in):
-    checkout = farm.add("calc")
-    farm.settings = {"ai_settings": {"require_human_review": True}}
+@pytest.fixture
+def endless(farm):
+    """`Slow`, whose tests do not end beside `Multiply`."""
     waits = "import pathlib\nimport time\n\nfrom slow import slow\n\nassert slow() == 1\n"
     waits += "while pathlib.Path('multiply.py').exists():\n    time.sleep(0.05)\n"
     farm.script["stories"]["Slow"] = {
@@ -92,6 +94,38 @@ async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_ot
         "code_green": [{"write": {"path": "slow.py", "text": "def slow():\n    return 1\n"}}],
         "refactor": [{"say": "Fine."}],
     }
+    farm.settings = {"ai_settings": {"require_human_review": True}}
+    return farm
+
+
+async def test_a_story_skipped_before_the_worker_hears_of_its_batch_is_not_judged(endless):
+    endless.add("calc")
+    async with endless.running() as orchard:
+        commands = orchard.runtime.commands
+        supervisor = commands._engine._dispatcher.supervisor
+        supply, asked, go = supervisor.supply, asyncio.Event(), asyncio.Event()
+
+        async def late(job):
+            if isinstance(job, BatchJob):
+                asked.set()
+                await go.wait()
+            return await supply(job)
+
+        supervisor.supply = late
+        multiply, slow = await orchard.sprint("calc", "Multiply", "Slow")
+        await approve_together(orchard, [multiply, slow])
+        async with asyncio.timeout(SECONDS):
+            await asked.wait()
+        await commands.skip_story(slow, "too slow", actor="cli")
+        go.set()
+        done = await orchard.until(EventKind.SPRINT_FINISHED)
+    assert done.data["stories"] == {multiply: "done", slow: "skipped"}
+    found = rows(endless, "SELECT story_id, state FROM merges ORDER BY rowid")
+    assert found == [(multiply, "abandoned"), (slow, "abandoned"), (multiply, "merged")]
+
+
+async def test_a_story_skipped_while_its_batch_is_judged_does_not_hold_up_the_others(endless, git_in):
+    farm, checkout = endless, endless.add("calc")
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
         multiply, slow = await orchard.sprint("calc", "Multiply", "Slow")

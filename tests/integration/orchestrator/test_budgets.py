@@ -11,6 +11,7 @@ from core.errors import InvalidInput
 from core.gateway.contract import ProviderHold
 from core.gateway.refusal import RefusalKind
 from core.store import projects, usage
+from tests.midday import midday_hours
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -43,7 +44,10 @@ async def told(orchard, *kinds: EventKind) -> list:
 
 
 async def test_a_story_that_used_its_budget_up_waits_is_raised_and_is_merged(farm) -> None:
-    farm.settings = {"budgets": {"story": {"tokens": 1000}, "day": {"turns": 50}}}
+    farm.settings = {
+        "budgets": {"story": {"tokens": 1000}, "day": {"turns": 50}},
+        "work_hours": midday_hours(),
+    }
     farm.script["stories"]["Multiply"]["test_red"].append(used(1200))
     async with farm.running() as orchard:
         commands = orchard.runtime.commands
@@ -82,7 +86,8 @@ _BUDGETS = (EventKind.BUDGET_WARNED, EventKind.BUDGET_REACHED, EventKind.BUDGET_
 
 async def test_a_day_that_one_story_uses_up_parks_the_other_at_once(farm, git_in) -> None:
     """And what it left stays as it is until somebody allows more: no try is counted."""
-    farm.settings = {"budgets": {"day": {"tokens": 1000}}}
+    hours = midday_hours()
+    farm.settings = {"budgets": {"day": {"tokens": 1000}}, "work_hours": hours}
     stories = farm.script["stories"]
     stories["Multiply"]["code_green"] = [
         {"when": RESUMED, "then": [REST], "else": [HALF, {"hang": {"ignore": []}}]}
@@ -108,7 +113,7 @@ async def test_a_day_that_one_story_uses_up_parks_the_other_at_once(farm, git_in
 
         await until(at_rest)
         why = await commands.why("calc-1")
-        assert "next at 00:00 UTC, or raise it with /budget raise" in why.sentence
+        assert f"next at 00:00 {hours['timezone']}, or raise it with /budget raise" in why.sentence
         assert (folder / "half.py").read_text() == "HALF = 1\n"
         await commands.raise_budget("calc", scope=Scope.DAY, unit=Unit.TOKENS, amount=9000, actor=ME)
         await orchard.green("calc-1")

@@ -322,6 +322,29 @@ async def test_a_stop_between_the_claim_and_the_turn_is_not_lost(hanging):
             assert (await commands.take_over(story, actor=ME)).path  # waits until nothing works there
 
 
+async def test_a_stop_while_the_turn_gets_its_secrets_is_not_lost(hanging):
+    async with hanging.running() as orchard:
+        commands = orchard.runtime.commands
+        dispatcher = commands._engine._dispatcher
+        supply, asked, go = dispatcher.supervisor.supply, asyncio.Event(), asyncio.Event()
+
+        async def late(job):
+            if getattr(job, "phase", None) is Phase.CODE_GREEN:
+                asked.set()
+                await go.wait()
+            return await supply(job)
+
+        dispatcher.supervisor.supply = late
+        (story,) = await orchard.sprint("calc", "Multiply")
+        async with asyncio.timeout(SECONDS):
+            await asked.wait()
+        await commands.stop_story(story, actor=ME)  # the worker does not know of the phase yet
+        go.set()
+        await until(lambda: not dispatcher.drives(story), "the end of what runs for it")
+    transcripts = hanging.root / ".orch-global" / "transcripts" / "calc" / story
+    assert not list(transcripts.glob("code_green*"))  # no agent was started
+
+
 async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
     farm.add("calc")
     farm.global_settings = {"stall_seconds": 2, "stall_cancel_seconds": 4}
