@@ -129,33 +129,38 @@ class Hub:
         tip = self._tip_now()
         if wish.since is not None:
             listener.cursor = wish.since
-        elif not listener.cursor:
+        elif listener.cursor < 0:
             listener.cursor = tip
-        if listener.cursor > tip:
-            listener.cursor = await self._store.read(news.last_seq)
+        if listener.cursor > tip:  # of another store, or heard of elsewhere before it was offered to anybody
+            last = await self._store.read(news.last_seq)
+            listener.cursor = min(listener.cursor, last)
+        listener.wish = replace(wish, since=None)  # whatever begins anew from here on goes on from the cursor
         await send(framed(frames.hello(listener.view, listener.cursor)))
-        while not await self._caught_up(listener, send):
+        while listener.wished is None and not await self._caught_up(listener, send):
             pass
+        if listener.wished is not None:  # said meanwhile, or it may see something else now: it joins again
+            return
         # No await from the last look at the tip to here.
         listener.live, listener.lagging = True, False
         listener.skipped.clear()
-        listener.wish = replace(wish, since=None)
         self._offer_snapshot(listener)
 
     async def _caught_up(self, listener: Listener, send: Send) -> bool:
-        """One page further."""
-        if self._tip is not None and listener.cursor >= self._tip:
+        """One page further, or less where it has another wish."""
+        tip = self._tip  # as of before the read: what comes while it is under way is not among its events
+        if tip is not None and listener.cursor >= tip:
             return True
         async with self._reading:
             page = await self._store.read(partial(_page, after=listener.cursor))
         view = listener.view
         for event in page:
+            if listener.wished is not None:
+                return False
             if view.wants_event(event):
                 await send(framed(frames.event_frame(event, whole=view.sight.whole)))
             listener.cursor = event.seq
         if not page:
-            await self._tip_known.wait()
-            listener.cursor = max(listener.cursor, self._tip_now())
+            listener.cursor = max(listener.cursor, tip or 0)
         return self._tip is not None and listener.cursor >= self._tip
 
     def rejoin(self, listener: Listener) -> bytes:

@@ -33,8 +33,8 @@ class Parting:
 
 
 class Listener:
-    """`cursor`: up to which event it was offered all that its view holds. `resting`: who sends waits for
-    something to send."""
+    """`cursor`: up to which event it was offered all that its view holds; -1 before it joins. `resting`: who
+    sends waits for something to send."""
 
     def __init__(self, *, sight: Sight, wish: Wish, identity: Identity, line: Line) -> None:
         self.sight = sight
@@ -42,7 +42,7 @@ class Listener:
         self.view = View.of(sight, wish)
         self.identity = identity
         self.line = line
-        self.cursor = 0
+        self.cursor = -1
         self.live = False
         self.lagging = False
         self.wished: Wish | None = None  # another one, to be taken up by who sends
