@@ -73,6 +73,7 @@ def test_ctrl_c_gives_up_waiting_and_nothing_else(orchard, terminal):
     with orchard.running("--no-discord") as running:
         shell = terminal("shell")
         shell.expect("multi-orch>")
+        wait_until(lambda: not orchard.is_asked(), "the end of what it asked at its start")
         running.process.send_signal(signal.SIGSTOP)
         shell.type("projects\r")
         wait_until(orchard.is_asked, "the question to be put")
