@@ -5,11 +5,12 @@ from __future__ import annotations
 from core.agents import prompts
 from core.agents.setup import AgentSetup
 from core.domain.event import EventKind
-from core.domain.lifecycles import Phase
+from core.domain.lifecycles import Phase, ProjectStatus
 from core.domain.proposals import Proposal, render_proposals
 from core.domain.story import Epic, Story, StoryBrief, StoryState
+from core.errors import LostRace
 from core.orchestrator.backlogs import settle_backlog
-from core.store import epics, needs, stories
+from core.store import epics, needs, projects, stories
 from core.store.database import Transaction
 from core.worker.contract import PhaseJob, PhaseReport, ProjectSetup
 
@@ -20,7 +21,10 @@ FAULTS_TOLD = 20
 def begin_design(
     tx: Transaction, epic_id: str, setup: ProjectSetup, agent: AgentSetup
 ) -> tuple[Epic, PhaseJob]:
+    """Raises LostRace when nothing is to be designed any more, or its project was stopped meanwhile."""
     epic = epics.begin(tx, epic_id)
+    if (status := projects.get(tx.conn, epic.project).status) is not ProjectStatus.ACTIVE:
+        raise LostRace(f"{epic.project} is {status}.")
     title, _, rest = epic.text.partition("\n")
     short = len(title) <= TITLE_CHARACTERS
     job = PhaseJob(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +25,7 @@ from core.orchestrator.back_off import BackOff
 from core.orchestrator.crew import Crew
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
 from core.orchestrator.dispatcher import Dispatcher
-from core.orchestrator.pauses import Pauses
+from core.orchestrator.pauses import Pauses, wait_sentence
 from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reports import ReviewPolicy
 from core.orchestrator.setups import Setups
@@ -70,6 +71,7 @@ class EpicDesigns:
         self._drives: dict[str, asyncio.Task[None]] = {}  # epic to its task
         self._pauses = Pauses(self._clock)
         self._waits: Mapping[str, str] = {}
+        self._soonest = math.inf  # seconds from the last look until an agent's limit is over
 
     def why(self, epic_id: str) -> str:
         """What a designing epic waits for, in one sentence; empty when nothing is known."""
@@ -83,7 +85,7 @@ class EpicDesigns:
         try:
             while True:
                 await self._pass()
-                await self._wake.rest(self._pauses.next_end(self._interval))
+                await self._wake.rest(min(self._pauses.next_end(self._interval), self._soonest))
         finally:
             tasks = [listening, *self._drives.values()]
             for task in tasks:
@@ -108,6 +110,7 @@ class EpicDesigns:
         )
         first: dict[str, Epic] = {}
         waits: dict[str, str] = {}
+        self._soonest = math.inf
         for epic in designing:
             if epic.project not in active:
                 waits[epic.id] = f"waits: {epic.project} is not started; next when it is."
@@ -133,12 +136,15 @@ class EpicDesigns:
     def _must_wait(self, epic: Epic, waits: dict[str, str]) -> bool:
         if (seconds := self._crew.supervisor.ready_in(epic.project)) > 0:
             self._pauses.begin(epic.id, seconds, "the project's worker ended unexpectedly.")
-        elif (
-            epic.not_before is not None
+        why = self._pauses.why(epic.id)
+        # By its row alone: a pause by what was read would outlive what a person asked for meanwhile.
+        if (
+            not why
+            and epic.not_before is not None
             and (left := (epic.not_before - self._clock.now()).total_seconds()) > 0
         ):
-            self._pauses.begin(epic.id, left, "its agent takes no more work.")  # also in the next life
-        why = self._pauses.why(epic.id)
+            why = wait_sentence("its agent takes no more work", left)
+            self._soonest = min(self._soonest, left)
         if why:
             waits[epic.id] = why
         return bool(why)

@@ -44,8 +44,7 @@ class Pauses:
         if (left := pause.until - self._clock.monotonic()) <= 0:
             del self._pauses[name]
             return ""
-        reason = pause.reason.rstrip(".")
-        return f"waits: {reason}; next in {max(left, 1.0):.0f} s."
+        return wait_sentence(pause.reason, left)
 
     def end(self, name: str) -> None:
         self._pauses.pop(name, None)
@@ -65,3 +64,8 @@ class Pauses:
         now = self._clock.monotonic()
         left = [pause.until - now for pause in self._pauses.values() if pause.until > now]
         return max(_SHORTEST_SECONDS, min([most, *left]))
+
+
+def wait_sentence(reason: str, seconds: float) -> str:
+    """For so long."""
+    return f"waits: {reason.rstrip('.')}; next in {max(seconds, 1.0):.0f} s."

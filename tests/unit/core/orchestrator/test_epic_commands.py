@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +20,7 @@ from core.domain.story import Epic, EpicState, StoryState, StoryStatus
 from core.errors import InvalidInput, LostRace, NotAllowed, NotFound
 from core.orchestrator.commands import Commands
 from core.orchestrator.designs import begin_design, fail_design, feedback_of, take_in
+from core.orchestrator.epics import EpicDesigns
 from core.store import epics
 from core.worker.contract import PhaseEnd, PhaseJob, PhaseReport, ProjectSetup
 
@@ -90,6 +94,45 @@ async def test_what_is_no_epic(started: Commands) -> None:
     with pytest.raises(NotAllowed, match="/project_start shop"):
         await started.begin_epic("shop", "x", actor="cli")
     assert (await started.workflow("shop")).state is WorkflowState.IDLE
+
+
+async def test_no_epic_is_begun_in_a_project_that_was_stopped_meanwhile(started: Commands) -> None:
+    await started.begin_epic("shop", "Take cards", actor="cli")
+    await started.stop_project("shop", actor="cli")
+    with pytest.raises(LostRace, match="shop is paused"):
+        await begun(started, "shop-e1")
+    assert (await started.epic("shop-e1")).epic.generation == 0
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+async def test_what_was_read_before_a_person_asked_for_a_start_keeps_no_epic_waiting(
+    started: Commands,
+) -> None:
+    clock = StandingClock()
+    supervisor = SimpleNamespace(ready_in=lambda project: 0.0)
+    no: Any = None
+    designs = EpicDesigns(
+        no,
+        no,
+        no,
+        cast(Any, SimpleNamespace(extra_agents=no, clock=clock)),
+        cast(Any, SimpleNamespace(supervisor=supervisor)),
+        no,
+        interval_seconds=1.0,
+        back_off=no,
+    )
+    epic = (await started.begin_epic("shop", "Take cards", actor="cli")).epic
+    waits: dict[str, str] = {}
+    assert designs._must_wait(replace(epic, not_before=clock.now() + timedelta(hours=1)), waits)
+    assert waits == {epic.id: "waits: its agent takes no more work; next in 3600 s."}
+    assert not designs._must_wait(epic, {})
 
 
 async def test_proposals_stand_apart_until_they_are_approved(started: Commands, answer: Answer) -> None:
