@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 from config.settings import Settings
 from core.clock import Clock
 from core.domain.event import EventKind
-from core.domain.github import LinkState
+from core.domain.github import Link, LinkState
 from core.domain.lifecycles import ProjectStatus
-from core.errors import InvalidInput
+from core.errors import InvalidInput, LostRace
 from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubLimited, GithubUnreachable
 from core.github.lane import Lane
 from core.github.webhooks.nudge import EVERYTHING, Nudge
@@ -136,6 +136,8 @@ class Keeping:
         # Lanes whose work failed last, although the repository answers; and, until they have looked, all of
         # one that was in trouble before a restart.
         self._faulty: set[str] | None = None
+        self._recoveries = 0
+        self._begun: dict[str, int] = {}  # by lane: how many there had been when it asked last
         self.taken = Counts()  # since it is kept
 
         def lane(
@@ -145,8 +147,8 @@ class Keeping:
             pause: float = 0.0,
         ) -> Lane:
             named = f"github: {name} of {project}"
-            tried = partial(self._tried, name, work)
-            return Lane(named, tried, every=every, failed=self._failed, clock=clock, pause=pause)
+            tried, failed = partial(self._tried, name, work), partial(self._failed, name)
+            return Lane(named, tried, every=every, failed=failed, clock=clock, pause=pause)
 
         self.reading = lane(_LANES[0], self._read, self._poll_seconds)
         self.landing = lane(_LANES[1], self._look, self._poll_seconds)
@@ -185,7 +187,9 @@ class Keeping:
     async def _tried(self, lane: str, work: Callable[[], Awaitable[float | None]]) -> float | None:
         """What a lane's work is refused is over when that work succeeds, whatever else is answered: people
         are told once that it is wrong, and once that it is well."""
+        self._begun[lane] = self._recoveries
         await self._meet()
+        self._begun[lane] = self._recoveries
         assert self._faulty is not None  # it has answered
         try:
             again = await work()
@@ -238,18 +242,25 @@ class Keeping:
             met = self._met_at is not None and now - self._met_at < MEET_AGAIN
             if met and link.state is LinkState.LINKED:
                 return
-            facts = await (await self._parts.gateway.repo(self.project)).about()
+            repo = await self._parts.gateway.repo(self.project)
+            asked, facts, faulty = repo.link, await repo.about(), self._faulty
             usable(facts)
-            is_faulty = bool(self._faulty)
+
+            def write(tx: Transaction) -> bool:
+                is_over, recovered = _answered(tx, asked, facts, faulty)
+                self._recoveries += recovered
+                return is_over
+
             try:
-                is_over = await self._store.write(lambda tx: _answered(tx, self.project, facts, is_faulty))
+                is_over = await self._store.write(write)
             except InvalidInput as error:
                 raise GithubGone(error.message, why=error.why, hint=error.hint) from error
             if is_over:
                 self._met_at = now
 
-    async def _failed(self, error: GithubError, times: int) -> None:
-        """People are told, once, of what does not mend itself."""
+    async def _failed(self, lane: str, error: GithubError, times: int) -> None:
+        """People are told, once, of what does not mend itself. Not of what was refused before all was well
+        again: the next try says whether it still is."""
         if error.state is LinkState.LINKED or (
             isinstance(error, GithubUnreachable) and times < FAULTS_UNSAID
         ):
@@ -258,6 +269,8 @@ class Keeping:
         said = " ".join(part for part in (error.message, error.why, error.hint) if part)
 
         def write(tx: Transaction) -> None:
+            if self._begun[lane] != self._recoveries:
+                return
             link = github_links.find(tx.conn, self.project)
             if link is not None and github_links.troubled(tx, self.project, error.state, said):
                 data = {"repository": link.repository, "url": link.html_url, "state": error.state.value}
@@ -325,16 +338,21 @@ def found_of(facts: RepositoryFacts, credential: str) -> FoundRepository:
     )
 
 
-def _answered(tx: Transaction, project: str, facts: RepositoryFacts, is_faulty: bool) -> bool:
-    """Whether all is well: not while work `is_faulty` in a repository that is in trouble, which it may have
-    come into since it was asked."""
-    before = github_links.get(tx.conn, project)
+def _answered(
+    tx: Transaction, asked: Link, facts: RepositoryFacts, faulty: Collection[str]
+) -> tuple[bool, bool]:
+    """Whether all is well, and whether that is news. It is not well while work is `faulty` in a repository
+    that is in trouble, which it may have come into since it was asked. Raises LostRace when the project was
+    linked with another one since."""
+    before = github_links.get(tx.conn, asked.project)
+    if before.linked_at != asked.linked_at:
+        raise LostRace(f"{asked.project} is linked with another repository by now.")
     in_trouble = before.state not in (LinkState.NEW, LinkState.LINKED)
-    if in_trouble and is_faulty:
-        return False
+    if in_trouble and faulty:
+        return False, False
     link = github_links.answered(
         tx,
-        project,
+        asked.project,
         repository=facts.full_name,
         repository_id=facts.id,
         default_branch=facts.default_branch,
@@ -343,5 +361,5 @@ def _answered(tx: Transaction, project: str, facts: RepositoryFacts, is_faulty: 
     )
     if in_trouble:
         data = {"repository": link.repository, "url": link.html_url}
-        tx.emit(EventKind.GITHUB_RECOVERED, project=project, data=data)
-    return True
+        tx.emit(EventKind.GITHUB_RECOVERED, project=asked.project, data=data)
+    return True, in_trouble
