@@ -46,6 +46,7 @@ class Signers:
         self._clock = clock
         self._own: dict[str, _Own] = {}
         self._looked: float | None = None
+        self._looking = asyncio.Lock()
 
     async def signed(self, said: str, body: bytes) -> Signed | None:
         """None: by nobody who may. `said`: the header's value."""
@@ -84,10 +85,16 @@ class Signers:
     async def _look(self) -> bool:
         """Takes over what was set or rotated meanwhile; a value is handed out, and so recorded, once for each
         of its versions. False: nothing can be new yet."""
-        now = self._clock.monotonic()
-        if self._looked is not None and now - self._looked < _LOOK_SECONDS:
-            return False
-        self._looked = now
+        was_looked = self._looking.locked()  # for another delivery: what it finds is new to this one, too
+        async with self._looking:
+            now = self._clock.monotonic()
+            if self._looked is not None and now - self._looked < _LOOK_SECONDS:
+                return was_looked and bool(self._own)
+            self._looked = now
+            self._own = await self._found()
+            return bool(self._own)
+
+    async def _found(self) -> dict[str, _Own]:
         found: dict[str, _Own] = {}
         for project, name in self._named().items():
             try:
@@ -97,8 +104,7 @@ class Signers:
                 continue
             if own is not None:
                 found[project] = own
-        self._own = found
-        return bool(found)
+        return found
 
     async def _current(self, project: str, name: str) -> _Own | None:
         """None: no such secret is set. Raises OrchardError."""
