@@ -26,7 +26,7 @@ from core.isolation.watchdog import Seen, TreeWatch, breach, look_at
 
 _GONE_SECONDS = 15.0
 _TELL_AGAIN_SECONDS = 60.0  # of refused forks: a fork bomb is refused a million times
-_NAMED_SECONDS = 0.3  # that the kernel may take to say whom it ended, and to end a large process
+_NAMED_SECONDS = 1.5  # that the kernel may take to say whom it ended, and to end a large process
 _KILL = 9
 
 
