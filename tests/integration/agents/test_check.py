@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.agents import check as module
 from core.agents.check import check_agent
 from core.agents.check_turns import Subject
 from core.agents.conformance import Mark, Step
@@ -50,7 +51,8 @@ def check(tmp_path):
     return work
 
 
-async def test_a_command_that_works_is_shown_to_work_and_its_tools_end_with_it(check, tmp_path):
+async def test_a_command_that_works_is_shown_to_work_and_its_tools_end_with_it(check, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_COMMAND_SECONDS", 90.0)  # it is waited for only until its tool runs
     done, rows = await check(GOOD)
 
     assert done.passed, done.outcomes

@@ -245,7 +245,7 @@ async def test_a_head_without_end_is_refused_and_a_silent_client_is_not_waited_f
         assert b" 431 " in (await ask(path, b"GET http://a/ HTTP/1.1\r\nX: " + b"a" * 8192)).split(b"\r\n")[0]
         assert await ask(path, b"GET http://a", end=True) == b""
     assert proxy.traffic.connections == 2
-    async with outside(bounds=Bounds(head_seconds=0.2)):
+    async with outside(bounds=Bounds(head_seconds=1.0)):
         assert b" 408 " in (await ask(path, b"GET http://a")).split(b"\r\n")[0]
 
 
@@ -389,10 +389,12 @@ async def served_again(path: Path) -> None:
 
 
 async def test_slow_clients_hold_their_places_for_a_time_only(outside, path) -> None:
-    async with outside(bounds=Bounds(connections=20, head_seconds=0.3)) as (proxy, _):
-        slow = [await asyncio.open_unix_connection(path) for _ in range(20)]
-        for _, writer in slow:
+    async with outside(bounds=Bounds(connections=20, head_seconds=1.0)) as (proxy, _):
+        slow = []
+        for _ in range(20):
+            reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"GET http://a")  # and never on
+            slow.append((reader, writer))
         async with asyncio.timeout(50):
             for reader, _ in slow:
                 assert b" 408 " in await reader.read()

@@ -131,7 +131,7 @@ async def test_only_the_project_over_its_memory_loses_an_agent(
     assert breach.pid not in (None, own.pid, neighbour.pid)
     assert breach.program.startswith("python")
     assert breach.program_mb is not None
-    assert 40 < breach.program_mb < 400
+    assert 40 < breach.program_mb < 500  # all that it would take: who looks may be late
     assert (own.poll(), neighbour.poll()) == (None, None)
     await until(lambda: not children(own))
 
@@ -273,6 +273,9 @@ def crash() -> dict[str, Any]:
     with subprocess.Popen([sys.executable, str(PROGRAM)], stdout=subprocess.PIPE, text=True) as crashed:
         assert crashed.stdout is not None
         left = json.loads(crashed.stdout.readline())
+        # Before it dies: from then on any Orchard that starts beside this test may remove it.
+        assert groups_named(left["group"])
+        assert psutil.pid_exists(left["pid"])
         crashed.kill()
     assert isinstance(left, dict)
     return left
@@ -283,8 +286,6 @@ async def test_what_a_killed_orchard_left_is_found_and_removed(
 ) -> None:
     living = fenced.fence("post")
     left = crash()
-    assert groups_named(left["group"])
-    assert psutil.pid_exists(left["pid"])
     async with Fences.open(told.append):
         assert groups_named(left["group"]) == []
         await until(lambda: gone(left["pid"]))

@@ -64,9 +64,11 @@ async def test_the_kernel_knows_it_by_the_projects_number(machine: Machine, clos
 
     async def look(process) -> None:
         seen.append(Path(f"/proc/{process.root[0]}").stat().st_uid)
+        (closed_box.cwd / "seen").touch()
 
     box = replace(closed_box, project="shop")
-    done = await run(plan_launch(["/bin/true"], box, machine), timeout_seconds=30, on_start=look)
+    wait = ["/bin/sh", "-c", "while [ ! -e seen ]; do sleep 0.02; done"]
+    done = await run(plan_launch(wait, box, machine), timeout_seconds=40, on_start=look)
     assert done.exit_code == 0
     assert seen == [user_of("shop")]
 
