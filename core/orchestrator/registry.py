@@ -125,17 +125,17 @@ class Registry:
 
         Raises as `refresh`. Of a project that can no longer be used with its settings, people are told.
         """
-        told = await self._reload(asked=asked)
+        async with self._entering:  # to its end: who asks next hears of all that this one took up
+            told = await self._reload(asked=asked)
         if asked and _stamp(self.configuration.root / ".env") != self._keys_as_read:
             return replace(told, later=(*told.later, _KEYS_LATER))
         return told
 
     async def _reload(self, *, asked: bool) -> ReloadView:
-        async with self._entering:
-            before = self.configuration
-            known = {**before.broken, **self._unusable, **self._unfollowed}
-            await self.refresh()
-            await self.adopt(announce=False)
+        before = self.configuration
+        known = {**before.broken, **self._unusable, **self._unfollowed}
+        await self.refresh()
+        await self.adopt(announce=False)
         wrong = {**self.configuration.broken, **self._unusable, **self._unfollowed}
         for name, error in wrong.items():
             if str(error) != str(known.get(name, "")):

@@ -1,5 +1,6 @@
 """Registration against what is configured, and projects whose own files went bad; all of it real."""
 
+import asyncio
 import subprocess
 
 import pytest
@@ -62,6 +63,30 @@ async def test_who_asks_is_told_what_was_taken_up_a_moment_before_and_once(tmp_p
         told = await registry.reload(asked=True)
         assert (told.changed, told.taken_up_at is None) == (seen.changed, False)
         assert (await registry.reload(asked=True)).changed == ()
+
+
+async def test_who_asks_while_it_is_taken_up_is_told_too(tmp_path):
+    configure(tmp_path, shop={"path": str(checkout(tmp_path / "shop"))})
+
+    def read():
+        return load(tmp_path, environ={})
+
+    async with Store.open(tmp_path / "orchard.db", clock=SystemClock(), bus=Bus()) as store:
+        registry = Registry(store, read(), read)
+        taken_up, go = asyncio.Event(), asyncio.Event()
+
+        async def record(told):
+            taken_up.set()
+            await go.wait()
+
+        registry.record = record
+        configure(tmp_path, shop={"path": str(tmp_path / "shop"), "priority": "high"})
+        by_itself = asyncio.create_task(registry.reload())
+        await taken_up.wait()
+        asked = asyncio.create_task(registry.reload(asked=True))
+        await asyncio.wait({asked}, timeout=0.1)
+        go.set()
+        assert (await asked).changed == (await by_itself).changed != ()
 
 
 async def test_who_asks_is_told_that_keys_are_read_at_the_start_only(tmp_path):
