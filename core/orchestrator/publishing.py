@@ -13,6 +13,7 @@ requests
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from config.github_settings import Delivery, MergeBy
@@ -123,11 +124,14 @@ class Publishing:
         landing = await self._linked(project)
         return await self._fetch(project, await self._supervisor.ensure(project), landing.remote)
 
-    async def record_landed(self, story_id: str, commit: str) -> Cycle:
+    async def record_landed(
+        self, story_id: str, commit: str, tell: Callable[[Transaction], object] = lambda tx: None
+    ) -> Cycle:
         """The main branch there holds the story, as `commit`: it is done, also where it was sent back before;
-        end then what runs for it. Fetch the main branch first. A story that is done already stays as it is.
-        Raises LostRace while the merge queue or a person has it, or when it is over."""
-        return await self._store.write(lambda tx: _landed_outside(tx, story_id, commit))
+        end then what runs for it. Fetch the main branch first. A story that is done already stays as it is,
+        and of that nothing is to `tell`. Raises LostRace while the merge queue or a person has it, or when it
+        is over."""
+        return await self._store.write(lambda tx: _landed_outside(tx, story_id, commit, tell))
 
     async def give_up_stale(self) -> tuple[str, ...]:
         """Closes the pull requests that nobody looks after any more: of projects that are linked no longer or
@@ -214,7 +218,9 @@ def _in_hand(conn: sqlite3.Connection, cycle: Cycle) -> bool:
     return any(lease.story_id == cycle.story_id for lease in leases.held(conn, cycle.project))
 
 
-def _landed_outside(tx: Transaction, story_id: str, commit: str) -> Cycle:
+def _landed_outside(
+    tx: Transaction, story_id: str, commit: str, tell: Callable[[Transaction], object]
+) -> Cycle:
     cycle, story = cycles.get(tx.conn, story_id), stories.get(tx.conn, story_id)
     if cycle is not None and cycle.state is CycleState.DONE:
         return cycle
@@ -236,6 +242,7 @@ def _landed_outside(tx: Transaction, story_id: str, commit: str) -> Cycle:
         go_on(tx, cycle.project, "github")
     done = record_landed(tx, cycle, commit)
     mark_rebases(tx, cycle.project, story_id, commit)
+    tell(tx)
     return done
 
 

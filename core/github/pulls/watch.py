@@ -32,7 +32,7 @@ from core.orchestrator.publishing import Publishing, may_land
 from core.orchestrator.setups import Setups
 from core.rpc import PeerGone
 from core.store import cycles, projects, pulls, stories
-from core.store.database import Store
+from core.store.database import Store, Transaction
 from core.worker.remote_contract import FetchEnd
 
 log = logging.getLogger(__name__)
@@ -282,9 +282,12 @@ class Pulls:
         followed = await self._publishing.fetch_main(pull.project)
         if followed.end not in (FetchEnd.FOLLOWED, FetchEnd.AHEAD):
             log.warning("%s: the main branch does not follow: %s", pull.project, followed.error)
-        await self._publishing.record_landed(pull.story_id, commit or pull.head)
-        if by is not None:
-            await self._store.write(lambda tx: pull_reports.tell_closed(tx, pull, by=by, why="merged"))
+
+        def tell(tx: Transaction) -> None:
+            if by is not None:
+                pull_reports.tell_closed(tx, pull, by=by, why="merged")
+
+        await self._publishing.record_landed(pull.story_id, commit or pull.head, tell)
         if pull.state is PullState.CLOSED:  # its agent may have been at work with what was asked for
             story = await self._store.read(lambda conn: stories.get(conn, pull.story_id))
             await self._end_run(story)

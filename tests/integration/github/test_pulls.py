@@ -24,6 +24,7 @@ from core.github.api.gateway import GithubGateway
 from core.github.api.trouble import GithubError, GithubUnauthorized
 from core.github.pulls.watch import Pulls
 from core.isolation.machine import probe_machine
+from core.orchestrator.merge_reports import record_landed
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups
 from core.store import cycles, events, github_issues, github_links, leases, projects, pulls, stories
@@ -476,6 +477,27 @@ async def test_merged_by_hand_it_is_done(rig: Rig) -> None:
     assert (await rig.cycle()).merge_commit == commit
     [closed] = await rig.told(EventKind.PULL_CLOSED)
     assert (closed.data["by"], closed.data["why"]) == ("ann", "merged")
+
+
+async def test_merge_that_the_queue_records_meanwhile_was_nobody_elses(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await rig.want("one")
+    rig.repo.set_check(candidate, "unit")
+    number = cast(int, (await rig.look()).number)
+    commit = rig.repo.merge_pull(number, by="orch-bot")
+    request = WorkerHere.request
+
+    async def slow(self: WorkerHere, kind: type[T], owner: str, method: str, job: Any) -> T:
+        done = await request(self, kind, owner, method, job)
+        cycle = await rig.cycle()
+        await rig.store.write(lambda tx: record_landed(tx, cycle, commit))
+        return done
+
+    monkeypatch.setattr(WorkerHere, "request", slow)
+    assert (await rig.look()).state is PullState.MERGED
+    assert len(await rig.told(EventKind.STORY_MERGED)) == 1
+    assert await rig.told(EventKind.PULL_CLOSED) == []
 
 
 async def test_merged_by_hand_a_blocked_story_is_done_and_its_project_goes_on(rig: Rig) -> None:
