@@ -86,8 +86,10 @@ class Worker:
 
     async def kill(self) -> None:
         """Ends everything that was started, at once."""
-        if self._services is not None and self._services.done() and not self._services.cancelled():
-            await stop_children(self._services.result())
+        services = self._services
+        if services is None or not services.done() or services.cancelled() or services.exception():
+            return  # nothing was started
+        await stop_children(services.result())
 
     # --- handlers
 
