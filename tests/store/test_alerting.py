@@ -283,6 +283,31 @@ async def test_what_the_first_pass_counts_of_before_is_a_rise(watch: Watch) -> N
     assert [(alert.rule, alert.severity) for alert in told] == [("tampering", Severity.CRITICAL)]
 
 
+async def test_what_never_happened_before_is_a_rise_when_it_first_happens(watch: Watch) -> None:
+    """Nothing of it is stored yet, and that it is 0 was published before anybody watched for it."""
+    watch.said = settings({"tampering": {}})
+    await watch.go(1, lambda: watch.see("tampering", 0))
+    (fired,) = await watch.go(1, lambda: watch.see("tampering", 1))
+    assert (fired.rule, fired.value) == ("tampering", 1)
+
+
+async def test_what_rises_while_rules_are_begun_is_counted_once(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.see("access_refused", 100)
+    read = watch.measured.history
+
+    async def slowly(metric: str, **asked: object) -> Mapping[Labels, tuple[Point, ...]]:
+        found = await read(metric, **asked)
+        watch.see("access_refused", 107)
+        return found
+
+    monkeypatch.setattr(watch.alerting._observing, "_history", slowly)
+    (fired,) = await watch.go(1)
+    assert fired.value == 7
+    assert await watch.go(5, lambda: watch.see("access_refused", 107)) == []
+
+
 async def test_a_rise_goes_on_over_a_restart(watch: Watch) -> None:
     """The stored minutes say what rose before, the count what rose meanwhile."""
     begin = watch.clock.now()

@@ -50,12 +50,15 @@ class Observing:
     async def follow(self, rules: Iterable[Rule]) -> None:
         """These rules are watched from now on. A span that is new begins with what the store knows of it."""
         wanted = {(rule.metric, rule.over) for rule in rules if rule.over}
-        made: dict[Span, Windows] = {}
-        for span in wanted:
-            made[span] = self._windows.get(span) or await self._seeded(*span)
-        self._windows = made
+        new = wanted - self._windows.keys()
+        shown = {metric: self._values(metric) for metric, _ in new}
+        seeded = {span: await self._seeded(*span) for span in new}
+        # From here on nothing is awaited: what is published is either shown by now, or heard by the windows.
+        for (metric, _), windows in seeded.items():
+            windows.go_on(self._clock.monotonic(), shown[metric], self._values(metric))
+        self._windows = {span: seeded.get(span) or self._windows[span] for span in wanted}
         self._spans = {}
-        for (metric, _), windows in made.items():
+        for (metric, _), windows in self._windows.items():
             self._spans.setdefault(metric, []).append(windows)
 
     def hear(self, batch: Iterable[Sample], steady: float) -> None:
@@ -82,6 +85,9 @@ class Observing:
         for (metric, _), windows in self._windows.items():
             windows.keep(frozenset(sample.labels for sample in self._readings.latest(metric)))
         self._arrived = {series: came for series, came in self._arrived.items() if self._is_there(series[1])}
+
+    def _values(self, metric: str) -> dict[Labels, float]:
+        return {sample.labels: sample.value for sample in self._readings.latest(metric)}
 
     async def _seeded(self, metric: str, over: float) -> Windows:
         windows = Windows(METRICS[metric].kind, over)

@@ -64,6 +64,7 @@ class Alerting:
             monitoring.readings, monitoring.history, self._learning, clock, began=clock.monotonic()
         )
         self._followed: AlertSettings | None = None
+        self._following = asyncio.Lock()
         self._rules: Mapping[str, Rule] = {}
         self._timers: Mapping[Group, Timer] = {}
         self._news = asyncio.Event()
@@ -126,13 +127,14 @@ class Alerting:
 
     async def _follow(self) -> None:
         """Settings that changed hold from the next look on."""
-        settings = self._settings()
-        self._observing.sample_seconds = self._sample_seconds()
-        if settings is self._followed:
-            return
-        rules = {rule.id: rule for rule in settings.watched if rule.enabled and settings.enabled}
-        await self._observing.follow(rules.values())
-        self._rules, self._followed = rules, settings
+        async with self._following:  # looks and learning both do: what one begins, the other goes on with
+            settings = self._settings()
+            self._observing.sample_seconds = self._sample_seconds()
+            if settings is self._followed:
+                return
+            rules = {rule.id: rule for rule in settings.watched if rule.enabled and settings.enabled}
+            await self._observing.follow(rules.values())
+            self._rules, self._followed = rules, settings
 
     async def _hear(self, batches: AsyncIterator[tuple[Sample, ...]]) -> None:
         async for batch in batches:

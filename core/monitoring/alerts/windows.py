@@ -6,7 +6,7 @@ A window is thirty buckets: what is older than its span falls out bucket by buck
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from core.domain.metric import Labels, MetricKind, Point
 
@@ -55,6 +55,13 @@ class Window:
         self._count += count
         self._total += total
 
+    def go_on(self, at: float, before: float, now: float) -> None:
+        """Of a counter, which may have been read before the seeds, and so be behind them."""
+        if self._last is None:
+            self.add(at, before)
+        if self._last is not None and now >= self._last:
+            self.add(at, now)
+
     def value(self, now: float) -> float | None:
         """A counter's rise, a gauge's or an observation's mean; None: too little is known."""
         self._forget(now - self._over)
@@ -95,6 +102,15 @@ class Windows:
 
     def seed(self, labels: Labels, at: float, point: Point) -> None:
         self._window(labels).seed(at, point.count, point.total, point.last)
+
+    def go_on(self, at: float, before: Mapping[Labels, float], now: Mapping[Labels, float]) -> None:
+        """After the seeds: what was shown `before` they were read, and is `now`. Counts are shown when they
+        rise, so that the next one would be taken for the first, and the rise that it tells of be missed."""
+        if self._kind is MetricKind.OBSERVATION:
+            self._heard |= before.keys()
+        elif self._kind is MetricKind.COUNTER:
+            for labels, value in now.items():
+                self._window(labels).go_on(at, before.get(labels, value), value)
 
     def _window(self, labels: Labels) -> Window:
         if (window := self._of.get(labels)) is None:
