@@ -73,6 +73,8 @@ class Delivery:
         self._seconds = seconds
         self._wake = Wake()
         self._mended = False
+        self._mends = 0  # how often the settings changed: what was begun before may go by the old ones
+        self._under_way: set[tuple[str, Route]] = set()
         self._addresses: dict[str, _Address] = {}
         self._room = asyncio.Semaphore(ADDRESSES_AT_ONCE)
 
@@ -86,6 +88,7 @@ class Delivery:
     def wake(self) -> None:
         """After the settings changed: an address that was wrong may be right now."""
         self._mended = True
+        self._mends += 1
         self._wake.set()
 
     async def _listen(self, events: AsyncIterator[Event]) -> None:
@@ -104,29 +107,41 @@ class Delivery:
 
     async def _look(self, group: asyncio.TaskGroup) -> float:
         """Starts what can go now. Returns the seconds until the next look."""
+        mends = self._mends
         if self._mended:
-            self._mended = False
-            for address in self._addresses.values():
-                address.until, address.complained = None, False
-            await self._store.write(partial(alert_tellings.hasten, routes=ROUTES))
+            await self._hasten()
         for route in ROUTES:
             now = self._clock.now()
             due = await self._store.read(partial(alert_tellings.due, now=now, route=route, limit=ROWS))
             for place, found in (await self._sorted(due)).items():
-                self._start(group, place, found)
+                self._start(group, place, found, mends)
         upcoming = await self._store.read(partial(alert_tellings.next_due, routes=ROUTES))
         if upcoming is None:
             return IDLE_SECONDS
         least = BUSY_SECONDS if any(each.busy for each in self._addresses.values()) else 0.01
         return min(IDLE_SECONDS, max(least, (upcoming - self._clock.now()).total_seconds()))
 
+    async def _hasten(self) -> None:
+        self._mended = False
+        for address in self._addresses.values():
+            address.until, address.complained = None, False
+        try:
+            await self._store.write(partial(alert_tellings.hasten, routes=ROUTES))
+        except Exception:
+            self._mended = True
+            raise
+
     async def _sorted(self, due: Sequence[Telling]) -> Mapping[Place, list[tuple[Telling, Alert]]]:
-        """By the address that each goes to. What goes nowhere, or is no news any more, is settled."""
+        """By the address that each goes to. What goes nowhere, or is no news any more, is settled; what is on
+        its way is left to whoever sends it, who wakes us."""
         found: dict[Place, list[tuple[Telling, Alert]]] = {}
         for telling in due:
-            alert = await self._store.read(partial(alerts.find, id=telling.alert))
-            if alert is None:
-                continue  # pruned meanwhile, and its tellings with it
+            if (telling.alert, telling.route) in self._under_way:
+                continue
+            fresh = await self._store.read(partial(alerts.behind, telling=telling))
+            if fresh is None:
+                continue  # told meanwhile; or pruned, and its tellings with it
+            telling, alert = fresh
             try:
                 place = await self._place(telling, alert)
             except OrchardError as error:
@@ -145,16 +160,21 @@ class Delivery:
             return None
         return await self._places.slack(alert)
 
-    def _start(self, group: asyncio.TaskGroup, place: Place, found: list[tuple[Telling, Alert]]) -> None:
+    def _start(
+        self, group: asyncio.TaskGroup, place: Place, found: list[tuple[Telling, Alert]], mends: int
+    ) -> None:
         address = self._addresses.setdefault(place.url, _Address())
         if address.busy:
             return
         address.busy = True
-        group.create_task(self._send_all(address, place, found), name="alerts: one address")
+        self._under_way |= _keys(found)
+        group.create_task(self._send_all(address, place, found, mends), name="alerts: one address")
 
     # -- one address -------------------------------------------------------------------------
 
-    async def _send_all(self, address: _Address, place: Place, found: list[tuple[Telling, Alert]]) -> None:
+    async def _send_all(
+        self, address: _Address, place: Place, found: list[tuple[Telling, Alert]], mends: int
+    ) -> None:
         try:
             async with self._room:
                 now = self._clock.now()
@@ -169,6 +189,9 @@ class Delivery:
             address.until = self._clock.now() + timedelta(seconds=TROUBLE_SECONDS)
         finally:
             address.busy = False
+            self._under_way -= _keys(found)
+            if mends != self._mends:  # what was put off here may have been so by the old settings
+                self._mended = True
             self._wake.set()
 
     async def _send(
@@ -245,6 +268,10 @@ class Delivery:
         if found:
             tellings = [telling for telling, _ in found]
             await self._store.write(lambda tx: alert_tellings.postpone(tx, tellings, until))
+
+
+def _keys(found: Sequence[tuple[Telling, Alert]]) -> set[tuple[str, Route]]:
+    return {(telling.alert, telling.route) for telling, _ in found}
 
 
 def _chance() -> float:

@@ -172,7 +172,7 @@ class World:
             self.delivery._wake.set()
 
     @asynccontextmanager
-    async def delivering(self, seconds: float = 5.0) -> AsyncIterator[Delivery]:
+    async def delivering(self, seconds: float = 40.0) -> AsyncIterator[Delivery]:
         places = Places(lambda: self.settings, self.secrets)
         self.delivery = Delivery(
             store=self.store, bus=self.bus, clock=self.clock, places=places, seconds=seconds

@@ -121,11 +121,14 @@ class TestWebhook:
     async def test_a_thousand_changes_while_it_was_away_are_one_delivery(
         self, world: World, receiver: OpenReceiver
     ) -> None:
-        hook = await receiver(hanging, answering(200))
+        async def away(_: Received, __: Streams) -> None:
+            """It hangs up without an answer."""
+
+        hook = await receiver(away, answering(200))
         world.tell(webhook=hook.url)
-        async with world.delivering(seconds=0.1):
+        async with world.delivering():
             alert = await world.fire()
-            await until(world.troubles, "a time-out")
+            await until(world.troubles, "a failure")
             later = world.clock.now().replace(year=2027)
             await world.move(alert, AlertFact.SILENCED, by="discord:1", until=later)
 
@@ -142,19 +145,19 @@ class TestWebhook:
     async def test_a_crash_after_the_answer_repeats_at_most_that_delivery(
         self, world: World, receiver: OpenReceiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        answered = asyncio.Event()
+        marks: list[None] = []
 
-        async def answer(received: Received, streams: Streams) -> None:
-            await answering()(received, streams)
-            answered.set()
+        def never(*_: object, **__: object) -> None:
+            marks.append(None)
+            raise ZeroDivisionError
 
-        hook = await receiver(answer)
+        hook = await receiver()
         world.tell(webhook=hook.url)
         marking = alert_tellings.told
-        monkeypatch.setattr(alert_tellings, "told", lambda *_, **__: 1 / 0)  # the mark is never made
+        monkeypatch.setattr(alert_tellings, "told", never)
         async with world.delivering():
             alert = await world.fire()
-            await answered.wait()
+            await until(lambda: marks, "the answer to be marked")  # which it never is
         monkeypatch.setattr(alert_tellings, "told", marking)
         assert (await world.telling(alert)).told_seq == 0
         world.pass_time(120)
@@ -181,6 +184,28 @@ class TestWebhook:
             delivery.wake()
             await world.all_told()
         assert len(other.received) == 1
+
+    async def test_settings_that_change_during_a_try_are_tried_at_once_after_it(
+        self, world: World, receiver: OpenReceiver
+    ) -> None:
+        mended = asyncio.Event()
+
+        async def refuse_late(received: Received, streams: Streams) -> None:
+            await mended.wait()
+            await answering(401)(received, streams)
+
+        hook = await receiver(refuse_late, answering(200))
+        world.tell(webhook=hook.url, secret="a-wrong-secret-of-the-webhook-01234")
+        async with world.delivering() as delivery:
+            await world.fire()
+            await until(lambda: hook.received, "a first try")
+            world.tell(webhook=hook.url, secret=SECRET)
+            delivery.wake()
+            # The look that follows comes too early for what still goes on.
+            await until(lambda: not delivery._mended, "a look by the new settings")
+            mended.set()
+            await world.all_told()
+        assert [each.headers["webhook-signature"] == signed(each) for each in hook.received] == [False, True]
 
     async def test_what_is_never_taken_stops_nobody(self, world: World, receiver: OpenReceiver) -> None:
         hook = await receiver(answering(400, b"no such field"), answering(200))
@@ -295,6 +320,7 @@ class TestSlack:
         world.tell(webhook=hook.url, slack=slack.url)
         async with world.delivering(seconds=30):
             await world.fire(routes=(Route.WEBHOOK, Route.SLACK), severity=Severity.CRITICAL)
+            await until(lambda: hook.received, "the webhook to hang")
             await until(lambda: slack.received, "Slack to be told")
             await world.fire("another", routes=(Route.SLACK,))
             await until(lambda: len(slack.received) == 2, "Slack to be told again")
