@@ -1,4 +1,4 @@
-"""One live message a project: how its sprint stands, edited as things happen, not posted again and again."""
+"""One live message a sprint: how it stands, edited as things happen, not posted again and again."""
 
 from __future__ import annotations
 
@@ -85,11 +85,8 @@ class LiveStatus:
 
     async def _listen(self, group: asyncio.TaskGroup, events: AsyncIterator[Event]) -> None:
         async for event in events:
-            if event.project is None or event.kind not in _CHANGING:
-                continue
-            if event.kind is EventKind.SPRINT_STARTED:  # a new sprint has a message of its own
-                await self._forget(event.project)
-            self._mark(group, event.project)
+            if event.project is not None and event.kind in _CHANGING:
+                self._mark(group, event.project)
 
     async def _watch_shares(self, group: asyncio.TaskGroup) -> None:
         """What is shared changes without an event of the project: by the clock, by what others take."""
@@ -149,14 +146,14 @@ class LiveStatus:
         standing = await self._standing(project)
         if standing is None:
             return False
-        message = board.live_status(standing)
+        message, sprint = board.live_status(standing), standing.sprint.sprint.id
         if self._shown.get(project) == message:
             return False
-        if not await self._edit(guild, project, message):
+        if not await self._edit(guild, project, sprint, message):
             channel = await self._channels.channel(guild, project)
             posted = await channel.send(**sending(message))
             await self._store.write(
-                lambda tx: posts.remember(tx, "status", project, channel_id=channel.id, message_id=posted.id)
+                lambda tx: posts.remember(tx, "status", sprint, channel_id=channel.id, message_id=posted.id)
             )
         self._shown[project] = message
         if standing.share is not None:
@@ -179,9 +176,10 @@ class LiveStatus:
         share = await self._shares.of(project) if view.sprint.ended_at is None else None
         return Standing(workflow=workflow.state, sprint=view, cycles=cycles, limit=limit, share=share)
 
-    async def _edit(self, guild: discord.Guild, project: str, message: Message) -> bool:
-        """False: there is nothing to edit any more, or Discord takes no more edits of an old message."""
-        post = await self._store.read(lambda conn: posts.find(conn, "status", project))
+    async def _edit(self, guild: discord.Guild, project: str, sprint: str, message: Message) -> bool:
+        """False: there is nothing to edit (any more), or Discord takes no more edits of an old message."""
+        # By the sprint: one that starts meanwhile is never shown in the message of the last.
+        post = await self._store.read(lambda conn: posts.find(conn, "status", sprint))
         if post is None or post.channel_id is None or post.message_id is None:
             return False
         place = discord.PartialMessageable(state=guild._state, id=post.channel_id, guild_id=guild.id)
@@ -212,7 +210,3 @@ class LiveStatus:
             await place.get_partial_message(post.message_id or 0).delete()
         except discord.HTTPException as error:
             _log.info("the old live status stays: %s", error)
-
-    async def _forget(self, project: str) -> None:
-        self._shown.pop(project, None)
-        await self._store.write(lambda tx: posts.forget(tx, "status", project))

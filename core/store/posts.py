@@ -1,9 +1,9 @@
 """Discord objects that stand for ours, so that a restart edits them instead of posting again.
 
 Kinds: "category" (ref: the guild's id), "channel" (ref: project), "thread" (ref: story id),
-"approval" (ref: approval id), "budget" (ref: scope, unit and whose, of a limit that is used up),
-"denied" (ref: number of the first refusal of the network that it tells of), "checks" (ref: number of the
-first event of what a pull request's checks came to).
+"status" (ref: sprint id), "approval" (ref: approval id), "budget" (ref: scope, unit and whose, of a limit
+that is used up), "denied" (ref: number of the first refusal of the network that it tells of), "checks" (ref:
+number of the first event of what a pull request's checks came to).
 """
 
 from __future__ import annotations
