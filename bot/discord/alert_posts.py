@@ -35,7 +35,7 @@ from core.ids import new_id
 from core.monitoring.delivery.news import News, Told, after, news, read
 from core.store import alert_tellings, alerts, people, users
 from core.store.alert_tellings import Telling
-from core.store.database import Store
+from core.store.database import Store, Transaction
 from core.wake import Wake
 
 _log = logging.getLogger(__name__)
@@ -285,7 +285,7 @@ class AlertPosts:
             await self._settle(telling, alert, posted, before)
             return
         if calls and (until := await self._quiet(telling.place)) is not None:
-            await self._store.write(partial(alert_tellings.postpone, tellings=[telling], until=until))
+            await self._store.write(lambda tx: _put_off(tx, telling, alert, until))
             return
         if calls:
             channel = await bot.create_dm(discord.Object(id=int(telling.place)))
@@ -374,6 +374,13 @@ def _open_channel(guild: discord.Guild) -> discord.TextChannel | None:
     """The server's own channel for notices, else the first that Orchard may write to."""
     rest = (each for each in guild.text_channels if each.permissions_for(guild.me).send_messages)
     return guild.system_channel or next(rest, None)
+
+
+def _put_off(tx: Transaction, telling: Telling, alert: Alert, until: datetime) -> None:
+    """What changed meanwhile is looked at anew: it may be over, and then need not wait."""
+    present = alerts.find(tx.conn, alert.id)
+    if present is not None and present.seq == alert.seq:
+        alert_tellings.postpone(tx, [telling], until)
 
 
 def _lanes(conn: sqlite3.Connection, now: datetime) -> dict[str, list[Telling]]:

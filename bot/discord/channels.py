@@ -153,7 +153,10 @@ class ProjectChannels:
             self._know(project, int(made["id"]))
         finally:
             self._being_made.pop(name, None)
-        return discord.TextChannel(state=guild._state, guild=guild, data=cast(Any, made))
+        channel = discord.TextChannel(state=guild._state, guild=guild, data=cast(Any, made))
+        # As discord.py does it: until Discord says that it is there, nobody makes it a second time.
+        guild._add_channel(channel)
+        return channel
 
     async def _open_category(self, guild: discord.Guild) -> discord.CategoryChannel:
         async with self._locks["category"]:

@@ -95,10 +95,13 @@ class Notifier:
         while True:
             await self._link.home()
             now = self._clock.now()
+            # As of before the read: what it still finds due may be sent by the time that we see it.
+            busy = set(self._busy)
             rows = await self._store.read(partial(outbox.due, now=now, limit=ROWS))
             for row in rows:
                 lane = row.event.project or ""
-                if row.target == "discord" and lane not in self._busy:
+                if row.target == "discord" and lane not in busy:
+                    busy.add(lane)
                     self._busy.add(lane)
                     self._retry_at.pop(lane, None)
                     group.create_task(self._send_row(row, lane), name=f"discord: post {row.id}")
