@@ -237,7 +237,12 @@ class Worker:
         return await asyncio.shield(self._services)
 
     async def _make_services(self, setup: ProjectSetup) -> Services:
-        guard, machine = await asyncio.gather(hold_project(setup), probe_machine())
-        if setup.wants_container:
-            machine = await with_container(machine)
+        guard = await hold_project(setup)
+        try:
+            machine = await probe_machine()
+            if setup.wants_container:
+                machine = await with_container(machine)
+        except BaseException:
+            os.close(guard)  # else we ourselves would be in the way of another try
+            raise
         return Services(machine=machine, tell=self.tell, guard=guard)
