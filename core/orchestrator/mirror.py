@@ -1,11 +1,13 @@
 """Keeps each project's `.orch-state` folder a readable picture of the store, for people and other tools.
 
-Nothing depends on it: a file that cannot be written is logged once and tried again with the next change.
+Nothing depends on it: a file that cannot be written is logged once and tried again, with the next change or a
+little later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -44,6 +46,9 @@ log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0  # between two pictures of one project: a burst of events makes one
 SHARE = 20  # a picture that takes long is made seldom: at most this part of the time goes into it
+# What was in the way may go, as another tool's files do a moment after their import was told; each wait is
+# twice the one before.
+_FIRST_AGAIN_SECONDS, _LONGEST_AGAIN_SECONDS = 2.0, 120.0
 _SILENT = frozenset({EventKind.AGENT_SAID, EventKind.PROCESS_REAPED, EventKind.WORKER_STARTED})
 
 
@@ -88,15 +93,20 @@ class Mirror:
         self._stale[project].set()
 
     async def _keep(self, project: str) -> None:
+        again: float | None = None  # seconds after which it is tried without a change; None: not at all
         while True:
-            await self._stale[project].wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._stale[project].wait()
             self._stale[project].clear()
             began = time.monotonic()
             try:
                 if self._wanted(project):
                     await self.write(project)
                 self._complaints.pop(project, None)
+                again = None
             except (OrchardError, OSError, sqlite3.Error) as error:
+                again = min(_LONGEST_AGAIN_SECONDS, 2 * again if again else _FIRST_AGAIN_SECONDS)
                 if self._complaints.get(project) != str(error):
                     self._complaints[project] = str(error)
                     log.warning("the .orch-state of %s was not written: %s", project, error)

@@ -123,6 +123,16 @@ async def test_what_another_tool_writes_later_is_not_written_over(farm, caplog):
     assert json.loads(backlog.read_text()) == FOREIGN
 
 
+async def test_the_picture_comes_once_nothing_is_in_its_way_any_more(farm, caplog):
+    backlog = farm.add("calc") / ".orch-state/backlog.json"
+    backlog.parent.mkdir()
+    backlog.write_text(json.dumps(FOREIGN))
+    async with farm.running():
+        await until(lambda: "backlog.json is another tool's" in caplog.text)
+        backlog.unlink()  # and nothing happens in the project
+        await document(backlog, lambda found: found["stories"] == [])
+
+
 async def test_another_tools_state_is_taken_over_once(quick_farm, git_in):
     checkout = quick_farm.add("calc")
     folder = checkout / ".orch-state"
