@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -21,7 +22,8 @@ from core.clock import Clock
 from core.domain.event import EventKind
 from core.domain.github import Link
 from core.domain.lifecycles import ProjectStatus, WorkflowState
-from core.errors import OrchardError
+from core.domain.project import Project
+from core.errors import LostRace, OrchardError
 from core.github.api.facts import IssueFacts, NotModified, Person
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
@@ -188,14 +190,23 @@ class _Look:
 
     async def begin(self) -> tuple[Link, str]:
         """The link, and why no issue can be taken in now."""
-        link, project = await self._store.read(
-            lambda conn: (github_links.get(conn, self._project), projects.get(conn, self._project))
-        )
+
+        def look(conn: sqlite3.Connection) -> tuple[Link, Project]:
+            self._check_linked(conn)
+            return github_links.get(conn, self._project), projects.get(conn, self._project)
+
+        link, project = await self._store.read(look)
         if project.status is ProjectStatus.ARCHIVED:
             return link, f"{self._project} is archived."
         if project.workflow is WorkflowState.SPRINT_REVIEW:
             return link, "The last sprint waits for its review: issues are taken in after it."
         return link, ""
+
+    def _check_linked(self, conn: sqlite3.Connection) -> None:
+        """What one repository was asked is not taken in as another's, nor its cursor kept as that one's.
+        Raises LostRace, and NotFound for a project that was unlinked meanwhile."""
+        if github_links.get(conn, self._project).linked_at != self._repo.link.linked_at:
+            raise LostRace(f"{self._project} is linked with another repository by now.")
 
     # -- issues ------------------------------------------------------------------------------
 
@@ -246,6 +257,7 @@ class _Look:
         entry = Entry(self._project, self._wish, before, may_edit=may_edit, confirmed=confirmed)
 
         def take(tx: Transaction) -> Taken:
+            self._check_linked(tx.conn)
             taken = Taken()
             for issue in discreet:
                 entry.take(tx, issue, taken)
@@ -285,6 +297,7 @@ class _Look:
 
     async def _gone(self, number: int, count: Taken) -> None:
         def gone(tx: Transaction) -> Taken:
+            self._check_linked(tx.conn)
             taken = Taken()
             if (link := github_issues.of_number(tx.conn, self._project, number)) is not None:
                 end_gone(tx, link, taken)
@@ -351,19 +364,17 @@ class _Look:
         while not isinstance(page, NotModified):
             heard += await hearing.hear(page.items)
             kept = page.etag if page.next is None and page.cursor == since else ""
-            await self._store.write(
-                partial(_heard_up_to, project=self._project, cursor=page.cursor, path=page.path, etag=kept)
-            )
+            await self._store.write(partial(self._heard_up_to, cursor=page.cursor, path=page.path, etag=kept))
             if page.next is None:
                 break
             page = await self._repo.comments(since, after=page.next)
         return heard
 
-
-def _heard_up_to(tx: Transaction, project: str, cursor: str, path: str, etag: str) -> None:
-    if cursor:
-        github_links.read_up_to(tx, project, comments_cursor=cursor)
-    github_links.keep_etag(tx, project, path, etag)
+    def _heard_up_to(self, tx: Transaction, cursor: str, path: str, etag: str) -> None:
+        self._check_linked(tx.conn)
+        if cursor:
+            github_links.read_up_to(tx, self._project, comments_cursor=cursor)
+        github_links.keep_etag(tx, self._project, path, etag)
 
 
 def _synced(tx: Transaction, link: Link, count: Taken, *, first: bool, held: bool) -> None:

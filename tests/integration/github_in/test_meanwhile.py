@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from core.clock import SystemClock
 from core.domain.story import StoryState
+from core.errors import LostRace
 from core.github.inward.inbound import Inbound
 from core.github.inward.issue_text import parse_seen, seen_words, words_of
-from core.store import github_issues, stories
+from core.store import github_issues, github_links, stories
 
 if TYPE_CHECKING:
     from tests.integration.github_in.conftest import Shop
@@ -70,6 +73,21 @@ async def test_an_issue_that_orchard_closes_meanwhile_was_not_reopened(shop: Sho
     link = await shop.issue()
     assert link is not None
     assert not link.is_open
+
+
+async def test_page_of_a_repository_is_not_taken_in_as_anothers(shop: Shop) -> None:
+    shop.add()
+    shop.server.add_repository("acme/market")
+
+    async def link_anew() -> None:
+        await shop.store.write(
+            lambda tx: github_links.put(tx, "shop", "acme/market", by="cli", configured=False)
+        )
+
+    with pytest.raises(LostRace):
+        await sync_while(shop, link_anew)
+    assert await shop.stories() == ()
+    assert (await shop.link()).cursor == ""
 
 
 async def test_words_that_orchard_writes_meanwhile_are_not_undone(shop: Shop) -> None:
