@@ -7,6 +7,7 @@ a thread, when the first one is needed.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import importlib
@@ -69,6 +70,7 @@ class GithubGateway:
         self._asked: dict[str, Connection] = {}  # with which a project's repository was asked last
         self._installations: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], tuple[int, str]] = {}  # projects' secrets by version
+        self._handing = asyncio.Lock()
         self._addressed: dict[tuple[str, str], tuple[float, str]] = {}  # when git's address was asked for
 
     async def repo(self, project: str) -> Repo:
@@ -173,18 +175,20 @@ class GithubGateway:
         )
 
     async def _own_token(self, project: str, name: str) -> str:
-        """Handed out again only when it was rotated: each time is a row of the audit log."""
-        listed = {each.name: each.version for each in await self._secrets.listed(project)}
-        version, token = self._tokens.get((project, name), (0, ""))
-        if name in listed and listed[name] == version:
+        """Handed out again only when it was rotated: each time is a row of the audit log. One asks for it
+        after the other, so that several at once are one row, and the older never comes last."""
+        async with self._handing:
+            listed = {each.name: each.version for each in await self._secrets.listed(project)}
+            version, token = self._tokens.get((project, name), (0, ""))
+            if name in listed and listed[name] == version:
+                return token
+            try:
+                handed = await self._secrets.hand_out(project, (name,), actor=_ACTOR, process="GitHub's API")
+            except OrchardError as error:
+                raise GithubUnauthorized(error.message, why=error.why, hint=error.hint) from error
+            token = handed.environment((), {})[name].strip()
+            self._tokens[project, name] = (listed.get(name, 0), token)
             return token
-        try:
-            handed = await self._secrets.hand_out(project, (name,), actor=_ACTOR, process="GitHub's API")
-        except OrchardError as error:
-            raise GithubUnauthorized(error.message, why=error.why, hint=error.hint) from error
-        token = handed.environment((), {})[name].strip()
-        self._tokens[project, name] = (listed.get(name, 0), token)
-        return token
 
     async def _with_token(self, name: str, token: str) -> Connection:
         if not (token.isascii() and token.isprintable() and token and " " not in token):
