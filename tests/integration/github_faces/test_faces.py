@@ -62,7 +62,10 @@ async def test_linked_synced_shown_hooked_and_unlinked(orchard, github_server):
 
         repository.add_issue("Multiply", "", labels=["orchard"], author="mia")
         synced = await commands.sync_repository("calc", actor="cli")
-        assert (synced.added, synced.view.issues) == (1, 2)
+        assert synced.view.issues == 2
+        # The first story changed the project's state, so there was another look, which may have been quicker.
+        looks = [each for each in await commands.events(limit=500) if each.kind is EventKind.GITHUB_SYNCED]
+        assert [each.data["added"] for each in looks if each.data["added"]] == [1, 1]
 
         for _ in range(2):
             made = await commands.repository_hook("calc", "https://orchard.example.org/", True)
