@@ -242,21 +242,28 @@ class Keeping:
             met = self._met_at is not None and now - self._met_at < MEET_AGAIN
             if met and link.state is LinkState.LINKED:
                 return
-            repo = await self._parts.gateway.repo(self.project)
-            asked, facts, faulty = repo.link, await repo.about(), self._faulty
-            usable(facts)
-
-            def write(tx: Transaction) -> bool:
-                is_over, recovered = _answered(tx, asked, facts, faulty)
-                self._recoveries += recovered
-                return is_over
-
+            self._met_at, is_over = now, False  # a nudge meanwhile wants it to be asked once more
             try:
-                is_over = await self._store.write(write)
-            except InvalidInput as error:
-                raise GithubGone(error.message, why=error.why, hint=error.hint) from error
-            if is_over:
-                self._met_at = now
+                is_over = await self._ask()
+            finally:
+                if not is_over:
+                    self._met_at = None
+
+    async def _ask(self) -> bool:
+        """Whether all is well."""
+        repo = await self._parts.gateway.repo(self.project)
+        asked, facts = repo.link, await repo.about()
+        usable(facts)
+
+        def write(tx: Transaction) -> bool:
+            is_over, recovered = _answered(tx, asked, facts, self._faulty or ())
+            self._recoveries += recovered
+            return is_over
+
+        try:
+            return await self._store.write(write)
+        except InvalidInput as error:
+            raise GithubGone(error.message, why=error.why, hint=error.hint) from error
 
     async def _failed(self, lane: str, error: GithubError, times: int) -> None:
         """People are told, once, of what does not mend itself. Not of what was refused before all was well

@@ -145,3 +145,18 @@ async def test_answer_of_a_repository_is_not_taken_for_anothers(store: Store) ->
     await keeping.reading.once()
     link = await store.read(lambda conn: github_links.get(conn, "shop"))
     assert (link.repository, link.state) == ("acme/market", LinkState.LINKED)
+
+
+async def test_nudge_while_it_is_asked_has_it_asked_once_more(store: Store) -> None:
+    github = Github(store)
+    github.may_answer.clear()
+    keeping = kept(store, github)
+    asking = asyncio.create_task(keeping.reading.once())
+    await until(lambda: github.repos and github.repos[0].asked.is_set())
+    keeping.nudge()  # it was renamed, after it had answered
+    github.may_answer.set()
+    await asking
+    await keeping.reading.once()
+    assert len(github.repos) == 2
+    await keeping.reading.once()
+    assert len(github.repos) == 2
