@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.orchestrator.budgets import Budgets
 from core.store import ledger
 from core.store.ledger import Call, Source
 from tests.discord.bot.real_core import Orchard, open_orchard, private, settled
+from tests.midday import midday_hours
 from tests.waiting import until
 
 SHOP = "proj-shop"
@@ -28,12 +30,13 @@ projects:
       day: {{dollars: 5}}
       story: {{tokens: 100000}}
       raise_level: {level}
+    work_hours: {hours}
 """
 
 
 def settings(folder: Path, level: str = "maintainer") -> None:
     (folder / "shop").mkdir(exist_ok=True)
-    text = SETTINGS.format(path=folder / "shop", level=level)
+    text = SETTINGS.format(path=folder / "shop", level=level, hours=json.dumps(midday_hours()))
     (folder / "orch-config.yaml").write_text(text, "utf-8")
 
 

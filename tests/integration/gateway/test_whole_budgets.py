@@ -13,6 +13,7 @@ import pytest
 from core.domain.budget import Account, Scope, Unit
 from core.domain.event import EventKind
 from core.store import leases, ledger, usage
+from tests.midday import midday_hours
 from tests.model_server.script import parse_fault
 from tests.waiting import until
 
@@ -194,7 +195,11 @@ async def test_a_project_s_tokens_a_minute_hold_its_calls_and_why_says_so(
 async def test_two_stories_race_for_the_last_cents_while_a_process_is_killed(
     asking_farm: Any, model: Any, killed: str
 ) -> None:
-    asking_farm.settings = {"budgets": {"day": {"dollars": 0.5}}, "resource_limits": {"agent_memory_mb": 64}}
+    asking_farm.settings = {
+        "budgets": {"day": {"dollars": 0.5}},
+        "resource_limits": {"agent_memory_mb": 64},
+        "work_hours": midday_hours(),
+    }
     for story in asking_farm.script["stories"].values():
         asked = [asks(60_000)] * 6  # 0.15 USD each
         story["test_red"] = [{"when": RESUMED, "then": [asks(1000), *story["test_red"]], "else": asked}]
