@@ -290,7 +290,7 @@ async def test_an_agent_that_dies_when_it_is_cancelled_is_named_and_the_words_ar
 
 async def test_stopping_a_turn_while_it_is_being_steered_prompts_no_more(stage):
     """The agent is slow to cancel: the answer comes when nobody wants another prompt."""
-    script = stage.steps({"hang": {"ignore": ["cancel"], "seconds": 1.5}})
+    script = stage.steps({"hang": {"ignore": ["cancel"], "seconds": 4}})
     cancel = asyncio.Event()
     steering: asyncio.Queue[str] = asyncio.Queue()
     playing = asyncio.ensure_future(stage.play(stage.replay(script), steering=steering, cancel=cancel))
@@ -306,7 +306,7 @@ async def test_stopping_a_turn_while_it_is_being_steered_prompts_no_more(stage):
 
 
 async def test_words_go_back_into_the_queue_when_the_task_is_cancelled(stage):
-    script = stage.steps({"hang": {"ignore": ["cancel"], "seconds": 1}})
+    script = stage.steps({"hang": {"ignore": ["cancel"], "seconds": 4}})
     steering: asyncio.Queue[str] = asyncio.Queue()
     playing = asyncio.ensure_future(stage.play(stage.replay(script), steering=steering))
     await until(lambda: stage.of(ToolEnded))
