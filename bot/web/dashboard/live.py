@@ -70,6 +70,7 @@ class Live:
         self._pages: dict[str, _Open] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._heard = 0  # events
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -93,15 +94,21 @@ class Live:
     async def watch(self, page: str, view: View[T], told: Callable[[T], None]) -> T:
         """The picture as it is now; `told` is called with each that differs from the one before, until the
         page leaves. Raises what the first look raises."""
+        key = (page, object())
         async with self._opening.setdefault(view.name, asyncio.Lock()):
             watched = self._views.get(view.name)
             if watched is None:
-                watched = _Watched(view, await view.look())
-                self._views[view.name] = watched
-                watched.task = asyncio.create_task(self._follow(watched), name=f"view {view.name}"[:80])
+                heard = self._heard
+                first = await view.look()
+                # Whoever came with another lock, after the last one left, may have been faster.
+                watched = self._followed(view, first, stale=self._heard != heard)
             elif watched.wake.is_set():  # something changed a moment ago: who comes now sees that at once
-                await self._look(watched)
-            key = (page, object())
+                watched.told[key] = _nobody  # it goes on also when the others leave meanwhile
+                try:
+                    await self._look(watched)
+                except BaseException:
+                    self._stop(watched, key)
+                    raise
             watched.told[key] = told
         if (known := self._pages.get(page)) is None:  # it left meanwhile
             self._stop(watched, key)
@@ -109,6 +116,15 @@ class Live:
             known.stops.append(lambda: self._stop(watched, key))
         picture: T = watched.last
         return picture
+
+    def _followed(self, view: View[Any], first: Any, *, stale: bool) -> _Watched:
+        """`stale`: something happened while the first picture was taken."""
+        if (watched := self._views.get(view.name)) is None:
+            watched = self._views[view.name] = _Watched(view, first)
+            watched.task = asyncio.create_task(self._follow(watched), name=f"view {view.name}"[:80])
+            if stale:
+                watched.wake.set()
+        return watched
 
     def nudge(self, name: str) -> None:
         """Something of this view changed that no event tells of."""
@@ -121,8 +137,9 @@ class Live:
             try:
                 await page.check()
             except NotAllowed as error:
-                self.leave(name)
-                page.ended(error)
+                if self._pages.get(name) is page:  # else it left, or another look was faster
+                    self.leave(name)
+                    page.ended(error)
             except OrchardError as error:  # the store is away, and with it what could be shown
                 log.debug("rights could not be read: %s", error)
             except Exception:  # edge: one page's trouble is not the others'
@@ -166,6 +183,7 @@ class Live:
     async def _listen(self) -> None:
         with self._bus.subscribe() as events:
             async for event in events:
+                self._heard += 1
                 for watched in self._views.values():
                     if watched.view.wakes(event):
                         watched.wake.set()
@@ -211,6 +229,10 @@ class Live:
 def rest_after(took: float) -> float:
     """Seconds until the next look may begin, after one that took so many."""
     return min(max(_GAP_SECONDS, _REST * took), _LONGEST_REST)
+
+
+def _nobody(picture: Any) -> None:
+    """Told in the place of a page that is not there yet."""
 
 
 def _tell(told: Callable[[Any], None], picture: Any, name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from core.domain.access import AccessLevel
+from core.orchestrator.commands import Commands
 from core.security.audit import AuditKind
+from tests.waiting import SECONDS, until
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,26 @@ async def test_it_follows_the_kind_that_was_chosen_and_can_be_held(auditor, open
         await page.until(lambda: "second-of-all" in page.shown)
         assert "another-kind" not in page.shown
         assert "Follows what is recorded" in page.parts["follow"]
+
+
+async def test_what_is_recorded_while_a_kind_is_read_is_not_left_out(
+    house, auditor, opened, record, monkeypatch
+):
+    real, read, goes_on = Commands.audit_latest, threading.Event(), threading.Event()
+
+    async def slow(self, **asked):
+        found = await real(self, **asked)
+        if asked.get("kind"):
+            read.set()
+            await asyncio.to_thread(goes_on.wait, SECONDS)
+        return found
+
+    views = house.app.web.application.state.door.live._views
+    async with opened(auditor, "/audit") as page:
+        monkeypatch.setattr(Commands, "audit_latest", slow)
+        await page.do(do="filter", kind=AuditKind.SECRET_SET.value)
+        await until(read.is_set)
+        await record(AuditKind.SECRET_SET, "in-between")
+        await until(lambda: "in-between" in [one.subject for one in views["audit"].last])
+        goes_on.set()
+        await page.until(lambda: "in-between" in page.shown)

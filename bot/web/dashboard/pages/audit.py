@@ -91,10 +91,17 @@ class AuditPage:
         self._table = Fragments(self._parts(), does=self._does)
         client.on_connect(self._follow)
 
-    async def _begin(self) -> None:
+    async def _begin(self, *, again: bool = False) -> None:
+        """`again`: to follow, unless it is held meanwhile."""
         async with self._reading:
-            seen = self._latest[0].seq if self._latest else 0
-            self._rows.begin(await self._read(None), seen=seen)
+            while True:
+                seen = self._latest[0].seq if self._latest else 0
+                found = await self._read(None)
+                if again and self._rows.held:
+                    return
+                self._rows.begin(found, seen=seen)
+                if self._rows.follow(self._latest):  # what was told meanwhile
+                    return
 
     async def _read(self, before: int | None) -> tuple[AuditEntry, ...]:
         commands = self._viewer.house.runtime.commands
@@ -113,7 +120,7 @@ class AuditPage:
 
     async def _begin_again(self) -> None:
         try:
-            await self._begin()
+            await self._begin(again=True)
         except OrchardError as error:  # the next that is told tries it again
             log.debug("the audit log cannot be read: %s", error)
         self._show()

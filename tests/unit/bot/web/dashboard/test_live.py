@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -163,6 +164,82 @@ async def test_a_page_that_leaves_while_others_are_told_is_not_told(world) -> No
     world.live.nudge("shop")
     await until(lambda: last)
     assert (first, late, last) == ([7], [], [7])
+
+
+@pytest.fixture
+def slow(world) -> SimpleNamespace:
+    """The world, with looks that wait until they may go on: `begun` and `goes_on` are events."""
+    quick, slow = world.view.look, SimpleNamespace(begun=asyncio.Event(), goes_on=asyncio.Event())
+
+    async def look() -> int:
+        found = await quick()
+        slow.begun.set()
+        await slow.goes_on.wait()
+        return found
+
+    slow.view = replace(world.view, look=look)
+    return slow
+
+
+async def test_who_comes_while_the_last_one_leaves_goes_on_being_told(world, slow) -> None:
+    told: list[int] = []
+    slow.goes_on.set()
+    await world.live.watch("a", slow.view, lambda value: None)
+    slow.begun.clear(), slow.goes_on.clear()
+    world.live.nudge("shop")
+    coming = asyncio.create_task(world.live.watch("b", slow.view, told.append))
+    await slow.begun.wait()
+    world.live.leave("a")
+    slow.goes_on.set()
+    await coming
+    assert world.live.views == ("shop",)
+    world.seen.value = 8
+    world.live.nudge("shop")
+    await until(lambda: told == [8])
+
+
+async def test_who_gives_up_while_it_is_looked_for_them_leaves_nothing(world, slow) -> None:
+    slow.goes_on.set()
+    await world.live.watch("a", slow.view, lambda value: None)
+    slow.begun.clear(), slow.goes_on.clear()
+    world.live.nudge("shop")
+    coming = asyncio.create_task(world.live.watch("b", slow.view, lambda value: None))
+    await slow.begun.wait()
+    world.live.leave("a")
+    coming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await coming
+    assert world.live.views == ()
+
+
+async def test_what_happens_during_the_first_look_is_looked_at(world, slow) -> None:
+    told: list[int] = []
+    coming = asyncio.create_task(world.live.watch("a", slow.view, told.append))
+    await slow.begun.wait()
+    world.seen.value = 9
+    world.bus.publish([event()])
+    await until(lambda: world.live._heard)
+    slow.goes_on.set()
+    await coming
+    await until(lambda: told == [9])
+
+
+async def test_a_page_ends_once_however_many_look_at_its_rights(world) -> None:
+    ended: list[NotLoggedIn] = []
+    both = asyncio.Event()
+    checks = 0
+
+    async def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks >= 2:
+            both.set()
+        await both.wait()
+        raise NotLoggedIn("You are not logged in any more.")
+
+    world.live.enter("late", check, ended.append)
+    await asyncio.gather(world.live.look_at_rights(), world.live.look_at_rights())
+    assert len(ended) == 1
 
 
 def test_a_dear_look_is_seldom_and_never_so_seldom_that_a_page_is_stale() -> None:
