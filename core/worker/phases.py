@@ -185,12 +185,14 @@ class _Attempt:
     async def _prepare(self, shop: Workshop, start: str) -> Prepared:
         """The worktree, and what was saved from it told."""
         job = self._job
-        if job.by_hand:
-            adopted = await shop.worktrees.adopt(job.story.id, start, spec=job.story.spec, phase=job.phase)
-            prepared, salvages = Prepared(worktree=adopted.worktree, resumed=True), adopted.salvages
-        else:
-            prepared = await shop.worktrees.ensure(job.story.id, start, spec=job.story.spec, phase=job.phase)
-            salvages = () if prepared.salvage is None else (prepared.salvage,)
+        story, worktrees = job.story, shop.worktrees
+        with self._services.busy.within(story.id):
+            if job.by_hand:
+                adopted = await worktrees.adopt(story.id, start, spec=story.spec, phase=job.phase)
+                prepared, salvages = Prepared(worktree=adopted.worktree, resumed=True), adopted.salvages
+            else:
+                prepared = await worktrees.ensure(story.id, start, spec=story.spec, phase=job.phase)
+                salvages = () if prepared.salvage is None else (prepared.salvage,)
         for salvage in salvages:
             await self._services.tell.salvaged(salvage)
         if not job.epic:  # nobody waits for what an epic touches: it becomes stories

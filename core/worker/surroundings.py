@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,15 +53,34 @@ _SHOWN = 10
 Signature = tuple[int, int] | None
 
 
+class AtWork:
+    """The stories whose files Orchard sets or their own agents change: `now`, and how often it began."""
+
+    def __init__(self) -> None:
+        self.now: set[str] = set()
+        self.begun: Counter[str] = Counter()
+
+    @contextmanager
+    def within(self, story: str) -> Iterator[None]:
+        self.begun[story] += 1
+        self.now.add(story)
+        try:
+            yield
+        finally:
+            self.now.discard(story)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     refs: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Signature] = field(default_factory=dict)  # by absolute path: what stands out
-    siblings: frozenset[Path] = frozenset()  # worktrees that were looked into
+    siblings: frozenset[str] = frozenset()  # stories whose worktrees were looked into
+    at_work: frozenset[str] = frozenset()  # stories whose worktrees changed for reasons of their own
+    begun: Mapping[str, int] = field(default_factory=Counter)  # as of AtWork
 
 
 class Surroundings:
-    """Of one story's turn. `busy`: the stories whose own agents run at the same time."""
+    """Of one story's turn."""
 
     def __init__(
         self, repository: Repository, worktrees: Worktrees, setup: ProjectSetup, *, story: str
@@ -69,28 +90,39 @@ class Surroundings:
         self._setup = setup
         self._story = story
 
-    async def picture(self, busy: Collection[str], *, since: Picture | None = None) -> Picture:
+    async def picture(self, busy: AtWork, *, since: Picture | None = None) -> Picture:
         """Everything around, as it is now; with `since`, also what stood out then."""
+        begun = Counter(busy.begun)
         refs = await self._repository.refs(*_WATCHED_REFS)
-        siblings = self._siblings(busy)
+        at_work = frozenset(busy.now)
+        siblings = self._siblings(at_work)
         own = self._worktrees.folder / ".orchard"
         listed = await asyncio.gather(
             self._dirty(self._repository.path, None),
             *(self._dirty(place, own / f"{place.name}.index") for place in siblings),
         )
         paths = {path for group in listed for path in group}
-        paths.update(self._of_orchard(), (Path(path) for path in (since.files if since else ())))
+        paths.update(self._of_orchard(at_work), (Path(path) for path in (since.files if since else ())))
         return Picture(
             refs={name: oid for name, oid in refs.items() if not name.startswith(_OWN_REFS)},
             files={os.fspath(path): _signature(path) for path in paths},
-            siblings=frozenset(siblings),
+            siblings=frozenset(place.name for place in siblings),
+            at_work=at_work,
+            # What began while we looked began between the two pictures.
+            begun=begun if since is None else Counter(busy.begun),
         )
 
     async def compare(self, before: Picture, after: Picture, *, start: str) -> tuple[Refusal, ...]:
         """What the turn did around its worktree; `start` is the commit where it began."""
         refusals = []
-        # A sibling whose own agent started or ended meanwhile changed for reasons of its own.
-        restless = before.siblings ^ after.siblings
+        # A sibling at which somebody of ours worked meanwhile, however shortly, changed for that.
+        restless = {
+            self._worktrees.folder / story
+            for story in {*before.siblings, *after.siblings, *before.begun, *after.begun}
+            if (story in before.siblings) != (story in after.siblings)
+            or story in before.at_work | after.at_work
+            or before.begun.get(story, 0) != after.begun.get(story, 0)
+        }
         touched = sorted(
             path
             for path in {*before.files, *after.files}
@@ -132,7 +164,7 @@ class Surroundings:
         quiet = [name for name in stories if name not in busy and not self._worktrees.is_taken(name)]
         return [folder / name for name in quiet if (folder / name).is_dir()]
 
-    def _of_orchard(self) -> list[Path]:
+    def _of_orchard(self, at_work: Collection[str]) -> list[Path]:
         """What lies openly in Orchard's own folders: where an agent that leaves its worktree lands."""
         state = self._setup.state_path.resolve()
         folder = self._worktrees.folder
@@ -140,7 +172,8 @@ class Surroundings:
         found = [path for path in _listed(state) if not path.name.startswith(_LIVELY)]
         found += _listed(state / "projects.d")
         found += [path for path in _listed(state / "worktrees") if not path.name.startswith(".")]
-        found += [path for path in _listed(folder) if path.name not in (*known, ".orchard", self._story)]
+        known |= {".orchard", self._story, *at_work}  # one that is just being set has no index yet
+        found += [path for path in _listed(folder) if path.name not in known]
         return [path for path in found if not path.is_dir() or path.parent == folder]
 
     async def _dirty(self, place: Path, index: Path | None) -> list[Path]:

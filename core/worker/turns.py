@@ -105,33 +105,31 @@ class AgentTurn:
         job, worktree, worktrees = self._job, self._worktree, self._shop.worktrees
         level = self._level
         around = Surroundings(self._shop.repository, worktrees, job.project, story=job.story.id)
-        busy = self._services.busy
-        busy.add(job.story.id)
         try:
-            before: Picture | None = None
-            if level is Level.PROCESS:
-                worktrees.exclude(*(f"/{target}" for _, target in environment.modules))
-                environment.link_into(worktree.path)
-                before = await self._picture(around)
-            steps = self._steps
-            async with (
-                steps.step("agent", f"{job.agent.name} works"),
-                either(steps.stop, steps.park.due) as ending,
-            ):
-                self.end = await self._run(environment, runner, level, ending)
-            found = []
-            if job.agent.kind == "command" and not worktrees.is_swapped(worktree):
-                # Some commit by themselves, whatever they are told: what they committed stays as changes.
-                await worktrees.attach(worktree, self._start)
-            foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
-            if foreign is not None:
-                found.append(foreign)
-            if before is not None:
-                after = await self._picture(around, since=before)
-                found += await around.compare(before, after, start=self._start)
-            return self.end, tuple(found)
+            with self._services.busy.within(job.story.id):
+                before: Picture | None = None
+                if level is Level.PROCESS:
+                    worktrees.exclude(*(f"/{target}" for _, target in environment.modules))
+                    environment.link_into(worktree.path)
+                    before = await self._picture(around)
+                steps = self._steps
+                async with (
+                    steps.step("agent", f"{job.agent.name} works"),
+                    either(steps.stop, steps.park.due) as ending,
+                ):
+                    self.end = await self._run(environment, runner, level, ending)
+                found = []
+                if job.agent.kind == "command" and not worktrees.is_swapped(worktree):
+                    # Some commit by themselves, whatever they are told: what they committed stays as changes.
+                    await worktrees.attach(worktree, self._start)
+                foreign = await foreign_work(self._shop.repository, worktrees, worktree, start=self._start)
+                if foreign is not None:
+                    found.append(foreign)
+                if before is not None:
+                    after = await self._picture(around, since=before)
+                    found += await around.compare(before, after, start=self._start)
+                return self.end, tuple(found)
         finally:
-            busy.discard(job.story.id)
             await self._refused.end()
 
     async def _picture(self, around: Surroundings, since: Picture | None = None) -> Picture:

@@ -41,6 +41,7 @@ from core.worker.runs import RunCache
 from core.worker.scratch import forget_scratch
 from core.worker.steering import Steering
 from core.worker.suite import Bench, Suite
+from core.worker.surroundings import AtWork
 from core.worker.worktree import Worktrees
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Services:
     machine: Machine
     tell: Tell
     guard: int | None = None  # a file descriptor that every git command holds while it runs
-    busy: set[str] = field(default_factory=set)  # stories whose agents run now
+    busy: AtWork = field(default_factory=AtWork)
     steering: dict[str, Steering] = field(default_factory=dict)  # by story: turns that run now
     caches: dict[Path, RunCache] = field(default_factory=dict)
     children: dict[int, ContainedProcess] = field(default_factory=dict)
@@ -268,7 +269,8 @@ def _command_of(pid: int) -> tuple[str, ...]:
 async def remove_story(job: RemoveWorktree, services: Services) -> None:
     """Remove a story's worktree, branch and its agents' homes; what was not committed is saved and told."""
     shop = await Workshop.open(job.project, services)
-    salvage = await shop.worktrees.remove(job.story_id)
+    with services.busy.within(job.story_id):
+        salvage = await shop.worktrees.remove(job.story_id)
     if salvage is not None:
         await services.tell.salvaged(salvage)
     discard_tree(shop.home_of(job.story_id, "any").parent)

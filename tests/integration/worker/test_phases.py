@@ -207,6 +207,28 @@ async def test_writing_outside_is_refused_with_the_file_s_name_at_level_process(
     assert str(outside) in report.verdict.explain()
 
 
+async def test_what_a_sibling_s_own_turn_changed_meanwhile_is_nobody_else_s_fault(
+    calculator, job_of, play, services, setup, red, story
+) -> None:
+    """Also where that began and ended while this one ran."""
+    project, other = replace(setup, isolation="process"), replace(story, id="shop-2")
+    leaves = [[{"write": {"path": f"left-{number}.txt", "text": "x"}}, "crash"] for number in (1, 2)]
+    sibling = job_of(play(test_red=leaves), project=project, story=other)
+    assert (await _run(sibling, services)).end is PhaseEnd.AGENT_FAILED
+    agent = play(
+        test_red=[
+            {"write": {"path": "begun", "text": ""}},
+            {"steered": {"then": [{"delete": "begun"}, *red]}},
+        ]
+    )
+    work = asyncio.create_task(_run(job_of(agent, project=project), services))
+    await until((setup.state_path / "worktrees" / "shop" / "shop-1" / "begun").exists)
+    assert (await _run(replace(sibling, attempt=2), services)).end is PhaseEnd.AGENT_FAILED
+    assert await services.steering["shop-1"].say("go on")
+    report = await work
+    assert report.end is PhaseEnd.PASSED, (report.error, report.verdict)
+
+
 async def test_nothing_outside_can_be_written_at_level_filesystem(
     calculator, job_of, play, services, setup, red, machine
 ) -> None:
