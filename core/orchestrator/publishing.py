@@ -12,6 +12,7 @@ requests
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Publishing:
         self._supervisor = supervisor
         self._setups = setups
         self.access: RemoteAccess = NoRemotes()
+        self._fetching: dict[str, asyncio.Lock] = {}  # by project
 
     async def landing(self, project: str) -> Landing | None:
         """None for a project that is linked with nothing. Raises Unavailable."""
@@ -191,9 +193,11 @@ class Publishing:
 
     async def _fetch(self, project: str, owner: str, remote: Remote) -> FetchReport:
         job = FetchMain(project=self._setups.project(project), remote=remote)
-        report = await self._supervisor.request(FetchReport, owner, "fetch_main", job)
-        if await self._store.read(lambda conn: _is_news(conn, project, report)):
-            await self._store.write(lambda tx: _tell(tx, project, remote.repository, report))
+        # The worker does one after the other, too; and what people are told last is what was found last.
+        async with self._fetching.setdefault(project, asyncio.Lock()):
+            report = await self._supervisor.request(FetchReport, owner, "fetch_main", job)
+            if await self._store.read(lambda conn: _is_news(conn, project, report)):
+                await self._store.write(lambda tx: _tell(tx, project, remote.repository, report))
         return report
 
 
