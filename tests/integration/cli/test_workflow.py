@@ -10,7 +10,7 @@ import yaml
 from tests.integration.quick import QUICK_COMMAND, QUICK_FILES
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 SPEC = """\
 ## Count the things
@@ -47,7 +47,7 @@ SCRIPT = {
             "code_green": [
                 {
                     "steered": {
-                        "seconds": 150,
+                        "seconds": 300,
                         "then": [{"say": "Heard."}],
                         "else": [{"say": "Nobody spoke."}],
                     }
@@ -72,7 +72,7 @@ def settings(orchard, tmp_path):
 
 
 def until(look, wanted):
-    wait_until(lambda: wanted(look()), "what is wanted", 90, pause=1)  # each look is a process
+    wait_until(lambda: wanted(look()), "what is wanted", 150, pause=1)  # each look is a process
 
 
 def test_an_epic_becomes_a_reviewed_sprint(orchard, settings, checkout):
