@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 1.2  # Discord gives 3 s for the first answer, network and all
 SLOW_SECONDS = 0.04  # for what waits for an agent, git or a drawing: it is seldom done sooner
+_unfinished: set[int] = (
+    set()
+)  # messages whose words are to be replaced soon, as long as nobody turns their page
 
 
 async def answer(ctx: Context, work: Awaitable[Message], *, slow: bool = False) -> None:
@@ -46,10 +49,16 @@ async def answer_then(ctx: Context, first: Message, work: Coroutine[Any, Any, Me
     except BaseException:
         work.close()
         raise
+    _unfinished.add(sent.id)
     try:
         message = await work
     except OrchardError as error:
         message = refusal(error)
+    finally:
+        as_it_was = sent.id in _unfinished
+        _unfinished.discard(sent.id)
+    if not as_it_was:  # what they chose to see instead is not taken away
+        return
     try:
         await sent.edit(**editing(message))
     except discord.HTTPException as error:
@@ -73,6 +82,8 @@ async def update(
         message = await task
     finally:
         task.cancel()
+    if interaction.message is not None:
+        _unfinished.discard(interaction.message.id)
     if not interaction.response.is_done():
         await interaction.response.edit_message(**editing(message, keep_files=keep_files))
     else:
