@@ -76,6 +76,7 @@ async def bot(guild: LocalGuild, api: Api) -> AsyncIterator[HandBot]:
     async with aiohttp.ClientSession() as session, session.ws_connect(guild.gateway_url) as socket:
         await socket.receive_json(timeout=SECONDS)
         await socket.send_json({"op": 2, "d": {"token": guild.token, "intents": 1, "properties": {}}})
+        assert (await socket.receive_json(timeout=SECONDS))["t"] == "READY"  # else interactions pass it by
         yield HandBot(socket, api, application_id)
 
 

@@ -15,6 +15,7 @@ from bot.localguild import CannotDo, DidNotRespond, LocalGuild, OverHttp, Person
 from bot.localguild.ratelimits import Limit, RateLimits
 from tests.discord.conftest import Api, RunClient
 from tests.discord.openapi_checker import ExchangeChecker
+from tests.discord.ports import kept_port
 from tests.discord.sample_bot import SampleBot
 from tests.waiting import SECONDS
 
@@ -142,16 +143,18 @@ async def test_the_server_runs_by_itself() -> None:
         assert await asyncio.wait_for(process.wait(), SECONDS) == 0
 
 
-async def test_a_server_that_was_down_is_back_with_everything(guild: LocalGuild, link: OverHttp) -> None:
-    remote = Person(link, "remote")
-    said = await remote.send("still here?")
-    address = guild.url
-    await guild.stop()
-    with pytest.raises(aiohttp.ClientError):
-        await remote.messages()
-    await guild.start()
-    assert guild.url == address
-    assert [one.id for one in await remote.messages()] == [said.id]
+async def test_a_server_that_was_down_is_back_with_everything() -> None:
+    with kept_port() as port:
+        async with LocalGuild(port=port) as guild, OverHttp(guild.url) as link:
+            remote = Person(link, "remote")
+            said = await remote.send("still here?")
+            address = guild.url
+            await guild.stop()
+            with pytest.raises(aiohttp.ClientError):
+                await remote.messages()
+            await guild.start()
+            assert guild.url == address
+            assert [one.id for one in await remote.messages()] == [said.id]
 
 
 async def test_names_and_a_file_are_given_to_whoever_sees_them(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,15 +11,21 @@ import pytest
 from bot.localguild import GuildSettings, LocalGuild, Person
 from core.domain.event import EventKind
 from tests.discord.patience import patient_guild
+from tests.discord.ports import kept_port
 from tests.waiting import until
 
 
+@pytest.fixture
+def port() -> Iterator[int]:
+    with kept_port() as kept:
+        yield kept
+
+
 async def test_everything_down_at_start_then_up(
-    orchard: Any, run_bot: Any, guild_settings: GuildSettings, checker: Any
+    orchard: Any, run_bot: Any, guild_settings: GuildSettings, checker: Any, port: int
 ) -> None:
-    guild = LocalGuild(guild_settings, on_exchange=checker)
+    guild = LocalGuild(guild_settings, on_exchange=checker, port=port)
     await guild.start()
-    port = guild.port
     await guild.stop()
     urls = {"api_url": guild.api_url, "gateway_url": guild.gateway_url, "token": guild.token}
     async with run_bot(wait=False, guild_id=None, **urls) as service:
@@ -30,18 +37,17 @@ async def test_everything_down_at_start_then_up(
             await until(lambda: service.connected, "a connection")
             await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
             await orchard.posted()
-            assert (
-                "shop: SPRINT_ACTIVE"
-                in (await later.person("alice").slash("state", channel="proj-shop")).text
-            )
+            alice = later.person("alice")
+            await until(alice.commands, "registered commands")
+            assert "shop: SPRINT_ACTIVE" in (await alice.slash("state", channel="proj-shop")).text
 
 
 async def test_only_the_gateway_down_at_start_then_up(
-    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, unused_tcp_port: int
+    orchard: Any, run_bot: Any, guild: LocalGuild, alice: Person, port: int
 ) -> None:
-    async with run_bot(wait=False, gateway_url=f"ws://127.0.0.1:{unused_tcp_port}/") as service:
+    async with run_bot(wait=False, gateway_url=f"ws://127.0.0.1:{port}/") as service:
         await until(lambda: "next try" in service.status, "a first failure")
-        server = await asyncio.start_server(_pipe_to(guild.port), "127.0.0.1", unused_tcp_port)
+        server = await asyncio.start_server(_pipe_to(guild.port), "127.0.0.1", port)
         async with server:
             await until(lambda: service.connected, "a connection")
             await orchard.running_story()

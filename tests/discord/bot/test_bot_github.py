@@ -14,6 +14,7 @@ from bot.configuration import loader
 from bot.localguild import LocalGuild, Person
 from core.domain.event import EventKind
 from tests.discord.bot.real_core import private, settled
+from tests.discord.patience import patient_bot
 from tests.github_server.server import GithubServer
 from tests.waiting import until
 
@@ -41,8 +42,13 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def app(
-    tmp_path: Path, checkout: Path, guild: LocalGuild, github_server: GithubServer
+    tmp_path: Path,
+    checkout: Path,
+    guild: LocalGuild,
+    github_server: GithubServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[App]:
+    patient_bot(monkeypatch.setattr)
     text = SETTINGS.format(guild=guild.guild_id, api=github_server.api_url, path=checkout)
     (tmp_path / "orch-config.yaml").write_text(text, "utf-8")
     environ = {

@@ -223,6 +223,7 @@ class TestWhy:
         story = await orchard.running_story()
         await orchard.add_project("calc")
         other = await orchard.commands.add_story("calc", "Add up", actor="cli")
+        await alice.wait_for_channel(lambda seen: seen.name == SHOP)
         answer = await alice.slash("why", {"story": story.id})
         assert "`shop-1` **" in answer.text
         assert "`calc-1` **" in (await alice.slash("why", {"story": "add up"}, channel=SHOP)).text

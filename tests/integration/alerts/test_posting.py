@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from core.monitoring.delivery.posting import WORDS_BYTES, NoAnswer, post
+from tests.discord.ports import kept_port
 from tests.integration.alerts.conftest import OpenReceiver, Received, Streams, answering, hanging
 
 
@@ -141,20 +142,11 @@ async def test_a_redirect_in_a_circle_ends(receiver: OpenReceiver) -> None:
     assert len(hook.received) == 4
 
 
-async def test_where_nobody_listens_it_says_so_without_the_path(unused_port: int) -> None:
-    with pytest.raises(NoAnswer) as told:
-        await post(f"http://127.0.0.1:{unused_port}/secret/path", b"{}", {})
+async def test_where_nobody_listens_it_says_so_without_the_path() -> None:
+    with kept_port() as port, pytest.raises(NoAnswer) as told:
+        await post(f"http://127.0.0.1:{port}/secret/path", b"{}", {})
     assert "is not reached" in told.value.reason
     assert "secret" not in told.value.reason
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
