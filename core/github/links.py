@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import suppress
 from functools import partial
 
 from config.settings import Settings
 from core.domain.github import Link
-from core.errors import InvalidInput
+from core.errors import InvalidInput, LostRace, NotFound
 from core.orchestrator import repository_links
 from core.store import github_links, projects
 from core.store.database import Store
@@ -31,7 +32,8 @@ async def adopt(store: Store, settings: Settings) -> None:
         link = known.get(name)
         if repository is None:
             if link is not None and link.configured:
-                await store.write(partial(repository_links.unlink, gone=link, by=BY))
+                with suppress(NotFound, LostRace):  # by somebody else, in this moment
+                    await store.write(partial(repository_links.unlink, gone=link, by=BY))
         elif name in there and not (
             link is not None and link.configured and github_links.is_named(link, repository)
         ):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.domain.event import EventKind
-from core.domain.github import Link
+from core.domain.github import Link, LinkState
+from core.errors import LostRace
 from core.orchestrator.github_views import FoundRepository
 from core.store import github_links, pulls
 from core.store.transaction import Transaction
@@ -35,6 +36,9 @@ def link(
             clone_url=found.clone_url,
             html_url=found.html_url,
         )
+        if same and before is not None and before.state not in (LinkState.NEW, LinkState.LINKED):
+            data = {"repository": made.repository, "url": made.html_url}
+            tx.emit(EventKind.GITHUB_RECOVERED, project=project, actor=by, data=data)
     if not same:
         data = {"repository": made.repository, "url": made.html_url, "by": by}
         tx.emit(EventKind.GITHUB_LINKED, project=project, actor=by, data=data)
@@ -42,7 +46,10 @@ def link(
 
 
 def unlink(tx: Transaction, gone: Link, by: str) -> None:
-    """Stories that wait for checks there wait no more."""
+    """Stories that wait for checks there wait no more. Raises NotFound, and LostRace when the project was
+    linked with another one since."""
+    if github_links.get(tx.conn, gone.project).linked_at != gone.linked_at:
+        raise LostRace(f"{gone.project} is linked with another repository by now.")
     for pull in pulls.at_work(tx.conn, gone.project):
         pulls.close(tx, pull.story_id)
     github_links.remove(tx, gone.project)
