@@ -43,6 +43,7 @@ def people(orchard: Grounds) -> dict[str, pyotp.TOTP]:
         orchard.create(name, level)
         page = _stranger(orchard)
         orchard.enter(page, name)
+        expect(page).not_to_have_url(re.compile("/login$"))
         if level is AccessLevel.OWNER:
             factors[name] = orchard.enrol(page)
             expect(page.get_by_role("heading", level=1)).to_contain_text("account", ignore_case=True)

@@ -120,6 +120,7 @@ def test_the_guild_fits_a_phone_and_is_used_by_touch(
 
 
 def _has_no_serious_finding(orchard: Grounds, page: Page, axe: Callable[..., list[str]], width: str) -> None:
+    expect(page.get_by_role("combobox")).to_have_value("")  # what was sent before has left it
     page.get_by_role("button", name="All commands").click()
     expect(page.get_by_role("option").first).to_be_visible()
     orchard.photograph(page, f"guild-{width}-light")

@@ -101,6 +101,7 @@ export default {
       this.problem = "";
       clearTimeout(this.waiting);
       this.gone = setTimeout(() => (this.busy = false), 8000);
+      this.running = this.text;
       this.$emit("run", this.text);
     },
     // For a line that was typed; where another stands by now it is not shown.
@@ -117,9 +118,9 @@ export default {
       this.busy = false;
       this.problem = problem;
       if (problem) return;
-      this.sent = [...this.sent.slice(-30), this.text];
+      this.sent = [...this.sent.slice(-30), this.running];
       this.back = 0;
-      this.text = "";
+      if (this.text === this.running) this.text = ""; // else somebody went on typing
     },
   },
 };

@@ -16,7 +16,7 @@ from bot.localguild.people import DidNotRespond, Link
 from bot.web.dashboard.chat.commandline import CommandLine
 from bot.web.dashboard.chat.forms import fields_of
 from bot.web.dashboard.chat.markup import Names
-from bot.web.dashboard.chat.member import Json, Member
+from bot.web.dashboard.chat.member import Json, Member, News
 from bot.web.dashboard.chat.posts import Post
 from bot.web.dashboard.chat.rooms import Room
 from bot.web.dashboard.chat.typed import completed, help_for, is_command, read
@@ -97,9 +97,11 @@ class Window:
         return f"Message {name}, or / for commands"
 
     async def _follow(self) -> None:
+        news = News()  # until it is shown
         while True:
             try:
-                news = await self._member.news(_WAIT_SECONDS)
+                fresh = await self._member.news(0.0 if news.rooms or news.told else _WAIT_SECONDS)
+                news = News(rooms=news.rooms or fresh.rooms, told=news.told | fresh.told)
                 await self._viewer.refresh()
                 if not self._viewer.may(Action.ENTER_GUILD):
                     self._client.open("/")
@@ -113,10 +115,13 @@ class Window:
                     self._posts.show(await self._posts_parts())
                 if news.rooms or news.told:
                     self._rooms.show(self._rooms_parts())
+                news = News()
             except NotLoggedIn:
                 self._client.open("/login")
                 return
-            except (CannotDo, OSError):  # the room went away meanwhile, or the guild is elsewhere and is gone
+            except (CannotDo, OrchardError, OSError) as error:
+                # The room went away meanwhile, the store is, or the guild is elsewhere and is gone.
+                log.debug("the guild's page waits: %s", error)
                 await asyncio.sleep(1)
             await asyncio.sleep(_GAP_SECONDS)
 
