@@ -72,7 +72,6 @@ class _Worker:
     owner: str  # names this very process in leases
     handle: WorkerHandle
     peer: Peer
-    tasks: list[asyncio.Task[None]]
     last_heard: float
     stopping: bool = False
 
@@ -89,6 +88,8 @@ class Supervisor:
         self._times = times
         self._workers: dict[str, _Worker] = {}
         self._starting: dict[str, asyncio.Task[_Worker]] = {}
+        # With their projects; one goes on after its worker's end, until that is written down.
+        self._watches: dict[asyncio.Task[None], str] = {}
         self._crashes: dict[str, deque[float]] = {}
         self._not_before: dict[str, float] = {}
         self._quarantined: set[str] = set()
@@ -181,17 +182,17 @@ class Supervisor:
         if (starting := self._starting.get(project)) is not None:
             with contextlib.suppress(Exception):
                 await asyncio.shield(starting)
-        worker = self._workers.get(project)
-        if worker is None:
-            return
-        worker.stopping = True
-        await worker.handle.stop(self._times.stop_grace)
-        await asyncio.gather(*worker.tasks, return_exceptions=True)
+        if (worker := self._workers.get(project)) is not None:
+            worker.stopping = True
+            await worker.handle.stop(self._times.stop_grace)
+        watches = [watch for watch, watched in self._watches.items() if watched == project]
+        await asyncio.gather(*watches, return_exceptions=True)
 
     async def stop_all(self) -> None:
         """Stops every worker, those that are being started too; from now on none is started."""
         self._closed = True
-        await asyncio.gather(*(self.stop(project) for project in {*self._workers, *self._starting}))
+        projects = {*self._workers, *self._starting, *self._watches.values()}
+        await asyncio.gather(*(self.stop(project) for project in projects))
 
     async def kill_silent(self) -> None:
         """Ends workers whose heartbeats stopped; called by the reconciler."""
@@ -245,7 +246,7 @@ class Supervisor:
         said = self._events.handlers_for(project, owner)
         handlers = {name: self._hearing(project, owner, handler) for name, handler in said.items()}
         peer = Peer(handle.reader, handle.writer, handlers)
-        worker = _Worker(owner=owner, handle=handle, peer=peer, tasks=[], last_heard=self._clock.monotonic())
+        worker = _Worker(owner=owner, handle=handle, peer=peer, last_heard=self._clock.monotonic())
         reading = asyncio.create_task(peer.run(), name=f"read worker {project}")
         try:
             await self._events.worker_started(project, owner, handle)
@@ -257,9 +258,9 @@ class Supervisor:
             await self._crashed(project, f"not ready: {error}")
             raise Unavailable(f"The worker of {project} did not become ready.", why=str(error)) from error
         self._workers[project] = worker
-        worker.tasks.append(
-            asyncio.create_task(self._watch(project, worker, reading), name=f"watch {project}")
-        )
+        watch = asyncio.create_task(self._watch(project, worker, reading), name=f"watch {project}")
+        self._watches[watch] = project
+        watch.add_done_callback(self._watches.pop)
         return worker
 
     async def _watch(self, project: str, worker: _Worker, reading: asyncio.Task[None]) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import copy
-from contextlib import suppress
+import os
+import signal
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -343,6 +346,27 @@ async def test_a_stop_while_the_turn_gets_its_secrets_is_not_lost(hanging):
         await until(lambda: not dispatcher.drives(story), "the end of what runs for it")
     transcripts = hanging.root / ".orch-global" / "transcripts" / "calc" / story
     assert not list(transcripts.glob("code_green*"))  # no agent was started
+
+
+async def test_a_worker_s_end_is_written_down_before_orchard_ends(hanging):
+    async with hanging.running() as orchard:
+        supervisor = orchard.runtime.commands._engine._dispatcher.supervisor
+        await hang_in(hanging, orchard)
+        worker_ended, begun = supervisor._events.worker_ended, asyncio.Event()
+
+        async def late(*said, **how):
+            begun.set()
+            await asyncio.sleep(1)
+            await worker_ended(*said, **how)
+
+        supervisor._events.worker_ended = late
+        os.kill(supervisor.view("calc").pid, signal.SIGKILL)
+        async with asyncio.timeout(SECONDS):
+            await begun.wait()
+    with closing(sqlite3.connect(hanging.root / ".orch-global" / "orchard.db")) as conn:
+        assert conn.execute("SELECT * FROM leases WHERE released_at IS NULL").fetchall() == []
+        told = [kind for (kind,) in conn.execute("SELECT kind FROM events WHERE kind LIKE 'worker_%'")]
+    assert told == [EventKind.WORKER_STARTED, EventKind.WORKER_LOST]
 
 
 async def test_people_are_told_of_a_silent_agent_before_its_turn_is_ended(farm):
