@@ -174,16 +174,18 @@ def test_who_goes_another_way_waits_for_no_pull_request(
 
 
 def test_what_was_merged_outside_is_done_once(tx: Transaction, queue: MergeQueue, ready: list[Cycle]) -> None:
+    told: list[Transaction] = []
     batch = claim(tx, queue, ready)
     assert "being merged this moment" in may_land(tx.conn, "shop-1")
     with pytest.raises(LostRace, match="being merged this moment"):
-        _landed_outside(tx, "shop-1", "m")
+        _landed_outside(tx, "shop-1", "m", told.append)
     queue._record(tx, batch, proven(batch, "c"))
     opened(tx)
     assert may_land(tx.conn, "shop-1") == ""
     for _ in range(2):
-        done = _landed_outside(tx, "shop-1", "m")
+        done = _landed_outside(tx, "shop-1", "m", told.append)
         assert (done.state, done.merge_commit) == (CycleState.DONE, "m")
+    assert told == [tx]
     assert stories.get(tx.conn, "shop-1").state is StoryState.DONE
     assert pulls.get(tx.conn, "shop-1").merge_commit == "m"
     assert "not ready" in may_land(tx.conn, "shop-1")
@@ -199,11 +201,11 @@ def test_what_was_merged_outside_while_its_batch_was_lost_is_done_and_the_batch_
     again = claim(tx, queue, ready[:1])
     queue._record(tx, again, proven(again, "d"))
     leases.release_all_of(tx, "shop#1")
-    _landed_outside(tx, "shop-1", "d")
+    _landed_outside(tx, "shop-1", "d", lambda _: None)
     assert settled(tx)
     stories.move(tx, "shop-2", StoryState.ACTIVE, StoryState.SKIPPED)
     with pytest.raises(LostRace, match="another way"):
-        _landed_outside(tx, "shop-2", "m")
+        _landed_outside(tx, "shop-2", "m", lambda _: None)
 
 
 class _Writer:

@@ -74,6 +74,7 @@ class TestAdmission:
         yard.configure(max_load_per_core=None)
         assert len(await yard.start()) == 1
 
+    @pytest.mark.timeout(300)  # making them takes a while
     async def test_ten_thousand_stories_hide_nobody_and_take_no_more_than_they_may(self, yard):
         await yard.project("crowd", 10_000)
         await yard.project("small", 1)
