@@ -96,6 +96,8 @@ class Inbound:
         self._permissions = Permissions(clock)
         self._read_again_at: dict[str, float] = {}
         self._turn: dict[str, int] = {}
+        # Issues that Orchard wrote to each time they were read: a listing's cursor has passed them by.
+        self._unsure: dict[str, set[int]] = {}
 
     async def sync(self, project: str, look_at: Collection[int] = ()) -> SyncCount:
         """`look_at`: numbers of issues that may have been deleted or transferred, which no listing says.
@@ -104,6 +106,7 @@ class Inbound:
         """
         settings = self._settings(project)
         repo = await self._gateway.repo(project)
+        unsure = self._unsure.setdefault(project, set())
         look = _Look(
             self._store,
             repo,
@@ -113,6 +116,7 @@ class Inbound:
             self._engine,
             self._steering,
             self._permissions,
+            unsure,
         )
         await self._steering.pass_on(project)  # what a killed Orchard had kept
         link, held = await look.begin()
@@ -120,7 +124,7 @@ class Inbound:
         planned = False
         if not held:
             again = self._is_time(project)
-            doubted = {*look_at, *(await look.doubtful(self._next_turn(project)) if again else ())}
+            doubted = {*look_at, *unsure, *(await look.doubtful(self._next_turn(project)) if again else ())}
             await look.issues(link, count)
             await look.by_number(doubted - look.numbers, count)
             await look.accepted(count)
@@ -171,7 +175,10 @@ class _Look:
         engine: Engine,
         steering: Steering,
         permissions: Permissions,
+        unsure: set[int],
     ) -> None:
+        """`unsure`: numbers of issues that the next look is to read; kept up to date here."""
+        self._unsure = unsure
         self._store = store
         self._repo = repo
         self._project = project
@@ -271,6 +278,8 @@ class _Look:
             return taken
 
         taken = await self._store.write(take)
+        self._unsure.difference_update(issue.number for issue in discreet)
+        self._unsure |= taken.unsure
         await self._follow_up(taken, count)
         if taken.unsure and rounds > 0:
             await self.by_number(taken.unsure, count, rounds=rounds)
@@ -304,7 +313,9 @@ class _Look:
             tell_followed(tx, taken, count)
             return taken
 
-        await self._follow_up(await self._store.write(gone), count)
+        taken = await self._store.write(gone)
+        self._unsure.discard(number)
+        await self._follow_up(taken, count)
 
     async def unwanted(self, count: Taken) -> None:
         def end(tx: Transaction) -> Taken:

@@ -11,9 +11,11 @@ import pytest
 from core.clock import SystemClock
 from core.domain.story import StoryState
 from core.errors import LostRace
+from core.github.api.trouble import GithubError
 from core.github.inward.inbound import Inbound
 from core.github.inward.issue_text import parse_seen, seen_words, words_of
 from core.store import github_issues, github_links, stories
+from tests.github_server.faults import Fault
 
 if TYPE_CHECKING:
     from tests.integration.github_in.conftest import Shop
@@ -131,3 +133,21 @@ async def test_an_issue_that_comes_back_while_its_story_is_over_is_read_again_fi
     taken = await sync_while(shop, close_again)
     assert taken.reopened == 0
     assert len(await shop.stories()) == 1
+
+
+async def test_an_issue_that_was_to_be_read_again_when_github_failed_is_read_by_the_next_look(
+    shop: Shop,
+) -> None:
+    number = shop.add()
+    await shop.sync()
+    shop.here.close_issue(number)
+    await shop.sync()
+    shop.here.reopen_issue(number)
+    shop.server.world.advance(5)
+    shop.add("Newer")  # so that the cursor passes by the other one
+    shop.server.fail(Fault(method="GET", path=f"/issues/{number}$", status=401))
+    with pytest.raises(GithubError):
+        await shop.sync()
+    assert len(await shop.stories()) == 2
+    assert (await shop.sync()).reopened == 1
+    assert len(await shop.stories()) == 3
