@@ -121,6 +121,9 @@ class AcpAdapter:
         while True:
             for each in words:
                 await self._on_event(TurnSteered(text=each))
+            if self._ending:  # the cancel went before the prompt, which nothing would cancel then
+                self.stop_reason = "cancelled"
+                return
             response = await self._prompt(session.id, text)
             await talk.flush()
             self.stop_reason = "cancelled"

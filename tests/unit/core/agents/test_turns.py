@@ -16,11 +16,13 @@ from core.agents.turn import (
     Rung,
     ToolEnded,
     ToolStarted,
+    TurnEvent,
     TurnIdle,
     TurnKind,
     TurnStarted,
 )
 from core.domain.approval import PermissionAnswer
+from tests.waiting import until
 
 HONEST = """
 stories:
@@ -260,16 +262,32 @@ async def test_cancelling_answers_open_questions_and_ends_the_turn(stage):
     assert not (stage.worktree / "a").exists()
 
 
+async def test_a_cancel_that_goes_before_the_prompt_keeps_it_unsent(stage):
+    cancel = asyncio.Event()
+
+    async def heard(event: TurnEvent) -> None:
+        if isinstance(event, TurnStarted):
+            cancel.set()
+            await until(lambda: "session/cancel" in stage.transcript.read_text())
+
+    script = stage.steps({"sleep": 600})
+    end = await stage.play(stage.replay(script), cancel=cancel, on_event=heard)
+
+    assert (end.kind, end.rungs) == (TurnKind.CANCELLED, (Rung.CANCEL, Rung.EOF))
+    assert end.stop_reason == "cancelled"
+    assert "session/prompt" not in stage.transcript.read_text()
+
+
 async def test_waiting_for_people_does_not_use_the_turns_time_up(stage):
     answered = []
 
     async def ask(_question: PermissionAsked) -> PermissionAnswer:
-        await asyncio.sleep(6)  # longer than the whole turn may take
+        await asyncio.sleep(10)  # longer than the whole turn may take
         answered.append(True)
         return PermissionAnswer(allowed=True)
 
     script = stage.script('stories: {"*": {"*": [{ask: {title: Odd, then: [{say: went on}]}}]}}')
-    end = await stage.play(stage.replay(script), stage.turn(timeout_seconds=5, stall_seconds=5), ask=ask)
+    end = await stage.play(stage.replay(script), stage.turn(timeout_seconds=9, stall_seconds=9), ask=ask)
 
     assert (end.kind, answered) == (TurnKind.IDLE, [True])
     assert "went on" in end.text
