@@ -107,8 +107,8 @@ async def test_a_held_call_is_no_silence_and_its_time_is_not_the_agent_s(stage) 
         told.append(seconds)
 
     async with telling(lambda: {"calls": 1, "in_flight": 1, "held": "back-off"}) as teller:
-        agent = stage.replay(stage.steps({"silent": 5}, {"say": "It went on."}))
-        turn = stage.turn(stall_seconds=2, stall_cancel_seconds=3, timeout_seconds=4.5, model=teller.access)
+        agent = stage.replay(stage.steps({"silent": 10}, {"say": "It went on."}))
+        turn = stage.turn(stall_seconds=4, stall_cancel_seconds=6, timeout_seconds=9.5, model=teller.access)
         end = await stage.play(agent, turn, on_stalled=stalled)
 
     assert end.kind is TurnKind.IDLE, end.error

@@ -95,7 +95,7 @@ for line in sys.stdin:
 
 
 async def test_an_agent_that_never_answers_a_resume_gets_a_new_session(stage):
-    turn = stage.turn(session_id="old", seed=seed, start_seconds=6)
+    turn = stage.turn(session_id="old", seed=seed, start_seconds=9)
 
     end = await stage.play(stage.program(DEAF), turn, changed=_yes)
 

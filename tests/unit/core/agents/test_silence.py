@@ -44,7 +44,7 @@ async def test_a_busy_silence_is_told_apart(caged):
         if "working silently" in doing:
             cancel.set()
 
-    end = await caged.play(caged.replay(script), caged.turn(stall_seconds=1), on_stalled=hear, cancel=cancel)
+    end = await caged.play(caged.replay(script), caged.turn(stall_seconds=4), on_stalled=hear, cancel=cancel)
 
     assert end.kind is TurnKind.CANCELLED
     assert "of processor time" in told[-1][1]
