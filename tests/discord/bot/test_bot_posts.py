@@ -441,3 +441,33 @@ class TestCrash:
         async with run_bot():
             await orchard.posted()
         assert len([m for m in await alice.messages(SHOP) if "Sprint planned" in m.text]) == 1
+
+    async def test_what_is_sent_while_the_outbox_is_read_is_not_sent_again(
+        self,
+        orchard: Any,
+        service: DiscordService,
+        guild: LocalGuild,
+        alice: Person,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        story = await orchard.running_story()
+        await orchard.emit(EventKind.PHASE_STARTED, story, phase="design")
+        await alice.wait_for_message(says("0 of 1 done"), channel=None)  # which is a post, too
+        await orchard.posted()
+        busy, read = service._notifier._busy, orchard.store.read
+
+        async def seen_late(store: Any, query: Any) -> Any:
+            found = await read(query)
+            if getattr(query, "func", None) is outbox.due:
+                await until(lambda: not busy, "the row is sent")
+            return found
+
+        monkeypatch.setattr(type(orchard.store), "read", seen_late)
+        guild.world.faults.plan(Fault(kind=FaultKind.SLOW, route=POST, times=1, seconds=0.5))
+        await orchard.emit(EventKind.PHASE_STARTED, story, phase="test_red")
+        await until(lambda: busy, "it is being sent")
+        await orchard.emit(EventKind.PHASE_STARTED, story, phase="code_green")
+        await orchard.posted()
+        [thread] = await alice.threads(SHOP)
+        steps = [m.text.split("`")[1] for m in await alice.messages(thread) if m.embeds]
+        assert steps == ["design", "test_red", "code_green"]
