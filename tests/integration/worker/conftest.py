@@ -301,7 +301,7 @@ def play(tmp_path: Path) -> Callable[..., AgentSetup]:
             argv=(sys.executable, "-I", str(REPLAY), "--script", str(script)),
             read_only_paths=(script, REPLAY, *program_folders(Path(sys.executable))),
             # One that hears is waited for, however busy the machine: its turn fails when it does not stop.
-            stop_seconds=(0.3, 0.3, 0.3) if '"ignore"' in text else (30.0, 30.0, 30.0),
+            stop_seconds=(0.3, 0.3, 0.3) if '"hang"' in text else (30.0, 30.0, 30.0),
         )
 
     return make
