@@ -48,11 +48,13 @@ class Whole:
         told += [f"{seen.method} {seen.path} {seen.status}" for seen in self.server.requests[-15:]]
         return "\n".join(told[-150:])
 
-    async def until_it(self, ask: Callable[[], Awaitable[object]], wanted: object) -> None:
+    async def until_it(
+        self, ask: Callable[[], Awaitable[object]], wanted: object, seconds: float = SECONDS
+    ) -> None:
         """Until it is that."""
         found: object = None
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 while (found := await ask()) != wanted:  # noqa: ASYNC110 - told by nobody
                     await asyncio.sleep(0.05)
         except TimeoutError:

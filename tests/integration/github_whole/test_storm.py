@@ -26,6 +26,7 @@ from tests.github_server.things import Issue
 SEEDS = [int(each) for each in os.environ.get("STORM_SEEDS", "11").split(",")]
 STEPS = int(os.environ.get("STORM_STEPS", "36"))
 LIVES = 3
+CALM_SECONDS = 200.0  # for three stories to land: what failed often is tried again later each time
 WORKED = ("Multiply", "Subtract", "Divide")  # what the agent has a script for
 SPEC = "# It\n\n## Acceptance criteria\n\n- it works\n"
 
@@ -168,7 +169,7 @@ async def settle(storm: Storm) -> None:
         each.pass_checks()
         return len({event.story_id for event in await each.told(EventKind.STORY_MERGED)})
 
-    await each.until_it(landed, len(WORKED))
+    await each.until_it(landed, len(WORKED), CALM_SECONDS)
     await each.until(lambda: not each.repository.open_pulls())
     await commands.feedback("calc", "Well done.", actor="cli")  # until then no issue is taken in
 
