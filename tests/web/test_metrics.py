@@ -79,7 +79,8 @@ def test_of_others_projects_there_is_nothing(house):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_it_lives_and_is_ready_for_whoever_asks(house, path):
+def test_it_lives_and_is_ready_for_whoever_asks(house, path, monkeypatch):
+    monkeypatch.setattr("bot.web.metrics._READY_SECONDS", 40.0)  # a busy machine may not be
     browser = house.browser()
     browser.headers = {"X-Forwarded-For": "192.0.2.7"}
     assert browser.get(path, Accept="*/*").json == {"ok": True}
