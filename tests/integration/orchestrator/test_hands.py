@@ -14,6 +14,7 @@ from core.domain.event import EventKind
 from core.domain.lifecycles import CycleState, Phase, WorkflowState
 from core.domain.story import Hold, StoryState, StoryStatus
 from core.errors import NotAllowed
+from core.orchestrator.supervisor import SupervisionTimes
 from tests.waiting import SECONDS, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -349,7 +350,8 @@ async def test_a_stop_while_the_turn_gets_its_secrets_is_not_lost(hanging):
 
 
 async def test_a_worker_s_end_is_written_down_before_orchard_ends(hanging):
-    async with hanging.running() as orchard:
+    no_other = SupervisionTimes(first_back_off=600.0, longest_back_off=600.0)
+    async with hanging.running(no_other) as orchard:
         supervisor = orchard.runtime.commands._engine._dispatcher.supervisor
         await hang_in(hanging, orchard)
         worker_ended, begun = supervisor._events.worker_ended, asyncio.Event()
