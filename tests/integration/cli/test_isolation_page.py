@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from bot.cli.program import app
 
+pytestmark = pytest.mark.timeout(180)  # many commands, and every sandbox is tried out
+
 
 @pytest.fixture
 def typed(tmp_path: Path) -> Callable[..., str]:

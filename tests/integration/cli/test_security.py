@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bot.cli.program import app
 
+pytestmark = pytest.mark.timeout(180)  # many commands
 PASSWORD = "wandering ocean lamp tulip"
 
 

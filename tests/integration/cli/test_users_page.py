@@ -16,6 +16,7 @@ from core.administration import SecurityDesk
 from core.domain.access import AccessLevel
 from core.errors import InvalidInput, NotFound, Unavailable
 
+pytestmark = pytest.mark.timeout(180)  # many commands
 PAGE = Path(__file__).parents[3] / "docs" / "users.md"
 PASSWORD = "wandering ocean lamp tulip"
 
@@ -52,7 +53,7 @@ def test_the_sample_in_python_works_as_it_is_written(orchard, tmp_path) -> None:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": source},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert (done.returncode, done.stderr) == (0, "")
     [_, made] = json.loads(orchard("users", "list", "--json"))

@@ -19,7 +19,7 @@ from core.store import alerts, approvals
 from core.store.transaction import Transaction
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0")) // 10 or 6
-SECONDS = 170 if EXAMPLES < 20 else 24 * 3600  # with the start of an Orchard of their own, beside others
+SECONDS = 400 if EXAMPLES < 20 else 24 * 3600  # with the start of an Orchard of their own, beside others
 pytestmark = pytest.mark.timeout(SECONDS)
 TAGS = (
     *("alerts", "approvals", "custody", "github", "metrics", "orchestration"),
