@@ -32,9 +32,11 @@ async def ticking(
     backups: BackupKeeping,
     keep_head: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[None]:
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it would log each tick
+    # It would log each tick, and on a busy machine each that is still under way when the next is due.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = AsyncIOScheduler()
-    one_at_a_time = {"max_instances": 1, "coalesce": True}
+    # One that comes late is run all the same: by default it is left out when it is late by a second.
+    one_at_a_time = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
     scheduler.add_job(reconciler.tick, "interval", seconds=2, **one_at_a_time)
     scheduler.add_job(watch.tick, "interval", seconds=1, **one_at_a_time)
     scheduler.add_job(transcripts.tick, "interval", seconds=_TRANSCRIPTS_SECONDS, **one_at_a_time)
