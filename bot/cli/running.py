@@ -19,7 +19,7 @@ from core.folder import state_folder
 from core.garbage import leave_out_what_is_loaded
 from core.logs import logging_to
 
-_WEB_SECONDS = 30.0  # a busy machine takes some to import it
+_WEB_SECONDS = 90.0  # a busy machine takes some to import it
 
 
 async def run_until_stopped(root: Path, *, discord: bool, debug: bool, overrides: Mapping[str, Any]) -> None:
