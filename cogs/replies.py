@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
@@ -19,9 +20,10 @@ _log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 1.2  # Discord gives 3 s for the first answer, network and all
 SLOW_SECONDS = 0.04  # for what waits for an agent, git or a drawing: it is seldom done sooner
-_unfinished: set[int] = (
-    set()
-)  # messages whose words are to be replaced soon, as long as nobody turns their page
+# Messages of which somebody chose to see something else lately: that is not taken away from them.
+_turned: deque[int] = deque(maxlen=1000)
+# Messages whose words are being replaced, each with what tells that they are: two edits come in any order.
+_replacing: dict[int, asyncio.Event] = {}
 
 
 async def answer(ctx: Context, work: Awaitable[Message], *, slow: bool = False) -> None:
@@ -49,20 +51,20 @@ async def answer_then(ctx: Context, first: Message, work: Coroutine[Any, Any, Me
     except BaseException:
         work.close()
         raise
-    _unfinished.add(sent.id)
     try:
         message = await work
     except OrchardError as error:
         message = refusal(error)
-    finally:
-        as_it_was = sent.id in _unfinished
-        _unfinished.discard(sent.id)
-    if not as_it_was:  # what they chose to see instead is not taken away
+    if sent.id in _turned:
         return
+    replaced = _replacing[sent.id] = asyncio.Event()
     try:
         await sent.edit(**editing(message))
     except discord.HTTPException as error:
         _log.info("an answer came too late for its place: %s", error)
+    finally:
+        del _replacing[sent.id]
+        replaced.set()
 
 
 async def update(
@@ -83,7 +85,11 @@ async def update(
     finally:
         task.cancel()
     if interaction.message is not None:
-        _unfinished.discard(interaction.message.id)
+        _turned.append(interaction.message.id)
+        if (replaced := _replacing.get(interaction.message.id)) is not None:
+            if not interaction.response.is_done():
+                await interaction.response.defer()
+            await replaced.wait()
     if not interaction.response.is_done():
         await interaction.response.edit_message(**editing(message, keep_files=keep_files))
     else:
