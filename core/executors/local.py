@@ -272,6 +272,9 @@ class LocalExecutor:
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
         loop = asyncio.get_running_loop()

@@ -86,6 +86,7 @@ def main(argv: list[str]) -> int:
                     children.add(pid)
                 for fd in fds:
                     os.close(fd)
+    control.close()
     return _last(children)
 
 

@@ -57,12 +57,16 @@ class _Wish:
 class Forked(subprocess.Popen[Any]):
     """As subprocess.Popen([sys.executable, ...]), for `-m MODULE` or a file. It is the nursery's child."""
 
-    _line: socket.socket
     _pidfd: int = -1
 
     def __init__(self, argv: Sequence[str], warm: Sequence[str], **options: Any) -> None:
         self._warm = list(warm)
-        super().__init__(argv, **options)
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            super().__init__(argv, **options)
+        except BaseException:
+            self._let_go()
+            raise
 
     def _execute_child(self, args: Any, executable: Any, *rest: Any) -> None:
         pass_fds, folder, environment = rest[2:5]
@@ -77,7 +81,6 @@ class Forked(subprocess.Popen[Any]):
                 session=rest[19],
                 warm=self._warm,
             )
-            self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._line.settimeout(_SECONDS)
             self._line.connect(_nursery().address)
             text = json.dumps({name: getattr(wish, name) for name in _Wish.__slots__})
@@ -98,8 +101,10 @@ class Forked(subprocess.Popen[Any]):
             ready, _, _ = select.select([self._line], [], [], timeout and max(0.0, timeout))
             if not ready:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
-            self.returncode = os.waitstatus_to_exitcode(int(self._line.recv(64)))
-            self._let_go()
+            try:
+                self.returncode = os.waitstatus_to_exitcode(int(self._line.recv(64)))
+            finally:
+                self._let_go()
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
@@ -114,8 +119,10 @@ class Forked(subprocess.Popen[Any]):
             self._pidfd = -1
 
     def __del__(self) -> None:
-        super().__del__()
-        self._let_go()
+        try:
+            super().__del__()  # which warns of one that still runs: an error in tests
+        finally:
+            self._let_go()
 
 
 class _Template(Forked):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.executors import local
 from core.executors.local import LocalExecutor, WorkerHandle
 from core.rpc import Peer, PeerGone
 from tests.integration.nursery import forked_templates
@@ -145,6 +147,27 @@ async def test_what_a_worker_prints_goes_to_its_log_and_not_into_the_conversatio
         assert Path(f"/proc/{handle.pid}/fd/0").readlink() == Path("/dev/null")
 
 
+async def test_a_template_that_cannot_be_started_leaves_no_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+    pair = socket.socketpair
+
+    def noted(*of: int) -> tuple[socket.socket, socket.socket]:
+        made.extend(both := pair(*of))
+        return both
+
+    def fail(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    executor = LocalExecutor(tmp_path)
+    monkeypatch.setattr(local.socket, "socketpair", noted)
+    monkeypatch.setattr(local.subprocess, "Popen", fail)
+    with pytest.raises(BlockingIOError):
+        executor._spawn_template()
+    assert [one.fileno() for one in made] == [-1, -1]
+
+
 async def test_closing_leaves_nothing(tmp_path: Path) -> None:
     async with LocalExecutor.open(tmp_path / "logs") as executor:
         handles = [await executor.start(name) for name in ("a", "b")]
@@ -155,6 +178,7 @@ async def test_closing_leaves_nothing(tmp_path: Path) -> None:
 _CONTROL_PLANE = """
 import asyncio, sys
 from pathlib import Path
+from core.executors import local
 from core.executors.local import LocalExecutor
 
 async def main():
