@@ -102,9 +102,11 @@ class AlertPosts:
     async def _look(self, group: asyncio.TaskGroup) -> float:
         """Starts what can go now. Returns the seconds until the next look."""
         now = self._clock.now()
+        # As of before the read: what it still finds due may have failed, and wait, by the time we see it.
+        busy = set(self._busy)
         lanes = await self._store.read(partial(_lanes, now=now))
         for lane, tellings in lanes.items():
-            if lane not in self._busy:
+            if lane not in busy:
                 self._busy.add(lane)
                 group.create_task(self._tell_all(lane, tellings), name=f"discord: alerts of {lane}")
         upcoming = await self._store.read(partial(alert_tellings.next_due, routes=ROUTES))
