@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.discord import alert_posts
 from bot.discord.alert_posts import AlertPosts
 from bot.discord.service import DiscordService
 from bot.localguild import Fault, FaultKind, GuildSettings, LocalGuild, Person, PostedMessage
@@ -17,7 +18,8 @@ from bot.localguild.permissions import Permission
 from core.domain.alert import Alert, AlertFact, AlertState, Route, Severity
 from core.domain.ping import Ping
 from core.store import alert_tellings, alerts, people
-from core.store.database import Transaction
+from core.store.alert_tellings import Telling
+from core.store.database import Store, Transaction
 from tests.discord.bot.real_core import Orchard, private, settled
 from tests.discord.patience import patient_guild
 from tests.integration import alert_making
@@ -471,6 +473,35 @@ class TestTrouble:
             await until(lambda: _said(alice, "Another thing"), "the second post")
             await told(orchard)
         assert len([one for one in await posts(alice) if "Another thing" in one.text]) == 1
+
+    async def test_what_fails_while_one_looks_for_what_is_due_waits_for_its_time(
+        self, orchard: Orchard, run_bot: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, looked = orchard.store.read, asyncio.Event()
+        tries: list[tuple[datetime, datetime]] = []
+        lanes: set[str] = set()
+
+        async def fail(posts: AlertPosts, telling: Telling, _: Alert) -> None:
+            nonlocal lanes
+            tries.append((telling.due_at, datetime.now(UTC)))
+            lanes = posts._busy
+            posts._wake.set()
+            await looked.wait()
+            raise OSError("away")
+
+        async def seen_late(_: Store, query: Any) -> Any:
+            found = await read(query)
+            if tries and getattr(query, "func", None) is alert_posts._lanes:
+                looked.set()
+                await until(lambda: not lanes, "the try to fail")
+            return found
+
+        monkeypatch.setattr(AlertPosts, "_tell", fail)
+        monkeypatch.setattr(Store, "read", seen_late)
+        async with run_bot():
+            await fire(orchard)
+            await until(lambda: len(tries) > 1, "another try")
+        assert all(due <= at for due, at in tries)
 
     async def test_a_deleted_channel_is_made_again(
         self, orchard: Orchard, service: DiscordService, alice: Person, api: Any

@@ -347,6 +347,18 @@ class TestLiveStatus:
         await alice.wait_for_message(lambda m: m.id == live.id and "skipped" in m.text, channel=None)
         assert len([m for m in await alice.messages(SHOP) if "of 1 done" in m.text]) == 1
 
+    async def test_the_next_sprint_has_one_of_its_own(
+        self, orchard: Any, service: DiscordService, alice: Person
+    ) -> None:
+        await orchard.finished_sprint()
+        first = await alice.wait_for_message(lambda m: m.text.startswith("Sprint 1\n"), channel=None)
+        await orchard.commands.feedback("shop", "Good", actor="cli")
+        await orchard.running_story(title="Pay")
+        second = await alice.wait_for_message(lambda m: m.text.startswith("Sprint 2\n"), channel=None)
+        assert second.id != first.id
+        shown = [m.text for m in await alice.messages(SHOP) if m.id == first.id]
+        assert ["Sprint 1\n" in text for text in shown] == [True]
+
     async def test_a_deleted_one_is_posted_again(
         self, orchard: Any, service: DiscordService, alice: Person
     ) -> None:
