@@ -119,9 +119,11 @@ class AcpAdapter:
         self._transcript.add("note", opening.session_note(started))
         await self._on_event(started)
         while True:
-            for each in words:
-                await self._on_event(TurnSteered(text=each))
+            if not self._ending:
+                for each in words:
+                    await self._on_event(TurnSteered(text=each))
             if self._ending:  # the cancel went before the prompt, which nothing would cancel then
+                self._said.take_back(words)
                 self.stop_reason = "cancelled"
                 return
             response = await self._prompt(session.id, text)

@@ -27,6 +27,12 @@ class Steering:
         self.times += bool(texts)
         return texts
 
+    def take_back(self, texts: list[str]) -> None:
+        """What was taken last, for a prompt that is not sent."""
+        self._waiting[:0] = texts
+        del self.given[len(self.given) - len(texts) :]
+        self.times -= bool(texts)
+
     def unheard(self) -> tuple[str, ...]:
         """What no prompt has carried, when the turn is over."""
         self._drain()

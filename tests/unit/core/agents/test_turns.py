@@ -270,10 +270,13 @@ async def test_a_cancel_that_goes_before_the_prompt_keeps_it_unsent(stage):
             cancel.set()
             await until(lambda: "session/cancel" in stage.transcript.read_text())
 
+    steering: asyncio.Queue[str] = asyncio.Queue()
+    steering.put_nowait("Mind the docstring.")
     script = stage.steps({"sleep": 600})
-    end = await stage.play(stage.replay(script), cancel=cancel, on_event=heard)
+    end = await stage.play(stage.replay(script), cancel=cancel, on_event=heard, steering=steering)
 
     assert (end.kind, end.rungs) == (TurnKind.CANCELLED, (Rung.CANCEL, Rung.EOF))
+    assert (end.steered, end.unheard) == ((), ("Mind the docstring.",))
     assert end.stop_reason == "cancelled"
     assert "session/prompt" not in stage.transcript.read_text()
 
