@@ -58,7 +58,7 @@ class AgentRuns:
     async def run(
         self, owner: str, job: PhaseJob, is_cancelled: Callable[[], bool] = lambda: False
     ) -> PhaseReport:
-        """Raises PeerGone when the worker ended; the turn counts all the same. Raises LostRace when it
+        """Raises PeerGone when the worker ended; the turn counts all the same. Raises CancelledInTime when it
         `is_cancelled` before the worker hears of it."""
         try:
             return await run_job(self._supervisor, owner, job, is_cancelled)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from core.agents.setup import AgentSetup
 from core.domain.lifecycles import Phase
 from core.domain.story import Cycle, Story, StoryBrief
-from core.errors import LostRace, OrchardError
-from core.orchestrator.supervisor import Supervisor
+from core.errors import OrchardError
+from core.orchestrator.supervisor import CancelledInTime, Supervisor
 from core.rpc import PeerGone
 from core.store import cycles, gates, leases, stories
 from core.store.leases import Lease
@@ -62,11 +62,12 @@ async def run_job(
 ) -> PhaseReport:
     """The worker's report; one that says what happened where the worker could not run the job at all.
 
-    Raises PeerGone when the worker ended, LostRace when it `is_cancelled` before the worker hears of it.
+    Raises PeerGone when the worker ended, CancelledInTime when it `is_cancelled` before the worker hears of
+    it.
     """
     try:
         report = await supervisor.request(PhaseReport, owner, "run_phase", job, is_cancelled=is_cancelled)
-    except (PeerGone, LostRace):
+    except (PeerGone, CancelledInTime):
         raise
     except (OrchardError, ValueError) as error:
         log.exception("%s: the worker could not run %s", job.story.id, job.phase)

@@ -35,7 +35,7 @@ from core.orchestrator.merge_reports import (
 from core.orchestrator.overlaps import mark_rebases
 from core.orchestrator.publishing import Landing, NotNow, Publishing
 from core.orchestrator.setups import Setups
-from core.orchestrator.supervisor import Supervisor
+from core.orchestrator.supervisor import CancelledInTime, Supervisor
 from core.rpc import PeerGone, RpcError
 from core.store import cycles, leases, locks, merges, pulls
 from core.store.database import Store, Transaction
@@ -156,14 +156,10 @@ class MergeQueue:
                     return
                 batch = left
             await self._forward(batch, refused)
-        except PeerGone:
-            raise
-        except LostRace:
-            if is_cancelled():  # the others are not to wait until their leases are over
-                await self._store.write(lambda tx: put_off(tx, batch))
-            raise
-        except NotNow:
+        except (CancelledInTime, NotNow):  # none is to wait until its lease is over
             await self._store.write(lambda tx: put_off(tx, batch))
+            raise
+        except (PeerGone, LostRace):
             raise
         except (RpcError, OrchardError) as error:
             log.exception("merging %s failed", ", ".join(member.story_id for member in batch.members))

@@ -21,6 +21,7 @@ from core.orchestrator.provider_holds import ProviderHolds
 from core.orchestrator.reports import ReviewPolicy, record_phase
 from core.orchestrator.setups import Setups
 from core.orchestrator.staffing import Staffed, Staffing, past_of
+from core.orchestrator.supervisor import CancelledInTime
 from core.store import approvals, leases
 from core.store.database import Store, Transaction
 from core.store.leases import Lease
@@ -72,7 +73,7 @@ class PhaseRuns:
             return PhaseEnd.CANCELLED
         try:
             report = await self._agents.run(lease.owner, job, is_cancelled)
-        except LostRace:  # cancelled in time
+        except CancelledInTime:
             await self._release(lease)
             return PhaseEnd.CANCELLED
         if report.generation != lease.generation:

@@ -67,6 +67,10 @@ class WorkerEvents(Protocol):
     async def worker_quarantined(self, project: str, crashes: int, seconds: float) -> None: ...
 
 
+class CancelledInTime(LostRace):
+    """Its worker has never heard of it."""
+
+
 @dataclass(slots=True)
 class _Worker:
     owner: str  # names this very process in leases
@@ -120,14 +124,14 @@ class Supervisor:
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> T:
         """Asks the worker of this owner name. Raises PeerGone when it has ended or ends, and OrchardError;
-        LostRace for what `is_cancelled` before the worker hears of it.
+        CancelledInTime for what `is_cancelled` before the worker hears of it.
 
         Never another worker of the project, which would work on a lease that is not its own.
         """
         if self.supply is not None:
             params = await self.supply(params)
         if is_cancelled():  # the worker would hear of it after its cancel
-            raise LostRace(f"{method} was cancelled before its worker heard of it.")
+            raise CancelledInTime(f"{method} was cancelled before its worker heard of it.")
         for worker in self._workers.values():
             if worker.owner == owner:
                 return await worker.peer.request(kind, method, params)
@@ -186,7 +190,8 @@ class Supervisor:
             worker.stopping = True
             await worker.handle.stop(self._times.stop_grace)
         watches = [watch for watch, watched in self._watches.items() if watched == project]
-        await asyncio.gather(*watches, return_exceptions=True)
+        # Shielded: that nobody waits for it any longer does not keep an end from being written down.
+        await asyncio.shield(asyncio.gather(*watches, return_exceptions=True))
 
     async def stop_all(self) -> None:
         """Stops every worker, those that are being started too; from now on none is started."""

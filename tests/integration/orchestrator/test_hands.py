@@ -365,6 +365,9 @@ async def test_a_worker_s_end_is_written_down_before_orchard_ends(hanging):
         os.kill(supervisor.view("calc").pid, signal.SIGKILL)
         async with asyncio.timeout(SECONDS):
             await begun.wait()
+        stop = asyncio.create_task(supervisor.stop("calc"))
+        await asyncio.sleep(0)
+        stop.cancel()  # that one gives up to wait for it changes nothing
     with closing(sqlite3.connect(hanging.root / ".orch-global" / "orchard.db")) as conn:
         assert conn.execute("SELECT * FROM leases WHERE released_at IS NULL").fetchall() == []
         told = [kind for (kind,) in conn.execute("SELECT kind FROM events WHERE kind LIKE 'worker_%'")]
