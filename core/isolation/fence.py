@@ -231,15 +231,17 @@ class Fence:
     def _remember(self) -> None:
         """Who is inside, and below whom: nothing can be asked of a process that was ended."""
         limit = self.limits.memory_mb
-        self._big, self._parents = {}, {}
-        if limit is None or (self._groups.full_memory_mb() or 0.0) <= limit / 2:
-            return
-        inside = self._groups.members()
-        for pid in inside:
-            if (fields := stat_fields(pid)) is not None:
-                self._parents[pid] = int(fields[1])
-        if not self._log.readable:
-            self._big = {one.pid: one for one in look_at(inside)}
+        big: dict[int, Seen] = {}
+        parents: dict[int, int] = {}
+        if limit is not None and (self._groups.full_memory_mb() or 0.0) > limit / 2:
+            inside = self._groups.members()
+            for pid in inside:
+                if (fields := stat_fields(pid)) is not None:
+                    parents[pid] = int(fields[1])
+            if not self._log.readable:
+                big = {one.pid: one for one in look_at(inside)}
+        if not self.kills_untold:  # else who was ended during this look would be missing
+            self._big, self._parents = big, parents
 
     def _look_at_processes(self) -> Breach | None:
         limit = self.limits.processes

@@ -22,7 +22,7 @@ from core.isolation.contain import stat_fields
 from core.isolation.fence import Fence
 from core.isolation.fences import Fences
 from core.isolation.limits import Breach, Means, ProjectLimits, Resource
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -327,8 +327,14 @@ async def test_folders_are_measured_by_themselves(told: list[Breach], tmp_path: 
         await until(lambda: told)
 
 
+@pytest.mark.parametrize("during_a_look", [False, True])
 async def test_without_the_kernel_s_log_the_one_missing_is_named(
-    fenced: Fences, told: list[Breach], start: Start, tmp_path: Path
+    fenced: Fences,
+    told: list[Breach],
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    during_a_look: bool,
 ) -> None:
     fenced._log.close()
     fence = fenced.fence("shop")
@@ -337,7 +343,19 @@ async def test_without_the_kernel_s_log_the_one_missing_is_named(
     wait = f"import os\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)\n"
     own = worker(fence, start, with_child(HOG.format(mb=50) + wait + "kept.append(bytearray(400 << 20))"))
     await until(lambda: len(fence._big) == 2)
-    go_on.touch()
+    kills = fence._groups.memory_kills
+
+    def kills_before_it_went_on() -> int:
+        before = kills()
+        if not go_on.exists():
+            go_on.touch()
+            wait_until(lambda: kills() and fence._groups.members() == [own.pid])
+        return before
+
+    if during_a_look:
+        monkeypatch.setattr(fence._groups, "memory_kills", kills_before_it_went_on)
+    else:
+        go_on.touch()
     await until(lambda: told)
     assert told[0].pid not in (None, own.pid)
     assert told[0].program.startswith("python")
