@@ -176,7 +176,8 @@ class Running:
             async with asyncio.timeout(seconds or self.seconds):
                 with self.runtime.bus.subscribe() as events:
                     while True:
-                        for event in await self.runtime.commands.events(after=seen, limit=1000):
+                        page = await self.runtime.commands.events(after=seen, limit=1000)
+                        for event in page:
                             seen = event.seq
                             if (
                                 event.kind in kinds
@@ -185,7 +186,8 @@ class Running:
                             ):
                                 return event
                             told.append(f"{event.at:%M:%S} {event.story_id} {event.kind} {event.data}"[:300])
-                        await anext(events)
+                        if len(page) < 1000:  # else there are more, and perhaps nothing follows them
+                            await anext(events)
         except TimeoutError:
             views = await self.runtime.commands.stories()
             told += [f"{view.story.id}: {view.status}, {view.why}" for view in views]
