@@ -11,7 +11,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from bot.localguild import CannotDo, DidNotRespond, LocalGuild, OverHttp, Person, RatePolicy
+from bot.localguild import CannotDo, DidNotRespond, GuildSettings, LocalGuild, OverHttp, Person, RatePolicy
 from bot.localguild.ratelimits import Limit, RateLimits
 from tests.discord.conftest import Api, RunClient
 from tests.discord.openapi_checker import ExchangeChecker
@@ -143,9 +143,12 @@ async def test_the_server_runs_by_itself() -> None:
         assert await asyncio.wait_for(process.wait(), SECONDS) == 0
 
 
-async def test_a_server_that_was_down_is_back_with_everything() -> None:
+async def test_a_server_that_was_down_is_back_with_everything(
+    guild_settings: GuildSettings, checker: ExchangeChecker
+) -> None:
     with kept_port() as port:
-        async with LocalGuild(port=port) as guild, OverHttp(guild.url) as link:
+        made = LocalGuild(guild_settings, on_exchange=checker, on_event=checker.see_event, port=port)
+        async with made as guild, OverHttp(guild.url) as link:
             remote = Person(link, "remote")
             said = await remote.send("still here?")
             address = guild.url
