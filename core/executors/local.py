@@ -34,7 +34,7 @@ __all__ = ["Exit", "LocalExecutor", "WorkerHandle"]
 
 logger = logging.getLogger(__name__)
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0  # a plain process would have to import as much on the same machine
 _FORK_SECONDS = 10.0
 _REPORT_SECONDS = 10.0  # how long a template that lives may take to say how a worker ended
 _CALM_SECONDS = 30.0  # a template that dies younger than this is not replaced at once

@@ -49,7 +49,7 @@ class SupervisionTimes:
     crash_window: float = 600.0
     quarantine: float = 1800.0
     stop_grace: float = 15.0
-    ready_timeout: float = 30.0
+    ready_timeout: float = 60.0  # it may have to import all it needs, on a busy machine
     crashes_to_quarantine: int = 5
 
 
@@ -262,6 +262,7 @@ class Supervisor:
             await self._events.worker_ended(project, owner, handle, f"not ready: {error}", asked=False)
             await self._crashed(project, f"not ready: {error}")
             raise Unavailable(f"The worker of {project} did not become ready.", why=str(error)) from error
+        worker.last_heard = self._clock.monotonic()  # what it said before was not looked at
         self._workers[project] = worker
         watch = asyncio.create_task(self._watch(project, worker, reading), name=f"watch {project}")
         self._watches[watch] = project
