@@ -147,8 +147,9 @@ class Hub:
 
     async def _caught_up(self, listener: Listener, send: Send) -> bool:
         """One page further, or less where it has another wish."""
-        tip = self._tip  # as of before the read: what comes while it is under way is not among its events
-        if tip is not None and listener.cursor >= tip:
+        while (tip := self._tip) is None:
+            await self._tip_known.wait()
+        if listener.cursor >= tip:
             return True
         async with self._reading:
             page = await self._store.read(partial(_page, after=listener.cursor))
@@ -160,7 +161,7 @@ class Hub:
                 await send(framed(frames.event_frame(event, whole=view.sight.whole)))
             listener.cursor = event.seq
         if not page:
-            listener.cursor = max(listener.cursor, tip or 0)
+            listener.cursor = tip  # as of before the read: what came meanwhile was not among its events
         return self._tip is not None and listener.cursor >= self._tip
 
     def rejoin(self, listener: Listener) -> bytes:
