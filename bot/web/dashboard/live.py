@@ -99,7 +99,11 @@ class Live:
             watched = self._views.get(view.name)
             if watched is None:
                 heard = self._heard
-                first = await view.look()
+                try:
+                    first = await view.look()
+                except BaseException:
+                    self._opening.pop(view.name, None)  # addresses that lead nowhere leave nothing
+                    raise
                 # Whoever came with another lock, after the last one left, may have been faster.
                 watched = self._followed(view, first, stale=self._heard != heard)
             elif watched.wake.is_set():  # something changed a moment ago: who comes now sees that at once

@@ -114,7 +114,7 @@ async def test_a_first_look_that_fails_is_the_pages_and_leaves_nothing(world) ->
     world.seen.error = NotFound("There is none.")
     with pytest.raises(NotFound):
         await world.live.watch("a", world.view, lambda value: None)
-    assert world.live.views == ()
+    assert (world.live.views, world.live._opening) == ((), {})
 
 
 async def test_a_page_that_cannot_be_drawn_does_not_keep_the_others_waiting(world, caplog) -> None:
