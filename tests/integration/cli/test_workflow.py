@@ -75,6 +75,11 @@ def until(look, wanted):
     wait_until(lambda: wanted(look()), "what is wanted", 150, pause=1)  # each look is a process
 
 
+def is_played(view):
+    cycle = view["cycle"]  # None until it is begun
+    return cycle is not None and cycle["state"] == "code_green" and "Playing" in view["why"]
+
+
 def test_an_epic_becomes_a_reviewed_sprint(orchard, settings, checkout):
     shop = checkout("shop", QUICK)
     with orchard.running("--no-discord"):
@@ -92,7 +97,7 @@ def test_an_epic_becomes_a_reviewed_sprint(orchard, settings, checkout):
         def view():
             return orchard.json("story", "shop-1")["view"]
 
-        until(view, lambda view: view["cycle"]["state"] == "code_green" and "Playing" in view["why"])
+        until(view, is_played)
         assert "code_green" in orchard("do", "cycles", "shop").stdout
         assert "✓ shop-1 is told" in orchard("do", "steer", "shop-1", "Return 2").stdout
         until(view, lambda view: view["status"] == "done")
@@ -119,7 +124,7 @@ def test_a_story_is_taken_over_and_handed_back_by_hand(orchard, settings, checko
         def view():
             return orchard.json("story", "shop-1")["view"]
 
-        until(view, lambda view: view["cycle"]["state"] == "code_green" and "Playing" in view["why"])
+        until(view, is_played)
         taken = orchard("do", "takeover", "shop-1")
         assert taken.returncode == 0, taken.stderr
         [folder] = [line[3:] for line in taken.stdout.splitlines() if line.startswith("cd ")]
