@@ -66,11 +66,10 @@ class Trees:
             use = fence.use()
             if not use.processes:
                 continue
+            at = time.monotonic()  # of what was just read, not of when all the rest is
             pids = fence.pids()  # a group's own number is of threads
             read, written = _disk_io(pids)
-            sums = _Sums(
-                at=time.monotonic(), cpu_seconds=use.cpu_seconds, read_bytes=read, written_bytes=written
-            )
+            sums = _Sums(at=at, cpu_seconds=use.cpu_seconds, read_bytes=read, written_bytes=written)
             before = last.get(fence.project)
             self._last[fence.project] = sums
             found[fence.project] = TreeUse(

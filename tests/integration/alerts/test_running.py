@@ -11,7 +11,7 @@ from core.runtime import Runtime, open_runtime
 from core.security.access import AT_THE_MACHINE
 from core.store import alerts
 from core.store.database import Transaction
-from tests.integration.alerts.conftest import OpenReceiver, answering
+from tests.integration.alerts.conftest import OpenReceiver, Received, Receiver, answering
 from tests.waiting import until
 
 
@@ -40,12 +40,17 @@ async def test_it_delivers_by_the_settings_and_follows_them(tmp_path: Path, rece
         assert "/hook" not in trouble.error.split(": no")[0]
         file.write_text(f"global:\n  monitoring_webhook_url: {right.url}\n")
         await commands.reload_settings(actor="cli")
-        await until(lambda: right.received, "the delivery at the corrected address")
+        await until(lambda: _ours(right), "the delivery at the corrected address")
         await until(lambda: _none(runtime), "nothing left to tell")
     assert right.received[0].headers["webhook-signature"].startswith("v1,")
     # Meanwhile it may have been tried again there, and be over, since there is no such rule.
-    told = [each.headers["webhook-id"].rpartition(".")[0] for each in (*wrong.received, *right.received)]
+    told = [each.headers["webhook-id"].rpartition(".")[0] for each in (*_ours(wrong), *_ours(right))]
     assert len(set(told)) == 1
+
+
+def _ours(hook: Receiver) -> list[Received]:
+    """Without the alerts of this machine, whose disk may be full."""
+    return [each for each in hook.received if each.json["data"]["rule"] == "one"]
 
 
 async def _none(runtime: Runtime) -> bool:

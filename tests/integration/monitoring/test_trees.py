@@ -106,11 +106,10 @@ async def test_all_that_a_project_runs_is_counted(fences: Fences, start: Start) 
     threads = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
     start(fences.fence("shop"), threads + busy)  # threads are no processes
 
-    found = await seen(fences, Trees(), lambda use: use.processes == 2 and (use.cores or 0) > 0.01)
+    # One look that stood still in its middle makes the next one's share too large, and only that one's.
+    found = await seen(fences, Trees(), lambda use: use.processes == 2 and 0.01 < (use.cores or 0) <= 1.5)
 
     assert found.source == ("cgroup" if fences.fence("shop").is_grouped else "psutil")
-    assert found.cores is not None
-    assert found.cores <= 1.5
     assert (found.memory_bytes or 0) > 1 << 20
 
 
