@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0  # between two pictures of one project: a burst of events makes one
 SHARE = 20  # a picture that takes long is made seldom: at most this part of the time goes into it
 # What was in the way may go, as another tool's files do a moment after their import was told; each wait is
-# twice the one before.
+# twice the one before, until something changes.
 _FIRST_AGAIN_SECONDS, _LONGEST_AGAIN_SECONDS = 2.0, 120.0
 _SILENT = frozenset({EventKind.AGENT_SAID, EventKind.PROCESS_REAPED, EventKind.WORKER_STARTED})
 
@@ -98,6 +98,8 @@ class Mirror:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(again):
                     await self._stale[project].wait()
+            if self._stale[project].is_set():
+                again = None
             self._stale[project].clear()
             began = time.monotonic()
             try:
