@@ -187,6 +187,7 @@ class Delivery:
         except Exception:  # edge: one address's trouble is not the others'
             log.exception("%s: alerts wait", new_id("error"))
             address.until = self._clock.now() + timedelta(seconds=TROUBLE_SECONDS)
+            await asyncio.sleep(BUSY_SECONDS)  # a store that takes nothing cannot put off what is due, either
         finally:
             address.busy = False
             self._under_way -= _keys(found)

@@ -11,9 +11,11 @@ from functools import partial
 import pytest
 
 from core.domain.alert import AlertFact, Route, Severity
+from core.errors import Unavailable
 from core.known_secrets import known_secrets
 from core.security.audit import AuditKind
 from core.store import alert_tellings, alerts, audit
+from core.store.database import Store
 from tests.integration.alerts.conftest import (
     OpenReceiver,
     Received,
@@ -168,6 +170,24 @@ class TestWebhook:
         ids = [each.headers["webhook-id"] for each in hook.received]
         assert len(ids) == 2
         assert len(set(ids)) == 1
+
+    async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(
+        self, world: World, receiver: OpenReceiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused: list[None] = []
+
+        async def full(*_: object) -> None:
+            refused.append(None)
+            raise Unavailable("The disk is full.")
+
+        hook = await receiver()
+        world.tell(webhook=hook.url)
+        await world.fire()
+        monkeypatch.setattr(Store, "write", full)
+        async with world.delivering():
+            await until(lambda: refused, "the answer to be marked")
+            await asyncio.sleep(0.3)
+        assert len(refused) == 1
 
     async def test_a_redirect_elsewhere_is_told_and_nothing_goes_there(
         self, world: World, receiver: OpenReceiver
