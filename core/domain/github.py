@@ -104,6 +104,7 @@ class Pull:
     pushed_at: datetime | None
     updated_at: datetime
     waits: str = ""  # for what, in a sentence, by the last look outside; "": nobody has looked, or nothing
+    repository_id: int | None = None  # None: not known when it was wanted, or not kept
 
 
 def checks_state(checks: Sequence[Check]) -> ChecksState:
@@ -130,6 +131,7 @@ class IssueLink:
     comment_id: int | None  # of the progress comment
     told: str  # SHA-256 of what Orchard wanted said there when it was last said: comment, labels, state
     is_open: bool
+    repository_id: int | None = None  # None: from before this was kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.domain.event import EventKind
 from core.domain.github import Link, LinkState
 from core.domain.lifecycles import ProjectStatus
-from core.errors import InvalidInput, LostRace
+from core.errors import InvalidInput
 from core.github.api.trouble import GithubError, GithubForbidden, GithubGone, GithubLimited, GithubUnreachable
 from core.github.lane import Lane
 from core.github.webhooks.nudge import EVERYTHING, Nudge
@@ -351,9 +351,8 @@ def _answered(
     """Whether all is well, and whether that is news. It is not well while work is `faulty` in a repository
     that is in trouble, which it may have come into since it was asked. Raises LostRace when the project was
     linked with another one since."""
+    github_links.check(tx.conn, asked)
     before = github_links.get(tx.conn, asked.project)
-    if before.linked_at != asked.linked_at:
-        raise LostRace(f"{asked.project} is linked with another repository by now.")
     in_trouble = before.state not in (LinkState.NEW, LinkState.LINKED)
     if in_trouble and faulty:
         return False, False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from core.domain.event import EventKind
 from core.domain.github import Link, LinkState
-from core.errors import LostRace
 from core.orchestrator.github_views import FoundRepository
 from core.store import github_links, pulls
 from core.store.transaction import Transaction
@@ -48,8 +47,7 @@ def link(
 def unlink(tx: Transaction, gone: Link, by: str) -> None:
     """Stories that wait for checks there wait no more. Raises NotFound, and LostRace when the project was
     linked with another one since."""
-    if github_links.get(tx.conn, gone.project).linked_at != gone.linked_at:
-        raise LostRace(f"{gone.project} is linked with another repository by now.")
+    github_links.check(tx.conn, gone)
     for pull in pulls.at_work(tx.conn, gone.project):
         pulls.close(tx, pull.story_id)
     github_links.remove(tx, gone.project)

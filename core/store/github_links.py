@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 
 from core.domain.github import Link, LinkState
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, LostRace, NotFound
 from core.store.columns import from_optional_time, from_time, to_text, to_time
 from core.store.transaction import Transaction
 
@@ -43,6 +43,13 @@ def get(conn: sqlite3.Connection, project: str) -> Link:
         f"{project} is linked with no repository on GitHub.",
         hint=f"Link it: /github link {project} OWNER/NAME.",
     )
+
+
+def check(conn: sqlite3.Connection, link: Link) -> None:
+    """What one repository was asked or answered is no matter of another's. Raises LostRace when the project
+    was linked with another one since, NotFound when with none."""
+    if get(conn, link.project).linked_at != link.linked_at:
+        raise LostRace(f"{link.project} is linked with another repository by now.")
 
 
 def every(conn: sqlite3.Connection) -> tuple[Link, ...]:

@@ -15,6 +15,8 @@ from core.store.columns import from_optional_time, from_time
 from core.store.transaction import Transaction
 
 AT_WORK = (PullState.WANTED, PullState.OPEN, PullState.LANDABLE)
+# Of a pull request `p` that has a number: it is one of the repository that its project is linked with now.
+_HERE = "p.repository_id = (SELECT repository_id FROM github_links WHERE project = p.project)"
 
 
 def from_row(row: sqlite3.Row) -> Pull:
@@ -48,6 +50,7 @@ def from_row(row: sqlite3.Row) -> Pull:
         pushed_at=from_optional_time(row["pushed_at"]),
         updated_at=from_time(row["updated_at"]),
         waits=row["waits"],
+        repository_id=row["repository_id"],
     )
 
 
@@ -60,6 +63,16 @@ def get(conn: sqlite3.Connection, story_id: str) -> Pull:
     if (pull := find(conn, story_id)) is not None:
         return pull
     raise NotFound(f"{story_id} has no pull request.")
+
+
+def of_number(conn: sqlite3.Connection, project: str, number: int) -> Pull | None:
+    """The last one that had the number, in the repository that the project is linked with."""
+    row = conn.execute(
+        f"SELECT p.* FROM pulls p WHERE p.project = ? AND p.number = ? AND {_HERE}"  # noqa: S608
+        " ORDER BY p.updated_at DESC",
+        (project, number),
+    ).fetchone()
+    return None if row is None else from_row(row)
 
 
 def at_work(conn: sqlite3.Connection, project: str | None = None) -> tuple[Pull, ...]:
@@ -76,14 +89,21 @@ def at_work(conn: sqlite3.Connection, project: str | None = None) -> tuple[Pull,
 def want(
     tx: Transaction, story_id: str, *, project: str, branch: str, candidate: str, tree: str, base: str
 ) -> Pull:
-    """This candidate is to be on the story's branch. Its number, address and failures are kept."""
+    """This candidate is to be on the story's branch. Its number, address and failures are kept, those of one
+    in another repository are not."""
     tx.conn.execute(
-        "INSERT INTO pulls (story_id, project, branch, candidate, tree, base, state, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?)"
+        "DELETE FROM pulls WHERE story_id = ? AND repository_id <>"
+        " (SELECT repository_id FROM github_links WHERE project = ?)",
+        (story_id, project),
+    )
+    tx.conn.execute(
+        "INSERT INTO pulls"
+        " (story_id, project, branch, candidate, tree, base, state, updated_at, repository_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, (SELECT repository_id FROM github_links WHERE project = ?))"
         " ON CONFLICT (story_id) DO UPDATE SET candidate = excluded.candidate, tree = excluded.tree,"
         " base = excluded.base, state = 'wanted', checks = '[]', review = CASE WHEN review = 'approved'"
         " THEN 'approved' ELSE 'none' END, waits = '', updated_at = excluded.updated_at",
-        (story_id, project, branch, candidate, tree, base, tx.now_text),
+        (story_id, project, branch, candidate, tree, base, tx.now_text, project),
     )
     return get(tx.conn, story_id)
 
@@ -105,7 +125,8 @@ def opened(tx: Transaction, story_id: str, *, head: str, number: int, url: str) 
     return _update(
         tx,
         story_id,
-        "state = 'open', number = ?, url = ?, waits = '', opened_at = coalesce(opened_at, ?)",
+        "state = 'open', number = ?, url = ?, waits = '', opened_at = coalesce(opened_at, ?), repository_id ="
+        " (SELECT repository_id FROM github_links WHERE github_links.project = pulls.project)",
         (number, url, tx.now_text),
         "state IN ('wanted', 'open') AND candidate = ? AND head = ?",
         (head, head),
@@ -185,8 +206,8 @@ def count_anew(tx: Transaction, story_id: str) -> None:
 def left_over(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
     """Those whose story is over, as long as what Orchard pushed for it may still stand outside."""
     rows = conn.execute(
-        "SELECT p.* FROM pulls p JOIN stories s ON s.id = p.story_id WHERE p.project = ?"
-        " AND p.state IN ('merged', 'closed') AND p.head <> '' AND p.number IS NOT NULL"
+        "SELECT p.* FROM pulls p JOIN stories s ON s.id = p.story_id WHERE p.project = ?"  # noqa: S608
+        f" AND p.state IN ('merged', 'closed') AND p.head <> '' AND p.number IS NOT NULL AND {_HERE}"
         " AND s.state IN ('done', 'skipped', 'aborted', 'removed') ORDER BY p.updated_at, p.story_id",
         (project,),
     )
@@ -197,9 +218,10 @@ def set_aside(conn: sqlite3.Connection, project: str) -> tuple[Pull, ...]:
     """Those whose story stands still, or is at work again: it may be opened or merged outside all the same.
     Not of one that a person works on: they know."""
     rows = conn.execute(
-        "SELECT p.* FROM pulls p JOIN cycles c ON c.story_id = p.story_id JOIN stories s ON s.id = p.story_id"
-        " WHERE p.project = ? AND p.state IN ('merged', 'closed') AND p.state = 'closed' AND p.head <> ''"
-        " AND p.number IS NOT NULL AND s.state = 'active' AND c.hold <> 'taken'"
+        "SELECT p.* FROM pulls p JOIN cycles c ON c.story_id = p.story_id"  # noqa: S608
+        " JOIN stories s ON s.id = p.story_id WHERE p.project = ? AND p.state IN ('merged', 'closed')"
+        " AND p.state = 'closed' AND p.head <> ''"
+        f" AND p.number IS NOT NULL AND {_HERE} AND s.state = 'active' AND c.hold <> 'taken'"
         " AND (c.state <> 'commit' OR c.blocked_reason <> '') ORDER BY p.updated_at, p.story_id",
         (project,),
     )

@@ -148,11 +148,15 @@ def set_up(tx: Transaction, here: Repository) -> None:
             registered_at=datetime(2026, 3, 1, tzinfo=UTC),
         ),
     )
-    github_links.put(tx, "shop", "acme/shop", by="cli", configured=False)
+    link_with(tx, here)
+
+
+def link_with(tx: Transaction, here: Repository) -> None:
+    github_links.put(tx, "shop", here.full_name, by="cli", configured=False)
     github_links.answered(
         tx,
         "shop",
-        repository="acme/shop",
+        repository=here.full_name,
         repository_id=here.id,
         default_branch="main",
         clone_url=here.clone_url,

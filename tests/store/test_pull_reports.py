@@ -19,7 +19,7 @@ from core.github.pulls import reports as pull_reports
 from core.github.pulls.judging import Facts, Judgement, Outcome, Standing, Terms, judge
 from core.github.pulls.reading import Seen, Vote, Wish
 from core.github.pulls.text import FailedCheck, Remark
-from core.store import cycles, events, gates, leases, pulls, stories
+from core.store import cycles, events, gates, github_links, leases, pulls, stories
 from core.store.transaction import Transaction
 
 RUNNING, PASSED, FAILED = CheckConclusion.RUNNING, CheckConclusion.PASSED, CheckConclusion.FAILED
@@ -55,10 +55,25 @@ def pull(
     new_cycle: Callable[..., Cycle],
     passed_to: Callable[..., Cycle],
 ) -> Pull:
-    """shop-1's, open as #12."""
+    """shop-1's, open as #12 of acme/shop."""
     new_project(tx)
+    link(tx, "acme/shop", 1)
     passed_to(tx, new_cycle(tx), CycleState.COMMIT)
     return opened(tx, "c1")
+
+
+def link(tx: Transaction, name: str, repository_id: int) -> None:
+    """The project with that one, and with none else."""
+    github_links.put(tx, "shop", name, by="cli", configured=False)
+    github_links.answered(
+        tx,
+        "shop",
+        repository=name,
+        repository_id=repository_id,
+        default_branch="main",
+        clone_url="",
+        html_url="",
+    )
 
 
 def opened(tx: Transaction, candidate: str) -> Pull:
@@ -273,3 +288,31 @@ def test_what_is_known_already_is_no_news(tx: Transaction, pull: Pull) -> None:
     assert pull_reports.is_news(tx.conn, now, look, other, approvals=0)
     landable = Judgement(outcome=Outcome.LANDABLE, why="It may.")
     assert pull_reports.is_news(tx.conn, now, look, landable, approvals=0)
+
+
+def test_one_of_a_repository_that_was_linked_before_is_none_of_the_new_ones(
+    tx: Transaction, pull: Pull
+) -> None:
+    pulls.close(tx, "shop-1")
+    link(tx, "acme/market", 2)
+    assert pulls.of_number(tx.conn, "shop", 12) is None
+    assert pulls.set_aside(tx.conn, "shop") == ()
+    stories.move(tx, "shop-1", StoryState.ACTIVE, StoryState.SKIPPED)
+    assert pulls.left_over(tx.conn, "shop") == ()
+    link(tx, "acme/shop", 1)
+    assert [each.number for each in pulls.left_over(tx.conn, "shop")] == [12]
+    found = pulls.of_number(tx.conn, "shop", 12)
+    assert found is not None
+    assert found.story_id == "shop-1"
+
+
+def test_what_is_wanted_in_another_repository_begins_anew_there(tx: Transaction, pull: Pull) -> None:
+    pulls.close(tx, "shop-1")
+    link(tx, "acme/market", 2)
+    assert opened(tx, "c2").number == 12
+    link(tx, "acme/shop", 1)
+    pulls.close(tx, "shop-1")
+    wanted = pulls.want(
+        tx, "shop-1", project="shop", branch="orchard/shop-1", candidate="c3", tree="t", base="b"
+    )
+    assert (wanted.number, wanted.url, wanted.head, wanted.repository_id) == (None, "", "", 1)

@@ -33,7 +33,7 @@ from core.orchestrator.commands import backlog
 from core.orchestrator.commands.cycles import release_story, skip_story, suggest_fix
 from core.orchestrator.commands.interventions import stop_story
 from core.orchestrator.commands.topic import Engine
-from core.store import cycles, github_heard, github_issues, stories
+from core.store import cycles, github_heard, github_issues, github_links, pulls, stories
 from core.store.database import Store
 from core.store.transaction import Transaction
 
@@ -172,6 +172,7 @@ class Hearing:
                 )
 
         def act(tx: Transaction) -> _Heard | None:
+            github_links.check(tx.conn, self._repo.link)  # the number is one of that repository
             if not github_heard.comment(tx, self._project, "issue", comment.id):
                 return None
             heard = self._do(tx, comment, number, story_id, request, refusal)
@@ -288,8 +289,5 @@ def _story_of(conn: Any, project: str, number: int) -> str | None:
     """The story that the issue is, or whose pull request it is."""
     if (link := github_issues.of_number(conn, project, number)) is not None:
         return link.story_id
-    row = conn.execute(
-        "SELECT story_id FROM pulls WHERE project = ? AND number = ? ORDER BY updated_at DESC",
-        (project, number),
-    ).fetchone()
-    return None if row is None else str(row["story_id"])
+    pull = pulls.of_number(conn, project, number)
+    return None if pull is None else pull.story_id

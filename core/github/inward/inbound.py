@@ -23,7 +23,7 @@ from core.domain.event import EventKind
 from core.domain.github import Link
 from core.domain.lifecycles import ProjectStatus, WorkflowState
 from core.domain.project import Project
-from core.errors import LostRace, OrchardError
+from core.errors import OrchardError
 from core.github.api.facts import IssueFacts, NotModified, Person
 from core.github.api.repo import Repo
 from core.github.api.trouble import GithubMissing
@@ -210,10 +210,9 @@ class _Look:
         return link, ""
 
     def _check_linked(self, conn: sqlite3.Connection) -> None:
-        """What one repository was asked is not taken in as another's, nor its cursor kept as that one's.
-        Raises LostRace, and NotFound for a project that was unlinked meanwhile."""
-        if github_links.get(conn, self._project).linked_at != self._repo.link.linked_at:
-            raise LostRace(f"{self._project} is linked with another repository by now.")
+        """A page is not taken in as another repository's, nor its cursor kept as that one's. Raises LostRace,
+        and NotFound."""
+        github_links.check(conn, self._repo.link)
 
     # -- issues ------------------------------------------------------------------------------
 
@@ -331,8 +330,8 @@ class _Look:
             lambda conn: [
                 row["number"]
                 for row in conn.execute(
-                    "SELECT g.number FROM github_issues g JOIN stories s ON s.id = g.story_id"
-                    " WHERE g.project = ? AND g.is_current = 1 AND g.is_open = 1"
+                    "SELECT g.number FROM github_issues_here g JOIN stories s ON s.id = g.story_id"
+                    " WHERE g.project = ? AND g.is_open = 1"
                     " AND s.state IN ('planned', 'active') ORDER BY g.number",
                     (self._project,),
                 )

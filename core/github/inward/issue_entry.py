@@ -108,7 +108,7 @@ def doubtful(conn: sqlite3.Connection, project: str, issues: Iterable[IssueFacts
 def accepted(conn: sqlite3.Connection, project: str) -> list[int]:
     """Numbers of open issues whose words a person has accepted, and that are not taken in yet."""
     rows = conn.execute(
-        "SELECT number FROM github_issues WHERE project = ? AND is_current = 1 AND is_open = 1"
+        "SELECT number FROM github_issues_here WHERE project = ? AND is_open = 1"
         " AND json_valid(seen) AND json_extract(seen, '$.accepted') <> '' ORDER BY number",
         (project,),
     )
@@ -143,6 +143,8 @@ class Entry:
     def take(self, tx: Transaction, issue: IssueFacts, taken: Taken) -> None:
         known = _known(tx.conn, self._project, issue)
         link = known.link if known is not None else None
+        if link is not None and link.repository_id is None:
+            github_issues.stands_here(tx, link.story_id)
         decision = decide(
             issue,
             self._wish,

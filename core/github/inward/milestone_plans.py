@@ -44,7 +44,7 @@ class MilestonePlans:
             return {}
         rows = conn.execute(
             "SELECT s.id, json_extract(g.seen, '$.milestone') AS number FROM stories s"
-            " JOIN github_issues g ON g.story_id = s.id AND g.is_current = 1"
+            " JOIN github_issues_here g ON g.story_id = s.id"
             " WHERE s.project = ? AND s.state = 'backlog' AND g.is_open = 1 AND json_valid(g.seen)"
             " AND json_extract(g.seen, '$.milestone') IS NOT NULL"
             " ORDER BY s.priority_rank, s.place, s.number",

@@ -122,8 +122,9 @@ class Outbound:
     async def bring(self, project: str, story_ids: Collection[str] | None = None) -> Brought:
         """Compares these stories, and whatever had events since the last call; None: all of them.
 
-        Raises GithubError when GitHub cannot be asked or refuses everything: what was not done then is done
-        by a later call. A project without a repository, or with one that has not answered yet, costs nothing.
+        Raises GithubError when GitHub cannot be asked or refuses everything, and LostRace when the project is
+        linked with another repository meanwhile: what was not done then is done by a later call. A project
+        without a repository, or with one that has not answered yet, costs nothing.
         """
         kept = self._projects.setdefault(project, _Project())
         async with kept.lock:
@@ -160,6 +161,7 @@ class Outbound:
         if not kept.pending and not await sprints.is_due():
             return Brought()
         repo = await self._repos.repo(link.project)
+        await self._store.read(lambda conn: github_links.check(conn, link))
         work = _Work(link=link, settings=settings, repo=repo, kept=kept)
         if settings.create_issues:
             own = OwnIssues(self._store, repo, link.project, settings)
@@ -191,7 +193,7 @@ class Outbound:
         seen = await self._store.read(
             lambda conn: standing.read(conn, story_id, settings, html_url=link.html_url)
         )
-        if seen is None or seen.link.project != link.project:
+        if seen is None or seen.link.project != link.project or seen.link.repository_id != link.repository_id:
             return None
         return await IssueOut(self._store, work.repo, work.kept.labels).bring(seen)
 

@@ -15,7 +15,7 @@ from core.github.inward.issue_text import Seen, seen_of, words_of
 from core.github.markers import STORY, issue_intent, marked, marker
 from core.github.outward.standing import discreet
 from core.github.outward.telling import new_issue
-from core.store import github_heard, github_issues, stories
+from core.store import github_heard, github_issues, github_links, stories
 from core.store.columns import from_time
 from core.store.database import Store
 from core.store.transaction import Transaction
@@ -77,6 +77,7 @@ class OwnIssues:
         return None
 
     def _link(self, tx: Transaction, story: Story, issue: IssueFacts) -> bool:
+        github_links.check(tx.conn, self._repo.link)
         github_heard.settle(tx, self._project, issue_intent(story.id))
         seen: Seen = seen_of(
             words_of(story),

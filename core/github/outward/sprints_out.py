@@ -23,8 +23,7 @@ from core.store.github_milestones import Milestone
 from core.store.transaction import Transaction
 
 _HAS_ISSUES = (
-    "SELECT 1 FROM stories s JOIN github_issues g ON g.story_id = s.id"
-    " WHERE s.sprint_id = ? AND g.is_current = 1 LIMIT 1"
+    "SELECT 1 FROM stories s JOIN github_issues_here g ON g.story_id = s.id WHERE s.sprint_id = ? LIMIT 1"
 )
 
 

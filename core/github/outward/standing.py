@@ -73,9 +73,9 @@ class Standing:
 def read(
     conn: sqlite3.Connection, story_id: str, settings: ProjectGithub, *, html_url: str
 ) -> Standing | None:
-    """None: it is no issue, or the issue is another story by now."""
-    link = github_issues.of_story(conn, story_id)
-    if link is None or github_issues.of_issue(conn, link.project, link.issue_id) != link:
+    """None: it is no issue of the repository that its project is linked with now, or the issue is another
+    story by now."""
+    if (link := github_issues.here(conn, story_id)) is None:
         return None
     kept = stories.get(conn, story_id)
     story = discreet(kept)

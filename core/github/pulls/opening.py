@@ -119,7 +119,7 @@ def _describe(conn: sqlite3.Connection, *, story_id: str, settings: ProjectGithu
         for phase in _PROVEN
         if (row := gates.last_passed(conn, story_id, phase)) is not None
     ]
-    issue = github_issues.of_story(conn, story_id)
+    issue = github_issues.here(conn, story_id)
     return Description(
         story=story,
         spec=cycle.spec if cycle is not None else "",

@@ -31,7 +31,7 @@ from core.github.pulls.text import merge_message
 from core.orchestrator.publishing import Publishing, may_land
 from core.orchestrator.setups import Setups
 from core.rpc import PeerGone
-from core.store import cycles, projects, pulls, stories
+from core.store import cycles, github_links, projects, pulls, stories
 from core.store.database import Store, Transaction
 from core.worker.remote_contract import FetchEnd
 
@@ -84,6 +84,7 @@ class Pulls:
         for what concerns all of them, and Unavailable while the project's worker cannot be had.
         """
         known = await self._store.read(lambda conn: projects.get(conn, project))
+        link = await self._store.read(lambda conn: github_links.find(conn, project))
         at_work = await self._store.read(lambda conn: pulls.at_work(conn, project))
         left = await self._store.read(lambda conn: pulls.left_over(conn, project))
         aside = await self._store.read(lambda conn: pulls.set_aside(conn, project))
@@ -92,7 +93,10 @@ class Pulls:
             return
         try:
             settings = self._setups.settings(project).github
-            look = _Look(project=known, settings=settings, repo=await self._gateway.repo(project))
+            repo = await self._gateway.repo(project)
+            if link is None or repo.link.linked_at != link.linked_at:  # the numbers are not that one's
+                raise LostRace(f"{project} is linked with another repository by now.")
+            look = _Look(project=known, settings=settings, repo=repo)
             soon, faulty = await self._bring_all_on(look, (*at_work, *aside))
         except OrchardError as error:
             await self._say_trouble(at_work, error)

@@ -772,11 +772,17 @@ CREATE TABLE github_issues (
     comment_id INTEGER,
     told TEXT NOT NULL DEFAULT '',
     is_open INTEGER NOT NULL DEFAULT 1 CHECK (is_open IN (0, 1)),
-    is_current INTEGER NOT NULL DEFAULT 1 CHECK (is_current IN (0, 1)) -- 0: reopened after its story was over
+    is_current INTEGER NOT NULL DEFAULT 1 CHECK (is_current IN (0, 1)), -- 0: reopened after its story was over
+    repository_id INTEGER -- NULL: from before this was kept
 ) STRICT;
 
 CREATE UNIQUE INDEX one_story_an_issue ON github_issues (project, issue_id) WHERE is_current = 1;
 CREATE INDEX github_issues_by_number ON github_issues (project, number);
+
+-- What the issues are now that stand in the repository that their project is linked with now.
+CREATE VIEW github_issues_here AS
+SELECT g.* FROM github_issues g JOIN github_links l ON l.project = g.project AND l.repository_id = g.repository_id
+WHERE g.is_current = 1;
 
 -- What is about to be made outside: after a crash it is looked for there before it is made again.
 CREATE TABLE github_intents (
@@ -843,7 +849,8 @@ CREATE TABLE pulls (
     merge_commit TEXT,
     opened_at TEXT,
     pushed_at TEXT,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    repository_id INTEGER -- NULL: from before this was kept, or of a link that GitHub has not answered for yet
 ) STRICT;
 
 CREATE INDEX pulls_at_work ON pulls (project) WHERE state IN ('wanted', 'open', 'landable');

@@ -24,11 +24,12 @@ from core.github.api.gateway import GithubGateway
 from core.github.api.trouble import GithubError, GithubUnauthorized
 from core.github.pulls.watch import Pulls
 from core.isolation.machine import probe_machine
+from core.orchestrator import repository_links
 from core.orchestrator.merge_reports import record_landed
 from core.orchestrator.publishing import Publishing
 from core.orchestrator.setups import Setups
 from core.store import cycles, events, github_issues, github_links, leases, projects, pulls, stories
-from core.store.database import Store
+from core.store.database import Store, Transaction
 from core.worker import remote
 from core.worker.found import MADE
 from core.worker.git import Repository
@@ -249,6 +250,32 @@ async def test_a_wanted_candidate_is_pushed_and_opened_once(rig: Rig) -> None:
     assert f"Closes #{issue.number}" in pull.issue.body
     assert len(await rig.told(EventKind.PULL_OPENED)) == 1
     assert rig.pulls.again_in("shop") == pytest.approx(61)
+
+
+async def test_one_that_waits_in_another_repository_by_now_is_not_looked_for_in_this_one(rig: Rig) -> None:
+    await rig.want("one")
+    number = (await rig.look()).number
+    market = rig.server.add_repository("acme/market")
+    assert market.add_issue("Of the same number", "").number == number
+
+    def link_anew(tx: Transaction) -> None:
+        repository_links.link(tx, "shop", "acme/market", by="cli")
+        github_links.answered(
+            tx,
+            "shop",
+            repository="acme/market",
+            repository_id=market.id,
+            default_branch="main",
+            clone_url=market.clone_url,
+            html_url=market.html,
+        )
+        stories.move(tx, "shop-1", StoryState.ACTIVE, StoryState.SKIPPED)
+
+    await rig.store.write(link_anew)
+    asked = len(rig.server.requests)
+    await rig.look()
+    assert len(rig.server.requests) == asked
+    assert rig.repo.open_pulls()
 
 
 async def test_a_call_whose_answer_was_lost_opens_no_second_one(rig: Rig) -> None:

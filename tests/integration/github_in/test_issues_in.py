@@ -13,6 +13,7 @@ from core.domain.story import Priority, StoryState
 from core.github.api.trouble import GithubError
 from core.github.inward.issue_text import parse_seen
 from tests.github_server.faults import Fault
+from tests.integration.github_shop import link_with
 
 if TYPE_CHECKING:
     from tests.integration.github_in.conftest import Shop
@@ -265,3 +266,35 @@ async def test_seen_names_the_milestone_and_that_it_is_wanted(shop: Shop) -> Non
     seen = parse_seen(link.seen)
     assert seen is not None
     assert (seen.milestone, seen.wanted) == (1, True)
+
+
+async def test_numbers_of_a_repository_that_was_linked_before_are_not_the_new_ones(shop: Shop) -> None:
+    number = shop.add()
+    await shop.sync()
+    await shop.start("shop-1")
+    market = shop.server.add_repository("acme/market")
+    await shop.store.write(lambda tx: link_with(tx, market))
+    shop.restart()
+    await shop.sync(number)  # is not there: that ends no story of another one's
+    assert (await shop.story()).state is StoryState.ACTIVE
+    await shop.store.write(lambda tx: link_with(tx, shop.here))
+    shop.restart()
+    await shop.sync()
+    assert len(await shop.stories()) == 1
+    shop.here.edit_issue(number, title="Totals of a day")
+    await shop.sync()
+    assert (await shop.story()).title == "Totals of a day"
+
+
+async def test_an_issue_that_is_not_known_to_be_of_the_repository_is_when_it_is_read_there(
+    shop: Shop,
+) -> None:
+    number = shop.add()
+    await shop.sync()
+    await shop.store.write(lambda tx: tx.conn.execute("UPDATE github_issues SET repository_id = NULL"))
+    shop.here.edit_issue(number, title="Totals of a day")
+    await shop.sync()
+    link = await shop.issue()
+    assert link is not None
+    assert link.repository_id == shop.here.id
+    assert [story.title for story in await shop.stories()] == ["Totals of a day"]

@@ -15,7 +15,7 @@ from core.known_secrets import known_secrets
 from core.store import approvals, cycles, github_heard, github_issues, github_milestones, sprints, stories
 from core.store.transaction import Transaction
 from tests.github_server.faults import ALWAYS, Fault
-from tests.integration.github_shop import Shop
+from tests.integration.github_shop import Shop, link_with
 
 
 async def test_a_story_of_the_backlog_costs_nothing(shop: Shop) -> None:
@@ -89,6 +89,33 @@ async def test_an_issue_that_is_another_story_by_now_is_left_alone(shop: Shop) -
     await shop.at_work(story)
     await shop.bring(story.id)
     assert shop.writes() == 0
+
+
+async def test_an_issue_of_a_repository_that_was_linked_before_is_not_taken_for_the_new_ones(
+    shop: Shop,
+) -> None:
+    story = await shop.taken_in()
+    await shop.at_work(story)
+    await shop.bring()
+    said = shop.comments()
+    market = shop.server.add_repository("acme/market")
+    market.add_issue("Of the same number", "", author="mia", labels=["orchard"])
+    await shop.do(lambda tx: link_with(tx, market))
+    await shop.gate(story)
+    before = shop.writes()
+    shop.use(create_issues=True)
+    for restarts in (False, True):
+        if restarts:
+            shop.restart()
+        await shop.bring()
+        await shop.bring(story.id)
+    assert shop.writes() == before
+    assert market.issue(1).comments == []
+    await shop.do(lambda tx: link_with(tx, shop.here))
+    await shop.bring()
+    assert len(said) == 1
+    assert len(shop.comments()) == 1
+    assert shop.comments() != said
 
 
 async def test_all_are_compared_when_nobody_says_which(shop: Shop) -> None:
