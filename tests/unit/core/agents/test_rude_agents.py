@@ -278,9 +278,11 @@ async def test_nonsense_lines_and_unknown_updates_cost_nothing(stage):
     assert '"id": "g", "error"' in transcript
 
 
+@pytest.mark.timeout(300)
 async def test_floods_of_updates_and_stderr_pass(stage):
     flood = {"flood": {"updates": 20000, "stderr_bytes": 20_000_000, "line_bytes": 3_000_000}}
-    end = await stage.play(stage.replay(stage.steps(flood, {"say": "survived"})))
+    turn = stage.turn(timeout_seconds=240)  # however busy the machine
+    end = await stage.play(stage.replay(stage.steps(flood, {"say": "survived"})), turn)
 
     assert end.kind is TurnKind.IDLE
     assert end.text.endswith("survived")
@@ -289,10 +291,11 @@ async def test_floods_of_updates_and_stderr_pass(stage):
     assert stage.transcript.stat().st_size < 20 << 20
 
 
+@pytest.mark.timeout(300)
 async def test_a_flood_of_nonsense_is_ended(stage, alive):
     script = stage.steps({"flood": {"stdout_bytes": 100_000_000}})
 
-    end = await stage.play(stage.replay(script))
+    end = await stage.play(stage.replay(script), stage.turn(timeout_seconds=240))
 
     assert end.kind is TurnKind.FAILED
     assert "most of what it printed was no protocol message" in end.error
