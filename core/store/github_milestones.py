@@ -1,10 +1,11 @@
-"""Milestones that are sprints, or may become one."""
+"""Milestones that are sprints, or may become one, of the repository that the project is linked with now."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
 
+from core.errors import LostRace
 from core.store.columns import to_text
 from core.store.transaction import Transaction
 
@@ -29,22 +30,23 @@ def from_row(row: sqlite3.Row) -> Milestone:
 
 
 def of_sprint(conn: sqlite3.Connection, sprint_id: str) -> Milestone | None:
-    row = conn.execute("SELECT * FROM github_milestones WHERE sprint_id = ?", (sprint_id,)).fetchone()
+    row = conn.execute("SELECT * FROM github_milestones_here WHERE sprint_id = ?", (sprint_id,)).fetchone()
     return None if row is None else from_row(row)
 
 
 def of_project(conn: sqlite3.Connection, project: str) -> tuple[Milestone, ...]:
-    rows = conn.execute("SELECT * FROM github_milestones WHERE project = ? ORDER BY number", (project,))
+    rows = conn.execute("SELECT * FROM github_milestones_here WHERE project = ? ORDER BY number", (project,))
     return tuple(from_row(row) for row in rows)
 
 
 def note(tx: Transaction, project: str, number: int, *, title: str, is_open: bool) -> Milestone:
-    """As GitHub says it is; the sprint that it is stays."""
+    """As GitHub says it is; the sprint that it is stays. Raises LostRace when the project is linked with
+    nothing that has answered."""
     row = tx.conn.execute(
-        "INSERT INTO github_milestones (project, number, title, is_open) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (project, number) DO UPDATE SET title = excluded.title, is_open = excluded.is_open"
-        " RETURNING *",
-        (project, number, to_text(title), int(is_open)),
+        "INSERT INTO github_milestones (project, repository_id, number, title, is_open)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (project, repository_id, number)"
+        " DO UPDATE SET title = excluded.title, is_open = excluded.is_open RETURNING *",
+        (project, _repository(tx.conn, project), number, to_text(title), int(is_open)),
     ).fetchone()
     return from_row(row)
 
@@ -56,9 +58,9 @@ def bind(tx: Transaction, project: str, number: int, sprint_id: str) -> bool:
     return (
         tx.conn.execute(
             "UPDATE github_milestones SET sprint_id = ?"
-            " WHERE project = ? AND number = ? AND (sprint_id IS NULL"
+            " WHERE project = ? AND repository_id = ? AND number = ? AND (sprint_id IS NULL"
             " OR sprint_id IN (SELECT id FROM sprints WHERE ended_at IS NOT NULL))",
-            (sprint_id, project, number),
+            (sprint_id, project, _repository(tx.conn, project), number),
         ).rowcount
         > 0
     )
@@ -67,6 +69,14 @@ def bind(tx: Transaction, project: str, number: int, sprint_id: str) -> bool:
 def closed(tx: Transaction, project: str, number: int) -> None:
     """Its sprint is over, so it is no sprint any more: who opens it again means another one."""
     tx.conn.execute(
-        "UPDATE github_milestones SET is_open = 0, sprint_id = NULL WHERE project = ? AND number = ?",
-        (project, number),
+        "UPDATE github_milestones SET is_open = 0, sprint_id = NULL"
+        " WHERE project = ? AND repository_id = ? AND number = ?",
+        (project, _repository(tx.conn, project), number),
     )
+
+
+def _repository(conn: sqlite3.Connection, project: str) -> int:
+    row = conn.execute("SELECT repository_id FROM github_links WHERE project = ?", (project,)).fetchone()
+    if row is None or row["repository_id"] is None:
+        raise LostRace(f"{project} is linked with no repository that has answered.")
+    return int(row["repository_id"])

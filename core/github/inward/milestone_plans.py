@@ -16,7 +16,7 @@ from core.github.api.facts import MilestoneFacts
 from core.github.api.repo import Repo
 from core.github.inward.issue_entry import ACTOR, part
 from core.orchestrator.commands.sprints import plan_sprint
-from core.store import github_milestones, projects, sprints, stories
+from core.store import github_links, github_milestones, projects, sprints, stories
 from core.store.database import Store
 from core.store.transaction import Transaction
 
@@ -59,6 +59,7 @@ class MilestonePlans:
         return found if known_too else {number: ids for number, ids in found.items() if number not in closed}
 
     def _plan(self, tx: Transaction, milestones: Sequence[MilestoneFacts]) -> bool:
+        github_links.check(tx.conn, self._repo.link)
         for each in milestones:
             github_milestones.note(tx, self._project, each.number, title=each.title, is_open=each.is_open)
         waiting = self._waiting(tx.conn, known_too=True)

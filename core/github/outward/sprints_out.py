@@ -16,7 +16,7 @@ from core.github.outward.release_notes import release_body, release_name, releas
 from core.github.outward.sprint_notes import notes_of
 from core.github.quoting import plain
 from core.known_secrets import known_secrets
-from core.store import github_heard, github_milestones, github_releases, sprints
+from core.store import github_heard, github_links, github_milestones, github_releases, sprints
 from core.store.columns import to_time
 from core.store.database import Store
 from core.store.github_milestones import Milestone
@@ -92,6 +92,7 @@ class SprintsOut:
         there = found
 
         def made(tx: Transaction) -> None:
+            github_links.check(tx.conn, self._link)
             github_milestones.note(tx, sprint.project, there.number, title=there.title, is_open=there.is_open)
             github_milestones.bind(tx, sprint.project, there.number, sprint.id)
             github_heard.settle(tx, sprint.project, what)
@@ -117,7 +118,12 @@ class SprintsOut:
     async def _close(self, repo: Repo, milestone: Milestone) -> None:
         with suppress(GithubMissing):  # deleted by a person
             await repo.edit_milestone(milestone.number, is_open=False)
-        await self._store.write(lambda tx: github_milestones.closed(tx, milestone.project, milestone.number))
+
+        def closed(tx: Transaction) -> None:
+            github_links.check(tx.conn, self._link)
+            github_milestones.closed(tx, milestone.project, milestone.number)
+
+        await self._store.write(closed)
 
     # -- releases ------------------------------------------------------------------------------------
 

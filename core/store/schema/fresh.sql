@@ -803,14 +803,20 @@ CREATE TABLE github_comments (
 
 CREATE TABLE github_milestones (
     project TEXT NOT NULL REFERENCES projects (name),
+    repository_id INTEGER NOT NULL,
     number INTEGER NOT NULL CHECK (number > 0),
     title TEXT NOT NULL,
     is_open INTEGER NOT NULL DEFAULT 1 CHECK (is_open IN (0, 1)),
     sprint_id TEXT REFERENCES sprints (id),
-    PRIMARY KEY (project, number)
+    PRIMARY KEY (project, repository_id, number)
 ) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX one_milestone_a_sprint ON github_milestones (sprint_id) WHERE sprint_id IS NOT NULL;
+CREATE UNIQUE INDEX one_milestone_a_sprint ON github_milestones (sprint_id, repository_id)
+    WHERE sprint_id IS NOT NULL;
+
+CREATE VIEW github_milestones_here AS
+SELECT m.* FROM github_milestones m
+JOIN github_links l ON l.project = m.project AND l.repository_id = m.repository_id;
 
 -- Draft releases, each made once.
 CREATE TABLE github_releases (

@@ -400,6 +400,29 @@ async def test_a_sprint_is_a_milestone_that_is_closed_with_it(shop: Shop) -> Non
     assert milestone.state == "open"
 
 
+async def test_a_milestone_of_a_repository_that_was_linked_before_is_not_closed_in_the_new_one(
+    shop: Shop,
+) -> None:
+    story = await shop.taken_in()
+    await shop.at_work(story)
+    await shop.bring()
+    [milestone] = shop.here.milestones.values()
+    market = shop.server.add_repository("acme/market")
+    other = market.add_milestone("Of the same number")
+    assert other.number == milestone.number
+    await shop.do(lambda tx: link_with(tx, market))
+    sprint = await shop.store.read(lambda conn: sprints.of_number(conn, "shop"))
+    await shop.do(lambda tx: sprints.end(tx, sprint.id))
+    await shop.bring()
+    assert other.state == "open"
+    await shop.do(lambda tx: github_milestones.note(tx, "shop", other.number, title="x", is_open=True))
+    await shop.bring()
+    assert other.state == "open"
+    await shop.do(lambda tx: link_with(tx, shop.here))
+    await shop.bring()
+    assert milestone.state == "closed"
+
+
 async def test_an_issue_that_people_took_out_of_the_milestone_stays_out(shop: Shop) -> None:
     story = await shop.taken_in()
     await shop.at_work(story)
