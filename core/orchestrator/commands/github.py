@@ -60,7 +60,8 @@ class Repositories(Topic):
 
     async def unlink_repository(self, project: str, *, actor: str) -> str:
         """Nothing is synced any more, and its stories go in as those of any project; what is at GitHub stays
-        as it is. The repository's name. Raises NotFound, NotAllowed where the settings name it."""
+        as it is. The repository's name. Raises NotFound, NotAllowed where the settings name it, LostRace
+        where it is another one by now."""
         name = (await self._store.read(lambda conn: find(conn, project))).name
         link = await self._store.read(lambda conn: github_links.get(conn, name))
         self._not_configured_otherwise(name, "")
