@@ -151,6 +151,12 @@ class Nursery:
             )
         os.close(life)
 
+    def close(self) -> None:
+        """It goes with us, once the last has gone that it forked."""
+        os.close(self._life)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Adoptive:
@@ -164,7 +170,9 @@ _adoptive: _Adoptive | None = None
 
 @cache
 def _own() -> Nursery:
-    return Nursery()
+    nursery = Nursery()
+    atexit.register(nursery.close)
+    return nursery
 
 
 def _nursery() -> Nursery | _Adoptive:

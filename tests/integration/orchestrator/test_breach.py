@@ -22,13 +22,14 @@ HOG = (
     "for _ in range(200): kept.append(bytearray(1 << 20)); time.sleep(0.002)\n"
     "time.sleep(600)\n"
 )
+# With the one beside it more than half of what they may have, long enough to be seen who runs below whom.
 GROWING_TEST = """
 import subprocess, sys, time
 
 def test_grows():
-    beside = [sys.executable, "-c", "kept = bytearray(80 << 20); import time; time.sleep(600)"]
+    beside = [sys.executable, "-c", "kept = bytearray(110 << 20); import time; time.sleep(600)"]
     with subprocess.Popen(beside):
-        time.sleep(1)
+        time.sleep(3)
         kept = []
         for _ in range(220):
             kept.append(bytearray(1 << 20))
